@@ -13,30 +13,30 @@ import (
 type accountOperations interface {
 	CreateAccount(
 		ctx context.Context, by operation.Caller, in operation.NewAccount,
-	) (operation.Account, authz.Token, error)
+	) (operation.Account, operation.Done, error)
 	GetAccount(ctx context.Context, by operation.Caller, id authz.ID) (operation.Account, authz.Token, error)
 	UserAccounts(
 		ctx context.Context, by operation.Caller, user authz.ID, inspect bool, page operation.Page,
 	) (operation.Accounts, authz.Token, error)
 }
 
-// CreateAccount implements ServerInterface.
-func (s *server) CreateAccount(c *gin.Context, _ CreateAccountParams) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewAccount](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		input := operation.NewAccount{
-			ID: in.id("id", body.ID), Subscription: in.id("subscription", body.Subscription), RoleSet: body.RoleSet,
-		}
-		if in.err != nil {
-			return nil, in.err
-		}
-		account, token, err := s.Operations.CreateAccount(ctx, callOf(c).caller(), input)
-		return showAccount(account, token), err
-	})
+// createAccount decodes POST /v1/accounts.
+func createAccount(r request) (writeCall, error) {
+	body, err := decodeBody[NewAccount](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	input := operation.NewAccount{
+		ID: in.id("id", body.ID), Subscription: in.id("subscription", body.Subscription), RoleSet: body.RoleSet,
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		account, done, err := on.CreateAccount(ctx, r.caller(), input)
+		return showAccount(account, done.Token), done, err
+	}, nil
 }
 
 // GetAccount implements ServerInterface.
@@ -45,11 +45,6 @@ func (s *server) GetAccount(c *gin.Context, id ID, _ GetAccountParams) {
 		account, token, err := s.Operations.GetAccount(ctx, callOf(c).caller(), authz.ID(id))
 		return showAccount(account, token), err
 	})
-}
-
-// DeleteAccount implements ServerInterface.
-func (s *server) DeleteAccount(c *gin.Context, id ID, _ DeleteAccountParams) {
-	s.delete(c, "account", id)
 }
 
 // ListUserAccounts implements ServerInterface.

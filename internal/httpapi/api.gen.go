@@ -2533,24 +2533,6 @@ type AccessThenParams struct {
 	SubjectType *string `form:"subject_type,omitempty" json:"subject_type,omitempty"`
 }
 
-// CreateAccountParams defines parameters for CreateAccount.
-type CreateAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteAccountParams defines parameters for DeleteAccount.
-type DeleteAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2569,24 +2551,6 @@ type ListAccountInvitationsParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// InviteToAccountParams defines parameters for InviteToAccount.
-type InviteToAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
-type WithdrawAccountInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
 	// Limit The highest number of entries on the page.
@@ -2599,43 +2563,10 @@ type ListAccountMembersParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// PatchAccountMembersParams defines parameters for PatchAccountMembers.
-type PatchAccountMembersParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// RemoveAccountMemberParams defines parameters for RemoveAccountMember.
-type RemoveAccountMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
-	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
-
-	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
-	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
-
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetAccountMemberParams defines parameters for GetAccountMember.
 type GetAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// PutAccountMemberParams defines parameters for PutAccountMember.
-type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
-	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
@@ -2689,85 +2620,16 @@ type ListAuditParams struct {
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
-// CreateConnectionParams defines parameters for CreateConnection.
-type CreateConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteConnectionParams defines parameters for DeleteConnection.
-type DeleteConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetConnectionParams defines parameters for GetConnection.
 type GetConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// UngroupConnectionParams defines parameters for UngroupConnection.
-type UngroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// GroupConnectionParams defines parameters for GroupConnection.
-type GroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// ShareConnectionParams defines parameters for ShareConnection.
-type ShareConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// CreateConnectorParams defines parameters for CreateConnector.
-type CreateConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteConnectorParams defines parameters for DeleteConnector.
-type DeleteConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetConnectorParams defines parameters for GetConnector.
 type GetConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// PutConnectorParams defines parameters for PutConnector.
-type PutConnectorParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // StreamAuditParams defines parameters for StreamAudit.
@@ -2797,46 +2659,10 @@ type ExplainParams struct {
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
-// CreateExportParams defines parameters for CreateExport.
-type CreateExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteExportParams defines parameters for DeleteExport.
-type DeleteExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetExportParams defines parameters for GetExport.
 type GetExportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// CreateFlowParams defines parameters for CreateFlow.
-type CreateFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteFlowParams defines parameters for DeleteFlow.
-type DeleteFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetFlowParams defines parameters for GetFlow.
@@ -2845,100 +2671,16 @@ type GetFlowParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// CreateImporterParams defines parameters for CreateImporter.
-type CreateImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteImporterParams defines parameters for DeleteImporter.
-type DeleteImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetImporterParams defines parameters for GetImporter.
 type GetImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// SetImporterConnectionsParams defines parameters for SetImporterConnections.
-type SetImporterConnectionsParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// CopyImporterParams defines parameters for CopyImporter.
-type CopyImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// CreateIntegrationParams defines parameters for CreateIntegration.
-type CreateIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteIntegrationParams defines parameters for DeleteIntegration.
-type DeleteIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetIntegrationParams defines parameters for GetIntegration.
 type GetIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// AcceptInvitationParams defines parameters for AcceptInvitation.
-type AcceptInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeclineInvitationParams defines parameters for DeclineInvitation.
-type DeclineInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
-type RemovePlatformAdministratorParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
-type AddPlatformAdministratorParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PreviewParams defines parameters for Preview.
@@ -2962,70 +2704,16 @@ type ListRelationshipsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
-// CreateReportParams defines parameters for CreateReport.
-type CreateReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteReportParams defines parameters for DeleteReport.
-type DeleteReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetReportParams defines parameters for GetReport.
 type GetReportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// CreateScheduleParams defines parameters for CreateSchedule.
-type CreateScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteScheduleParams defines parameters for DeleteSchedule.
-type DeleteScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetScheduleParams defines parameters for GetSchedule.
 type GetScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// CreateServiceParams defines parameters for CreateService.
-type CreateServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteServiceParams defines parameters for DeleteService.
-type DeleteServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetServiceParams defines parameters for GetService.
@@ -3041,21 +2729,6 @@ type ListSubscriptionsParams struct {
 
 	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-}
-
-// CreateSubscriptionParams defines parameters for CreateSubscription.
-type CreateSubscriptionParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteSubscriptionParams defines parameters for DeleteSubscription.
-type DeleteSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetSubscriptionParams defines parameters for GetSubscription.
@@ -3076,12 +2749,6 @@ type ListSubscriptionAccountsParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// PutFeaturesParams defines parameters for PutFeatures.
-type PutFeaturesParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // ListSubscriptionInvitationsParams defines parameters for ListSubscriptionInvitations.
 type ListSubscriptionInvitationsParams struct {
 	// Limit The highest number of entries on the page.
@@ -3092,24 +2759,6 @@ type ListSubscriptionInvitationsParams struct {
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// InviteToSubscriptionParams defines parameters for InviteToSubscription.
-type InviteToSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
-type WithdrawSubscriptionInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
@@ -3127,43 +2776,10 @@ type ListSubscriptionMembersParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
-type RemoveSubscriptionMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
-	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
-
-	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
-	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
-
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
 type GetSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
-type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
-	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// PutMemberAccountsParams defines parameters for PutMemberAccounts.
-type PutMemberAccountsParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListSubscriptionPeopleParams defines parameters for ListSubscriptionPeople.
@@ -3178,21 +2794,6 @@ type ListSubscriptionPeopleParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
-// TransferSubscriptionParams defines parameters for TransferSubscription.
-type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
-	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// EraseUserParams defines parameters for EraseUser.
-type EraseUserParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // ListUserAccountsParams defines parameters for ListUserAccounts.
 type ListUserAccountsParams struct {
 	// Limit The highest number of entries on the page.
@@ -3205,37 +2806,10 @@ type ListUserAccountsParams struct {
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
-// CreateWorkspaceParams defines parameters for CreateWorkspace.
-type CreateWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
-// DeleteWorkspaceParams defines parameters for DeleteWorkspace.
-type DeleteWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // GetWorkspaceParams defines parameters for GetWorkspace.
 type GetWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
-}
-
-// SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
-type SetWorkspaceAccessParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
-	SluiceActor Actor `json:"Sluice-Actor"`
-
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
@@ -3268,59 +2842,14 @@ type SearchResourcesJSONRequestBody = ResourceSearch
 // SearchSubjectsJSONRequestBody defines body for SearchSubjects for application/json ContentType.
 type SearchSubjectsJSONRequestBody = SubjectSearch
 
-// CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
-type CreateAccountJSONRequestBody = NewAccount
-
-// InviteToAccountJSONRequestBody defines body for InviteToAccount for application/json ContentType.
-type InviteToAccountJSONRequestBody = NewInvitation
-
-// PatchAccountMembersJSONRequestBody defines body for PatchAccountMembers for application/json ContentType.
-type PatchAccountMembersJSONRequestBody = AccountMembers
-
-// PutAccountMemberJSONRequestBody defines body for PutAccountMember for application/json ContentType.
-type PutAccountMemberJSONRequestBody = AccountRoles
-
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = CheckRequest
 
 // CheckBulkJSONRequestBody defines body for CheckBulk for application/json ContentType.
 type CheckBulkJSONRequestBody = BulkCheckRequest
 
-// CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
-type CreateConnectionJSONRequestBody = NewConnection
-
-// GroupConnectionJSONRequestBody defines body for GroupConnection for application/json ContentType.
-type GroupConnectionJSONRequestBody = Group
-
-// ShareConnectionJSONRequestBody defines body for ShareConnection for application/json ContentType.
-type ShareConnectionJSONRequestBody = Sharing
-
-// CreateConnectorJSONRequestBody defines body for CreateConnector for application/json ContentType.
-type CreateConnectorJSONRequestBody = NewPartOfAccount
-
-// PutConnectorJSONRequestBody defines body for PutConnector for application/json ContentType.
-type PutConnectorJSONRequestBody = ConnectorCapabilities
-
 // ExplainJSONRequestBody defines body for Explain for application/json ContentType.
 type ExplainJSONRequestBody = CheckRequest
-
-// CreateExportJSONRequestBody defines body for CreateExport for application/json ContentType.
-type CreateExportJSONRequestBody = NewPartOfAccount
-
-// CreateFlowJSONRequestBody defines body for CreateFlow for application/json ContentType.
-type CreateFlowJSONRequestBody = NewPartOfWorkspace
-
-// CreateImporterJSONRequestBody defines body for CreateImporter for application/json ContentType.
-type CreateImporterJSONRequestBody = NewImporter
-
-// SetImporterConnectionsJSONRequestBody defines body for SetImporterConnections for application/json ContentType.
-type SetImporterConnectionsJSONRequestBody = ImporterEnds
-
-// CopyImporterJSONRequestBody defines body for CopyImporter for application/json ContentType.
-type CopyImporterJSONRequestBody = Copy
-
-// CreateIntegrationJSONRequestBody defines body for CreateIntegration for application/json ContentType.
-type CreateIntegrationJSONRequestBody = NewPartOfAccount
 
 // LookupResourcesJSONRequestBody defines body for LookupResources for application/json ContentType.
 type LookupResourcesJSONRequestBody = ResourceLookup
@@ -3333,39 +2862,6 @@ type DecidePermissionsJSONRequestBody = PermissionsRequest
 
 // PreviewJSONRequestBody defines body for Preview for application/json ContentType.
 type PreviewJSONRequestBody = PreviewRequest
-
-// CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
-type CreateReportJSONRequestBody = NewPartOfAccount
-
-// CreateScheduleJSONRequestBody defines body for CreateSchedule for application/json ContentType.
-type CreateScheduleJSONRequestBody = NewPartOfWorkspace
-
-// CreateServiceJSONRequestBody defines body for CreateService for application/json ContentType.
-type CreateServiceJSONRequestBody = NewPartOfWorkspace
-
-// CreateSubscriptionJSONRequestBody defines body for CreateSubscription for application/json ContentType.
-type CreateSubscriptionJSONRequestBody = NewSubscription
-
-// PutFeaturesJSONRequestBody defines body for PutFeatures for application/json ContentType.
-type PutFeaturesJSONRequestBody = Features
-
-// InviteToSubscriptionJSONRequestBody defines body for InviteToSubscription for application/json ContentType.
-type InviteToSubscriptionJSONRequestBody = NewInvitation
-
-// PutSubscriptionMemberJSONRequestBody defines body for PutSubscriptionMember for application/json ContentType.
-type PutSubscriptionMemberJSONRequestBody = Roles
-
-// PutMemberAccountsJSONRequestBody defines body for PutMemberAccounts for application/json ContentType.
-type PutMemberAccountsJSONRequestBody = MemberAccounts
-
-// TransferSubscriptionJSONRequestBody defines body for TransferSubscription for application/json ContentType.
-type TransferSubscriptionJSONRequestBody = Transfer
-
-// CreateWorkspaceJSONRequestBody defines body for CreateWorkspace for application/json ContentType.
-type CreateWorkspaceJSONRequestBody = NewWorkspace
-
-// SetWorkspaceAccessJSONRequestBody defines body for SetWorkspaceAccess for application/json ContentType.
-type SetWorkspaceAccessJSONRequestBody = Access
 
 // AsConsistencyLevel returns the union data inside the Consistency as a ConsistencyLevel
 func (t Consistency) AsConsistencyLevel() (ConsistencyLevel, error) {
@@ -3691,39 +3187,18 @@ type ServerInterface interface {
 	// AccessThen List the subjects that had a permission at an earlier time
 	// (GET /v1/access)
 	AccessThen(c *gin.Context, params AccessThenParams)
-	// CreateAccount Create an account in a subscription
-	// (POST /v1/accounts)
-	CreateAccount(c *gin.Context, params CreateAccountParams)
-	// DeleteAccount Delete an account with everything in it
-	// (DELETE /v1/accounts/{id})
-	DeleteAccount(c *gin.Context, id ID, params DeleteAccountParams)
 	// GetAccount Show an account
 	// (GET /v1/accounts/{id})
 	GetAccount(c *gin.Context, id ID, params GetAccountParams)
 	// ListAccountInvitations List the open invitations
 	// (GET /v1/accounts/{id}/invitations)
 	ListAccountInvitations(c *gin.Context, id ID, params ListAccountInvitationsParams)
-	// InviteToAccount Invite to an account
-	// (POST /v1/accounts/{id}/invitations)
-	InviteToAccount(c *gin.Context, id ID, params InviteToAccountParams)
-	// WithdrawAccountInvitation Withdraw an invitation
-	// (DELETE /v1/accounts/{id}/invitations/{handle})
-	WithdrawAccountInvitation(c *gin.Context, id ID, handle Handle, params WithdrawAccountInvitationParams)
 	// ListAccountMembers List the members of an account
 	// (GET /v1/accounts/{id}/members)
 	ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams)
-	// PatchAccountMembers Set the roles of many people on one account
-	// (PATCH /v1/accounts/{id}/members)
-	PatchAccountMembers(c *gin.Context, id ID, params PatchAccountMembersParams)
-	// RemoveAccountMember Remove a person from an account
-	// (DELETE /v1/accounts/{id}/members/{user})
-	RemoveAccountMember(c *gin.Context, id ID, user User, params RemoveAccountMemberParams)
 	// GetAccountMember Show a member of an account
 	// (GET /v1/accounts/{id}/members/{user})
 	GetAccountMember(c *gin.Context, id ID, user User, params GetAccountMemberParams)
-	// PutAccountMember Set the roles of a person on an account
-	// (PUT /v1/accounts/{id}/members/{user})
-	PutAccountMember(c *gin.Context, id ID, user User, params PutAccountMemberParams)
 	// ReportOffboarding Report the effects of removing a person from an account
 	// (GET /v1/accounts/{id}/members/{user}/offboarding)
 	ReportOffboarding(c *gin.Context, id ID, user User, params ReportOffboardingParams)
@@ -3739,90 +3214,30 @@ type ServerInterface interface {
 	// CheckBulk Decide up to 1000 checks at one revision
 	// (POST /v1/check/bulk)
 	CheckBulk(c *gin.Context)
-	// CreateConnection Create a connection
-	// (POST /v1/connections)
-	CreateConnection(c *gin.Context, params CreateConnectionParams)
-	// DeleteConnection Disconnect a connection
-	// (DELETE /v1/connections/{id})
-	DeleteConnection(c *gin.Context, id ID, params DeleteConnectionParams)
 	// GetConnection Show a connection with its sharing
 	// (GET /v1/connections/{id})
 	GetConnection(c *gin.Context, id ID, params GetConnectionParams)
-	// UngroupConnection Remove a connection from its group
-	// (DELETE /v1/connections/{id}/group)
-	UngroupConnection(c *gin.Context, id ID, params UngroupConnectionParams)
-	// GroupConnection Put a connection into a group
-	// (PUT /v1/connections/{id}/group)
-	GroupConnection(c *gin.Context, id ID, params GroupConnectionParams)
-	// ShareConnection Set who may see a connection
-	// (PUT /v1/connections/{id}/sharing)
-	ShareConnection(c *gin.Context, id ID, params ShareConnectionParams)
-	// CreateConnector Create a connector of an account
-	// (POST /v1/connectors)
-	CreateConnector(c *gin.Context, params CreateConnectorParams)
-	// DeleteConnector Delete a connector of an account
-	// (DELETE /v1/connectors/{id})
-	DeleteConnector(c *gin.Context, id ID, params DeleteConnectorParams)
 	// GetConnector Show a connector
 	// (GET /v1/connectors/{id})
 	GetConnector(c *gin.Context, id ID, params GetConnectorParams)
-	// PutConnector Create or replace a connector of the catalogue
-	// (PUT /v1/connectors/{id})
-	PutConnector(c *gin.Context, id ID, params PutConnectorParams)
 	// StreamAudit Stream the audit log
 	// (GET /v1/events)
 	StreamAudit(c *gin.Context, params StreamAuditParams)
 	// Explain Explain a decision
 	// (POST /v1/explain)
 	Explain(c *gin.Context, params ExplainParams)
-	// CreateExport Create an export
-	// (POST /v1/exports)
-	CreateExport(c *gin.Context, params CreateExportParams)
-	// DeleteExport Delete an export
-	// (DELETE /v1/exports/{id})
-	DeleteExport(c *gin.Context, id ID, params DeleteExportParams)
 	// GetExport Show an export
 	// (GET /v1/exports/{id})
 	GetExport(c *gin.Context, id ID, params GetExportParams)
-	// CreateFlow Create a flow
-	// (POST /v1/flows)
-	CreateFlow(c *gin.Context, params CreateFlowParams)
-	// DeleteFlow Delete a flow
-	// (DELETE /v1/flows/{id})
-	DeleteFlow(c *gin.Context, id ID, params DeleteFlowParams)
 	// GetFlow Show a flow
 	// (GET /v1/flows/{id})
 	GetFlow(c *gin.Context, id ID, params GetFlowParams)
-	// CreateImporter Create an importer
-	// (POST /v1/importers)
-	CreateImporter(c *gin.Context, params CreateImporterParams)
-	// DeleteImporter Delete an importer
-	// (DELETE /v1/importers/{id})
-	DeleteImporter(c *gin.Context, id ID, params DeleteImporterParams)
 	// GetImporter Show an importer
 	// (GET /v1/importers/{id})
 	GetImporter(c *gin.Context, id ID, params GetImporterParams)
-	// SetImporterConnections Set the source and the destination of an importer
-	// (PUT /v1/importers/{id}/connections)
-	SetImporterConnections(c *gin.Context, id ID, params SetImporterConnectionsParams)
-	// CopyImporter Copy an importer
-	// (POST /v1/importers/{id}/copy)
-	CopyImporter(c *gin.Context, id ID, params CopyImporterParams)
-	// CreateIntegration Create an integration
-	// (POST /v1/integrations)
-	CreateIntegration(c *gin.Context, params CreateIntegrationParams)
-	// DeleteIntegration Delete an integration
-	// (DELETE /v1/integrations/{id})
-	DeleteIntegration(c *gin.Context, id ID, params DeleteIntegrationParams)
 	// GetIntegration Show an integration
 	// (GET /v1/integrations/{id})
 	GetIntegration(c *gin.Context, id ID, params GetIntegrationParams)
-	// AcceptInvitation Accept an invitation
-	// (POST /v1/invitations/{id}/accept)
-	AcceptInvitation(c *gin.Context, id InvitationID, params AcceptInvitationParams)
-	// DeclineInvitation Decline an invitation
-	// (POST /v1/invitations/{id}/decline)
-	DeclineInvitation(c *gin.Context, id InvitationID, params DeclineInvitationParams)
 	// LookupResources Look up the resources on which a subject has a permission
 	// (POST /v1/lookup/resources)
 	LookupResources(c *gin.Context)
@@ -3835,114 +3250,51 @@ type ServerInterface interface {
 	// DecidePermissions Decide every permission of a subject on one object
 	// (POST /v1/permissions)
 	DecidePermissions(c *gin.Context)
-	// RemovePlatformAdministrator Remove an administrator of the platform
-	// (DELETE /v1/platform/administrators/{user})
-	RemovePlatformAdministrator(c *gin.Context, user User, params RemovePlatformAdministratorParams)
-	// AddPlatformAdministrator Add an administrator of the platform
-	// (PUT /v1/platform/administrators/{user})
-	AddPlatformAdministrator(c *gin.Context, user User, params AddPlatformAdministratorParams)
 	// Preview Preview the effects of an operation
 	// (POST /v1/preview)
 	Preview(c *gin.Context, params PreviewParams)
 	// ListRelationships List the stored relationships of an object
 	// (GET /v1/relationships)
 	ListRelationships(c *gin.Context, params ListRelationshipsParams)
-	// CreateReport Create a report
-	// (POST /v1/reports)
-	CreateReport(c *gin.Context, params CreateReportParams)
-	// DeleteReport Delete a report
-	// (DELETE /v1/reports/{id})
-	DeleteReport(c *gin.Context, id ID, params DeleteReportParams)
 	// GetReport Show a report
 	// (GET /v1/reports/{id})
 	GetReport(c *gin.Context, id ID, params GetReportParams)
 	// ListRoleSets List the role sets with their roles and titles
 	// (GET /v1/role-sets)
 	ListRoleSets(c *gin.Context)
-	// CreateSchedule Create a schedule
-	// (POST /v1/schedules)
-	CreateSchedule(c *gin.Context, params CreateScheduleParams)
-	// DeleteSchedule Delete a schedule
-	// (DELETE /v1/schedules/{id})
-	DeleteSchedule(c *gin.Context, id ID, params DeleteScheduleParams)
 	// GetSchedule Show a schedule
 	// (GET /v1/schedules/{id})
 	GetSchedule(c *gin.Context, id ID, params GetScheduleParams)
-	// CreateService Create a service
-	// (POST /v1/services)
-	CreateService(c *gin.Context, params CreateServiceParams)
-	// DeleteService Delete a service
-	// (DELETE /v1/services/{id})
-	DeleteService(c *gin.Context, id ID, params DeleteServiceParams)
 	// GetService Show a service
 	// (GET /v1/services/{id})
 	GetService(c *gin.Context, id ID, params GetServiceParams)
 	// ListSubscriptions List all subscriptions
 	// (GET /v1/subscriptions)
 	ListSubscriptions(c *gin.Context, params ListSubscriptionsParams)
-	// CreateSubscription Create a subscription with its first owner
-	// (POST /v1/subscriptions)
-	CreateSubscription(c *gin.Context, params CreateSubscriptionParams)
-	// DeleteSubscription Cancel a subscription
-	// (DELETE /v1/subscriptions/{id})
-	DeleteSubscription(c *gin.Context, id ID, params DeleteSubscriptionParams)
 	// GetSubscription Show a subscription
 	// (GET /v1/subscriptions/{id})
 	GetSubscription(c *gin.Context, id ID, params GetSubscriptionParams)
 	// ListSubscriptionAccounts List the accounts of a subscription that the actor may view
 	// (GET /v1/subscriptions/{id}/accounts)
 	ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams)
-	// PutFeatures Set the features of a subscription
-	// (PUT /v1/subscriptions/{id}/features)
-	PutFeatures(c *gin.Context, id ID, params PutFeaturesParams)
 	// ListSubscriptionInvitations List the open invitations
 	// (GET /v1/subscriptions/{id}/invitations)
 	ListSubscriptionInvitations(c *gin.Context, id ID, params ListSubscriptionInvitationsParams)
-	// InviteToSubscription Invite to a subscription
-	// (POST /v1/subscriptions/{id}/invitations)
-	InviteToSubscription(c *gin.Context, id ID, params InviteToSubscriptionParams)
-	// WithdrawSubscriptionInvitation Withdraw an invitation
-	// (DELETE /v1/subscriptions/{id}/invitations/{handle})
-	WithdrawSubscriptionInvitation(c *gin.Context, id ID, handle Handle, params WithdrawSubscriptionInvitationParams)
 	// ListSubscriptionMembers List the members of a subscription
 	// (GET /v1/subscriptions/{id}/members)
 	ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams)
-	// RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
-	// (DELETE /v1/subscriptions/{id}/members/{user})
-	RemoveSubscriptionMember(c *gin.Context, id ID, user User, params RemoveSubscriptionMemberParams)
 	// GetSubscriptionMember Show a member of a subscription
 	// (GET /v1/subscriptions/{id}/members/{user})
 	GetSubscriptionMember(c *gin.Context, id ID, user User, params GetSubscriptionMemberParams)
-	// PutSubscriptionMember Set the roles of a person on a subscription
-	// (PUT /v1/subscriptions/{id}/members/{user})
-	PutSubscriptionMember(c *gin.Context, id ID, user User, params PutSubscriptionMemberParams)
-	// PutMemberAccounts Set the roles of one person on many accounts
-	// (PUT /v1/subscriptions/{id}/members/{user}/accounts)
-	PutMemberAccounts(c *gin.Context, id ID, user User, params PutMemberAccountsParams)
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	// (GET /v1/subscriptions/{id}/people)
 	ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams)
-	// TransferSubscription Transfer a subscription to another owner
-	// (POST /v1/subscriptions/{id}/transfer)
-	TransferSubscription(c *gin.Context, id ID, params TransferSubscriptionParams)
-	// EraseUser Erase a person
-	// (DELETE /v1/users/{user})
-	EraseUser(c *gin.Context, user User, params EraseUserParams)
 	// ListUserAccounts List the accounts of a person
 	// (GET /v1/users/{user}/accounts)
 	ListUserAccounts(c *gin.Context, user User, params ListUserAccountsParams)
-	// CreateWorkspace Create a workspace
-	// (POST /v1/workspaces)
-	CreateWorkspace(c *gin.Context, params CreateWorkspaceParams)
-	// DeleteWorkspace Delete a workspace with everything in it
-	// (DELETE /v1/workspaces/{id})
-	DeleteWorkspace(c *gin.Context, id ID, params DeleteWorkspaceParams)
 	// GetWorkspace Show a workspace and who may enter it
 	// (GET /v1/workspaces/{id})
 	GetWorkspace(c *gin.Context, id ID, params GetWorkspaceParams)
-	// SetWorkspaceAccess Set who may enter a workspace
-	// (PUT /v1/workspaces/{id}/access)
-	SetWorkspaceAccess(c *gin.Context, id ID, params SetWorkspaceAccessParams)
 	// ListWorkspaceContents List the objects in a workspace that a person may view
 	// (GET /v1/workspaces/{id}/{collection})
 	ListWorkspaceContents(c *gin.Context, id ID, collection ListWorkspaceContentsParamsCollection, params ListWorkspaceContentsParams)
@@ -4203,139 +3555,6 @@ func (siw *ServerInterfaceWrapper) AccessThen(c *gin.Context) {
 	siw.Handler.AccessThen(c, params)
 }
 
-// CreateAccount operation middleware
-func (siw *ServerInterfaceWrapper) CreateAccount(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateAccountParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateAccount(c, params)
-}
-
-// DeleteAccount operation middleware
-func (siw *ServerInterfaceWrapper) DeleteAccount(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteAccountParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteAccount(c, id, params)
-}
-
 // GetAccount operation middleware
 func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 
@@ -4456,157 +3675,6 @@ func (siw *ServerInterfaceWrapper) ListAccountInvitations(c *gin.Context) {
 	siw.Handler.ListAccountInvitations(c, id, params)
 }
 
-// InviteToAccount operation middleware
-func (siw *ServerInterfaceWrapper) InviteToAccount(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params InviteToAccountParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.InviteToAccount(c, id, params)
-}
-
-// WithdrawAccountInvitation operation middleware
-func (siw *ServerInterfaceWrapper) WithdrawAccountInvitation(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Path parameter "handle" -------------
-	var handle Handle
-
-	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params WithdrawAccountInvitationParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.WithdrawAccountInvitation(c, id, handle, params)
-}
-
 // ListAccountMembers operation middleware
 func (siw *ServerInterfaceWrapper) ListAccountMembers(c *gin.Context) {
 
@@ -4675,173 +3743,6 @@ func (siw *ServerInterfaceWrapper) ListAccountMembers(c *gin.Context) {
 	siw.Handler.ListAccountMembers(c, id, params)
 }
 
-// PatchAccountMembers operation middleware
-func (siw *ServerInterfaceWrapper) PatchAccountMembers(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params PatchAccountMembersParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.PatchAccountMembers(c, id, params)
-}
-
-// RemoveAccountMember operation middleware
-func (siw *ServerInterfaceWrapper) RemoveAccountMember(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params RemoveAccountMemberParams
-
-	// ------------- Optional query parameter "reassign_to" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "reassign_to", c.Request.URL.Query(), &params.ReassignTo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reassign_to: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional query parameter "private_connections" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "private_connections", c.Request.URL.Query(), &params.PrivateConnections, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter private_connections: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.RemoveAccountMember(c, id, user, params)
-}
-
 // GetAccountMember operation middleware
 func (siw *ServerInterfaceWrapper) GetAccountMember(c *gin.Context) {
 
@@ -4901,83 +3802,6 @@ func (siw *ServerInterfaceWrapper) GetAccountMember(c *gin.Context) {
 	}
 
 	siw.Handler.GetAccountMember(c, id, user, params)
-}
-
-// PutAccountMember operation middleware
-func (siw *ServerInterfaceWrapper) PutAccountMember(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params PutAccountMemberParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor ActorOrBackend
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = &SluiceActor
-
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.PutAccountMember(c, id, user, params)
 }
 
 // ReportOffboarding operation middleware
@@ -5232,139 +4056,6 @@ func (siw *ServerInterfaceWrapper) CheckBulk(c *gin.Context) {
 	siw.Handler.CheckBulk(c)
 }
 
-// CreateConnection operation middleware
-func (siw *ServerInterfaceWrapper) CreateConnection(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateConnectionParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateConnection(c, params)
-}
-
-// DeleteConnection operation middleware
-func (siw *ServerInterfaceWrapper) DeleteConnection(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteConnectionParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteConnection(c, id, params)
-}
-
 // GetConnection operation middleware
 func (siw *ServerInterfaceWrapper) GetConnection(c *gin.Context) {
 
@@ -5417,352 +4108,6 @@ func (siw *ServerInterfaceWrapper) GetConnection(c *gin.Context) {
 	siw.Handler.GetConnection(c, id, params)
 }
 
-// UngroupConnection operation middleware
-func (siw *ServerInterfaceWrapper) UngroupConnection(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UngroupConnectionParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.UngroupConnection(c, id, params)
-}
-
-// GroupConnection operation middleware
-func (siw *ServerInterfaceWrapper) GroupConnection(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GroupConnectionParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.GroupConnection(c, id, params)
-}
-
-// ShareConnection operation middleware
-func (siw *ServerInterfaceWrapper) ShareConnection(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ShareConnectionParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.ShareConnection(c, id, params)
-}
-
-// CreateConnector operation middleware
-func (siw *ServerInterfaceWrapper) CreateConnector(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateConnectorParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateConnector(c, params)
-}
-
-// DeleteConnector operation middleware
-func (siw *ServerInterfaceWrapper) DeleteConnector(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteConnectorParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteConnector(c, id, params)
-}
-
 // GetConnector operation middleware
 func (siw *ServerInterfaceWrapper) GetConnector(c *gin.Context) {
 
@@ -5813,55 +4158,6 @@ func (siw *ServerInterfaceWrapper) GetConnector(c *gin.Context) {
 	}
 
 	siw.Handler.GetConnector(c, id, params)
-}
-
-// PutConnector operation middleware
-func (siw *ServerInterfaceWrapper) PutConnector(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params PutConnectorParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.PutConnector(c, id, params)
 }
 
 // StreamAudit operation middleware
@@ -5995,139 +4291,6 @@ func (siw *ServerInterfaceWrapper) Explain(c *gin.Context) {
 	siw.Handler.Explain(c, params)
 }
 
-// CreateExport operation middleware
-func (siw *ServerInterfaceWrapper) CreateExport(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateExportParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateExport(c, params)
-}
-
-// DeleteExport operation middleware
-func (siw *ServerInterfaceWrapper) DeleteExport(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteExportParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteExport(c, id, params)
-}
-
 // GetExport operation middleware
 func (siw *ServerInterfaceWrapper) GetExport(c *gin.Context) {
 
@@ -6178,139 +4341,6 @@ func (siw *ServerInterfaceWrapper) GetExport(c *gin.Context) {
 	}
 
 	siw.Handler.GetExport(c, id, params)
-}
-
-// CreateFlow operation middleware
-func (siw *ServerInterfaceWrapper) CreateFlow(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateFlowParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateFlow(c, params)
-}
-
-// DeleteFlow operation middleware
-func (siw *ServerInterfaceWrapper) DeleteFlow(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteFlowParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteFlow(c, id, params)
 }
 
 // GetFlow operation middleware
@@ -6365,139 +4395,6 @@ func (siw *ServerInterfaceWrapper) GetFlow(c *gin.Context) {
 	siw.Handler.GetFlow(c, id, params)
 }
 
-// CreateImporter operation middleware
-func (siw *ServerInterfaceWrapper) CreateImporter(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateImporterParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateImporter(c, params)
-}
-
-// DeleteImporter operation middleware
-func (siw *ServerInterfaceWrapper) DeleteImporter(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteImporterParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteImporter(c, id, params)
-}
-
 // GetImporter operation middleware
 func (siw *ServerInterfaceWrapper) GetImporter(c *gin.Context) {
 
@@ -6548,281 +4445,6 @@ func (siw *ServerInterfaceWrapper) GetImporter(c *gin.Context) {
 	}
 
 	siw.Handler.GetImporter(c, id, params)
-}
-
-// SetImporterConnections operation middleware
-func (siw *ServerInterfaceWrapper) SetImporterConnections(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params SetImporterConnectionsParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.SetImporterConnections(c, id, params)
-}
-
-// CopyImporter operation middleware
-func (siw *ServerInterfaceWrapper) CopyImporter(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CopyImporterParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CopyImporter(c, id, params)
-}
-
-// CreateIntegration operation middleware
-func (siw *ServerInterfaceWrapper) CreateIntegration(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateIntegrationParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateIntegration(c, params)
-}
-
-// DeleteIntegration operation middleware
-func (siw *ServerInterfaceWrapper) DeleteIntegration(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteIntegrationParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteIntegration(c, id, params)
 }
 
 // GetIntegration operation middleware
@@ -6877,148 +4499,6 @@ func (siw *ServerInterfaceWrapper) GetIntegration(c *gin.Context) {
 	siw.Handler.GetIntegration(c, id, params)
 }
 
-// AcceptInvitation operation middleware
-func (siw *ServerInterfaceWrapper) AcceptInvitation(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id InvitationID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params AcceptInvitationParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.AcceptInvitation(c, id, params)
-}
-
-// DeclineInvitation operation middleware
-func (siw *ServerInterfaceWrapper) DeclineInvitation(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id InvitationID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeclineInvitationParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeclineInvitation(c, id, params)
-}
-
 // LookupResources operation middleware
 func (siw *ServerInterfaceWrapper) LookupResources(c *gin.Context) {
 
@@ -7069,104 +4549,6 @@ func (siw *ServerInterfaceWrapper) DecidePermissions(c *gin.Context) {
 	}
 
 	siw.Handler.DecidePermissions(c)
-}
-
-// RemovePlatformAdministrator operation middleware
-func (siw *ServerInterfaceWrapper) RemovePlatformAdministrator(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params RemovePlatformAdministratorParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.RemovePlatformAdministrator(c, user, params)
-}
-
-// AddPlatformAdministrator operation middleware
-func (siw *ServerInterfaceWrapper) AddPlatformAdministrator(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params AddPlatformAdministratorParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.AddPlatformAdministrator(c, user, params)
 }
 
 // Preview operation middleware
@@ -7260,139 +4642,6 @@ func (siw *ServerInterfaceWrapper) ListRelationships(c *gin.Context) {
 	siw.Handler.ListRelationships(c, params)
 }
 
-// CreateReport operation middleware
-func (siw *ServerInterfaceWrapper) CreateReport(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateReportParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateReport(c, params)
-}
-
-// DeleteReport operation middleware
-func (siw *ServerInterfaceWrapper) DeleteReport(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteReportParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteReport(c, id, params)
-}
-
 // GetReport operation middleware
 func (siw *ServerInterfaceWrapper) GetReport(c *gin.Context) {
 
@@ -7458,139 +4707,6 @@ func (siw *ServerInterfaceWrapper) ListRoleSets(c *gin.Context) {
 	siw.Handler.ListRoleSets(c)
 }
 
-// CreateSchedule operation middleware
-func (siw *ServerInterfaceWrapper) CreateSchedule(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateScheduleParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateSchedule(c, params)
-}
-
-// DeleteSchedule operation middleware
-func (siw *ServerInterfaceWrapper) DeleteSchedule(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteScheduleParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteSchedule(c, id, params)
-}
-
 // GetSchedule operation middleware
 func (siw *ServerInterfaceWrapper) GetSchedule(c *gin.Context) {
 
@@ -7641,139 +4757,6 @@ func (siw *ServerInterfaceWrapper) GetSchedule(c *gin.Context) {
 	}
 
 	siw.Handler.GetSchedule(c, id, params)
-}
-
-// CreateService operation middleware
-func (siw *ServerInterfaceWrapper) CreateService(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateServiceParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateService(c, params)
-}
-
-// DeleteService operation middleware
-func (siw *ServerInterfaceWrapper) DeleteService(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteServiceParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteService(c, id, params)
 }
 
 // GetService operation middleware
@@ -7861,117 +4844,6 @@ func (siw *ServerInterfaceWrapper) ListSubscriptions(c *gin.Context) {
 	}
 
 	siw.Handler.ListSubscriptions(c, params)
-}
-
-// CreateSubscription operation middleware
-func (siw *ServerInterfaceWrapper) CreateSubscription(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateSubscriptionParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateSubscription(c, params)
-}
-
-// DeleteSubscription operation middleware
-func (siw *ServerInterfaceWrapper) DeleteSubscription(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteSubscriptionParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteSubscription(c, id, params)
 }
 
 // GetSubscription operation middleware
@@ -8094,55 +4966,6 @@ func (siw *ServerInterfaceWrapper) ListSubscriptionAccounts(c *gin.Context) {
 	siw.Handler.ListSubscriptionAccounts(c, id, params)
 }
 
-// PutFeatures operation middleware
-func (siw *ServerInterfaceWrapper) PutFeatures(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params PutFeaturesParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.PutFeatures(c, id, params)
-}
-
 // ListSubscriptionInvitations operation middleware
 func (siw *ServerInterfaceWrapper) ListSubscriptionInvitations(c *gin.Context) {
 
@@ -8209,157 +5032,6 @@ func (siw *ServerInterfaceWrapper) ListSubscriptionInvitations(c *gin.Context) {
 	}
 
 	siw.Handler.ListSubscriptionInvitations(c, id, params)
-}
-
-// InviteToSubscription operation middleware
-func (siw *ServerInterfaceWrapper) InviteToSubscription(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params InviteToSubscriptionParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.InviteToSubscription(c, id, params)
-}
-
-// WithdrawSubscriptionInvitation operation middleware
-func (siw *ServerInterfaceWrapper) WithdrawSubscriptionInvitation(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Path parameter "handle" -------------
-	var handle Handle
-
-	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params WithdrawSubscriptionInvitationParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.WithdrawSubscriptionInvitation(c, id, handle, params)
 }
 
 // ListSubscriptionMembers operation middleware
@@ -8438,102 +5110,6 @@ func (siw *ServerInterfaceWrapper) ListSubscriptionMembers(c *gin.Context) {
 	siw.Handler.ListSubscriptionMembers(c, id, params)
 }
 
-// RemoveSubscriptionMember operation middleware
-func (siw *ServerInterfaceWrapper) RemoveSubscriptionMember(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params RemoveSubscriptionMemberParams
-
-	// ------------- Optional query parameter "reassign_to" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "reassign_to", c.Request.URL.Query(), &params.ReassignTo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reassign_to: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional query parameter "private_connections" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "private_connections", c.Request.URL.Query(), &params.PrivateConnections, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter private_connections: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.RemoveSubscriptionMember(c, id, user, params)
-}
-
 // GetSubscriptionMember operation middleware
 func (siw *ServerInterfaceWrapper) GetSubscriptionMember(c *gin.Context) {
 
@@ -8593,163 +5169,6 @@ func (siw *ServerInterfaceWrapper) GetSubscriptionMember(c *gin.Context) {
 	}
 
 	siw.Handler.GetSubscriptionMember(c, id, user, params)
-}
-
-// PutSubscriptionMember operation middleware
-func (siw *ServerInterfaceWrapper) PutSubscriptionMember(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params PutSubscriptionMemberParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor ActorOrBackend
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = &SluiceActor
-
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.PutSubscriptionMember(c, id, user, params)
-}
-
-// PutMemberAccounts operation middleware
-func (siw *ServerInterfaceWrapper) PutMemberAccounts(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params PutMemberAccountsParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.PutMemberAccounts(c, id, user, params)
 }
 
 // ListSubscriptionPeople operation middleware
@@ -8820,123 +5239,6 @@ func (siw *ServerInterfaceWrapper) ListSubscriptionPeople(c *gin.Context) {
 	siw.Handler.ListSubscriptionPeople(c, id, params)
 }
 
-// TransferSubscription operation middleware
-func (siw *ServerInterfaceWrapper) TransferSubscription(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params TransferSubscriptionParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor ActorOrBackend
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = &SluiceActor
-
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.TransferSubscription(c, id, params)
-}
-
-// EraseUser operation middleware
-func (siw *ServerInterfaceWrapper) EraseUser(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "user" -------------
-	var user User
-
-	err = runtime.BindStyledParameterWithOptions("simple", "user", c.Param("user"), &user, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params EraseUserParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.EraseUser(c, user, params)
-}
-
 // ListUserAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListUserAccounts(c *gin.Context) {
 
@@ -9002,139 +5304,6 @@ func (siw *ServerInterfaceWrapper) ListUserAccounts(c *gin.Context) {
 	siw.Handler.ListUserAccounts(c, user, params)
 }
 
-// CreateWorkspace operation middleware
-func (siw *ServerInterfaceWrapper) CreateWorkspace(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateWorkspaceParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.CreateWorkspace(c, params)
-}
-
-// DeleteWorkspace operation middleware
-func (siw *ServerInterfaceWrapper) DeleteWorkspace(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteWorkspaceParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.DeleteWorkspace(c, id, params)
-}
-
 // GetWorkspace operation middleware
 func (siw *ServerInterfaceWrapper) GetWorkspace(c *gin.Context) {
 
@@ -9185,77 +5354,6 @@ func (siw *ServerInterfaceWrapper) GetWorkspace(c *gin.Context) {
 	}
 
 	siw.Handler.GetWorkspace(c, id, params)
-}
-
-// SetWorkspaceAccess operation middleware
-func (siw *ServerInterfaceWrapper) SetWorkspaceAccess(c *gin.Context) {
-
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
-	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params SetWorkspaceAccessParams
-
-	headers := c.Request.Header
-
-	// ------------- Required header parameter "Sluice-Actor" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
-		var SluiceActor Actor
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.SluiceActor = SluiceActor
-
-	} else {
-		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
-	for _, middleware := range siw.HandlerMiddlewares {
-		middleware(c)
-		if c.IsAborted() {
-			return
-		}
-	}
-
-	siw.Handler.SetWorkspaceAccess(c, id, params)
 }
 
 // ListWorkspaceContents operation middleware
@@ -9346,105 +5444,57 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 		ErrorHandler:       errorHandler,
 	}
 
-	router.POST(options.BaseURL+"/v1/check", wrapper.Check)
-	router.POST(options.BaseURL+"/v1/check/bulk", wrapper.CheckBulk)
-	router.GET(options.BaseURL+"/v1/permissions", wrapper.DescribePermissions)
-	router.POST(options.BaseURL+"/v1/permissions", wrapper.DecidePermissions)
-	router.POST(options.BaseURL+"/v1/lookup/resources", wrapper.LookupResources)
-	router.POST(options.BaseURL+"/v1/lookup/subjects", wrapper.LookupSubjects)
-	router.GET(options.BaseURL+"/v1/accounts/:id/:collection", wrapper.ListAccountContents)
-	router.GET(options.BaseURL+"/v1/workspaces/:id/:collection", wrapper.ListWorkspaceContents)
-	router.POST(options.BaseURL+"/v1/explain", wrapper.Explain)
-	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
-	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
-	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
-	router.GET(options.BaseURL+"/v1/events", wrapper.StreamAudit)
-	router.GET(options.BaseURL+"/v1/access", wrapper.AccessThen)
-	router.POST(options.BaseURL+"/v1/preview", wrapper.Preview)
-	router.DELETE(options.BaseURL+"/v1/platform/administrators/:user", wrapper.RemovePlatformAdministrator)
-	router.PUT(options.BaseURL+"/v1/platform/administrators/:user", wrapper.AddPlatformAdministrator)
-	router.DELETE(options.BaseURL+"/v1/connectors/:id", wrapper.DeleteConnector)
-	router.GET(options.BaseURL+"/v1/connectors/:id", wrapper.GetConnector)
-	router.PUT(options.BaseURL+"/v1/connectors/:id", wrapper.PutConnector)
-	router.POST(options.BaseURL+"/v1/connectors", wrapper.CreateConnector)
-	router.GET(options.BaseURL+"/v1/subscriptions", wrapper.ListSubscriptions)
-	router.POST(options.BaseURL+"/v1/subscriptions", wrapper.CreateSubscription)
-	router.PUT(options.BaseURL+"/v1/subscriptions/:id/features", wrapper.PutFeatures)
-	router.DELETE(options.BaseURL+"/v1/subscriptions/:id", wrapper.DeleteSubscription)
-	router.GET(options.BaseURL+"/v1/subscriptions/:id", wrapper.GetSubscription)
-	router.GET(options.BaseURL+"/v1/subscriptions/:id/accounts", wrapper.ListSubscriptionAccounts)
-	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
-	router.GET(options.BaseURL+"/v1/subscriptions/:id/people", wrapper.ListSubscriptionPeople)
-	router.DELETE(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.RemoveSubscriptionMember)
-	router.GET(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.GetSubscriptionMember)
-	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.PutSubscriptionMember)
-	router.PUT(options.BaseURL+"/v1/subscriptions/:id/members/:user/accounts", wrapper.PutMemberAccounts)
-	router.POST(options.BaseURL+"/v1/subscriptions/:id/transfer", wrapper.TransferSubscription)
-	router.DELETE(options.BaseURL+"/v1/users/:user", wrapper.EraseUser)
-	router.GET(options.BaseURL+"/v1/users/:user/accounts", wrapper.ListUserAccounts)
-	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount)
-	router.DELETE(options.BaseURL+"/v1/accounts/:id", wrapper.DeleteAccount)
-	router.GET(options.BaseURL+"/v1/accounts/:id", wrapper.GetAccount)
-	router.GET(options.BaseURL+"/v1/accounts/:id/members", wrapper.ListAccountMembers)
-	router.PATCH(options.BaseURL+"/v1/accounts/:id/members", wrapper.PatchAccountMembers)
-	router.DELETE(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.RemoveAccountMember)
-	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.GetAccountMember)
-	router.PUT(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.PutAccountMember)
-	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user/offboarding", wrapper.ReportOffboarding)
-	router.GET(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.ListSubscriptionInvitations)
-	router.POST(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.InviteToSubscription)
-	router.DELETE(options.BaseURL+"/v1/subscriptions/:id/invitations/:handle", wrapper.WithdrawSubscriptionInvitation)
-	router.GET(options.BaseURL+"/v1/accounts/:id/invitations", wrapper.ListAccountInvitations)
-	router.POST(options.BaseURL+"/v1/accounts/:id/invitations", wrapper.InviteToAccount)
-	router.DELETE(options.BaseURL+"/v1/accounts/:id/invitations/:handle", wrapper.WithdrawAccountInvitation)
-	router.POST(options.BaseURL+"/v1/invitations/:id/accept", wrapper.AcceptInvitation)
-	router.POST(options.BaseURL+"/v1/invitations/:id/decline", wrapper.DeclineInvitation)
-	router.POST(options.BaseURL+"/v1/importers", wrapper.CreateImporter)
-	router.PUT(options.BaseURL+"/v1/importers/:id/connections", wrapper.SetImporterConnections)
-	router.POST(options.BaseURL+"/v1/importers/:id/copy", wrapper.CopyImporter)
-	router.DELETE(options.BaseURL+"/v1/importers/:id", wrapper.DeleteImporter)
-	router.GET(options.BaseURL+"/v1/importers/:id", wrapper.GetImporter)
-	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection)
-	router.PUT(options.BaseURL+"/v1/connections/:id/sharing", wrapper.ShareConnection)
-	router.DELETE(options.BaseURL+"/v1/connections/:id", wrapper.DeleteConnection)
-	router.GET(options.BaseURL+"/v1/connections/:id", wrapper.GetConnection)
-	router.DELETE(options.BaseURL+"/v1/connections/:id/group", wrapper.UngroupConnection)
-	router.PUT(options.BaseURL+"/v1/connections/:id/group", wrapper.GroupConnection)
-	router.POST(options.BaseURL+"/v1/workspaces", wrapper.CreateWorkspace)
-	router.PUT(options.BaseURL+"/v1/workspaces/:id/access", wrapper.SetWorkspaceAccess)
-	router.DELETE(options.BaseURL+"/v1/workspaces/:id", wrapper.DeleteWorkspace)
-	router.GET(options.BaseURL+"/v1/workspaces/:id", wrapper.GetWorkspace)
-	router.POST(options.BaseURL+"/v1/flows", wrapper.CreateFlow)
-	router.DELETE(options.BaseURL+"/v1/flows/:id", wrapper.DeleteFlow)
-	router.GET(options.BaseURL+"/v1/flows/:id", wrapper.GetFlow)
-	router.POST(options.BaseURL+"/v1/schedules", wrapper.CreateSchedule)
-	router.DELETE(options.BaseURL+"/v1/schedules/:id", wrapper.DeleteSchedule)
-	router.GET(options.BaseURL+"/v1/schedules/:id", wrapper.GetSchedule)
-	router.POST(options.BaseURL+"/v1/services", wrapper.CreateService)
-	router.DELETE(options.BaseURL+"/v1/services/:id", wrapper.DeleteService)
-	router.GET(options.BaseURL+"/v1/services/:id", wrapper.GetService)
-	router.POST(options.BaseURL+"/v1/integrations", wrapper.CreateIntegration)
-	router.DELETE(options.BaseURL+"/v1/integrations/:id", wrapper.DeleteIntegration)
-	router.GET(options.BaseURL+"/v1/integrations/:id", wrapper.GetIntegration)
-	router.POST(options.BaseURL+"/v1/exports", wrapper.CreateExport)
-	router.DELETE(options.BaseURL+"/v1/exports/:id", wrapper.DeleteExport)
-	router.GET(options.BaseURL+"/v1/exports/:id", wrapper.GetExport)
-	router.POST(options.BaseURL+"/v1/reports", wrapper.CreateReport)
-	router.DELETE(options.BaseURL+"/v1/reports/:id", wrapper.DeleteReport)
-	router.GET(options.BaseURL+"/v1/reports/:id", wrapper.GetReport)
+	router.GET(options.BaseURL+"/", wrapper.GetRoot)
+	router.GET(options.BaseURL+"/.well-known/authzen-configuration", wrapper.GetAuthZENConfiguration)
 	router.POST(options.BaseURL+"/access/v1/evaluation", wrapper.Evaluate)
 	router.POST(options.BaseURL+"/access/v1/evaluations", wrapper.EvaluateAll)
-	router.POST(options.BaseURL+"/access/v1/search/subject", wrapper.SearchSubjects)
-	router.POST(options.BaseURL+"/access/v1/search/resource", wrapper.SearchResources)
 	router.POST(options.BaseURL+"/access/v1/search/action", wrapper.SearchActions)
-	router.GET(options.BaseURL+"/.well-known/authzen-configuration", wrapper.GetAuthZENConfiguration)
-	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReady)
-	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
-	router.GET(options.BaseURL+"/", wrapper.GetRoot)
+	router.POST(options.BaseURL+"/access/v1/search/resource", wrapper.SearchResources)
+	router.POST(options.BaseURL+"/access/v1/search/subject", wrapper.SearchSubjects)
 	router.GET(options.BaseURL+"/docs", wrapper.GetDocs)
 	router.GET(options.BaseURL+"/docs/start.js", wrapper.GetDocsStart)
-	router.GET(options.BaseURL+"/docs/swagger-ui.js", wrapper.GetDocsScript)
 	router.GET(options.BaseURL+"/docs/swagger-ui.css", wrapper.GetDocsStyle)
+	router.GET(options.BaseURL+"/docs/swagger-ui.js", wrapper.GetDocsScript)
+	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/metrics", wrapper.GetMetrics)
+	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
+	router.GET(options.BaseURL+"/readyz", wrapper.GetReady)
+	router.GET(options.BaseURL+"/v1/access", wrapper.AccessThen)
+	router.GET(options.BaseURL+"/v1/accounts/:id", wrapper.GetAccount)
+	router.GET(options.BaseURL+"/v1/accounts/:id/:collection", wrapper.ListAccountContents)
+	router.GET(options.BaseURL+"/v1/accounts/:id/invitations", wrapper.ListAccountInvitations)
+	router.GET(options.BaseURL+"/v1/accounts/:id/members", wrapper.ListAccountMembers)
+	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.GetAccountMember)
+	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user/offboarding", wrapper.ReportOffboarding)
+	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
+	router.POST(options.BaseURL+"/v1/check", wrapper.Check)
+	router.POST(options.BaseURL+"/v1/check/bulk", wrapper.CheckBulk)
+	router.GET(options.BaseURL+"/v1/connections/:id", wrapper.GetConnection)
+	router.GET(options.BaseURL+"/v1/connectors/:id", wrapper.GetConnector)
+	router.GET(options.BaseURL+"/v1/events", wrapper.StreamAudit)
+	router.POST(options.BaseURL+"/v1/explain", wrapper.Explain)
+	router.GET(options.BaseURL+"/v1/exports/:id", wrapper.GetExport)
+	router.GET(options.BaseURL+"/v1/flows/:id", wrapper.GetFlow)
+	router.GET(options.BaseURL+"/v1/importers/:id", wrapper.GetImporter)
+	router.GET(options.BaseURL+"/v1/integrations/:id", wrapper.GetIntegration)
+	router.POST(options.BaseURL+"/v1/lookup/resources", wrapper.LookupResources)
+	router.POST(options.BaseURL+"/v1/lookup/subjects", wrapper.LookupSubjects)
+	router.GET(options.BaseURL+"/v1/permissions", wrapper.DescribePermissions)
+	router.POST(options.BaseURL+"/v1/permissions", wrapper.DecidePermissions)
+	router.POST(options.BaseURL+"/v1/preview", wrapper.Preview)
+	router.GET(options.BaseURL+"/v1/relationships", wrapper.ListRelationships)
+	router.GET(options.BaseURL+"/v1/reports/:id", wrapper.GetReport)
+	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
+	router.GET(options.BaseURL+"/v1/schedules/:id", wrapper.GetSchedule)
+	router.GET(options.BaseURL+"/v1/services/:id", wrapper.GetService)
+	router.GET(options.BaseURL+"/v1/subscriptions", wrapper.ListSubscriptions)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id", wrapper.GetSubscription)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/accounts", wrapper.ListSubscriptionAccounts)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.ListSubscriptionInvitations)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.GetSubscriptionMember)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/people", wrapper.ListSubscriptionPeople)
+	router.GET(options.BaseURL+"/v1/users/:user/accounts", wrapper.ListUserAccounts)
+	router.GET(options.BaseURL+"/v1/workspaces/:id", wrapper.GetWorkspace)
+	router.GET(options.BaseURL+"/v1/workspaces/:id/:collection", wrapper.ListWorkspaceContents)
 }

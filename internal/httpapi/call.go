@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ type call struct {
 	// with it. body is the JSON as the server understood it.
 	idempotency *operation.Idempotency
 	params      gin.Params
-	query       string
+	query       url.Values
 	body        []byte
 
 	// err is the error that was sent as a problem.
@@ -64,10 +65,13 @@ func callOf(c *gin.Context) *call {
 // caller returns the caller of the operation. The body must have been read before, because the digest of the request
 // includes it.
 func (k *call) caller() operation.Caller {
+	by := operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id}
 	if k.idempotency != nil {
-		k.idempotency.Request = k.digest()
+		identified := *k.idempotency
+		identified.Request = k.digest()
+		by.Idempotency = &identified
 	}
-	return operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Idempotency: k.idempotency}
+	return by
 }
 
 // callerWith returns the caller of an operation that a person or the backend may perform. reason is a field of the

@@ -13,40 +13,40 @@ import (
 type connectionOperations interface {
 	CreateConnection(
 		ctx context.Context, by operation.Caller, in operation.NewConnection,
-	) (operation.Connection, authz.Token, error)
+	) (operation.Connection, operation.Done, error)
 	GetConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, authz.Token, error)
 	ShareConnection(
 		ctx context.Context, by operation.Caller, id authz.ID, in operation.Sharing,
-	) (operation.Connection, authz.Token, error)
+	) (operation.Connection, operation.Done, error)
 	GroupConnection(
 		ctx context.Context, by operation.Caller, id, group authz.ID,
-	) (operation.Connection, authz.Token, error)
-	UngroupConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, authz.Token, error)
+	) (operation.Connection, operation.Done, error)
+	UngroupConnection(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connection, operation.Done, error)
 }
 
-// CreateConnection implements ServerInterface.
-func (s *server) CreateConnection(c *gin.Context, _ CreateConnectionParams) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewConnection](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		input := operation.NewConnection{
-			ID: in.id(
-				"id",
-				body.ID,
-			), Account: in.id("account", body.Account), Connector: in.id("connector", body.Connector),
-		}
-		if body.Visibility != nil {
-			input.Visibility = in.visibility("visibility", *body.Visibility)
-		}
-		if in.err != nil {
-			return nil, in.err
-		}
-		connection, token, err := s.Operations.CreateConnection(ctx, callOf(c).caller(), input)
-		return showConnection(connection, token), err
-	})
+// createConnection decodes POST /v1/connections.
+func createConnection(r request) (writeCall, error) {
+	body, err := decodeBody[NewConnection](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	input := operation.NewConnection{
+		ID: in.id(
+			"id",
+			body.ID,
+		), Account: in.id("account", body.Account), Connector: in.id("connector", body.Connector),
+	}
+	if body.Visibility != nil {
+		input.Visibility = in.visibility("visibility", *body.Visibility)
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		connection, done, err := on.CreateConnection(ctx, r.caller(), input)
+		return showConnection(connection, done.Token), done, err
+	}, nil
 }
 
 // GetConnection implements ServerInterface.
@@ -57,53 +57,48 @@ func (s *server) GetConnection(c *gin.Context, id ID, _ GetConnectionParams) {
 	})
 }
 
-// ShareConnection implements ServerInterface.
-func (s *server) ShareConnection(c *gin.Context, id ID, _ ShareConnectionParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[Sharing](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		sharing := operation.Sharing{
-			Visibility: in.visibility("visibility", body.Visibility), Users: in.people("users", body.Users),
-		}
-		if in.err != nil {
-			return nil, in.err
-		}
-		connection, token, err := s.Operations.ShareConnection(ctx, callOf(c).caller(), authz.ID(id), sharing)
-		return showConnection(connection, token), err
-	})
+// shareConnection decodes PUT /v1/connections/{id}/sharing.
+func shareConnection(r request) (writeCall, error) {
+	body, err := decodeBody[Sharing](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	sharing := operation.Sharing{
+		Visibility: in.visibility("visibility", body.Visibility), Users: in.people("users", body.Users),
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		connection, done, err := on.ShareConnection(ctx, r.caller(), r.id(), sharing)
+		return showConnection(connection, done.Token), done, err
+	}, nil
 }
 
-// DeleteConnection implements ServerInterface.
-func (s *server) DeleteConnection(c *gin.Context, id ID, _ DeleteConnectionParams) {
-	s.delete(c, "connection", id)
+// groupConnection decodes PUT /v1/connections/{id}/group.
+func groupConnection(r request) (writeCall, error) {
+	body, err := decodeBody[Group](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	group := in.id("group", body.Group)
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		connection, done, err := on.GroupConnection(ctx, r.caller(), r.id(), group)
+		return showConnection(connection, done.Token), done, err
+	}, nil
 }
 
-// GroupConnection implements ServerInterface.
-func (s *server) GroupConnection(c *gin.Context, id ID, _ GroupConnectionParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[Group](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		group := in.id("group", body.Group)
-		if in.err != nil {
-			return nil, in.err
-		}
-		connection, token, err := s.Operations.GroupConnection(ctx, callOf(c).caller(), authz.ID(id), group)
-		return showConnection(connection, token), err
-	})
-}
-
-// UngroupConnection implements ServerInterface.
-func (s *server) UngroupConnection(c *gin.Context, id ID, _ UngroupConnectionParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		connection, token, err := s.Operations.UngroupConnection(ctx, callOf(c).caller(), authz.ID(id))
-		return showConnection(connection, token), err
-	})
+// ungroupConnection decodes DELETE /v1/connections/{id}/group.
+func ungroupConnection(r request) (writeCall, error) {
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		connection, done, err := on.UngroupConnection(ctx, r.caller(), r.id())
+		return showConnection(connection, done.Token), done, err
+	}, nil
 }
 
 func showConnection(c operation.Connection, token authz.Token) Connection {

@@ -21,21 +21,26 @@ import (
 // maxBody is the largest size of a request body in bytes.
 const maxBody = 1 << 20
 
-// decode reads the JSON body of a request. The body must have exactly the documented fields. Lenient calls ignore other
-// fields.
+// decode reads and decodes the JSON body of a request, see decodeBody.
 func decode[T any](c *gin.Context) (T, error) {
-	var into T
-	data, err := readBody(c)
-	k := callOf(c)
-	switch {
-	case err != nil:
-	case k.route.lenient:
-		err = decodeLenient("the body", data, &into)
-	default:
-		err = decodeStrict("the body", data, &into)
+	content, err := readBody(c)
+	if err != nil {
+		var none T
+		return none, err
 	}
-	if err == nil && k.idempotency != nil {
-		k.body, err = json.Marshal(into)
+	return decodeBody[T](request{call: callOf(c), content: content})
+}
+
+// decodeBody decodes the JSON body of a request. The body must have exactly the documented fields. Lenient calls ignore
+// other fields.
+func decodeBody[T any](r request) (into T, err error) {
+	if r.route.lenient {
+		err = decodeLenient("the body", r.content, &into)
+	} else {
+		err = decodeStrict("the body", r.content, &into)
+	}
+	if err == nil && r.idempotency != nil {
+		r.body, err = json.Marshal(into)
 	}
 	return into, err
 }

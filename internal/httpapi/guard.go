@@ -226,7 +226,7 @@ func (k *call) readQuery(c *gin.Context) error {
 			values[0] = authz.TrimPerson(values[0])
 		}
 	}
-	k.query = query.Encode()
+	k.query = query
 	return k.openQueryCursor(c, query)
 }
 

@@ -52,7 +52,7 @@ func (k *call) readIdempotencyKey(c *gin.Context) error {
 // fields, and whether a person is written "bob" or "user:bob".
 func (k *call) digest() string {
 	sum := sha256.Sum256(
-		fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query, canonical(k.body, k.route.body)),
+		fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query.Encode(), canonical(k.body, k.route.body)),
 	)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

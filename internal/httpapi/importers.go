@@ -14,32 +14,32 @@ import (
 type importerOperations interface {
 	CreateImporter(
 		ctx context.Context, by operation.Caller, in operation.NewImporter,
-	) (operation.Importer, authz.Token, error)
+	) (operation.Importer, operation.Done, error)
 	SetImporterEnds(
 		ctx context.Context, by operation.Caller, id authz.ID, in operation.ImporterEnds,
-	) (operation.Importer, authz.Token, error)
+	) (operation.Importer, operation.Done, error)
 	GetImporter(ctx context.Context, by operation.Caller, id authz.ID) (operation.Importer, authz.Token, error)
-	CopyImporter(ctx context.Context, by operation.Caller, id, copied authz.ID) (operation.Importer, authz.Token, error)
+	CopyImporter(ctx context.Context, by operation.Caller, id, copied authz.ID) (operation.Importer, operation.Done, error)
 }
 
-// CreateImporter implements ServerInterface.
-func (s *server) CreateImporter(c *gin.Context, _ CreateImporterParams) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewImporter](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		input := operation.NewImporter{
-			ID: in.id("id", body.ID), Account: in.id("account", body.Account),
-			Source: in.optionalID("source", body.Source), Destination: in.optionalID("destination", body.Destination),
-		}
-		if in.err != nil {
-			return nil, in.err
-		}
-		importer, token, err := s.Operations.CreateImporter(ctx, callOf(c).caller(), input)
-		return showImporter(importer, token), err
-	})
+// createImporter decodes POST /v1/importers.
+func createImporter(r request) (writeCall, error) {
+	body, err := decodeBody[NewImporter](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	input := operation.NewImporter{
+		ID: in.id("id", body.ID), Account: in.id("account", body.Account),
+		Source: in.optionalID("source", body.Source), Destination: in.optionalID("destination", body.Destination),
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		importer, done, err := on.CreateImporter(ctx, r.caller(), input)
+		return showImporter(importer, done.Token), done, err
+	}, nil
 }
 
 // GetImporter implements ServerInterface.
@@ -50,23 +50,23 @@ func (s *server) GetImporter(c *gin.Context, id ID, _ GetImporterParams) {
 	})
 }
 
-// SetImporterConnections implements ServerInterface.
-func (s *server) SetImporterConnections(c *gin.Context, id ID, _ SetImporterConnectionsParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[ImporterEnds](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		ends := operation.ImporterEnds{
-			Source: in.end("source", body.Source), Destination: in.end("destination", body.Destination),
-		}
-		if in.err != nil {
-			return nil, in.err
-		}
-		importer, token, err := s.Operations.SetImporterEnds(ctx, callOf(c).caller(), authz.ID(id), ends)
-		return showImporter(importer, token), err
-	})
+// setImporterConnections decodes PUT /v1/importers/{id}/connections.
+func setImporterConnections(r request) (writeCall, error) {
+	body, err := decodeBody[ImporterEnds](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	ends := operation.ImporterEnds{
+		Source: in.end("source", body.Source), Destination: in.end("destination", body.Destination),
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		importer, done, err := on.SetImporterEnds(ctx, r.caller(), r.id(), ends)
+		return showImporter(importer, done.Token), done, err
+	}, nil
 }
 
 // end reads the source or destination of an importer. It returns nil if the field is left out, and an empty id for
@@ -82,19 +82,19 @@ func (r *reader) end(field string, value nullable.Nullable[string]) *authz.ID {
 	}
 }
 
-// CopyImporter implements ServerInterface.
-func (s *server) CopyImporter(c *gin.Context, id ID, _ CopyImporterParams) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[Copy](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		copied := in.id("id", body.ID)
-		if in.err != nil {
-			return nil, in.err
-		}
-		i, token, err := s.Operations.CopyImporter(ctx, callOf(c).caller(), authz.ID(id), copied)
+// copyImporter decodes POST /v1/importers/{id}/copy.
+func copyImporter(r request) (writeCall, error) {
+	body, err := decodeBody[Copy](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	copied := in.id("id", body.ID)
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		i, done, err := on.CopyImporter(ctx, r.caller(), r.id(), copied)
 		leftOut := make([]CopiedImporterLeftOut, len(i.LeftOut))
 		for n, end := range i.LeftOut {
 			leftOut[n] = CopiedImporterLeftOut(end)
@@ -103,14 +103,9 @@ func (s *server) CopyImporter(c *gin.Context, id ID, _ CopyImporterParams) {
 			ID: string(i.ID), Account: nilIfEmpty(i.Account), Source: nilIfEmpty(i.Source), Destination: nilIfEmpty(
 				i.Destination,
 			),
-			LeftOut: leftOut, Token: string(token),
-		}, err
-	})
-}
-
-// DeleteImporter implements ServerInterface.
-func (s *server) DeleteImporter(c *gin.Context, id ID, _ DeleteImporterParams) {
-	s.delete(c, "importer", id)
+			LeftOut: leftOut, Token: string(done.Token),
+		}, done, err
+	}, nil
 }
 
 func showImporter(i operation.Importer, token authz.Token) Importer {

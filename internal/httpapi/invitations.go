@@ -16,52 +16,46 @@ type invitationOperations interface {
 		ctx context.Context,
 		by operation.Caller,
 		in operation.NewInvitation,
-	) (operation.Invitation, authz.Token, error)
+	) (operation.Invitation, operation.Done, error)
 	Invitations(
 		ctx context.Context, by operation.Caller, to authz.Object, page operation.Page,
 	) (operation.Invitations, authz.Token, error)
-	WithdrawInvitation(ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID) (authz.Token, error)
+	WithdrawInvitation(ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID) (operation.Done, error)
 	AcceptInvitation(
 		ctx context.Context, by operation.Caller, id string,
-	) (operation.AcceptedInvitation, authz.Token, error)
-	DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error)
+	) (operation.AcceptedInvitation, operation.Done, error)
+	DeclineInvitation(ctx context.Context, by operation.Caller, id string) (operation.Done, error)
 }
 
-// InviteToAccount implements ServerInterface.
-func (s *server) InviteToAccount(c *gin.Context, id ID, _ InviteToAccountParams) {
-	s.invite(c, authz.Object{Type: "account", ID: authz.ID(id)})
-}
-
-// InviteToSubscription implements ServerInterface.
-func (s *server) InviteToSubscription(c *gin.Context, id ID, _ InviteToSubscriptionParams) {
-	s.invite(c, authz.Object{Type: "subscription", ID: authz.ID(id)})
-}
-
-func (s *server) invite(c *gin.Context, to authz.Object) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewInvitation](c)
+// invite decodes POST /v1/accounts/{id}/invitations, or the same of a subscription.
+func invite(to authz.Type) func(request) (writeCall, error) {
+	return func(r request) (writeCall, error) {
+		body, err := decodeBody[NewInvitation](r)
 		if err != nil {
 			return nil, err
 		}
 		var in reader
 		input := operation.NewInvitation{
-			To: to, Invitee: in.optionalPerson("invitee", body.Invitee), Roles: body.Roles, ExpiresIn: seconds(body.ExpiresIn),
+			To: authz.Object{Type: to, ID: r.id()}, Invitee: in.optionalPerson("invitee", body.Invitee), Roles: body.Roles,
+			ExpiresIn: seconds(body.ExpiresIn),
 		}
 		if in.err != nil {
 			return nil, in.err
 		}
-		invitation, token, err := s.Operations.Invite(ctx, callOf(c).caller(), input)
-		account, subscription := showPlace(invitation.To)
-		return Invitation{
-			ID: nilIfEmpty(
-				invitation.ID,
-			), Handle: nilIfEmpty(invitation.Handle), Account: account, Subscription: subscription,
-			Inviter: string(
-				invitation.Inviter,
-			), Invitee: nilIfEmpty(invitation.Invitee), Roles: toStrings(invitation.Roles),
-			ExpiresAt: showTime(invitation.ExpiresAt), Token: string(token),
-		}, err
-	})
+		return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+			invitation, done, err := on.Invite(ctx, r.caller(), input)
+			return showInvitation(invitation, done.Token), done, err
+		}, nil
+	}
+}
+
+func showInvitation(i operation.Invitation, token authz.Token) Invitation {
+	account, subscription := showPlace(i.To)
+	return Invitation{
+		ID: nilIfEmpty(i.ID), Handle: nilIfEmpty(i.Handle), Account: account, Subscription: subscription,
+		Inviter: string(i.Inviter), Invitee: nilIfEmpty(i.Invitee), Roles: toStrings(i.Roles),
+		ExpiresAt: showTime(i.ExpiresAt), Token: string(token),
+	}
 }
 
 // ListAccountInvitations implements ServerInterface.
@@ -90,44 +84,36 @@ func (s *server) listInvitations(c *gin.Context, to authz.Object, page operation
 	})
 }
 
-// WithdrawAccountInvitation implements ServerInterface.
-func (s *server) WithdrawAccountInvitation(c *gin.Context, id ID, handle Handle, _ WithdrawAccountInvitationParams) {
-	s.withdraw(c, authz.Object{Type: "account", ID: authz.ID(id)}, handle)
+// withdrawInvitation decodes DELETE /v1/accounts/{id}/invitations/{handle}, or the same of a subscription.
+func withdrawInvitation(to authz.Type) func(request) (writeCall, error) {
+	return func(r request) (writeCall, error) {
+		place, handle := authz.Object{Type: to, ID: r.id()}, authz.ID(r.params.ByName("handle"))
+		return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+			done, err := on.WithdrawInvitation(ctx, r.caller(), place, handle)
+			return doneAnswer(done), done, err
+		}, nil
+	}
 }
 
-// WithdrawSubscriptionInvitation implements ServerInterface.
-func (s *server) WithdrawSubscriptionInvitation(
-	c *gin.Context, id ID, handle Handle, _ WithdrawSubscriptionInvitationParams,
-) {
-	s.withdraw(c, authz.Object{Type: "subscription", ID: authz.ID(id)}, handle)
-}
-
-func (s *server) withdraw(c *gin.Context, to authz.Object, handle Handle) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.WithdrawInvitation(ctx, callOf(c).caller(), to, authz.ID(handle))
-		return done(token), err
-	})
-}
-
-// AcceptInvitation implements ServerInterface.
-func (s *server) AcceptInvitation(c *gin.Context, id InvitationID, _ AcceptInvitationParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		by := callOf(c).caller()
-		accepted, token, err := s.Operations.AcceptInvitation(ctx, by, id)
+// acceptInvitation decodes POST /v1/invitations/{id}/accept.
+func acceptInvitation(r request) (writeCall, error) {
+	by := r.caller()
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		accepted, done, err := on.AcceptInvitation(ctx, by, string(r.id()))
 		account, subscription := showPlace(accepted.To)
 		return AcceptedInvitation{
 			Account: account, Subscription: subscription, User: string(by.Actor), Roles: toStrings(accepted.Roles),
-			ExpiresAt: showTime(accepted.ExpiresAt), Token: string(token),
-		}, err
-	})
+			ExpiresAt: showTime(accepted.ExpiresAt), Token: string(done.Token),
+		}, done, err
+	}, nil
 }
 
-// DeclineInvitation implements ServerInterface.
-func (s *server) DeclineInvitation(c *gin.Context, id InvitationID, _ DeclineInvitationParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.DeclineInvitation(ctx, callOf(c).caller(), id)
-		return done(token), err
-	})
+// declineInvitation decodes POST /v1/invitations/{id}/decline.
+func declineInvitation(r request) (writeCall, error) {
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		done, err := on.DeclineInvitation(ctx, r.caller(), string(r.id()))
+		return doneAnswer(done), done, err
+	}, nil
 }
 
 // showPlace returns the id of an account or a subscription as the first or the second result. The other is nil.

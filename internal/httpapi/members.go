@@ -18,14 +18,14 @@ type accountMemberOperations interface {
 	GetAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Member, authz.Token, error)
 	PutAccountMember(
 		ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time,
-	) (operation.Member, authz.Token, error)
-	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
+	) (operation.Member, operation.Done, error)
+	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Done, error)
 	HandOverAccountMember(
 		ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
-	) (*operation.Reassigned, authz.Token, error)
+	) (*operation.Reassigned, operation.Done, error)
 	PatchAccountMembers(
 		ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
-	) ([]operation.Member, authz.Token, error)
+	) ([]operation.Member, operation.Done, error)
 }
 
 type subscriptionMemberOperations interface {
@@ -40,14 +40,14 @@ type subscriptionMemberOperations interface {
 	) (operation.Member, authz.Token, error)
 	PutSubscriptionMember(
 		ctx context.Context, by operation.Caller, id, user authz.ID, roles []string,
-	) (operation.Member, authz.Token, error)
-	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (authz.Token, error)
+	) (operation.Member, operation.Done, error)
+	RemoveSubscriptionMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Done, error)
 	HandOverSubscriptionMember(
 		ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
-	) (*operation.Reassigned, authz.Token, error)
+	) (*operation.Reassigned, operation.Done, error)
 	PutMemberAccounts(
 		ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time,
-	) (operation.Member, authz.Token, error)
+	) (operation.Member, operation.Done, error)
 }
 
 // ListAccountMembers implements ServerInterface.
@@ -71,58 +71,60 @@ func (s *server) GetAccountMember(c *gin.Context, id ID, user User, _ GetAccount
 	})
 }
 
-// PutAccountMember implements ServerInterface.
-func (s *server) PutAccountMember(c *gin.Context, id ID, user User, _ PutAccountMemberParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[AccountRoles](c)
-		if err != nil {
-			return nil, err
-		}
-		by, err := callOf(c).callerWith(body.Reason)
-		if err != nil {
-			return nil, err
-		}
-		member, token, err := s.Operations.PutAccountMember(
-			ctx, by, authz.ID(id), authz.ID(user), body.Roles, endOf(body.ExpiresAt))
-		return showChangedMember(member, token), err
-	})
+// putAccountMember decodes PUT /v1/accounts/{id}/members/{user}.
+func putAccountMember(r request) (writeCall, error) {
+	body, err := decodeBody[AccountRoles](r)
+	if err != nil {
+		return nil, err
+	}
+	by, err := r.callerWith(body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		member, done, err := on.PutAccountMember(
+			ctx, by, r.id(), r.user(), body.Roles, endOf(body.ExpiresAt))
+		return showChangedMember(member, done.Token), done, err
+	}, nil
 }
 
-// RemoveAccountMember implements ServerInterface.
-func (s *server) RemoveAccountMember(c *gin.Context, id ID, user User, params RemoveAccountMemberParams) {
-	s.removeMember(c, params.ReassignTo, params.PrivateConnections, removal{
-		remove: func(ctx context.Context, by operation.Caller) (authz.Token, error) {
-			return s.Operations.RemoveAccountMember(ctx, by, authz.ID(id), authz.ID(user))
-		},
-		reassign: func(
-			ctx context.Context, by operation.Caller, to operation.Handover,
-		) (*operation.Reassigned, authz.Token, error) {
-			return s.Operations.HandOverAccountMember(ctx, by, authz.ID(id), authz.ID(user), to)
-		},
-	})
+// removeAccountMember decodes DELETE /v1/accounts/{id}/members/{user}.
+func removeAccountMember(r request) (writeCall, error) {
+	to, err := readHandover(r.query)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		if to == nil {
+			done, err := on.RemoveAccountMember(ctx, r.caller(), r.id(), r.user())
+			return showRemoved(nil, done.Token), done, err
+		}
+		reassigned, done, err := on.HandOverAccountMember(ctx, r.caller(), r.id(), r.user(), *to)
+		return showRemoved(reassigned, done.Token), done, err
+	}, nil
 }
 
-// PatchAccountMembers implements ServerInterface.
-func (s *server) PatchAccountMembers(c *gin.Context, id ID, _ PatchAccountMembersParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[AccountMembers](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		roles := in.rolesOfPeople("members", body.Members)
-		if in.err != nil {
-			return nil, in.err
-		}
-		members, token, err := s.Operations.PatchAccountMembers(
-			ctx, callOf(c).caller(), authz.ID(id), roles, endOf(body.ExpiresAt),
+// patchAccountMembers decodes PATCH /v1/accounts/{id}/members.
+func patchAccountMembers(r request) (writeCall, error) {
+	body, err := decodeBody[AccountMembers](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	roles := in.rolesOfPeople("members", body.Members)
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		members, done, err := on.PatchAccountMembers(
+			ctx, r.caller(), r.id(), roles, endOf(body.ExpiresAt),
 		)
 		if err != nil {
-			return nil, err
+			return nil, done, err
 		}
 		shown, err := showMembers(members)
-		return ChangedMembers{Members: shown, Token: string(token)}, err
-	})
+		return ChangedMembers{Members: shown, Token: string(done.Token)}, done, err
+	}, nil
 }
 
 // ListSubscriptionMembers implements ServerInterface.
@@ -160,52 +162,54 @@ func (s *server) GetSubscriptionMember(c *gin.Context, id ID, user User, _ GetSu
 	})
 }
 
-// PutSubscriptionMember implements ServerInterface.
-func (s *server) PutSubscriptionMember(c *gin.Context, id ID, user User, _ PutSubscriptionMemberParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[Roles](c)
-		if err != nil {
-			return nil, err
-		}
-		by, err := callOf(c).callerWith(body.Reason)
-		if err != nil {
-			return nil, err
-		}
-		member, token, err := s.Operations.PutSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user), body.Roles)
-		return showChangedMember(member, token), err
-	})
+// putSubscriptionMember decodes PUT /v1/subscriptions/{id}/members/{user}.
+func putSubscriptionMember(r request) (writeCall, error) {
+	body, err := decodeBody[Roles](r)
+	if err != nil {
+		return nil, err
+	}
+	by, err := r.callerWith(body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		member, done, err := on.PutSubscriptionMember(ctx, by, r.id(), r.user(), body.Roles)
+		return showChangedMember(member, done.Token), done, err
+	}, nil
 }
 
-// RemoveSubscriptionMember implements ServerInterface.
-func (s *server) RemoveSubscriptionMember(c *gin.Context, id ID, user User, params RemoveSubscriptionMemberParams) {
-	s.removeMember(c, params.ReassignTo, params.PrivateConnections, removal{
-		remove: func(ctx context.Context, by operation.Caller) (authz.Token, error) {
-			return s.Operations.RemoveSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user))
-		},
-		reassign: func(
-			ctx context.Context, by operation.Caller, to operation.Handover,
-		) (*operation.Reassigned, authz.Token, error) {
-			return s.Operations.HandOverSubscriptionMember(ctx, by, authz.ID(id), authz.ID(user), to)
-		},
-	})
+// removeSubscriptionMember decodes DELETE /v1/subscriptions/{id}/members/{user}.
+func removeSubscriptionMember(r request) (writeCall, error) {
+	to, err := readHandover(r.query)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		if to == nil {
+			done, err := on.RemoveSubscriptionMember(ctx, r.caller(), r.id(), r.user())
+			return showRemoved(nil, done.Token), done, err
+		}
+		reassigned, done, err := on.HandOverSubscriptionMember(ctx, r.caller(), r.id(), r.user(), *to)
+		return showRemoved(reassigned, done.Token), done, err
+	}, nil
 }
 
-// PutMemberAccounts implements ServerInterface.
-func (s *server) PutMemberAccounts(c *gin.Context, id ID, user User, _ PutMemberAccountsParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[MemberAccounts](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		roles := in.rolesByAccount("accounts", body.Accounts)
-		if in.err != nil {
-			return nil, in.err
-		}
-		member, token, err := s.Operations.PutMemberAccounts(
-			ctx, callOf(c).caller(), authz.ID(id), authz.ID(user), roles, endOf(body.ExpiresAt))
-		return showChangedMember(member, token), err
-	})
+// putMemberAccounts decodes PUT /v1/subscriptions/{id}/members/{user}/accounts.
+func putMemberAccounts(r request) (writeCall, error) {
+	body, err := decodeBody[MemberAccounts](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	roles := in.rolesByAccount("accounts", body.Accounts)
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		member, done, err := on.PutMemberAccounts(
+			ctx, r.caller(), r.id(), r.user(), roles, endOf(body.ExpiresAt))
+		return showChangedMember(member, done.Token), done, err
+	}, nil
 }
 
 func showRemoved(reassigned *operation.Reassigned, token authz.Token) RemovedMember {
@@ -285,28 +289,4 @@ func showRoles(accounts map[authz.ID]operation.Roles) *RolesByID {
 		shown[string(id)] = toStrings(roles)
 	}
 	return &shown
-}
-
-// removal removes a person from one place. remove only removes them. reassign also gives their creations a new creator.
-type removal struct {
-	remove   func(context.Context, operation.Caller) (authz.Token, error)
-	reassign func(context.Context, operation.Caller, operation.Handover) (*operation.Reassigned, authz.Token, error)
-}
-
-// removeMember answers a call that removes a person. With reassignTo, it also gives their creations a new creator.
-func (s *server) removeMember(c *gin.Context, reassignTo *ReassignTo, private *PrivateConnections, of removal) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		to, err := readHandover(reassignTo, private)
-		if err != nil {
-			return nil, err
-		}
-		var token authz.Token
-		var reassigned *operation.Reassigned
-		if to == nil {
-			token, err = of.remove(ctx, callOf(c).caller())
-		} else {
-			reassigned, token, err = of.reassign(ctx, callOf(c).caller(), *to)
-		}
-		return showRemoved(reassigned, token), err
-	})
 }

@@ -61,9 +61,6 @@ func hidePath(c *gin.Context) {
 func (s *server) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
 	body, err := handle(authz.WithCaller(c.Request.Context(), callOf(c).key))
 	if err == nil {
-		if k := callOf(c); k.idempotency != nil && k.idempotency.Replayed {
-			body = replayed(body)
-		}
 		body = callOf(c).sealNextCursor(body)
 		err = writeJSON(c, status, "application/json", body)
 	}

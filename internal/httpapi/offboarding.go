@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,7 +15,7 @@ type offboardingOperations interface {
 	ReportOffboarding(
 		ctx context.Context, by operation.Caller, id, user authz.ID,
 	) (operation.OffboardingReport, authz.Token, error)
-	EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
+	EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (operation.Done, error)
 }
 
 // ReportOffboarding implements ServerInterface.
@@ -35,36 +36,37 @@ func (s *server) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOff
 	})
 }
 
-// EraseUser implements ServerInterface.
-func (s *server) EraseUser(c *gin.Context, user User, _ EraseUserParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.EraseUser(ctx, callOf(c).caller(), authz.ID(user))
-		return done(token), err
-	})
+// eraseUser decodes DELETE /v1/users/{user}.
+func eraseUser(r request) (writeCall, error) {
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		done, err := on.EraseUser(ctx, r.caller(), r.user())
+		return doneAnswer(done), done, err
+	}, nil
 }
 
 func showNamed(n operation.Named) Named { return Named{Count: n.Count, IDs: toStrings(n.IDs)} }
 
-// readHandover reads the new creator of a removed person's creations. It returns nil if there is none.
-func readHandover(to *ReassignTo, private *PrivateConnections) (*operation.Handover, error) {
-	if to == nil && private != nil {
+// readHandover reads the new creator of a removed person's creations from the query. It returns nil if there is none.
+func readHandover(query url.Values) (*operation.Handover, error) {
+	private := PrivateConnections(query.Get("private_connections"))
+	switch {
+	case !query.Has("reassign_to") && query.Has("private_connections"):
 		return nil, authz.Errorf(
 			authz.CodeInvalid,
 			`the parameter "private_connections" is allowed only with "reassign_to"`,
 		)
-	}
-	if to == nil {
+	case !query.Has("reassign_to"):
 		return nil, nil //nolint:nilnil // nil means that nothing is reassigned
 	}
-	id, err := parsePerson(`the parameter "reassign_to"`, *to)
-	if err == nil && private != nil && !private.Valid() {
+	id, err := parsePerson(`the parameter "reassign_to"`, query.Get("reassign_to"))
+	if err == nil && query.Has("private_connections") && !private.Valid() {
 		err = authz.Errorf(
 			authz.CodeInvalid,
 			`the parameter "private_connections" must be %s or %s, not %q`,
 			Disconnect,
 			Leave,
-			*private,
+			private,
 		)
 	}
-	return &operation.Handover{To: id, Private: string(optional(private))}, err
+	return &operation.Handover{To: id, Private: string(private)}, err
 }

@@ -17,11 +17,14 @@ type operations struct {
 	caller operation.Caller
 	args   []any
 
-	err  error
-	hook func(context.Context) error
+	err      error
+	isReplay bool
+	hook     func(context.Context) error
 }
 
 const token authz.Token = "t1"
+
+func (o *operations) done() operation.Done { return operation.Done{Token: token, IsReplay: o.isReplay} }
 
 func (o *operations) record(ctx context.Context, name string, by operation.Caller, args ...any) error {
 	o.mu.Lock()
@@ -35,39 +38,39 @@ func (o *operations) record(ctx context.Context, name string, by operation.Calle
 
 func (o *operations) AddPlatformAdministrator(
 	ctx context.Context, by operation.Caller, user authz.ID,
-) (authz.Token, error) {
-	return token, o.record(ctx, "AddPlatformAdministrator", by, user)
+) (operation.Done, error) {
+	return o.done(), o.record(ctx, "AddPlatformAdministrator", by, user)
 }
 
 func (o *operations) RemovePlatformAdministrator(
 	ctx context.Context, by operation.Caller, user authz.ID,
-) (authz.Token, error) {
-	return token, o.record(ctx, "RemovePlatformAdministrator", by, user)
+) (operation.Done, error) {
+	return o.done(), o.record(ctx, "RemovePlatformAdministrator", by, user)
 }
 
 func (o *operations) PutConnector(
 	ctx context.Context, by operation.Caller, id authz.ID, capabilities []string,
-) (operation.Connector, authz.Token, error) {
-	return operation.Connector{ID: id, Capabilities: capabilities}, token,
+) (operation.Connector, operation.Done, error) {
+	return operation.Connector{ID: id, Capabilities: capabilities}, o.done(),
 		o.record(ctx, "PutConnector", by, id, capabilities)
 }
 
-func (o *operations) Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error) {
-	return token, o.record(ctx, "Delete", by, object)
+func (o *operations) Delete(ctx context.Context, by operation.Caller, object authz.Object) (operation.Done, error) {
+	return o.done(), o.record(ctx, "Delete", by, object)
 }
 
 func (o *operations) CreateSubscription(
 	ctx context.Context, by operation.Caller, in operation.NewSubscription,
-) (operation.Subscription, authz.Token, error) {
-	return operation.Subscription{ID: in.ID, RoleSet: authz.RoleSetName(in.RoleSet)}, token, o.record(
+) (operation.Subscription, operation.Done, error) {
+	return operation.Subscription{ID: in.ID, RoleSet: authz.RoleSetName(in.RoleSet)}, o.done(), o.record(
 		ctx, "CreateSubscription", by, in,
 	)
 }
 
 func (o *operations) PutFeatures(
 	ctx context.Context, by operation.Caller, id authz.ID, features []string,
-) (operation.Subscription, authz.Token, error) {
-	return operation.Subscription{ID: id, RoleSet: "multi_owner", Features: authz.Features}, token, o.record(
+) (operation.Subscription, operation.Done, error) {
+	return operation.Subscription{ID: id, RoleSet: "multi_owner", Features: authz.Features}, o.done(), o.record(
 		ctx, "PutFeatures", by, id, features,
 	)
 }
@@ -97,8 +100,8 @@ func (o *operations) UserAccounts(
 
 func (o *operations) TransferSubscription(
 	ctx context.Context, by operation.Caller, id, to authz.ID,
-) (authz.Token, error) {
-	return token, o.record(ctx, "TransferSubscription", by, id, to)
+) (operation.Done, error) {
+	return o.done(), o.record(ctx, "TransferSubscription", by, id, to)
 }
 
 func (o *operations) SubscriptionMembers(
@@ -121,32 +124,32 @@ func (o *operations) SubscriptionPeople(
 
 func (o *operations) PutSubscriptionMember(
 	ctx context.Context, by operation.Caller, id, user authz.ID, roles []string,
-) (operation.Member, authz.Token, error) {
-	return operation.Member{User: user, Roles: operation.Roles{"it_admin"}}, token, o.record(
+) (operation.Member, operation.Done, error) {
+	return operation.Member{User: user, Roles: operation.Roles{"it_admin"}}, o.done(), o.record(
 		ctx, "PutSubscriptionMember", by, id, user, roles,
 	)
 }
 
 func (o *operations) RemoveSubscriptionMember(
 	ctx context.Context, by operation.Caller, id, user authz.ID,
-) (authz.Token, error) {
-	return token, o.record(ctx, "RemoveSubscriptionMember", by, id, user)
+) (operation.Done, error) {
+	return o.done(), o.record(ctx, "RemoveSubscriptionMember", by, id, user)
 }
 
 func (o *operations) PutMemberAccounts(
 	ctx context.Context, by operation.Caller, id, user authz.ID, accounts map[authz.ID][]string, until time.Time,
-) (operation.Member, authz.Token, error) {
+) (operation.Member, operation.Done, error) {
 	member := operation.Member{User: user, Accounts: map[authz.ID]operation.Roles{"a1": {"editor"}, "a2": nil}}
 	member.AccountsExpireAt = map[authz.ID]time.Time{"a1": time.Unix(1893456000, 0)}
-	return member, token, o.record(ctx, "PutMemberAccounts", by, id, user, accounts, until)
+	return member, o.done(), o.record(ctx, "PutMemberAccounts", by, id, user, accounts, until)
 }
 
 func (o *operations) CreateAccount(
 	ctx context.Context, by operation.Caller, in operation.NewAccount,
-) (operation.Account, authz.Token, error) {
+) (operation.Account, operation.Done, error) {
 	return operation.Account{
 		ID: in.ID, Subscription: in.Subscription, RoleSet: authz.RoleSetName(in.RoleSet),
-	}, token, o.record(ctx, "CreateAccount", by, in)
+	}, o.done(), o.record(ctx, "CreateAccount", by, in)
 }
 
 func (o *operations) GetAccount(
@@ -163,31 +166,31 @@ func (o *operations) AccountMembers(
 
 func (o *operations) PutAccountMember(
 	ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time,
-) (operation.Member, authz.Token, error) {
-	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, token, o.record(
+) (operation.Member, operation.Done, error) {
+	return operation.Member{User: user, Roles: operation.Roles{"guest"}}, o.done(), o.record(
 		ctx, "PutAccountMember", by, id, user, roles, until,
 	)
 }
 
 func (o *operations) RemoveAccountMember(
 	ctx context.Context, by operation.Caller, id, user authz.ID,
-) (authz.Token, error) {
-	return token, o.record(ctx, "RemoveAccountMember", by, id, user)
+) (operation.Done, error) {
+	return o.done(), o.record(ctx, "RemoveAccountMember", by, id, user)
 }
 
 func (o *operations) HandOverAccountMember(
 	ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
-) (*operation.Reassigned, authz.Token, error) {
+) (*operation.Reassigned, operation.Done, error) {
 	reassigned := operation.Reassigned{
 		Importers: operation.Named{Count: 2, IDs: []authz.ID{"i1"}}, PrivateMoved: 3, PrivateDisconnected: 4,
 	}
-	return &reassigned, token, o.record(ctx, "HandOverAccountMember", by, id, user, to)
+	return &reassigned, o.done(), o.record(ctx, "HandOverAccountMember", by, id, user, to)
 }
 
 func (o *operations) HandOverSubscriptionMember(
 	ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
-) (*operation.Reassigned, authz.Token, error) {
-	return nil, token, o.record(ctx, "HandOverSubscriptionMember", by, id, user, to)
+) (*operation.Reassigned, operation.Done, error) {
+	return nil, o.done(), o.record(ctx, "HandOverSubscriptionMember", by, id, user, to)
 }
 
 func (o *operations) ReportOffboarding(
@@ -199,8 +202,8 @@ func (o *operations) ReportOffboarding(
 	return report, token, o.record(ctx, "ReportOffboarding", by, id, user)
 }
 
-func (o *operations) EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error) {
-	return token, o.record(ctx, "EraseUser", by, user)
+func (o *operations) EraseUser(ctx context.Context, by operation.Caller, user authz.ID) (operation.Done, error) {
+	return o.done(), o.record(ctx, "EraseUser", by, user)
 }
 
 func (o *operations) Contents(
@@ -212,20 +215,20 @@ func (o *operations) Contents(
 
 func (o *operations) PatchAccountMembers(
 	ctx context.Context, by operation.Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
-) ([]operation.Member, authz.Token, error) {
-	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, token, o.record(
+) ([]operation.Member, operation.Done, error) {
+	return []operation.Member{{User: "bob", Roles: operation.Roles{"viewer"}}, {User: "eve"}}, o.done(), o.record(
 		ctx, "PatchAccountMembers", by, id, members, until,
 	)
 }
 
 func (o *operations) Invite(
 	ctx context.Context, by operation.Caller, in operation.NewInvitation,
-) (operation.Invitation, authz.Token, error) {
+) (operation.Invitation, operation.Done, error) {
 	invitation := operation.Invitation{
 		ID: "secret", Handle: "h1", To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: operation.Roles{"guest"},
 		ExpiresAt: time.Unix(1893456000, 0),
 	}
-	return invitation, token, o.record(ctx, "Invite", by, in)
+	return invitation, o.done(), o.record(ctx, "Invite", by, in)
 }
 
 func (o *operations) Invitations(
@@ -240,58 +243,58 @@ func (o *operations) Invitations(
 
 func (o *operations) WithdrawInvitation(
 	ctx context.Context, by operation.Caller, to authz.Object, handle authz.ID,
-) (authz.Token, error) {
-	return token, o.record(ctx, "WithdrawInvitation", by, to, handle)
+) (operation.Done, error) {
+	return o.done(), o.record(ctx, "WithdrawInvitation", by, to, handle)
 }
 
 func (o *operations) AcceptInvitation(
 	ctx context.Context, by operation.Caller, id string,
-) (operation.AcceptedInvitation, authz.Token, error) {
+) (operation.AcceptedInvitation, operation.Done, error) {
 	return operation.AcceptedInvitation{
 		To: authz.Object{Type: "subscription", ID: "s1"}, Roles: operation.Roles{"it_admin"},
-	}, token, o.record(ctx, "AcceptInvitation", by, id)
+	}, o.done(), o.record(ctx, "AcceptInvitation", by, id)
 }
 
-func (o *operations) DeclineInvitation(ctx context.Context, by operation.Caller, id string) (authz.Token, error) {
-	return token, o.record(ctx, "DeclineInvitation", by, id)
+func (o *operations) DeclineInvitation(ctx context.Context, by operation.Caller, id string) (operation.Done, error) {
+	return o.done(), o.record(ctx, "DeclineInvitation", by, id)
 }
 
 func (o *operations) CreateImporter(
 	ctx context.Context, by operation.Caller, in operation.NewImporter,
-) (operation.Importer, authz.Token, error) {
-	return operation.Importer{ID: in.ID, Account: in.Account, Source: in.Source}, token, o.record(
+) (operation.Importer, operation.Done, error) {
+	return operation.Importer{ID: in.ID, Account: in.Account, Source: in.Source}, o.done(), o.record(
 		ctx, "CreateImporter", by, in,
 	)
 }
 
 func (o *operations) SetImporterEnds(
 	ctx context.Context, by operation.Caller, id authz.ID, in operation.ImporterEnds,
-) (operation.Importer, authz.Token, error) {
+) (operation.Importer, operation.Done, error) {
 	show := func(end *authz.ID) string {
 		if end == nil {
 			return "unchanged"
 		}
 		return fmt.Sprintf("%q", *end)
 	}
-	return operation.Importer{ID: id, Account: "acme"}, token, o.record(
+	return operation.Importer{ID: id, Account: "acme"}, o.done(), o.record(
 		ctx, "SetImporterEnds", by, id, show(in.Source), show(in.Destination),
 	)
 }
 
 func (o *operations) CopyImporter(
 	ctx context.Context, by operation.Caller, id, copied authz.ID,
-) (operation.Importer, authz.Token, error) {
+) (operation.Importer, operation.Done, error) {
 	return operation.Importer{
 		ID: copied, Account: "acme", Source: "c1", LeftOut: []string{"destination"},
-	}, token, o.record(ctx, "CopyImporter", by, id, copied)
+	}, o.done(), o.record(ctx, "CopyImporter", by, id, copied)
 }
 
 func (o *operations) CreateConnection(
 	ctx context.Context, by operation.Caller, in operation.NewConnection,
-) (operation.Connection, authz.Token, error) {
+) (operation.Connection, operation.Done, error) {
 	return operation.Connection{
 		ID: in.ID, Account: in.Account, Connector: in.Connector, Visibility: operation.Private,
-	}, token, o.record(ctx, "CreateConnection", by, in)
+	}, o.done(), o.record(ctx, "CreateConnection", by, in)
 }
 
 var someConnection = operation.Connection{
@@ -300,42 +303,42 @@ var someConnection = operation.Connection{
 
 func (o *operations) ShareConnection(
 	ctx context.Context, by operation.Caller, id authz.ID, in operation.Sharing,
-) (operation.Connection, authz.Token, error) {
-	return someConnection, token, o.record(ctx, "ShareConnection", by, id, in)
+) (operation.Connection, operation.Done, error) {
+	return someConnection, o.done(), o.record(ctx, "ShareConnection", by, id, in)
 }
 
 func (o *operations) GroupConnection(
 	ctx context.Context, by operation.Caller, id, group authz.ID,
-) (operation.Connection, authz.Token, error) {
-	return someConnection, token, o.record(ctx, "GroupConnection", by, id, group)
+) (operation.Connection, operation.Done, error) {
+	return someConnection, o.done(), o.record(ctx, "GroupConnection", by, id, group)
 }
 
 func (o *operations) UngroupConnection(
 	ctx context.Context, by operation.Caller, id authz.ID,
-) (operation.Connection, authz.Token, error) {
-	return someConnection, token, o.record(ctx, "UngroupConnection", by, id)
+) (operation.Connection, operation.Done, error) {
+	return someConnection, o.done(), o.record(ctx, "UngroupConnection", by, id)
 }
 
 func (o *operations) CreateWorkspace(
 	ctx context.Context, by operation.Caller, in operation.NewWorkspace,
-) (operation.Workspace, authz.Token, error) {
-	return operation.Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open}, token, o.record(
+) (operation.Workspace, operation.Done, error) {
+	return operation.Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open}, o.done(), o.record(
 		ctx, "CreateWorkspace", by, in,
 	)
 }
 
 func (o *operations) SetWorkspaceAccess(
 	ctx context.Context, by operation.Caller, id authz.ID, access operation.Access,
-) (operation.Workspace, authz.Token, error) {
-	return operation.Workspace{ID: id, Account: "acme", Open: access.Open, Users: access.Users}, token, o.record(
+) (operation.Workspace, operation.Done, error) {
+	return operation.Workspace{ID: id, Account: "acme", Open: access.Open, Users: access.Users}, o.done(), o.record(
 		ctx, "SetWorkspaceAccess", by, id, access,
 	)
 }
 
 func (o *operations) CreatePart(
 	ctx context.Context, by operation.Caller, part operation.Part,
-) (operation.Part, authz.Token, error) {
-	return part, token, o.record(ctx, "CreatePart", by, part)
+) (operation.Part, operation.Done, error) {
+	return part, o.done(), o.record(ctx, "CreatePart", by, part)
 }
 
 func (o *operations) GetAccountMember(

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,8 +18,8 @@ func part(typ authz.Type, id authz.ID, parent authz.Type, parentID authz.ID) ope
 	return operation.Part{Type: typ, ID: id, Parent: authz.Object{Type: parent, ID: parentID}}
 }
 
-// TestOperations asserts, for every operation of the contract, which call the request becomes and which answer the
-// result becomes.
+// TestOperations asserts, for every operation of the contract, which call the request becomes, and which answers its
+// result and its replay become.
 func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`
@@ -249,6 +250,11 @@ func TestOperations(t *testing.T) {
 			w.do(t, r).want(t, tt.status, tt.answer)
 			if w.operations.name != tt.name || w.operations.caller != caller || !reflect.DeepEqual(w.operations.args, tt.args) {
 				t.Errorf("called %s by %+v with %+v, want %s by %+v with %+v", w.operations.name, w.operations.caller, w.operations.args, tt.name, caller, tt.args)
+			}
+			if tt.method != http.MethodGet {
+				w.operations.isReplay = true
+				w.do(t, r).want(t, tt.status, strings.TrimSuffix(tt.answer, "}")+`,"replayed":true}`)
+				w.operations.isReplay = false
 			}
 		})
 	}

@@ -11,41 +11,41 @@ import (
 )
 
 type platformOperations interface {
-	AddPlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
-	RemovePlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (authz.Token, error)
+	AddPlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (operation.Done, error)
+	RemovePlatformAdministrator(ctx context.Context, by operation.Caller, user authz.ID) (operation.Done, error)
 	PutConnector(
 		ctx context.Context, by operation.Caller, id authz.ID, capabilities []string,
-	) (operation.Connector, authz.Token, error)
+	) (operation.Connector, operation.Done, error)
 	GetConnector(ctx context.Context, by operation.Caller, id authz.ID) (operation.Connector, authz.Token, error)
-	Delete(ctx context.Context, by operation.Caller, object authz.Object) (authz.Token, error)
+	Delete(ctx context.Context, by operation.Caller, object authz.Object) (operation.Done, error)
 }
 
-// AddPlatformAdministrator implements ServerInterface.
-func (s *server) AddPlatformAdministrator(c *gin.Context, user User, _ AddPlatformAdministratorParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.AddPlatformAdministrator(ctx, callOf(c).caller(), authz.ID(user))
-		return done(token), err
-	})
+// addPlatformAdministrator decodes PUT /v1/platform/administrators/{user}.
+func addPlatformAdministrator(r request) (writeCall, error) {
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		done, err := on.AddPlatformAdministrator(ctx, r.caller(), r.user())
+		return doneAnswer(done), done, err
+	}, nil
 }
 
-// RemovePlatformAdministrator implements ServerInterface.
-func (s *server) RemovePlatformAdministrator(c *gin.Context, user User, _ RemovePlatformAdministratorParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.RemovePlatformAdministrator(ctx, callOf(c).caller(), authz.ID(user))
-		return done(token), err
-	})
+// removePlatformAdministrator decodes DELETE /v1/platform/administrators/{user}.
+func removePlatformAdministrator(r request) (writeCall, error) {
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		done, err := on.RemovePlatformAdministrator(ctx, r.caller(), r.user())
+		return doneAnswer(done), done, err
+	}, nil
 }
 
-// PutConnector implements ServerInterface.
-func (s *server) PutConnector(c *gin.Context, id ID, _ PutConnectorParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[ConnectorCapabilities](c)
-		if err != nil {
-			return nil, err
-		}
-		connector, token, err := s.Operations.PutConnector(ctx, callOf(c).caller(), authz.ID(id), body.Capabilities)
-		return showConnector(connector, token), err
-	})
+// putConnector decodes PUT /v1/connectors/{id}.
+func putConnector(r request) (writeCall, error) {
+	body, err := decodeBody[ConnectorCapabilities](r)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		connector, done, err := on.PutConnector(ctx, r.caller(), r.id(), body.Capabilities)
+		return showConnector(connector, done.Token), done, err
+	}, nil
 }
 
 // GetConnector implements ServerInterface.
@@ -65,13 +65,15 @@ func showConnector(c operation.Connector, token authz.Token) Connector {
 	}
 }
 
-// delete answers a call that deletes an object of any type.
-func (s *server) delete(c *gin.Context, typ authz.Type, id ID) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		token, err := s.Operations.Delete(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
-		return done(token), err
-	})
+// deleteObject decodes the DELETE of an object of a type.
+func deleteObject(typ authz.Type) func(request) (writeCall, error) {
+	return func(r request) (writeCall, error) {
+		return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+			done, err := on.Delete(ctx, r.caller(), authz.Object{Type: typ, ID: r.id()})
+			return doneAnswer(done), done, err
+		}, nil
+	}
 }
 
-// done is the answer of an operation without other results.
-func done(token authz.Token) Done { return Done{Token: string(token)} }
+// doneAnswer is the answer of an operation without other results.
+func doneAnswer(done operation.Done) Done { return Done{Token: string(done.Token)} }

@@ -48,6 +48,7 @@ type route struct {
 	actor      bool                // takes an actor, which may be optional
 	cost       int                 // number of requests that it counts as
 	idempotent bool                // accepts an Idempotency-Key
+	write      *write              // how to decode the operation, if it changes something
 	body       *openapi3.SchemaRef // schema of the body, or nil
 	lenient    bool                // ignores unknown fields of the body
 	query      []*openapi3.Parameter
@@ -128,6 +129,13 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 		case openapi3.ParameterInPath:
 			r.segments = append(r.segments, parameter.Value)
 		}
+	}
+	if r.idempotent {
+		w, found := writes[r.operation]
+		if !found {
+			return nil, fmt.Errorf("the operation %s accepts an %s, so writes must have it", r.operation, idempotencyHeader)
+		}
+		r.write = &w
 	}
 	if answer := operation.Responses.Status(http.StatusOK); answer != nil {
 		r.streams = answer.Value.Content[ndjson] != nil

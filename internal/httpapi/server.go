@@ -1,5 +1,6 @@
 // Package httpapi serves the HTTP API of the contract in api/openapi.yaml. The contract defines the form of each
-// request and the scopes that it needs. This package has one handler for each operation of the contract.
+// request and the scopes that it needs. An operation that changes something has an entry in writes. Every other
+// operation of the contract has a handler.
 package httpapi
 
 import (
@@ -167,6 +168,7 @@ func (s *server) handler() http.Handler {
 	engine.Use(s.recoverPanic, s.limitBody, s.guard)
 	engine.NoRoute(s.noRoute)
 	engine.NoMethod(s.noMethod)
+	s.registerWrites(engine)
 	RegisterHandlersWithOptions(engine, s, GinServerOptions{ErrorHandler: s.rejectParameter})
 	return limitHeaders(headAsGet(engine))
 }

@@ -11,14 +11,14 @@ import (
 )
 
 type partOperations interface {
-	CreatePart(ctx context.Context, by operation.Caller, part operation.Part) (operation.Part, authz.Token, error)
+	CreatePart(ctx context.Context, by operation.Caller, part operation.Part) (operation.Part, operation.Done, error)
 	GetPart(ctx context.Context, by operation.Caller, object authz.Object) (operation.Part, authz.Token, error)
 }
 
-// createInWorkspace answers a call that creates an object in a workspace.
-func (s *server) createInWorkspace(c *gin.Context, typ authz.Type) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewPartOfWorkspace](c)
+// createInWorkspace decodes the POST that creates an object in a workspace.
+func createInWorkspace(typ authz.Type) func(request) (writeCall, error) {
+	return func(r request) (writeCall, error) {
+		body, err := decodeBody[NewPartOfWorkspace](r)
 		if err != nil {
 			return nil, err
 		}
@@ -29,9 +29,11 @@ func (s *server) createInWorkspace(c *gin.Context, typ authz.Type) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), input)
-		return showPartOfWorkspace(part, token), err
-	})
+		return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+			part, done, err := on.CreatePart(ctx, r.caller(), input)
+			return showPartOfWorkspace(part, done.Token), done, err
+		}, nil
+	}
 }
 
 // getFromWorkspace answers a call that reads an object in a workspace.
@@ -46,10 +48,10 @@ func showPartOfWorkspace(part operation.Part, token authz.Token) PartOfWorkspace
 	return PartOfWorkspace{ID: string(part.ID), Workspace: nilIfEmpty(part.Parent.ID), Token: string(token)}
 }
 
-// createInAccount answers a call that creates an object in an account.
-func (s *server) createInAccount(c *gin.Context, typ authz.Type) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewPartOfAccount](c)
+// createInAccount decodes the POST that creates an object in an account.
+func createInAccount(typ authz.Type) func(request) (writeCall, error) {
+	return func(r request) (writeCall, error) {
+		body, err := decodeBody[NewPartOfAccount](r)
 		if err != nil {
 			return nil, err
 		}
@@ -60,9 +62,11 @@ func (s *server) createInAccount(c *gin.Context, typ authz.Type) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		part, token, err := s.Operations.CreatePart(ctx, callOf(c).caller(), input)
-		return showPartOfAccount(part, token), err
-	})
+		return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+			part, done, err := on.CreatePart(ctx, r.caller(), input)
+			return showPartOfAccount(part, done.Token), done, err
+		}, nil
+	}
 }
 
 // getFromAccount answers a call that reads an object in an account.
@@ -75,14 +79,4 @@ func (s *server) getFromAccount(c *gin.Context, typ authz.Type, id ID) {
 
 func showPartOfAccount(part operation.Part, token authz.Token) PartOfAccount {
 	return PartOfAccount{ID: string(part.ID), Account: nilIfEmpty(part.Parent.ID), Token: string(token)}
-}
-
-// CreateConnector implements ServerInterface.
-func (s *server) CreateConnector(c *gin.Context, _ CreateConnectorParams) {
-	s.createInAccount(c, "connector")
-}
-
-// DeleteConnector implements ServerInterface.
-func (s *server) DeleteConnector(c *gin.Context, id ID, _ DeleteConnectorParams) {
-	s.delete(c, "connector", id)
 }

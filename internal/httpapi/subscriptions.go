@@ -13,10 +13,10 @@ import (
 type subscriptionOperations interface {
 	CreateSubscription(
 		ctx context.Context, by operation.Caller, in operation.NewSubscription,
-	) (operation.Subscription, authz.Token, error)
+	) (operation.Subscription, operation.Done, error)
 	PutFeatures(
 		ctx context.Context, by operation.Caller, id authz.ID, features []string,
-	) (operation.Subscription, authz.Token, error)
+	) (operation.Subscription, operation.Done, error)
 	GetSubscription(ctx context.Context, by operation.Caller, id authz.ID) (operation.Subscription, authz.Token, error)
 	Subscriptions(
 		ctx context.Context, by operation.Caller, page operation.Page,
@@ -24,40 +24,40 @@ type subscriptionOperations interface {
 	SubscriptionAccounts(
 		ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
 	) (operation.Accounts, authz.Token, error)
-	TransferSubscription(ctx context.Context, by operation.Caller, id, to authz.ID) (authz.Token, error)
+	TransferSubscription(ctx context.Context, by operation.Caller, id, to authz.ID) (operation.Done, error)
 }
 
-// CreateSubscription implements ServerInterface.
-func (s *server) CreateSubscription(c *gin.Context, _ CreateSubscriptionParams) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewSubscription](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		input := operation.NewSubscription{
-			ID: in.id("id", body.ID), RoleSet: body.RoleSet, Owner: in.person("owner", body.Owner), Features: optional(
-				body.Features,
-			),
-		}
-		if in.err != nil {
-			return nil, in.err
-		}
-		subscription, token, err := s.Operations.CreateSubscription(ctx, callOf(c).caller(), input)
-		return showSubscription(subscription, token), err
-	})
+// createSubscription decodes POST /v1/subscriptions.
+func createSubscription(r request) (writeCall, error) {
+	body, err := decodeBody[NewSubscription](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	input := operation.NewSubscription{
+		ID: in.id("id", body.ID), RoleSet: body.RoleSet, Owner: in.person("owner", body.Owner), Features: optional(
+			body.Features,
+		),
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		subscription, done, err := on.CreateSubscription(ctx, r.caller(), input)
+		return showSubscription(subscription, done.Token), done, err
+	}, nil
 }
 
-// PutFeatures implements ServerInterface.
-func (s *server) PutFeatures(c *gin.Context, id ID, _ PutFeaturesParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[Features](c)
-		if err != nil {
-			return nil, err
-		}
-		subscription, token, err := s.Operations.PutFeatures(ctx, callOf(c).caller(), authz.ID(id), body.Features)
-		return showSubscription(subscription, token), err
-	})
+// putFeatures decodes PUT /v1/subscriptions/{id}/features.
+func putFeatures(r request) (writeCall, error) {
+	body, err := decodeBody[Features](r)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		subscription, done, err := on.PutFeatures(ctx, r.caller(), r.id(), body.Features)
+		return showSubscription(subscription, done.Token), done, err
+	}, nil
 }
 
 // GetSubscription implements ServerInterface.
@@ -95,11 +95,6 @@ func (s *server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParam
 	})
 }
 
-// DeleteSubscription implements ServerInterface.
-func (s *server) DeleteSubscription(c *gin.Context, id ID, _ DeleteSubscriptionParams) {
-	s.delete(c, "subscription", id)
-}
-
 // ListSubscriptionAccounts implements ServerInterface.
 func (s *server) ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
@@ -110,25 +105,25 @@ func (s *server) ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubs
 	})
 }
 
-// TransferSubscription implements ServerInterface.
-func (s *server) TransferSubscription(c *gin.Context, id ID, _ TransferSubscriptionParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[Transfer](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		to := in.person("to", body.To)
-		if in.err != nil {
-			return nil, in.err
-		}
-		by, err := callOf(c).callerWith(body.Reason)
-		if err != nil {
-			return nil, err
-		}
-		token, err := s.Operations.TransferSubscription(ctx, by, authz.ID(id), to)
-		return done(token), err
-	})
+// transferSubscription decodes POST /v1/subscriptions/{id}/transfer.
+func transferSubscription(r request) (writeCall, error) {
+	body, err := decodeBody[Transfer](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	to := in.person("to", body.To)
+	if in.err != nil {
+		return nil, in.err
+	}
+	by, err := r.callerWith(body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		done, err := on.TransferSubscription(ctx, by, r.id(), to)
+		return doneAnswer(done), done, err
+	}, nil
 }
 
 func showSubscription(s operation.Subscription, token authz.Token) Subscription {

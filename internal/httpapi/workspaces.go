@@ -13,33 +13,33 @@ import (
 type workspaceOperations interface {
 	CreateWorkspace(
 		ctx context.Context, by operation.Caller, in operation.NewWorkspace,
-	) (operation.Workspace, authz.Token, error)
+	) (operation.Workspace, operation.Done, error)
 	GetWorkspace(ctx context.Context, by operation.Caller, id authz.ID) (operation.Workspace, authz.Token, error)
 	SetWorkspaceAccess(
 		ctx context.Context, by operation.Caller, id authz.ID, access operation.Access,
-	) (operation.Workspace, authz.Token, error)
+	) (operation.Workspace, operation.Done, error)
 }
 
-// CreateWorkspace implements ServerInterface.
-func (s *server) CreateWorkspace(c *gin.Context, _ CreateWorkspaceParams) {
-	s.answer(c, http.StatusCreated, func(ctx context.Context) (any, error) {
-		body, err := decode[NewWorkspace](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		input := operation.NewWorkspace{
-			ID: in.id(
-				"id",
-				body.ID,
-			), Account: in.id("account", body.Account), Access: operation.Access{Open: body.Open},
-		}
-		if in.err != nil {
-			return nil, in.err
-		}
-		workspace, token, err := s.Operations.CreateWorkspace(ctx, callOf(c).caller(), input)
-		return showWorkspace(workspace, token), err
-	})
+// createWorkspace decodes POST /v1/workspaces.
+func createWorkspace(r request) (writeCall, error) {
+	body, err := decodeBody[NewWorkspace](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	input := operation.NewWorkspace{
+		ID: in.id(
+			"id",
+			body.ID,
+		), Account: in.id("account", body.Account), Access: operation.Access{Open: body.Open},
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		workspace, done, err := on.CreateWorkspace(ctx, r.caller(), input)
+		return showWorkspace(workspace, done.Token), done, err
+	}, nil
 }
 
 // GetWorkspace implements ServerInterface.
@@ -50,26 +50,21 @@ func (s *server) GetWorkspace(c *gin.Context, id ID, _ GetWorkspaceParams) {
 	})
 }
 
-// SetWorkspaceAccess implements ServerInterface.
-func (s *server) SetWorkspaceAccess(c *gin.Context, id ID, _ SetWorkspaceAccessParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		body, err := decode[Access](c)
-		if err != nil {
-			return nil, err
-		}
-		var in reader
-		access := operation.Access{Open: body.Open, Users: in.people("users", body.Users)}
-		if in.err != nil {
-			return nil, in.err
-		}
-		workspace, token, err := s.Operations.SetWorkspaceAccess(ctx, callOf(c).caller(), authz.ID(id), access)
-		return showWorkspace(workspace, token), err
-	})
-}
-
-// DeleteWorkspace implements ServerInterface.
-func (s *server) DeleteWorkspace(c *gin.Context, id ID, _ DeleteWorkspaceParams) {
-	s.delete(c, "workspace", id)
+// setWorkspaceAccess decodes PUT /v1/workspaces/{id}/access.
+func setWorkspaceAccess(r request) (writeCall, error) {
+	body, err := decodeBody[Access](r)
+	if err != nil {
+		return nil, err
+	}
+	var in reader
+	access := operation.Access{Open: body.Open, Users: in.people("users", body.Users)}
+	if in.err != nil {
+		return nil, in.err
+	}
+	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
+		workspace, done, err := on.SetWorkspaceAccess(ctx, r.caller(), r.id(), access)
+		return showWorkspace(workspace, done.Token), done, err
+	}, nil
 }
 
 func showWorkspace(w operation.Workspace, token authz.Token) Workspace {

@@ -10,13 +10,13 @@ import (
 
 // CreateAccount creates an account in a subscription. Under multi_owner the actor gets the first role of the
 // account's role set.
-func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (Account, authz.Token, error) {
+func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (Account, Done, error) {
 	set, err := authz.ParseRoleSet(in.RoleSet, "account")
 	if err != nil {
-		return Account{}, "", err
+		return Account{}, Done{}, err
 	}
 	created := Account{ID: in.ID, Subscription: in.Subscription, RoleSet: set.Name}
-	token, err := s.run(ctx, by, "create_account", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "create_account", func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, subscriptionObject(in.Subscription), "create_account"); err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor()) // an expired one of an account of this id may still be stored
 		return nil
 	})
-	return answered(created, token, err)
+	return answered(created, done, err)
 }
 
 // GetAccount returns an account that the actor may view. Subscription is empty if the actor may not view the
@@ -93,13 +93,13 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 // PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
 // role to somebody who has none needs invite_members, anything else assign_roles. Without an actor the backend adds an
 // owner or administrator, which needs a reason.
-func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, authz.Token, error) {
+func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, Done, error) {
 	until = fullSecond(until)
 	if by.Actor == "" {
 		return s.addRequiredRole(ctx, by, id, who, roles, until)
 	}
 	member := Member{User: who, Roles: asRoles(roles), ExpiresAt: until}
-	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
 		if err := s.inFuture(until); err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 		member.Roles, member.ExpiresAt = wanted, endAfterChange(p, change)
 		return giveAccountRoles(ctx, p, g, account, change)
 	})
-	return answered(member, token, err)
+	return answered(member, done, err)
 }
 
 // requireMayGiveSome returns an error if the actor may give no role on an account. The error depends on the request
@@ -193,7 +193,7 @@ func someRole(set authz.RoleSet, names []string) error {
 // RemoveAccountMember deletes all roles of a person on an account, the shares there that name the person, and the open
 // invitations to and by the person. The removal of an owner or administrator needs assign_roles, that of another member
 // remove_members. Everybody may leave.
-func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
+func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {
 			if done, err := leavePlace(ctx, p, accountObject(id), s.now()); done || err != nil {
@@ -250,9 +250,9 @@ func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who 
 // not hold is divided among several, see portions; else it is all or nothing.
 func (s *Service) PatchAccountMembers(
 	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
-) ([]Member, authz.Token, error) {
+) ([]Member, Done, error) {
 	if len(members) == 0 {
-		return nil, "", authz.Errorf(authz.CodeInvalid, "members must name at least one person")
+		return nil, Done{}, authz.Errorf(authz.CodeInvalid, "members must name at least one person")
 	}
 	until = fullSecond(until)
 	people := sortedKeys(members)
@@ -264,7 +264,7 @@ func (s *Service) PatchAccountMembers(
 		}
 	}
 	divided := newPortions(people)
-	token, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
 		p.portions = divided
 		if err := s.inFuture(until); err != nil {
 			return err
@@ -299,7 +299,7 @@ func (s *Service) PatchAccountMembers(
 		divided.arrangePeople(account.set, by.Actor, changes)
 		return changeAccount(ctx, p, account, changes...)
 	})
-	return answered(changed, token, err)
+	return answered(changed, done, err)
 }
 
 // PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time if
@@ -307,9 +307,9 @@ func (s *Service) PatchAccountMembers(
 // or nothing.
 func (s *Service) PutMemberAccounts(
 	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
-) (Member, authz.Token, error) {
+) (Member, Done, error) {
 	if len(accounts) == 0 {
-		return Member{}, "", authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
+		return Member{}, Done{}, authz.Errorf(authz.CodeInvalid, "accounts must name at least one account")
 	}
 	until = fullSecond(until)
 	member := Member{
@@ -322,7 +322,7 @@ func (s *Service) PutMemberAccounts(
 		}
 	}
 	divided := newPortions(sortedKeys(accounts))
-	token, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
 		p.portions = divided
 		if err := s.inFuture(until); err != nil {
 			return err
@@ -359,7 +359,7 @@ func (s *Service) PutMemberAccounts(
 		member.Roles, err = readVisibleRolesAfter(ctx, p, id, who)
 		return err
 	})
-	return answered(member, token, err)
+	return answered(member, done, err)
 }
 
 // readAccountChange reads the change that gives a person exactly these roles on an account, which must belong to the

@@ -9,9 +9,9 @@ import (
 
 // CreateConnection creates a connection whose creator is the actor. Without a Visibility, it is private if
 // connections of the account can be, and otherwise shared with the account.
-func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, authz.Token, error) {
+func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, Done, error) {
 	created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}
-	token, err := s.run(ctx, by, "create_connection", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "create_connection", func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, accountObject(in.Account), "create_connection"); err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnect
 		}
 		return nil
 	})
-	return answered(created, token, err)
+	return answered(created, done, err)
 }
 
 // visibility parses the visibility of a connection of the account. An empty one means the account's default.
@@ -79,10 +79,10 @@ func requireUsableConnector(ctx context.Context, p *plan, connector authz.Object
 // Each of them must hold a role on the account other than guest.
 func (s *Service) ShareConnection(
 	ctx context.Context, by Caller, id authz.ID, in Sharing,
-) (Connection, authz.Token, error) {
+) (Connection, Done, error) {
 	in.Users = slices.Compact(slices.Sorted(slices.Values(in.Users)))
 	connection := Connection{ID: id, Visibility: Visibility(in.Visibility), Users: in.Users}
-	token, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)
 		if err := requirePermission(ctx, p, object, "share"); err != nil {
 			return err
@@ -116,7 +116,7 @@ func (s *Service) ShareConnection(
 		}
 		return setNamedPeople(ctx, p, object, "shared_with", account, in.Users, authz.RoleGuest)
 	})
-	return answered(connection, token, err)
+	return answered(connection, done, err)
 }
 
 // setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold that,
@@ -211,21 +211,21 @@ func readConnection(ctx context.Context, p *plan, object authz.Object, account a
 }
 
 // GroupConnection moves a connection into a group of its account. The group is created when it is first used.
-func (s *Service) GroupConnection(ctx context.Context, by Caller, id, group authz.ID) (Connection, authz.Token, error) {
+func (s *Service) GroupConnection(ctx context.Context, by Caller, id, group authz.ID) (Connection, Done, error) {
 	return s.regroup(ctx, by, "group_connection", "group", id, &group)
 }
 
 // UngroupConnection removes a connection from its group, if it is in one.
-func (s *Service) UngroupConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
+func (s *Service) UngroupConnection(ctx context.Context, by Caller, id authz.ID) (Connection, Done, error) {
 	return s.regroup(ctx, by, "ungroup_connection", "ungroup", id, nil)
 }
 
 // regroup moves a connection into a group, or out of its group if group is nil.
 func (s *Service) regroup(
 	ctx context.Context, by Caller, operation string, permission authz.Permission, id authz.ID, group *authz.ID,
-) (Connection, authz.Token, error) {
+) (Connection, Done, error) {
 	connection := Connection{ID: id}
-	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
 		object := connectionObject(id)
 		if err := requirePermission(ctx, p, object, permission); err != nil {
 			return err
@@ -259,7 +259,7 @@ func (s *Service) regroup(
 		p.Touch(object, "member_of", only(grouped))
 		return nil
 	})
-	return answered(connection, token, err)
+	return answered(connection, done, err)
 }
 
 // ensureGroup plans that the group exists in the account. It returns an error with CodeInvalid if it exists in

@@ -45,11 +45,11 @@ func deletedObject(deletion authz.Object) authz.Object {
 // nobody reaches anything in the object, nothing can be created in it or refer to it, and its id cannot be created
 // again. The cleanup deletes the objects in it and the references to it, including those written until the cut-off.
 // The last step stores that the deletion is done. After an interruption, repeating the call or Resume finishes it.
-func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (authz.Token, error) {
+func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	operation := deleteOperation(object)
 	var state job.State
-	token, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) (err error) {
-		if by.replayed() {
+	done, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) (err error) {
+		if p.isReplay {
 			state, err = readDeletionState(ctx, p, object)
 			return err
 		}
@@ -68,15 +68,15 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (a
 		return err
 	})
 	if err != nil || state == job.Done {
-		return token, err
+		return done, err
 	}
 	if state == job.Canceled { // which was requested under the same idempotency key
 		by.Idempotency = nil
 		return s.Delete(ctx, by, object)
 	}
 	record := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: person(by.Actor)}
-	_, token, err = job.Run(ctx, s.engine, s.deletionJob(by, operation, record, state))
-	return token, err
+	_, done.Token, err = job.Run(ctx, s.engine, s.deletionJob(by, operation, record, state))
+	return done, err
 }
 
 // deleteOperation returns the name of the operation that deletes an object.

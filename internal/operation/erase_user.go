@@ -12,7 +12,7 @@ import (
 // EraseUser deletes every relationship of a person, with no actor. Their creations stay, without a creator, except
 // for their private connections, which are disconnected. It returns an error with CodeConflict that lists
 // subscriptions and accounts if the person is the last owner or administrator of any.
-func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
+func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (Done, error) {
 	backend := func(ctx context.Context, p *plan) (bool, error) {
 		_, err := p.head(ctx)
 		return false, err
@@ -25,7 +25,7 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (authz
 		}
 		return &d, endRoles(ctx, p, d)
 	})
-	return done.token, err
+	return done.Done, err
 }
 
 // readRest reads the relationships of any type that name a person who is erased, after their roles and creations. It

@@ -38,7 +38,7 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 // endAfterChange returns when the roles end after a change. A change that is replayed was written before: the roles end when they are
 // stored to end, not when the role of the actor ends now.
 func endAfterChange(p *plan, change roleChange) time.Time {
-	if p.by.replayed() && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
+	if p.isReplay && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
 		return lastEnd(change.held)
 	}
 	return change.until

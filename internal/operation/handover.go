@@ -41,14 +41,13 @@ func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offbo
 
 // HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member the
 // creator of their creations there. It needs assign_roles. It returns an error with CodeInvalid if the other is not a
-// member whose roles let them create such objects. It returns what it reassigned, or nil for a replay, see
-// Idempotency.
+// member whose roles let them create such objects. It returns what it reassigned, or nil for a replay.
 func (s *Service) HandOverAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
-) (*Reassigned, authz.Token, error) {
+) (*Reassigned, Done, error) {
 	d, err := to.offboarding(by, accountObject(id), who)
 	if err != nil {
-		return nil, "", err
+		return nil, Done{}, err
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
 		gone := false
@@ -73,13 +72,13 @@ func (s *Service) HandOverAccountMember(
 // HandOverSubscriptionMember removes a person from a subscription and all of its accounts as RemoveSubscriptionMember
 // does, and makes another the creator of their creations there. The other must be a member of each account in which
 // something is reassigned, and the actor needs assign_roles on each of these as well. It returns what it reassigned,
-// or nil for a replay, see Idempotency.
+// or nil for a replay.
 func (s *Service) HandOverSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
-) (*Reassigned, authz.Token, error) {
+) (*Reassigned, Done, error) {
 	d, err := to.offboarding(by, subscriptionObject(id), who)
 	if err != nil {
-		return nil, "", err
+		return nil, Done{}, err
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
 		if who == by.Actor {
@@ -108,13 +107,13 @@ func (s *Service) HandOverSubscriptionMember(
 func (s *Service) reassign(
 	ctx context.Context, by Caller, operation string, d offboarding,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
-) (*Reassigned, authz.Token, error) {
+) (*Reassigned, Done, error) {
 	done, err := s.offboard(ctx, by, operation, d.who, may, build)
 	if err != nil {
-		return nil, "", err
+		return nil, Done{}, err
 	}
-	report, err := s.reportReassigned(ctx, by, d, done.reassigned)
-	return answered(report, done.token, err)
+	report, err := s.reportReassigned(ctx, by, d, done)
+	return answered(report, done.Done, err)
 }
 
 // hiddenCreations returns the error of a removal from a subscription that would reassign objects in accounts that the

@@ -30,13 +30,7 @@ type Idempotency struct {
 
 	// Secret is used to derive ids that are the same for a retry, and that nobody else can guess.
 	Secret []byte
-
-	// Replayed is set if the operation was performed before. Then nothing is written. The earlier answer is not stored,
-	// so the answer has only the results that can be determined again.
-	Replayed bool
 }
-
-func (c Caller) replayed() bool { return c.Idempotency != nil && c.Idempotency.Replayed }
 
 // done returns the relationship that records that the caller's operation was performed.
 func (c Caller) done() authz.Relationship {
@@ -53,22 +47,21 @@ func digest(text string) authz.ID {
 	return authz.ID(base64.RawURLEncoding.EncodeToString(sum[:]))
 }
 
-// findReplay sets Replayed if the operation was performed before. It returns CodeConflict if the key was used for
+// findReplay reports whether the operation was performed before. It returns CodeConflict if the key was used for
 // another request.
-func findReplay(ctx context.Context, p *plan) error {
+func findReplay(ctx context.Context, p *plan) (bool, error) {
 	if p.by.Idempotency == nil {
-		return nil
+		return false, nil
 	}
 	done := p.by.done()
 	found, err := p.FindSome(ctx, authz.Filter{Type: idempotencyType, ID: done.Resource.ID}, 1)
 	if err != nil || len(found) == 0 {
-		return err
+		return false, err
 	}
 	if found[0].Subject != done.Subject {
-		return authz.Errorf(authz.CodeConflict, "the Idempotency-Key stands for another request already; a new request takes a new one")
+		return false, authz.Errorf(authz.CodeConflict, "the Idempotency-Key stands for another request already; a new request takes a new one")
 	}
-	p.by.Idempotency.Replayed = true
-	return nil
+	return true, nil
 }
 
 // rememberKey adds the relationship of the idempotency key to the plan, until a time. As a precondition, the key must

@@ -8,8 +8,8 @@ import (
 )
 
 // CreateImporter creates an importer whose creator is the actor. The actor needs use on each connection.
-func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter) (Importer, authz.Token, error) {
-	token, err := s.run(ctx, by, "create_importer", func(ctx context.Context, p *plan) error {
+func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter) (Importer, Done, error) {
+	done, err := s.run(ctx, by, "create_importer", func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, accountObject(in.Account), "create_importer"); err != nil {
 			return err
 		}
@@ -20,7 +20,7 @@ func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter)
 		return planImporter(ctx, p, account, in)
 	})
 	return answered(
-		Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, token, err,
+		Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, done, err,
 	)
 }
 
@@ -75,9 +75,9 @@ func requireInAccount(ctx context.Context, p *plan, object authz.Object, account
 // the importer has afterwards, so that nobody sends another person's private source to a new destination.
 func (s *Service) SetImporterEnds(
 	ctx context.Context, by Caller, id authz.ID, in ImporterEnds,
-) (Importer, authz.Token, error) {
+) (Importer, Done, error) {
 	importer := Importer{ID: id}
-	token, err := s.run(ctx, by, "set_importer_connections", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "set_importer_connections", func(ctx context.Context, p *plan) error {
 		object := importerObject(id)
 		if err := requirePermission(ctx, p, object, "edit"); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (s *Service) SetImporterEnds(
 		importer = changed
 		return nil
 	})
-	return answered(importer, token, err)
+	return answered(importer, done, err)
 }
 
 // setImporterEnd plans one end of an importer and returns the connection that it has afterwards.
@@ -138,9 +138,9 @@ func setImporterEnd(
 
 // CopyImporter copies an importer within its account; the actor becomes the copy's creator. It leaves out each
 // connection that the actor may not use and reports its end in LeftOut.
-func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.ID) (Importer, authz.Token, error) {
+func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.ID) (Importer, Done, error) {
 	importer := Importer{ID: copied}
-	token, err := s.run(ctx, by, "copy_importer", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "copy_importer", func(ctx context.Context, p *plan) error {
 		object := importerObject(id)
 		if err := requirePermission(ctx, p, object, "copy"); err != nil {
 			return err
@@ -153,7 +153,7 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 		if err != nil {
 			return err
 		}
-		if by.replayed() { // the ends are those of the copy; those of the original may have changed since
+		if p.isReplay { // the ends are those of the copy; those of the original may have changed since
 			if _, err := readPermissions(ctx, p, importerObject(copied)); err != nil {
 				return err
 			}
@@ -176,7 +176,7 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 		}
 		return planImporter(ctx, p, account, in)
 	})
-	return answered(importer, token, err)
+	return answered(importer, done, err)
 }
 
 // readUsableEnds returns, by end, the connections of an importer that the actor may use, and the ends with other

@@ -58,13 +58,13 @@ type Invitations struct {
 // Invite creates an invitation to an account or a subscription. The actor needs the permissions to grant the roles,
 // which are checked again at the acceptance. The invitation expires with the actor's right to grant at the latest. It
 // replaces an older invitation of the same person to the same place, which the actor must be allowed to withdraw.
-func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, authz.Token, error) {
+func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, Done, error) {
 	open := DefaultInvitation
 	if in.ExpiresIn != nil {
 		open = *in.ExpiresIn
 	}
 	if open < time.Second || open > MaxInvitation {
-		return Invitation{}, "", authz.Errorf(
+		return Invitation{}, Done{}, authz.Errorf(
 			authz.CodeInvalid, "expires_in must be from 1 to %d, in seconds", MaxInvitation/time.Second,
 		)
 	}
@@ -73,13 +73,13 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		ID: id, Handle: digest(id), To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: asRoles(in.Roles),
 	}
 	ends := s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second) // the next full second
-	token, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
 		roles, err := offerRoles(ctx, p, in)
 		switch {
-		case by.replayed() && err != nil: // the secret is not shown again to an actor who may no longer invite
+		case p.isReplay && err != nil: // the secret is not shown again to an actor who may no longer invite
 			invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 			return err
-		case by.replayed():
+		case p.isReplay:
 			return recognizeInvitation(ctx, p, &invitation)
 		case err != nil:
 			return err
@@ -100,7 +100,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		}
 		return replaceInvitations(ctx, p, invitation, s.now())
 	})
-	return answered(invitation, token, err)
+	return answered(invitation, done, err)
 }
 
 // readInvitationEnd returns when an invitation expires: at the time ends, or when the inviter's right to grant ends,
@@ -157,9 +157,9 @@ var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no such invitat
 // permissions of the inviter that granting needs now. It returns an error with CodeNotFound for every invitation that
 // is not open to the actor. The person who accepted it may repeat the call, which changes nothing and returns the
 // roles that they hold now.
-func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, authz.Token, error) {
+func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, Done, error) {
 	var accepted AcceptedInvitation
-	token, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
 		stored, err := readInvitation(ctx, p, digest(id))
 		if err != nil {
 			return err
@@ -200,7 +200,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		accepted, err = readAccepted(ctx, p, stored.To)
 		return err
 	})
-	return answered(accepted, token, err)
+	return answered(accepted, done, err)
 }
 
 // readAccepted returns the roles that the actor holds on a place after the plan. It returns none if the place is
@@ -226,7 +226,7 @@ func actAs(p *plan, actor authz.ID, do func() error) error {
 }
 
 // DeclineInvitation closes an invitation that is open to the actor. The person who declined it may repeat the call.
-func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (authz.Token, error) {
+func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (Done, error) {
 	return s.run(ctx, by, "decline_invitation", func(ctx context.Context, p *plan) error {
 		stored, err := readInvitation(ctx, p, digest(id))
 		if err != nil || stored.declined == by.Actor {
@@ -248,7 +248,7 @@ func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (
 // such invitation.
 func (s *Service) WithdrawInvitation(
 	ctx context.Context, by Caller, to authz.Object, handle authz.ID,
-) (authz.Token, error) {
+) (Done, error) {
 	kind := kindOf(to.Type)
 	return s.run(ctx, by, "withdraw_invitation", func(ctx context.Context, p *plan) error {
 		g, err := readPermissions(ctx, p, to, kind.invitations, kind.withdraw)

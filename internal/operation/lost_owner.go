@@ -23,9 +23,9 @@ func (c Caller) requireReason() error {
 
 // replaceOwner makes a person the one owner of a single_owner subscription in place of the present one. It returns an
 // error with CodeInvalid for another role set, and if the person is the owner already.
-func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
+func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (Done, error) {
 	if err := by.requireReason(); err != nil {
-		return "", err
+		return Done{}, err
 	}
 	return s.run(ctx, by, "transfer_subscription", func(ctx context.Context, p *plan) error {
 		if _, err := p.head(ctx); err != nil {
@@ -66,12 +66,12 @@ func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) 
 // addOwner makes a person an owner of a subscription beside the others.
 func (s *Service) addOwner(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string,
-) (Member, authz.Token, error) {
+) (Member, Done, error) {
 	if err := by.requireReason(); err != nil {
-		return Member{}, "", err
+		return Member{}, Done{}, err
 	}
 	member := Member{User: who, Roles: asRoles(roles)}
-	token, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
 		if _, err := p.head(ctx); err != nil {
 			return err
 		}
@@ -98,19 +98,19 @@ func (s *Service) addOwner(
 		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
 		return nil
 	})
-	return answered(member, token, err)
+	return answered(member, done, err)
 }
 
 // addRequiredRole makes a person an owner or administrator of an account in addition to the existing ones. They keep
 // their additional roles.
 func (s *Service) addRequiredRole(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
-) (Member, authz.Token, error) {
+) (Member, Done, error) {
 	if err := by.requireReason(); err != nil {
-		return Member{}, "", err
+		return Member{}, Done{}, err
 	}
 	member := Member{User: who, Roles: asRoles(roles)}
-	token, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
 		if _, err := p.head(ctx); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Service) addRequiredRole(
 		member.Roles = change.wanted // the required role is permanent
 		return changeAccount(ctx, p, account, change)
 	})
-	return answered(member, token, err)
+	return answered(member, done, err)
 }
 
 // onlyRequiredRole parses the roles that the backend grants without an actor. It returns an error with CodeInvalid

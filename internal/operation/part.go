@@ -8,12 +8,12 @@ import (
 
 // CreatePart creates an object that has nothing but a place: a flow, schedule or service in a workspace, an
 // integration, export, report or connector in an account.
-func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, authz.Token, error) {
+func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, Done, error) {
 	kind := kindOf(part.Type)
 	if kind.create == "" || kind.in != part.Parent.Type {
-		return Part{}, "", authz.Errorf(authz.CodeInvalid, "a %s cannot be created in a %s", part.Type, part.Parent.Type)
+		return Part{}, Done{}, authz.Errorf(authz.CodeInvalid, "a %s cannot be created in a %s", part.Type, part.Parent.Type)
 	}
-	token, err := s.run(ctx, by, "create_"+string(part.Type), func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "create_"+string(part.Type), func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, part.Parent, kind.create); err != nil {
 			return err
 		}
@@ -24,5 +24,5 @@ func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, a
 		p.Create(object, kind.place, only(part.Parent))
 		return nil
 	})
-	return answered(part, token, err)
+	return answered(part, done, err)
 }

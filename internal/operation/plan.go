@@ -17,11 +17,12 @@ const user authz.Type = "user"
 // allowed.
 type plan struct {
 	*tx.Unit
-	engine  Engine
-	by      Caller
-	now     time.Time // when the attempt began
-	isRetry bool      // an earlier attempt failed at a precondition
-	halved  int       // how often the write of an offboarding was halved, see fitsOffboarding
+	engine   Engine
+	by       Caller
+	now      time.Time // when the attempt began
+	isRetry  bool      // an earlier attempt failed at a precondition
+	isReplay bool      // the operation was performed before under its idempotency key
+	halved   int       // how often the write of an offboarding was halved, see fitsOffboarding
 
 	arriving      []authz.ID  // people who are given a first role on something
 	ending        []endShares // shares to end, see endSharesAndInvitations
@@ -53,6 +54,7 @@ func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {
 // observer returns a plan that reads the same snapshot, for decisions on which the write does not depend.
 func (p *plan) observer() *plan {
 	observer := newPlan(p.engine, p.by)
+	observer.isReplay = p.isReplay
 	observer.Unit = p.Observer()
 	return observer
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // AddPlatformAdministrator makes a person an administrator of the platform. It has no actor.
-func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
+func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "add_platform_administrator", func(ctx context.Context, p *plan) error {
 		p.Touch(platform, authz.Relation(authz.RoleAdministrator), person(who))
 		return requireNoOffboarding(ctx, p, who, true)
@@ -17,7 +17,7 @@ func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who a
 
 // RemovePlatformAdministrator removes a person's role as administrator of the platform, and withdraws all open
 // invitations to and by them. Their roles on subscriptions and accounts stay. It has no actor.
-func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (authz.Token, error) {
+func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_platform_administrator", func(ctx context.Context, p *plan) error {
 		if _, err := p.head(ctx); err != nil {
 			return err
@@ -57,10 +57,10 @@ var capabilities = []capability{
 // error with CodeConflict if an account built the connector.
 func (s *Service) PutConnector(
 	ctx context.Context, by Caller, id authz.ID, offered []string,
-) (Connector, authz.Token, error) {
+) (Connector, Done, error) {
 	for _, name := range offered {
 		if !slices.ContainsFunc(capabilities, func(o capability) bool { return o.name == name }) {
-			return Connector{}, "", authz.Errorf(
+			return Connector{}, Done{}, authz.Errorf(
 				authz.CodeInvalid,
 				"%q is not a capability of connectors; capabilities are views, financial_settings, postgres_database",
 				name,
@@ -73,7 +73,7 @@ func (s *Service) PutConnector(
 			connector.Capabilities = append(connector.Capabilities, o.name)
 		}
 	}
-	token, err := s.run(ctx, by, "put_connector", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "put_connector", func(ctx context.Context, p *plan) error {
 		object := connectorObject(id)
 		own := authz.Filter{Type: object.Type, ID: id, Relation: "account"}
 		found, err := p.Find(ctx, own)
@@ -106,5 +106,5 @@ func (s *Service) PutConnector(
 		}
 		return nil
 	})
-	return answered(connector, token, err)
+	return answered(connector, done, err)
 }

@@ -30,14 +30,14 @@ func addReassigned(p *plan, d offboarding, c created, disconnected bool) {
 // reportReassigned reports those of the objects that an offboarding reassigned, and names those that the actor may view
 // now. It returns nil for a replay, since the objects are not stored.
 func (s *Service) reportReassigned(
-	ctx context.Context, by Caller, d offboarding, all []reassignment,
+	ctx context.Context, by Caller, d offboarding, done performed,
 ) (*Reassigned, error) {
-	if by.replayed() {
+	if done.IsReplay {
 		return nil, nil //nolint:nilnil // a replay reports nothing
 	}
 	var report Reassigned
 	ids := make(map[authz.Type][]authz.ID)
-	for _, r := range all {
+	for _, r := range done.reassigned {
 		switch {
 		case r.from != d.who || r.to != d.newOwner: // of another offboarding, which the call finished
 		case r.disconnected:

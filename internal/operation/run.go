@@ -9,23 +9,33 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// run performs one operation and returns a token whose state includes it. build plans an attempt; run commits the plan
-// as one write, and plans it again on a newer snapshot if a precondition no longer holds. build must not keep results of an
-// attempt that was not written.
+// Done is the result of an operation that changes something.
+type Done struct {
+	// Token is of a state that includes the operation.
+	Token authz.Token
+
+	// IsReplay is set if the operation was performed before under the same idempotency key. Then nothing is written.
+	// The earlier answer is not stored, so the answer has only the results that can be determined again.
+	IsReplay bool
+}
+
+// run performs one operation. build plans an attempt; run commits the plan as one write, and plans it again on a newer
+// snapshot if a precondition no longer holds. build must not keep results of an attempt that was not written.
 //
 // If the operation was performed before under the same idempotency key, build runs once for its results, and nothing is
 // written: its refusals do not count. So build keeps a stored fact as a result only after the check that lets the actor
 // know it.
 func (s *Service) run(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
-) (authz.Token, error) {
+) (Done, error) {
 	done, err := s.perform(ctx, by, operation, build)
-	return done.token, err
+	return done.Done, err
 }
 
-// performed is the result of an operation.
+// performed is the result of an operation, with the objects that it reassigned.
 type performed struct {
-	token      authz.Token
+	Done
+
 	reassigned []reassignment
 }
 
@@ -39,20 +49,20 @@ func (s *Service) perform(
 		if err != nil {
 			return performed{}, err
 		}
-		result.token, more = done.token, done.more
+		result.Done, more = done.Done, done.more
 		result.reassigned = append(result.reassigned, done.reassigned...)
 		for _, begun := range done.jobs {
 			ended, token, err := job.Run(ctx, s.engine, begun)
 			if err != nil {
 				return performed{}, err
 			}
-			result.token = token
+			result.Token = token
 			if ended, ok := ended.(offboardingJob); ok {
 				result.reassigned = append(result.reassigned, ended.reassigned...)
 			}
 		}
 		if len(done.formerMembers) > 0 {
-			result.token, err = s.endNamedSince(ctx, by, operation, result.token, done.formerMembers)
+			result.Token, err = s.endNamedSince(ctx, by, operation, result.Token, done.formerMembers)
 			if err != nil {
 				return performed{}, err
 			}
@@ -63,7 +73,8 @@ func (s *Service) perform(
 
 // outcome is what one committed write of an operation leads to.
 type outcome struct {
-	token         authz.Token
+	Done
+
 	more          bool             // the operation is planned again: this write was a part of it, or nothing was written yet
 	jobs          []offboardingJob // finished before the operation ends or is planned again
 	reassigned    []reassignment
@@ -92,11 +103,12 @@ func (s *Service) attempt(
 ) (outcome, error) {
 	p := newPlan(s.engine, by)
 	p.now, p.isRetry = s.now(), isRetry
-	if err := findReplay(ctx, p); err != nil {
+	var err error
+	if p.isReplay, err = findReplay(ctx, p); err != nil {
 		return outcome{}, err
 	}
-	err := build(ctx, p)
-	if err == nil && !by.replayed() {
+	err = build(ctx, p)
+	if err == nil && !p.isReplay {
 		err = completePlan(ctx, p)
 	}
 	var wait *underWayError
@@ -107,12 +119,12 @@ func (s *Service) attempt(
 			done.jobs = append(done.jobs, s.offboardingJob(by, "finish_offboarding", d).in(wait.state))
 		}
 		return done, nil
-	case by.replayed():
-		var done outcome
+	case p.isReplay:
+		done := outcome{Done: Done{IsReplay: true}}
 		if err == nil { // a removal may have been interrupted after its write
 			done.formerMembers = p.formerMembers
 		}
-		done.token, err = answerReplay(ctx, p, err)
+		done.Token, err = answerReplay(ctx, p, err)
 		return done, err
 	case err != nil:
 		return outcome{}, err
@@ -133,7 +145,7 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	if !done.more {
 		rememberKey(p, s.now().Add(rememberFor))
 	}
-	if done.token, err = p.commit(ctx, operation); err != nil {
+	if done.Token, err = p.commit(ctx, operation); err != nil {
 		if errors.Is(err, authz.ErrPrecondition) {
 			p.portions.halve()
 		}
@@ -150,14 +162,15 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	return done, nil
 }
 
-// answered is the answer of an operation. No value comes together with an error: the value may hold facts that were read before
-// a later check refused the operation.
-func answered[T any](value T, token authz.Token, err error) (T, authz.Token, error) {
+// answered is the answer of an operation. done is a Done, or a token if the operation changes nothing. No value comes
+// together with an error: the value may hold facts that were read before a later check refused the operation.
+func answered[T any, D Done | authz.Token](value T, done D, err error) (T, D, error) {
 	if err != nil {
 		var none T
-		return none, "", err
+		var undone D
+		return none, undone, err
 	}
-	return value, token, nil
+	return value, done, nil
 }
 
 // read performs an operation that changes nothing.

@@ -11,7 +11,7 @@ import (
 // settleMemberships plans which memberships of subscriptions begin and end with the plan's changes of roles. It reads
 // every update of a role, so that it covers every operation, and settles a plan only once.
 func settleMemberships(ctx context.Context, p *plan) error {
-	if p.settled || p.by.replayed() {
+	if p.settled || p.isReplay {
 		return nil
 	}
 	p.settled = true

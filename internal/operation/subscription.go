@@ -10,16 +10,16 @@ import (
 // CreateSubscription creates a subscription with its owner. It has no actor.
 func (s *Service) CreateSubscription(
 	ctx context.Context, by Caller, in NewSubscription,
-) (Subscription, authz.Token, error) {
+) (Subscription, Done, error) {
 	set, err := authz.ParseRoleSet(in.RoleSet, "subscription")
 	if err != nil {
-		return Subscription{}, "", err
+		return Subscription{}, Done{}, err
 	}
 	features, err := parseFeatures(in.Features)
 	if err != nil {
-		return Subscription{}, "", err
+		return Subscription{}, Done{}, err
 	}
-	token, err := s.run(ctx, by, "create_subscription", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "create_subscription", func(ctx context.Context, p *plan) error {
 		object := subscriptionObject(in.ID)
 		if err := claimID(ctx, p, object); err != nil {
 			return err
@@ -33,20 +33,20 @@ func (s *Service) CreateSubscription(
 		setFeatures(p, object, nil, features)
 		return nil
 	})
-	return answered(Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, token, err)
+	return answered(Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, done, err)
 }
 
 // PutFeatures turns exactly these features of a subscription on. It has no actor. Turning a feature off removes
 // nobody's role; it only prevents new ones.
 func (s *Service) PutFeatures(
 	ctx context.Context, by Caller, id authz.ID, names []string,
-) (Subscription, authz.Token, error) {
+) (Subscription, Done, error) {
 	features, err := parseFeatures(names)
 	if err != nil {
-		return Subscription{}, "", err
+		return Subscription{}, Done{}, err
 	}
 	subscription := Subscription{ID: id, Features: features}
-	token, err := s.run(ctx, by, "put_features", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "put_features", func(ctx context.Context, p *plan) error {
 		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func (s *Service) PutFeatures(
 		subscription.RoleSet = facts.set.Name
 		return nil
 	})
-	return answered(subscription, token, err)
+	return answered(subscription, done, err)
 }
 
 // parseFeatures returns the features of these names, in the order of authz.Features.
@@ -195,7 +195,7 @@ func readAccountsOf(ctx context.Context, p *plan, id authz.ID) ([]authz.ID, erro
 
 // TransferSubscription makes another person the one owner of a single_owner subscription. The previous owner keeps
 // their other roles. Without an actor, the backend replaces the owner and must give a reason.
-func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to authz.ID) (authz.Token, error) {
+func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to authz.ID) (Done, error) {
 	if by.Actor == "" {
 		return s.replaceOwner(ctx, by, id, to)
 	}

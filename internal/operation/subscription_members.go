@@ -152,12 +152,12 @@ func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz
 // backend adds an owner and must give a reason.
 func (s *Service) PutSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string,
-) (Member, authz.Token, error) {
+) (Member, Done, error) {
 	if by.Actor == "" {
 		return s.addOwner(ctx, by, id, who, roles)
 	}
 	member := Member{User: who, Roles: asRoles(roles)}
-	token, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
 		object := subscriptionObject(id)
 		if _, err := readPermissions(ctx, p, object); err != nil {
 			return err
@@ -177,7 +177,7 @@ func (s *Service) PutSubscriptionMember(
 		member.Roles = wanted
 		return giveSubscriptionRoles(ctx, p, facts, change)
 	})
-	return answered(member, token, err)
+	return answered(member, done, err)
 }
 
 // giveSubscriptionRoles plans a change of one person's roles on a subscription.
@@ -267,10 +267,10 @@ func ownerMovesByTransfer(facts subscriptionFacts) error {
 // RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and every relationship
 // that names them there, with the open invitations to and by them. It needs remove_users; a person may also remove
 // themselves.
-func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (authz.Token, error) {
+func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	for {
 		removed := false
-		token, err := s.run(ctx, by, "remove_subscription_member", func(ctx context.Context, p *plan) error {
+		done, err := s.run(ctx, by, "remove_subscription_member", func(ctx context.Context, p *plan) error {
 			object := subscriptionObject(id)
 			if who == by.Actor {
 				if done, err := leavePlace(ctx, p, object, s.now()); done || err != nil {
@@ -285,8 +285,8 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		})
 		// The next attempt finds an account on which the person was given a role during their removal. They cannot
 		// create one themselves once they are no member of the subscription.
-		if err != nil || !removed || who == by.Actor || by.replayed() {
-			return token, err
+		if err != nil || !removed || who == by.Actor || done.IsReplay {
+			return done, err
 		}
 		by.Idempotency = nil
 	}

@@ -9,8 +9,8 @@ import (
 
 // CreateWorkspace creates a workspace. It is open to the whole account, or restricted to the named people and the
 // administrators.
-func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspace) (Workspace, authz.Token, error) {
-	token, err := s.run(ctx, by, "create_workspace", func(ctx context.Context, p *plan) error {
+func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspace) (Workspace, Done, error) {
+	done, err := s.run(ctx, by, "create_workspace", func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, accountObject(in.Account), "manage_workspaces"); err != nil {
 			return err
 		}
@@ -25,17 +25,17 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspac
 		p.Create(object, "account", only(account.object))
 		return planWorkspaceAccess(ctx, p, object, account, in.Access)
 	})
-	return answered(Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}, token, err)
+	return answered(Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}, done, err)
 }
 
 // SetWorkspaceAccess sets who may enter a workspace: the whole account, or exactly the named people and the
 // administrators.
 func (s *Service) SetWorkspaceAccess(
 	ctx context.Context, by Caller, id authz.ID, access Access,
-) (Workspace, authz.Token, error) {
+) (Workspace, Done, error) {
 	access.Users = slices.Compact(slices.Sorted(slices.Values(access.Users)))
 	workspace := Workspace{ID: id, Open: access.Open, Users: access.Users}
-	token, err := s.run(ctx, by, "set_workspace_access", func(ctx context.Context, p *plan) error {
+	done, err := s.run(ctx, by, "set_workspace_access", func(ctx context.Context, p *plan) error {
 		object := workspaceObject(id)
 		if _, err := readPermissions(ctx, p, object); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (s *Service) SetWorkspaceAccess(
 		workspace.Account = account.object.ID
 		return planWorkspaceAccess(ctx, p, object, account, access)
 	})
-	return answered(workspace, token, err)
+	return answered(workspace, done, err)
 }
 
 // planWorkspaceAccess plans who may enter a workspace.

@@ -70,9 +70,8 @@ func TestPatchRemovesAThousandEditors(t *testing.T) {
 	}
 	storeAll(t, engine, rows)
 	caller := operation.Caller{Actor: "ada", Key: "test", Idempotency: &operation.Idempotency{Key: "k", Request: "r"}}
-	patch := func(engine authz.Engine) ([]operation.Member, error) {
-		changed, _, err := operation.New(engine).PatchAccountMembers(t.Context(), caller, "analytics", members, time.Time{})
-		return changed, err
+	patch := func(engine authz.Engine) ([]operation.Member, operation.Done, error) {
+		return operation.New(engine).PatchAccountMembers(t.Context(), caller, "analytics", members, time.Time{})
 	}
 	editors := authz.Filter{Type: "account", ID: "analytics", Relation: "editor"}
 	left := func() (roles, memberships, reasons int) {
@@ -80,21 +79,21 @@ func TestPatchRemovesAThousandEditors(t *testing.T) {
 		return len(matching(t, engine, editors)) - 1, len(matching(t, engine, member)), // ada stays
 			len(matching(t, engine, authz.Filter{Type: "membership"}))
 	}
-	_, err := patch(&crashing{engine, 2})
+	_, _, err := patch(&crashing{engine, 2})
 	require.ErrorIs(t, err, errCrash)
 	roles, memberships, reasons := left()
 	require.Less(t, roles, 700)
 	require.Equal(t, []int{roles, roles}, []int{memberships, reasons}, "nobody belongs to the subscription without a role")
 
-	changed, err := patch(engine)
+	changed, done, err := patch(engine)
 	require.NoError(t, err)
 	require.Len(t, changed, 1000)
 	roles, memberships, reasons = left()
 	require.Zero(t, roles+memberships+reasons)
-	require.False(t, caller.Idempotency.Replayed)
-	_, err = patch(engine)
+	require.False(t, done.IsReplay)
+	_, done, err = patch(engine)
 	require.NoError(t, err)
-	require.True(t, caller.Idempotency.Replayed, "the last write remembers the call")
+	require.True(t, done.IsReplay, "the last write remembers the call")
 }
 
 // TestMixedPatchTakesFirstAndGivesAtOnce changes so many people in one call that several writes remove them or weaken

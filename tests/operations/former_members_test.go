@@ -73,10 +73,7 @@ func TestRepeatedRemovalEndsShares(t *testing.T) {
 			})
 			remove := func(engine operation.Engine) error {
 				caller := by("ada")
-				if key != nil {
-					copied := *key
-					caller.Idempotency = &copied
-				}
+				caller.Idempotency = key
 				_, err := operation.New(engine).RemoveAccountMember(t.Context(), caller, "team", "sam")
 				return err
 			}

@@ -68,11 +68,11 @@ func TestEveryWriteCanBeImported(t *testing.T) {
 	s := operation.New(engine)
 	ctx := t.Context()
 	company(t, s)
-	ok := func(_ authz.Token, err error) {
+	ok := func(_ operation.Done, err error) {
 		t.Helper()
 		require.NoError(t, err)
 	}
-	must := func(_ any, _ authz.Token, err error) {
+	must := func(_ any, _ operation.Done, err error) {
 		t.Helper()
 		require.NoError(t, err)
 	}

@@ -34,7 +34,7 @@ func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor,
 func company(t *testing.T, s *operation.Service) {
 	t.Helper()
 	ctx := t.Context()
-	must := func(_ any, _ authz.Token, err error) {
+	must := func(_ any, _ operation.Done, err error) {
 		t.Helper()
 		require.NoError(t, err)
 	}
@@ -177,10 +177,9 @@ func interruptedDeletion(t *testing.T, engine authz.Engine, again string, writes
 	if again == "start" && writes > 0 {
 		require.NoError(t, operation.New(engine).Resume(t.Context()))
 	} else {
-		repeats := caller()
-		_, err := s.Delete(t.Context(), repeats, subscription)
+		done, err := s.Delete(t.Context(), caller(), subscription)
 		require.NoError(t, err)
-		require.Equal(t, again == "key" && writes > 0, repeats.Idempotency != nil && repeats.Idempotency.Replayed)
+		require.Equal(t, again == "key" && writes > 0, done.IsReplay)
 	}
 	require.Equal(t, []string{"deletion:subscription/acme#done@user:ada"}, left(t, engine), "after %d writes", writes)
 	if finished && again == "key" {
