@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // reusedID is an object that is deleted, and whose id is then used for another one.
@@ -33,8 +37,8 @@ func inAccount(roleSet, role string, more ...string) []string {
 	}, more...)
 }
 
-// simplePart is an object of one of the types that are created, edited and deleted alike.
-func simplePart(kind, create, roleSet, reader string, before ...string) reusedID {
+// reusedPart is an object of a type whose objects are created, edited and deleted alike.
+func reusedPart(kind, create, roleSet, reader string, before ...string) reusedID {
 	return reusedID{
 		name: kind, reader: "joe", object: kind + ":~x",
 		earlier: append(inAccount(roleSet, reader, before...),
@@ -44,8 +48,29 @@ func simplePart(kind, create, roleSet, reader string, before ...string) reusedID
 	}
 }
 
+// author lets olga create objects of every type in an account of operations.
+const author = "olga PUT accounts/~a/members/~olga " +
+	"{roles: [administrator, flow_author, integration_author, connector_author]}"
+
+// reusedSimpleTypes has an object of each of authz.SimpleTypes.
+func reusedSimpleTypes() []reusedID {
+	var parts []reusedID
+	for i, create := range eachSimpleType("$types {id: ~x, $place: $in}", map[string]string{
+		"workspace": "~w", "operations": "~a", "analytics": "~a",
+	}) {
+		typ := authz.SimpleTypes[i]
+		roleSet, reader, before := "analytics", "viewer", []string(nil)
+		if slices.Contains(typ.RoleSets, authz.Operations) {
+			roleSet, reader = "operations", "operator"
+			before = []string{"olga POST workspaces {id: ~w, account: ~a, open: true}", author}
+		}
+		parts = append(parts, reusedPart(string(typ.Name), create, roleSet, reader, before...))
+	}
+	return parts
+}
+
 // reusedIDs has every kind of object that operations delete and that people may see.
-var reusedIDs = []reusedID{
+var reusedIDs = slices.Concat(reusedSimpleTypes(), []reusedID{
 	{
 		name: "account", reader: "joe", object: "account:~a",
 		earlier: []string{
@@ -111,12 +136,26 @@ var reusedIDs = []reusedID{
 		},
 		want: []string{"joe create_importer touch importer:~i#"},
 	},
-	simplePart("workspace", "workspaces {id: ~x, account: ~a, open: true}", "operations", "operator"),
-	simplePart("flow", "flows {id: ~x, workspace: ~w}", "operations", "operator",
-		"olga POST workspaces {id: ~w, account: ~a, open: true}",
-		"olga PUT accounts/~a/members/~olga {roles: [administrator, flow_author]}"),
-	simplePart("export", "exports {id: ~x, account: ~a}", "analytics", "viewer"),
-	simplePart("report", "reports {id: ~x, account: ~a}", "analytics", "viewer"),
+	reusedPart("workspace", "workspaces {id: ~x, account: ~a, open: true}", "operations", "operator"),
+	reusedPart("connector", "connectors {id: ~x, account: ~a}", "operations", "operator", author),
+})
+
+// TestEveryDeletionIsFollowedByReuse checks that reusedIDs has every type of object that an operation deletes.
+func TestEveryDeletionIsFollowedByReuse(t *testing.T) {
+	all, err := readContract()
+	require.NoError(t, err)
+	deletions := 0
+	for _, e := range all {
+		collection, found := strings.CutSuffix(strings.TrimPrefix(e.path, "/v1/"), "/{id}")
+		if e.method != http.MethodDelete || !found {
+			continue
+		}
+		deletions++
+		require.True(t, slices.ContainsFunc(reusedIDs, func(r reusedID) bool {
+			return slices.ContainsFunc(r.earlier, func(o string) bool { return strings.Contains(o, " DELETE "+collection+"/~") })
+		}), "no id of %s is used again", collection)
+	}
+	require.Greater(t, deletions, 10)
 }
 
 // historyOfReusedIDs checks that a person reads nothing about an earlier object with the same id, wherever the log is
@@ -164,7 +203,7 @@ func historyOfReusedIDs(t *testing.T, on *backend) {
 func (s scene) requireOnlyPresent(reader caller, query string, test reusedID) {
 	s.t.Helper()
 	object := s.in(test.object)
-	require := func(where string, entries []entry) {
+	check := func(where string, entries []entry) {
 		s.t.Helper()
 		var about []string
 		for _, e := range entries {
@@ -194,7 +233,7 @@ func (s scene) requireOnlyPresent(reader caller, query string, test reusedID) {
 	if next != "" {
 		s.t.Errorf("after all entries there is %q", next)
 	}
-	require("the page of "+query, whole)
+	check("the page of "+query, whole)
 	var single []entry
 	for next, first := "", true; first || next != ""; first = false {
 		var one []entry
