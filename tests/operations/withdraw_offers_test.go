@@ -52,3 +52,24 @@ func accountRolesOf(t *testing.T, engine authz.Engine, account, who authz.ID) (f
 	}
 	return found
 }
+
+// TestLoweringWithdrawsConcurrentInvitation invites a person to be owner between the reads and the write of a change
+// that makes them a guest. The change retries and withdraws the invitation.
+func TestLoweringWithdrawsConcurrentInvitation(t *testing.T) {
+	engine := newEngine(t)
+	s := operation.New(engine)
+	company(t, s)
+	team := authz.Object{Type: "account", ID: "team"}
+	var invitation operation.Invitation
+	_, _, err := operation.New(&interposing{engine, func() {
+		var err error
+		invitation, _, err = s.Invite(t.Context(), by("ada"), operation.NewInvitation{
+			To: team, Invitee: "wendy", Roles: []string{"owner"},
+		})
+		require.NoError(t, err)
+	}}).PutAccountMember(t.Context(), by("ada"), "team", "wendy", []string{"guest"}, time.Time{})
+	require.NoError(t, err)
+	_, _, err = s.AcceptInvitation(t.Context(), by("wendy"), invitation.ID)
+	require.ErrorIs(t, err, authz.CodeNotFound)
+	require.Equal(t, []string{"account:team#guest@user:wendy"}, accountRolesOf(t, engine, "team", "wendy"))
+}
