@@ -40,7 +40,8 @@ func TestErrors(t *testing.T) {
 			func() error { return olga.RemoveAccountMember(ctx, a, t.Name()+"-olga") },
 			client.Error{
 				Code: client.Conflict, Status: 409, Accounts: []string{a},
-				Detail: "the last owner or administrator would go; make somebody else one first, on " + a,
+				Detail: "this would remove the last owner or administrator of account " + a +
+					"; give somebody else that role first",
 			},
 		},
 		"invalid": {

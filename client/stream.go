@@ -30,7 +30,7 @@ func isStream(response *http.Response) bool {
 }
 
 // errBrokenOff is the cause of the error of a stream that ended without its last line.
-var errBrokenOff = errors.New("the list ended early")
+var errBrokenOff = errors.New("the stream ended without its last line, so the list is incomplete")
 
 // lines yields the items of a stream. The last line confirms that the list is complete; answered receives its token. If
 // the last line is missing, the sequence ends with an error.

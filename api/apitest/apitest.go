@@ -105,7 +105,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	if err := check(req.Context(), t.contract, req, sent, res, body); err != nil {
 		t.t.Errorf(
-			"%s %s answered %d, against the contract: %v\n%s", req.Method, req.URL.EscapedPath(), res.StatusCode, err, body,
+			"%s %s answered %d, which breaks the contract: %v\n%s", req.Method, req.URL.EscapedPath(), res.StatusCode, err, body,
 		)
 	}
 	return res, nil
@@ -170,7 +170,7 @@ func check(
 	}
 	if res.StatusCode < http.StatusBadRequest {
 		if err := openapi3filter.ValidateRequest(ctx, input.RequestValidationInput); err != nil {
-			return fmt.Errorf("the server accepted what it should refuse: %w", err)
+			return fmt.Errorf("the server accepted a request that the contract forbids: %w", err)
 		}
 	}
 	return openapi3filter.ValidateResponse(ctx, input)

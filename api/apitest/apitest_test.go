@@ -67,7 +67,7 @@ func TestTransport(t *testing.T) {
 		{
 			"accepted nonsense", "POST", "/v1/check", `{"subject":1}`,
 			answer{200, json, `{"allowed":true,"token":"t"}`, nil},
-			"accepted what it should refuse",
+			"accepted a request that the contract forbids",
 		},
 		{"undocumented status", "POST", "/v1/check", check, answer{204, json, ``, nil}, "204"},
 		{"problem", "POST", "/v1/check", `{`, answer{400, problem, document(400, "invalid"), nil}, ""},

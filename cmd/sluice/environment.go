@@ -83,7 +83,7 @@ func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	for _, v := range values {
 		if err := cmd.Flags().Set(flag.Name, strings.TrimSpace(v)); err != nil {
 			return fmt.Errorf(
-				"%s: the value is not one for --%s, which takes a %s", variable(flag), flag.Name, flag.Value.Type(),
+				"%s: the value is not valid for --%s, which takes a %s", variable(flag), flag.Name, flag.Value.Type(),
 			)
 		}
 	}

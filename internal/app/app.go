@@ -237,7 +237,9 @@ func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, e
 		return spicedb.Remote(ctx, store.remote(spicedb.Options{}))
 	}
 	if store.Datastore == spicedb.Memory {
-		return nil, fmt.Errorf("--datastore: the datastore %s is empty without a running server", store.Datastore)
+		return nil, fmt.Errorf(
+			"--datastore: the datastore %s is lost when its server ends; name another one", store.Datastore,
+		)
 	}
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
 		Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI, MustExist: mustExist,

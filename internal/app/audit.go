@@ -21,7 +21,7 @@ func (c StoreConfig) forgets() bool { return !c.Remote() && c.Datastore == spice
 func (c Config) validateAudit() error {
 	if c.AuditURI != "" && c.Store.forgets() {
 		return fmt.Errorf(
-			"--audit-uri: the datastore %s is lost when the server ends; its audit log must be lost with it",
+			"--audit-uri: the datastore %s is lost when the server ends, so its log cannot be kept; leave --audit-uri out",
 			c.Store.Datastore,
 		)
 	}

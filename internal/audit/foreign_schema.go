@@ -12,7 +12,7 @@ import (
 )
 
 // ErrForeign is the error for a SQLite file whose schema has parts that Sluice does not create.
-var ErrForeign = errors.New("the file is not an audit log of Sluice's")
+var ErrForeign = errors.New("the file is not an audit log of Sluice")
 
 // connector opens connections to a SQLite database.
 type connector struct {

@@ -60,7 +60,7 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 		}
 		if len(past.Relationships) > MaxPastRelationships {
 			return past, authz.Errorf(
-				authz.CodeTooLarge, "at that time, %s led to more than %d relationships, which is the limit", resource,
+				authz.CodeTooLarge, "at that time, %s led to more relationships than the limit of %d", resource,
 				MaxPastRelationships,
 			)
 		}
@@ -96,7 +96,7 @@ func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 			}
 			if r.read += len(found); r.read > maxPastEntries {
 				return authz.Errorf(
-					authz.CodeTooLarge, "more than %d entries of the log are about these objects, which is the limit",
+					authz.CodeTooLarge, "more entries of the log are about these objects than the limit of %d",
 					maxPastEntries,
 				)
 			}
@@ -134,8 +134,8 @@ func applyUpdates(present map[authz.Object]map[string]authz.Relationship, update
 func unknownSince(e Entry) error {
 	return authz.Errorf(
 		authz.CodeNotFound,
-		"the relationships at that time are unknown: entry %d of the audit log, of %s, could not be stored", e.Seq,
-		e.Time.Format(time.RFC3339Nano),
+		"the relationships at that time are unknown: entry %d of the audit log, with the time %s, could not be stored",
+		e.Seq, e.Time.Format(time.RFC3339Nano),
 	)
 }
 

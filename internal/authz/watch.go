@@ -36,7 +36,7 @@ type Change struct {
 var (
 	ErrHistoryLost = errors.New("the store no longer has the changes after this token")
 	ErrOtherStore  = fmt.Errorf("%w: the token is of another store", ErrHistoryLost)
-	ErrWentBack    = fmt.Errorf("%w: it went back to an earlier state", ErrHistoryLost)
+	ErrWentBack    = fmt.Errorf("%w: the store went back to an earlier state", ErrHistoryLost)
 )
 
 // Source reads all relationships and follows their changes. Its errors are those of an Engine.

@@ -76,7 +76,7 @@ func (k *call) parsePage(token string) (searchPage, error) {
 		err = decodeStrict("the token", []byte(text), &page.searchToken)
 	}
 	if err == nil && (page.Limit < 0 || page.Limit > maxFound) {
-		err = authz.Errorf(authz.CodeInvalid, "the token has the limit %d", page.Limit)
+		err = authz.Errorf(authz.CodeInvalid, "page.token has the limit %d; send a next_token of an earlier page", page.Limit)
 	}
 	return page, err
 }

@@ -34,7 +34,7 @@ func (s *server) CheckBulk(c *gin.Context) {
 		case in.err != nil:
 			return nil, in.err
 		case len(questions) == 0:
-			return nil, authz.Errorf(authz.CodeInvalid, `the field "checks" is empty`)
+			return nil, authz.Errorf(authz.CodeInvalid, `the field "checks" is empty; it must have at least one check`)
 		}
 		results, token, err := s.decideAll(ctx, questions, at)
 		if err != nil {

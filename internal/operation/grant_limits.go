@@ -72,7 +72,8 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 	}
 	joinsOthers := change.adds && len(change.held) > 0 // an invitation shortens nothing that the person holds
 	if !change.until.IsZero() || change.gives(account.set.Required) || joinsOthers {
-		return change, authz.Errorf(authz.CodeForbidden, "the roles of %s on %s end at %s; they grant no role for longer",
+		return change, authz.Errorf(authz.CodeForbidden,
+			"the roles of %s on %s end at %s, so a role that %[1]s grants there must end by then",
 			p.by.Actor, account.object, end.Format(time.RFC3339))
 	}
 	change.until = end

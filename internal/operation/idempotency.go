@@ -59,7 +59,9 @@ func findReplay(ctx context.Context, p *plan) (bool, error) {
 		return false, err
 	}
 	if found[0].Subject != done.Subject {
-		return false, authz.Errorf(authz.CodeConflict, "the Idempotency-Key stands for another request already; a new request takes a new one")
+		return false, authz.Errorf(
+			authz.CodeConflict, "the Idempotency-Key was used for another request; send a new key with a new request",
+		)
 	}
 	return true, nil
 }

@@ -151,7 +151,7 @@ func recognizeInvitation(ctx context.Context, p *plan, invitation *Invitation) e
 }
 
 // errNoInvitation is the answer about every invitation that the actor cannot accept, for any reason.
-var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no such invitation that is open to the actor")
+var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no open invitation with this id, or it is not for the actor")
 
 // AcceptInvitation grants the actor the roles that an invitation offers, on behalf of its inviter: it needs the
 // permissions of the inviter that granting needs now. It returns an error with CodeNotFound for every invitation that

@@ -145,7 +145,7 @@ func onlyRequiredRole(object authz.Object, set authz.RoleSet, names []string) ([
 	roles, err := parseRoles(set, names)
 	if err == nil && !slices.Equal(roles, wanted) {
 		err = authz.Errorf(authz.CodeInvalid,
-			"without an actor, only the role %s can be granted on %s: not %s", set.Required, object, list(roles))
+			"without an actor, only the role %s can be granted on %s, not %s", set.Required, object, list(roles))
 	}
 	return wanted, err
 }

@@ -284,7 +284,9 @@ func lastHolderError(orphaned []authz.ID) error {
 	if len(orphaned) == 0 {
 		return nil
 	}
-	err := authz.Errorf(authz.CodeConflict, "the last owner or administrator would go; make somebody else one first, on %s", list(orphaned))
+	err := authz.Errorf(authz.CodeConflict,
+		"this would remove the last owner or administrator of account %s; give somebody else that role first",
+		list(orphaned))
 	err.Accounts = orphaned[:min(len(orphaned), maxNamed)]
 	return err
 }

@@ -200,7 +200,7 @@ func TestInvitations(t *testing.T) {
 				_, _, err := s.AcceptInvitation(ctx, by("nina"), "secret")
 				return err
 			},
-			code: authz.CodeNotFound, says: "no such invitation",
+			code: authz.CodeNotFound, says: "no open invitation with this id",
 		},
 		{
 			name: "an invitation is withdrawn", given: invitation, do: func(ctx context.Context, s *operation.Service) error {

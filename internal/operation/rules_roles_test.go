@@ -185,7 +185,7 @@ func TestRequiredRoles(t *testing.T) {
 	runRules(t, []ruleCase{
 		{
 			name: "the last owner of an account is not removed", do: removeMember("olga", "t", "olga"),
-			code: authz.CodeConflict, says: "the last owner or administrator would go",
+			code: authz.CodeConflict, says: "this would remove the last owner or administrator of account t",
 		},
 		{
 			name: "the last owner of an account is not demoted", do: putMember("olga", "t", "olga", forever, "user"), code: authz.CodeConflict,

@@ -194,7 +194,7 @@ func giveSubscriptionRoles(ctx context.Context, p *plan, facts subscriptionFacts
 	}
 	if !guarded {
 		return authz.Errorf(
-			authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", change.who, facts.object,
+			authz.CodeConflict, "%s is the last owner of %s; make somebody else an owner first", change.who, facts.object,
 		)
 	}
 	if err := requireNoOffboarding(ctx, p, change.who, len(change.held) == 0); err != nil {
@@ -311,7 +311,7 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	}
 	if !guarded {
 		return authz.Errorf(
-			authz.CodeConflict, "%s is the last owner of %s; make somebody else one first", who, facts.object,
+			authz.CodeConflict, "%s is the last owner of %s; make somebody else an owner first", who, facts.object,
 		)
 	}
 	held, err := readHoldings(ctx, p, facts.object, who)

@@ -233,7 +233,7 @@ func (r *Replica) resources(
 }
 
 // errElsewhere makes the engine behind answer.
-var errElsewhere = errors.New("the engine behind has to answer")
+var errElsewhere = errors.New("the in-memory replica cannot answer; SpiceDB must")
 
 // resources returns all resources that the query finds, sorted by id.
 func (s *state) resources(

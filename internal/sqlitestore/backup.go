@@ -207,7 +207,7 @@ func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line s
 		log, err := os.Stat(file.Name() + "-wal")
 		switch {
 		case !allowUnsealed:
-			return "", 0, fmt.Errorf("%w, the line with its hash at its end: anybody may have changed it", ErrUnsealed)
+			return "", 0, fmt.Errorf("%w: its last line is not a hash, so it may have been changed", ErrUnsealed)
 		case err == nil && log.Size() > 0:
 			return "", 0, fmt.Errorf(
 				"%w: a part of it is still in %s-wal; start and stop a server on it first", ErrUnsealed, file.Name(),

@@ -54,7 +54,7 @@ func (c *changes) add(row logRow, content datastore.WatchContent) error {
 		length, n := binary.Uvarint(entries[1:])
 		rest := entries[1+max(n, 0):]
 		if n <= 0 || length > uint64(len(rest)) {
-			return fmt.Errorf("%w: the log of changes", ErrCorrupt)
+			return fmt.Errorf("%w: the log of changes has an unreadable entry", ErrCorrupt)
 		}
 		kind, body := entryKind(entries[0]), rest[:length]
 		entries = rest[length:]
@@ -93,7 +93,7 @@ func (c *changes) entry(kind entryKind, body []byte) error {
 	case caveatDeleted:
 		c.at.DeletedCaveats = append(c.at.DeletedCaveats, string(body))
 	default:
-		return fmt.Errorf("%w: the log of changes", ErrCorrupt)
+		return fmt.Errorf("%w: the log of changes has an unreadable entry", ErrCorrupt)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func Parse(roleSet string, from io.Reader) (Table, error) {
 		}
 		key := strings.Join(line[:fixedColumns], ",")
 		if seen[key] {
-			return Table{}, fmt.Errorf("line %d: %s stands there twice", i+2, key)
+			return Table{}, fmt.Errorf("line %d: the table has the row %s twice", i+2, key)
 		}
 		seen[key] = true
 		table.Rows = append(table.Rows, row)

@@ -56,7 +56,7 @@ func (w *world) resources(typ authz.Type, situation string, column Column) ([]re
 		return nil, err
 	}
 	if _, known := belongings[typ]; !known {
-		return nil, fmt.Errorf("what a %s belongs to is unknown", typ)
+		return nil, fmt.Errorf("the type %s has no place: add it to belongings", typ)
 	}
 	var made []resource
 	for _, h := range homes[w.table.RoleSet.Name] {

@@ -131,7 +131,7 @@ func replace(in, after, before, content string) (string, error) {
 	head, tail, found := strings.Cut(in, after)
 	_, rest, closed := strings.Cut(tail, before)
 	if !found || !closed {
-		return "", fmt.Errorf("%q and after it %q are missing", after, before)
+		return "", fmt.Errorf("the text lacks %q, or %q after it", after, before)
 	}
 	return head + after + content + before + rest, nil
 }
