@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateAccount creates an account in a subscription. Under multi_owner the actor gets the first role of the
-// account's role set.
+// CreateAccount creates an account in a subscription. Under multi_owner, the actor gets the first role of the account's
+// role set.
 func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (Account, Done, error) {
 	set, err := authz.ParseRoleSet(in.RoleSet, "account")
 	if err != nil {
@@ -37,7 +37,8 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 			return err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
-		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor()) // an expired one of an account of this id may still be stored
+		// Touch, since a relationship of an earlier account with this id may have expired and still be stored.
+		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor())
 		return nil
 	})
 	return answered(created, done, err)
@@ -90,10 +91,12 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 	return answered(members, token, err)
 }
 
-// PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's default
-// role to somebody who has none needs invite_members, anything else assign_roles. Without an actor the backend adds an
-// owner or administrator, which needs a reason.
-func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time) (Member, Done, error) {
+// PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's
+// default role to somebody who has none needs invite_members, anything else assign_roles. Without an actor the backend
+// adds an owner or administrator, which needs a reason.
+func (s *Service) PutAccountMember(
+	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
+) (Member, Done, error) {
 	until = fullSecond(until)
 	if by.Actor == "" {
 		return s.addRequiredRole(ctx, by, id, who, roles, until)
@@ -131,8 +134,8 @@ func (s *Service) PutAccountMember(ctx context.Context, by Caller, id, who authz
 	return answered(member, done, err)
 }
 
-// requireMayGiveSome returns an error if the actor may give no role on an account. The error depends on the request
-// alone: an actor who may give no role may not know the roles of other people either.
+// requireMayGiveSome returns an error if the actor may grant no role at all on an account. The error depends only on
+// the request: an actor who may grant no role may not know the roles of other people either.
 func requireMayGiveSome(g grants, set authz.RoleSet, wanted []authz.Role) error {
 	switch {
 	case g.allowed["assign_roles"] || g.allowed["invite_members"]:
@@ -143,8 +146,8 @@ func requireMayGiveSome(g grants, set authz.RoleSet, wanted []authz.Role) error 
 	return g.need("assign_roles")
 }
 
-// giveAccountRoles plans a change of one person's roles on an account, given whether the actor has invite_members and assign_roles
-// there.
+// giveAccountRoles plans a change of one person's roles on an account. g says whether the actor has invite_members and
+// assign_roles there.
 func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFacts, change roleChange) error {
 	needed := authz.Permission("assign_roles")
 	if change.invites(account.set.Default) && !g.allowed[needed] {
@@ -211,7 +214,7 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 			return err
 		}
 		if !g.allowed["assign_roles"] {
-			// Before the person's roles are read: the error must not depend on them.
+			// This check comes before the person's roles are read, so that its error does not depend on them.
 			if err := g.need("remove_members"); err != nil {
 				return err
 			}
@@ -246,8 +249,8 @@ func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who 
 	return changeAccount(ctx, p, account, change)
 }
 
-// PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set. What one write does
-// not hold is divided among several, see portions; else it is all or nothing.
+// PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set. If the
+// change fits one write, it is all or nothing. Otherwise it is divided among several writes, see portions.
 func (s *Service) PatchAccountMembers(
 	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
 ) ([]Member, Done, error) {
@@ -302,9 +305,9 @@ func (s *Service) PatchAccountMembers(
 	return answered(changed, done, err)
 }
 
-// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time if
-// that is set. It needs assign_roles on each. What one write does not hold is divided among several, see portions; else it is all
-// or nothing.
+// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time
+// if that is set. It needs assign_roles on each. If the change fits one write, it is all or nothing. Otherwise it is
+// divided among several writes, see portions.
 func (s *Service) PutMemberAccounts(
 	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
 ) (Member, Done, error) {

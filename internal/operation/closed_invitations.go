@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// If the invitations of a removed person do not fit the removal's first write, that write stores that all of them are
-// closed. Later writes delete them.
+// The invitations of a removed person may not fit the removal's first write. That write then stores that all of them
+// are closed, and later writes delete them.
 
 // withdraws returns the relationship that closes the invitations to and by a person whose offboarding is under way.
 // It closes those to the place and to the objects in it.
@@ -83,8 +83,9 @@ func isInvitationClosed(ctx context.Context, p *plan, stored storedInvitation) (
 	return len(closed) > 0, err
 }
 
-// finishRemovalsBeforeInviting lets run finish the removal of an inviter or invitee whose invitations to a place are
-// closed. It returns an error with CodeConflict if the removal reassigns their creations.
+// finishRemovalsBeforeInviting checks whether a removal closes the invitations of an inviter or invitee to a place, and
+// makes run finish that removal first. If the removal reassigns their creations, it returns an error with CodeConflict
+// instead.
 func finishRemovalsBeforeInviting(ctx context.Context, p *plan, to authz.Object, people ...authz.ID) error {
 	closed, err := requireInvitationsNotClosed(ctx, p, to, people...)
 	if err != nil || len(closed) == 0 {

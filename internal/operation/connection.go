@@ -120,9 +120,9 @@ func (s *Service) ShareConnection(
 }
 
 // setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold that,
-// earlier writes delete the people who are no longer named. Each person must hold a role on the account, and one other
-// than the excluded role unless the object names them already; it returns an error with CodeInvalid that lists the
-// people who do not.
+// earlier writes delete the people who are no longer named. Each new person must hold a role on the account other than
+// the excluded one. Otherwise it returns an error with CodeInvalid that lists the people who do not. People whom the
+// object names already may also hold the excluded role.
 func setNamedPeople(
 	ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts,
 	people []authz.ID, excluded authz.Role,
@@ -164,8 +164,8 @@ func setNamedPeople(
 	return nil
 }
 
-// readShownConnection is readConnection without the account and the connector where the actor may not view them, as in
-// GetConnection.
+// readShownConnection reads a connection as the actor may see it: it leaves out the account and the connector if the
+// actor may not view them, like GetConnection.
 func readShownConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c, err := readConnection(ctx, p, object, account)
 	if err != nil {

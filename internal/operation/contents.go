@@ -6,14 +6,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Collection is all objects of one type in a place. Permissions are those that its list reports for each object.
+// Collection is all objects of one type in a place. Permissions are those that a list of the collection shows for each
+// object.
 type Collection struct {
 	Place       authz.Object
 	Type        authz.Type
 	Permissions []authz.Permission
 }
 
-// Collections returns the types that a place of a type has lists of, by the name of the list.
+// Collections returns the lists that a place has: the types of their objects, by the names of the lists.
 func Collections(place authz.Type) map[string]authz.Type {
 	lists := make(map[string]authz.Type)
 	for typ, kind := range kinds {
@@ -92,7 +93,8 @@ func readVisible(
 		return authz.CursorsOf(of.Place, of.Type, p.by.Actor).New(item.Cursor)
 	}
 	var batch, visible []authz.ReadItem
-	size, scanned := limit+1, 0 // one more shows whether there is another page
+	// One object more than the page has shows whether there is another page.
+	size, scanned := limit+1, 0
 	scan := func() error {
 		seen, err := filterVisible(ctx, p, of, batch, start.Cursor != "")
 		visible, batch, scanned, size = append(visible, seen...), batch[:0], scanned+len(batch), MaxLimit

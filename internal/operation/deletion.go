@@ -37,14 +37,18 @@ func deletedObject(deletion authz.Object) authz.Object {
 	return authz.Object{Type: authz.Type(typ), ID: authz.ID(id)}
 }
 
-// Delete deletes an object, everything in it, and every relationship that names it. The actor needs the permission
-// that the object's kind requires for it.
+// Delete deletes an object, everything in it, and every relationship that names it. The actor needs the permission that
+// the object's kind requires for it. A deletion has three steps:
 //
-// A deletion has three steps. The cut-off deletes the object's own relationships and stores, in the same change, that
-// the deletion is under way. If the relationships do not fit one write, the record is stored first. From the cut-off on
-// nobody reaches anything in the object, nothing can be created in it or refer to it, and its id cannot be created
-// again. The cleanup deletes the objects in it and the references to it, including those written until the cut-off.
-// The last step stores that the deletion is done. After an interruption, repeating the call or Resume finishes it.
+// 1. The cut-off deletes the object's own relationships and stores, in the same change, that the deletion is under way.
+// If the relationships do not fit one write, the record is stored first. From the cut-off on nobody has access to
+// anything in the object, nothing can be created in it or refer to it, and its id cannot be created again.
+//
+// 2. The cleanup deletes the objects in it and the references to it, including those written until the cut-off.
+//
+// 3. The last write stores that the deletion is done.
+//
+// After an interruption, repeating the call or Resume finishes it.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	operation := deleteOperation(object)
 	var state job.State
@@ -70,7 +74,8 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (D
 	if err != nil || state == job.Done {
 		return done, err
 	}
-	if state == job.Canceled { // which was requested under the same idempotency key
+	// The request is repeated, but its deletion was canceled: perform it as a new request.
+	if state == job.Canceled {
 		by.Idempotency = nil
 		return s.Delete(ctx, by, object)
 	}
@@ -110,8 +115,8 @@ func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, d
 	return under, done, err
 }
 
-// readDeletionState reads how far the deletion of an object is that the actor requested. It returns job.Canceled if
-// none is stored.
+// readDeletionState reads the state of a deletion that the actor requested. It returns job.Canceled if no such deletion
+// is stored.
 func readDeletionState(ctx context.Context, p *plan, object authz.Object) (job.State, error) {
 	switch under, done, err := readDeletion(ctx, p, deletionOf(object)); {
 	case err != nil:
@@ -142,9 +147,9 @@ func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
-// leavePlace plans that the actor leaves an object by themselves. It reports nothing if the actor holds no role
-// there: they left before, or they have access through another object. It returns an error with CodeNotFound if the
-// actor may not view the object.
+// leavePlace plans that the actor leaves an object. nothing is set if there is nothing to do, because the actor holds
+// no role there: they left before, or have access only through another object. It returns an error with CodeNotFound if
+// the actor may not view the object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (nothing bool, err error) {
 	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
 	if err != nil {

@@ -31,7 +31,7 @@ func newBatch(p *plan, j deletionJob) *batch {
 // isEmpty reports whether the batch deletes nothing.
 func (b *batch) isEmpty() bool { return b.deleteAll == nil && len(b.Updates()) == 0 }
 
-// step returns the step that writes the batch. The emptied objects are verified by later writes.
+// step returns the step that writes the batch. Later writes verify that the emptied objects are still empty.
 func (b *batch) step(emptied []authz.Object) job.Step {
 	j := b.job
 	j.emptied = emptied
@@ -40,8 +40,8 @@ func (b *batch) step(emptied []authz.Object) job.Step {
 	return step
 }
 
-// add adds the delete of a relationship, and reports whether there was room for it. It skips a relationship that the
-// last write deleted and that is still stored: another tool stored it with an id that no delete can name.
+// add adds the delete of a relationship, and reports whether it fitted. It skips a relationship that the last write
+// deleted and that is still stored: another tool stored it with an id that no delete can name.
 func (b *batch) add(r authz.Relationship) bool {
 	switch key := authz.Exactly(r); {
 	case b.job.unnamed[key] || isPlanned(b.plan, r):
@@ -65,8 +65,8 @@ func (b *batch) addAll(filter authz.Filter) (complete bool) {
 	return false
 }
 
-// addObject adds the deleted object or one in it: the access to it first, then its contents, and last the relationship
-// to its place. It reports false if the batch is full before the object is complete.
+// addObject adds the deleted object or an object in it: first its access, then its contents, last the relationship to
+// its place. It returns false if the batch is full before the object is complete.
 func (b *batch) addObject(ctx context.Context, object authz.Object) (complete bool, err error) {
 	if kindOf(object.Type).hasUnboundedMembers {
 		people := authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
@@ -125,7 +125,8 @@ func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool,
 // references to it. It reports false if the batch is full.
 func (b *batch) addContents(ctx context.Context, object authz.Object) (complete bool, err error) {
 	referring := authz.Filter{SubjectType: object.Type, SubjectID: object.ID}
-	var byType []authz.Type // of references that are deleted by filter, whichever ids their resources have
+	// Types of references. A filter deletes them, whichever ids their resources have.
+	var byType []authz.Type
 	for r, err := range b.read(ctx, referring) {
 		if err != nil {
 			return false, err
@@ -133,7 +134,7 @@ func (b *batch) addContents(ctx context.Context, object authz.Object) (complete 
 		kind, isProduct := kinds[r.Resource.Type]
 		complete = true
 		switch {
-		case !isProduct: // the product does not define the type
+		case !isProduct: // The product does not define this type.
 		case r.Relation == kind.place:
 			complete, err = b.addObject(ctx, r.Resource)
 		default:

@@ -10,14 +10,13 @@ import (
 )
 
 // deletionJob deletes an object after its deletion is recorded: first the object's own relationships, which ends all
-// access, and then its contents and the references to it. Each write requires that the deletion is still under way. If
-// another request has finished it, and the id may have been created again, nothing is deleted.
+// access, and then its contents and the references to it. Each write requires that the deletion is still under way. So
+// if another request has finished it, and the id was created again, nothing is deleted.
 //
-// A database need not show a write to a read that starts while that write is in progress. A write that began before
-// the cut-off may become visible only after the cleanup has read (PostgreSQL orders the two, but not in time). So
-// each write also requires that no relationship is left of the objects that earlier writes emptied. A write that
-// began before the cut-off is then either found, or the database rejects it, since it cannot be ordered before the
-// cut-off and after that read.
+// On PostgreSQL, a write that began before the cut-off can become visible only after the cleanup has read. So each
+// write also requires that the objects which earlier writes emptied still have no relationships. Either this finds such
+// a late write, or the database rejects the late write, since it cannot be ordered both before the cut-off and after
+// that read.
 type deletionJob struct {
 	service   *Service
 	by        Caller
@@ -25,10 +24,14 @@ type deletionJob struct {
 	record    authz.Relationship // stores that the deletion is under way, and who requested it
 	state     job.State
 
-	emptied []authz.Object        // objects that earlier writes emptied and that no later write has verified
-	deleted map[authz.Filter]bool // relationships that the last write named in deletes
-	unnamed map[authz.Filter]bool // relationships that no delete can name, see batch.add
-	passes  int                   // how many writes should have left nothing
+	emptied []authz.Object // objects that earlier writes emptied and that no later write has verified
+	// deleted are the relationships that the last write deleted by name.
+	deleted map[authz.Filter]bool
+	// unnamed are relationships that no delete can name, see batch.add.
+	unnamed map[authz.Filter]bool
+	// passes is how many writes should have deleted the last relationship. If more are found after very many passes,
+	// another tool keeps writing them, and the job fails.
+	passes int
 }
 
 // maxObjectsPerWrite is how many objects one write empties. Each needs two preconditions of a later write.
@@ -93,7 +96,7 @@ func (j deletionJob) Next(ctx context.Context, failed int) (job.Step, error) {
 	return j.planCleaning(ctx, p, failed > 0)
 }
 
-// planCutOff plans the delete of the object's own relationships, for any number of them, if the actor may still delete
+// planCutOff plans the delete of the object's own relationships, however many there are, if the actor may still delete
 // the object. Otherwise it plans the delete of the record, which cancels the deletion.
 func (j deletionJob) planCutOff(ctx context.Context, p *plan) (job.Step, error) {
 	object := j.object()
@@ -127,8 +130,8 @@ func (j deletionJob) cancel(cause error) job.Step {
 	}
 }
 
-// planCleaning plans the next write after the cut-off. If an earlier attempt failed, a relationship of an emptied
-// object may have become visible: planCleaning then plans its delete.
+// planCleaning plans the next write after the cut-off. If an earlier attempt failed, a late write may have become
+// visible in an emptied object. planCleaning then plans to delete it.
 func (j deletionJob) planCleaning(ctx context.Context, p *plan, isRetry bool) (job.Step, error) {
 	reasons, err := j.readReasons(ctx, p)
 	if err != nil {
@@ -167,8 +170,7 @@ func (j deletionJob) planCleaning(ctx context.Context, p *plan, isRetry bool) (j
 	return b.step(union(later, b.emptied)), nil
 }
 
-// planAgain plans the delete of relationships of emptied objects that became visible later. It reports whether it found
-// any.
+// planAgain plans to delete relationships that became visible in emptied objects. It reports whether it found any.
 func (j deletionJob) planAgain(
 	ctx context.Context, p *plan, emptied, later []authz.Object,
 ) (step job.Step, found bool, err error) {
@@ -188,14 +190,14 @@ func (j deletionJob) planAgain(
 	if b.isEmpty() {
 		return job.Step{}, false, nil
 	}
-	for _, object := range emptied { // whose id could be created again before the write
+	for _, object := range emptied { // Such an id could be created again before the write.
 		p.Forbid(placeFilter(object))
 	}
 	return b.step(union(emptied, later, b.emptied)), true, nil
 }
 
-// planEnd plans the write that stores that the deletion is done, after everything is deleted. While too many objects
-// are not verified, it plans a write that verifies some of them.
+// planEnd plans the write that stores that the deletion is done, after everything is deleted. If too many objects
+// remain to be verified, it plans a write that only verifies some of them.
 func (j deletionJob) planEnd(p *plan, verified, later []authz.Object) job.Step {
 	forbidRelationships(p, verified)
 	if len(later) > 0 {
@@ -220,7 +222,7 @@ func (j deletionJob) planDone(p *plan) {
 	p.Update(authz.Touch, done)
 }
 
-// forbidRelationships requires that no relationship is left whose resource or subject is one of the objects.
+// forbidRelationships requires as preconditions that no relationship has one of the objects as resource or subject.
 func forbidRelationships(p *plan, objects []authz.Object) {
 	for _, object := range objects {
 		p.Forbid(authz.Filter{Type: object.Type, ID: object.ID})
@@ -239,7 +241,7 @@ func readIsPlaced(ctx context.Context, p *plan, object authz.Object) (bool, erro
 	return len(found) > 0, err
 }
 
-// untaken returns those of the emptied objects whose ids have not been created again.
+// untaken returns those of the emptied objects whose ids nobody has used for a new object.
 func untaken(ctx context.Context, p *plan, emptied []authz.Object) ([]authz.Object, error) {
 	var found []authz.Object
 	for _, object := range emptied {

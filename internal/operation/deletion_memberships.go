@@ -11,8 +11,8 @@ import (
 // membershipBatch is how many reasons for memberships one write deletes.
 const membershipBatch = 50
 
-// readReasons reads some of the reasons for memberships that a deleted account is. Those of a deleted subscription end
-// as a whole. It leaves out those that no delete can name, see batch.add.
+// readReasons reads some of the reasons for memberships that name the deleted account. For a deleted subscription there
+// are none to read, since its memberships end as a whole. It leaves out reasons that no delete can name, see batch.add.
 func (j deletionJob) readReasons(ctx context.Context, p *plan) ([]authz.Relationship, error) {
 	account := j.object()
 	if account.Type != "account" {
@@ -26,8 +26,8 @@ func (j deletionJob) readReasons(ctx context.Context, p *plan) ([]authz.Relation
 	return found[:min(len(found), membershipBatch)], err
 }
 
-// planMemberships plans the delete of the reasons, and the end of each membership without another reason. If they do
-// not fit one write, it plans what must come first; the next step reads the rest again.
+// planMemberships plans to delete the reasons, and to end each membership that has no other reason. If they do not fit
+// one write, it plans the part that must come first, and the next step reads the rest again.
 func (j deletionJob) planMemberships(
 	ctx context.Context, p *plan, reasons []authz.Relationship,
 ) (job.Step, error) {
@@ -40,7 +40,8 @@ func (j deletionJob) planMemberships(
 	return j.step(p), beforeCommit(p)
 }
 
-// endReasons plans that accounts, which hold no roles any more, are no longer reasons for memberships.
+// endReasons plans that the accounts in the reasons are no longer reasons for memberships. Nobody holds a role on them
+// any more.
 func endReasons(ctx context.Context, p *plan, reasons []authz.Relationship) error {
 	var changes []*membershipChange
 	for _, r := range reasons {

@@ -28,9 +28,9 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (Done,
 	return done.Done, err
 }
 
-// readRest reads the relationships of any type that name a person who is erased, after their roles and creations. It
-// returns filters for those to delete and the jobs to finish first: deletions and offboardings that the person
-// requested, and offboardings that reassign creations to them.
+// readRest reads the relationships of any type that still name an erased person after their roles and creations are
+// gone. It returns filters for the relationships to delete, and the jobs to finish first: deletions and offboardings
+// that the person requested, and offboardings that reassign creations to them.
 func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Job, rest []authz.Filter, err error) {
 	filters := make(map[authz.Filter]bool)
 	var latest []authz.Filter
@@ -46,7 +46,8 @@ func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Jo
 			waitFor = append(waitFor, j.service.resumedDeletion(r))
 		case r.Resource.Type == offboardingType:
 			others[r.Resource.ID] = true
-		case r.Resource.Type == invitationType: // deleted as a whole: without the person it is malformed
+		// The invitation is deleted as a whole, since without the person it is malformed.
+		case r.Resource.Type == invitationType:
 			filters[authz.Filter{Type: invitationType, ID: r.Resource.ID}] = true
 			latest = append(latest, authz.Filter{
 				Type: inviteeType, Relation: inviteeLatest, SubjectType: invitationType, SubjectID: r.Resource.ID,
@@ -63,7 +64,7 @@ func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Jo
 		}
 		if under {
 			waitFor = append(waitFor, j.service.offboardingJob(resumingCaller(other.requestedBy), j.operation, other))
-		} else { // another tool wrote a part of a record
+		} else { // Another tool wrote a part of a record.
 			filters[authz.Filter{Type: offboardingType, ID: who, SubjectType: user, SubjectID: j.who}] = true
 		}
 	}

@@ -18,7 +18,7 @@ type subscriptionFacts struct {
 	features []authz.Feature
 }
 
-// has reports whether the subscription has a feature. It is true for no feature.
+// has reports whether the subscription has a feature. It returns true for the empty feature.
 func (f subscriptionFacts) has(feature authz.Feature) bool {
 	return feature == "" || slices.Contains(f.features, feature)
 }

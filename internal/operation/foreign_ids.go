@@ -13,8 +13,8 @@ func mayBeNew(object authz.Object) error {
 			"choose another id", object.ID, object.Type)
 }
 
-// rejectForeignIDs returns an error with CodeInvalid if the plan gives access to a person whose id only another tool can
-// have stored. Operations only remove access from such a person. They store the id only for an action of the person
+// rejectForeignIDs returns an error with CodeInvalid if the plan gives access to a person whose id only another tool
+// can have stored. Operations only remove access from such a person. They store the id only for an action of the person
 // themselves, for example as the creator of an importer.
 func rejectForeignIDs(p *plan) error {
 	for _, u := range p.Updates() {

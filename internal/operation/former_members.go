@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// An operation that names a person in an account requires a role of theirs there as a precondition. So it can name a
-// person during their removal, after the removal has read what names them and before its write, but not later.
+// If an operation names a person in an account, it requires a role of theirs there as a precondition. So a concurrent
+// removal of the person can miss only names that are written after the removal has read and before its own write.
 
 // formerMember is a person whose roles on an account a plan ends.
 type formerMember struct {
@@ -19,8 +19,8 @@ type formerMember struct {
 // in reports whether an account is the one that the person leaves.
 func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
 
-// excludeNaming makes sure that nothing in the account names the person after the operation. If nothing at all names
-// them, the write requires that. Otherwise run reads again after the write, see endNamedSince.
+// excludeNaming makes sure that nothing in the account names the person after the operation. If no relationship names
+// them, the write requires that there is still none. Otherwise run reads again after the write, see endNamedSince.
 func excludeNaming(ctx context.Context, p *plan, f formerMember) error {
 	unnamed := p.removals < maxGuardedMemberships
 	for _, filter := range namingOf(f.who) {
@@ -50,8 +50,8 @@ func namingOf(who authz.ID) []authz.Filter {
 	return filters
 }
 
-// withoutFormerMembers returns the relationships of one object without those of naming whose person holds no role on
-// the object's account. An expired role leaves such relationships behind.
+// withoutFormerMembers leaves out those relationships of naming whose person holds no role on the object's account. The
+// relationships must have one object as resource. An expired role leaves such relationships behind.
 func withoutFormerMembers(
 	ctx context.Context, p *plan, rows []authz.Relationship,
 ) (kept []authz.Relationship, err error) {
@@ -83,8 +83,8 @@ func withoutFormerMembers(
 	return kept, nil
 }
 
-// endNamedSince deletes the relationships that name former members and were written after the plan of their removal
-// had read. It reads the state after the removal's write, and returns the token of the last write.
+// endNamedSince deletes the relationships that name former members and were written between the read and the write of
+// their removal. It reads the state after the removal's write, and returns the token of the last write.
 func (s *Service) endNamedSince(
 	ctx context.Context, by Caller, operation string, token authz.Token, people []formerMember,
 ) (authz.Token, error) {
@@ -112,8 +112,8 @@ func (s *Service) endNamedSince(
 	return token, nil
 }
 
-// endNamedOf deletes the relationships that name a former member, unless they hold a role again: giving them that role
-// has deleted these relationships.
+// endNamedOf deletes the relationships that name a former member. It does nothing if the person holds a role again,
+// since granting that role deleted these relationships.
 func (s *Service) endNamedOf(
 	ctx context.Context, by Caller, operation string, f formerMember,
 ) (token authz.Token, err error) {

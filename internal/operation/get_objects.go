@@ -129,8 +129,8 @@ func (s *Service) getObject(
 	})
 }
 
-// mayNameEach reports, for each of one object's relationships, whether the actor may know its subject: an object that
-// they may view, or one of a type without a permission to view it, such as people and groups of connections.
+// mayNameEach reports, for each of one object's relationships, whether an answer may name its subject. It may if the
+// actor may view the subject, or if the subject's type has no permission to view it: people and groups of connections.
 func mayNameEach(ctx context.Context, p *plan, rows []authz.Relationship) ([]bool, error) {
 	shown := make([]bool, len(rows))
 	var checks []authz.Check

@@ -8,35 +8,39 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// A person who was removed from an account, or left it, is remembered for a day: to add them again needs assign_roles, since
-// the two together change their role.
+// Sluice remembers for a day that a person left an account or was removed from it. Adding them again in that time needs
+// assign_roles, since a removal and a grant together change their role.
 const (
 	removedType authz.Type     = "removed_user"
 	removedFrom authz.Relation = "from"
 )
 
-// rememberRemoval plans that the removal of a person from an account is remembered.
+// rememberRemoval plans to store that a person was removed from an account.
 func rememberRemoval(p *plan, account authz.Object, who authz.ID) {
 	p.Update(authz.Touch, authz.Relationship{
-		Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account), ExpiresAt: p.now.Add(rememberFor),
+		Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account),
+		ExpiresAt: p.now.Add(rememberFor),
 	})
 }
 
-// requireNotRemoved adds the precondition that a person was not removed from an account within a day. The error is
-// CodeForbidden if they were.
+// requireNotRemoved requires as a precondition that the person was not removed from the account within the last day. It
+// returns an error with CodeForbidden if they were.
 func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who authz.ID) error {
-	filter := authz.Exactly(authz.Relationship{Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account)})
+	filter := authz.Exactly(authz.Relationship{
+		Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account),
+	})
 	p.Forbid(filter)
 	found, err := p.Find(ctx, filter)
 	if err == nil && len(found) > 0 {
-		err = lacks("assign_roles", "%s was removed from %s within the last day; adding them again needs the permission assign_roles, which %s lacks",
+		err = lacks("assign_roles",
+			"%s was removed from %s within the last day; adding them again needs the permission assign_roles, which %s lacks",
 			who, account, p.by.Actor)
 	}
 	return err
 }
 
-// endAfterChange returns when the roles end after a change. A change that is replayed was written before: the roles end when they are
-// stored to end, not when the role of the actor ends now.
+// endAfterChange returns when the roles end after a change. For a replay, it returns the stored end of the roles, not
+// the present end of the actor's role.
 func endAfterChange(p *plan, change roleChange) time.Time {
 	if p.isReplay && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
 		return lastEnd(change.held)
@@ -44,8 +48,8 @@ func endAfterChange(p *plan, change roleChange) time.Time {
 	return change.until
 }
 
-// readGrantEnd returns when the actor's right to grant roles on an account ends; zero if it does not. It ends with the base role
-// that gives it, but not for owners of the subscription and administrators of the platform.
+// readGrantEnd returns when the actor's right to grant roles on an account ends: with the base role that gives it. It
+// returns zero if the right has no end, as for owners of the subscription and administrators of the platform.
 func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time, error) {
 	own, err := readRoles(ctx, p, account.object, account.set, p.by.Actor)
 	end := baseEnd(account.set, own)
@@ -59,9 +63,9 @@ func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time
 	return end, nil
 }
 
-// limitEnd returns the change with the end that the actor's right to grant sets to it. Without an end of its own the change ends
-// with that right, and a person who holds all of it for longer keeps their end. The error is CodeForbidden if the change would
-// outlast the right.
+// limitEnd limits the end of a change to the end of the actor's right to grant. A change without an end gets that end.
+// But a person who already holds all of the roles for longer keeps their end. It returns an error with CodeForbidden if
+// the change names a later end.
 func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) (roleChange, error) {
 	if change.who == p.by.Actor || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
 		return change, nil
@@ -70,7 +74,8 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 	if err != nil || end.IsZero() || !change.until.IsZero() && !change.until.After(end) {
 		return change, err
 	}
-	joinsOthers := change.adds && len(change.held) > 0 // an invitation shortens nothing that the person holds
+	// An invitation does not shorten roles that the person holds.
+	joinsOthers := change.adds && len(change.held) > 0
 	if !change.until.IsZero() || change.gives(account.set.Required) || joinsOthers {
 		return change, authz.Errorf(authz.CodeForbidden,
 			"the roles of %s on %s end at %s, so a role that %[1]s grants there must end by then",
@@ -84,7 +89,8 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 	return change, nil
 }
 
-// requireOwnEnd returns an error with CodeForbidden if the actor would hold roles for longer than the role by which they grant.
+// requireOwnEnd returns an error with CodeForbidden if actors would extend their own roles beyond the end of the role
+// that lets them grant.
 func requireOwnEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) error {
 	ends := baseEnd(account.set, change.held)
 	putsOff := !ends.IsZero() && len(change.wanted) > 0 && (change.until.IsZero() || change.until.After(ends))

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Handover says who becomes the creator of a removed person's creations, and what happens to their private
-// connections. Private is "disconnect", "leave" or empty. If it is empty, the connections are reassigned with the
-// rest if the person removes themselves; otherwise their existence is an error.
+// Handover says who becomes the creator of a removed person's creations, and what happens to their private connections.
+// Private is "disconnect", "leave" or empty. If it is empty and people remove themselves, their private connections are
+// reassigned with the rest. If it is empty and somebody else removes them, it is an error if they have any.
 type Handover struct {
 	To      authz.ID
 	Private string
@@ -134,7 +134,8 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 		return nil, err
 	}
 	private := 0
-	moving := make(map[authz.ID][]authz.Type) // types to reassign, by account; none where it only disconnects
+	// The types to reassign, by account. An account has none if its objects are only disconnected.
+	moving := make(map[authz.ID][]authz.Type)
 	err = forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) {
 		if c.private() {
 			private++

@@ -120,7 +120,8 @@ func checkBaseRole(_ context.Context, r *ImportRules, o *importedObject) error {
 	return nil
 }
 
-// requiredHolders returns the holders of the required role of an object. ok is false if the object has no required role.
+// requiredHolders returns the holders of the required role of an object. ok is false if the object has no required
+// role.
 func (r *ImportRules) requiredHolders(
 	ctx context.Context, o *importedObject,
 ) (set authz.RoleSet, holders []importedRow, ok bool, err error) {

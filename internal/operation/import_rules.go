@@ -10,8 +10,9 @@ import (
 )
 
 // ImportRules checks relationships before they are imported. It checks each relationship against the schema, and all of
-// them, together with the stored ones, against productRules. It ignores expired relationships and objects whose deletion
-// is under way. So it accepts every state that operations write, also a state in which an operation was interrupted.
+// them, together with the stored ones, against productRules. It ignores expired relationships and objects whose
+// deletion is under way. So it accepts every state that operations write, also a state in which an operation was
+// interrupted.
 type ImportRules struct {
 	rules       []productRule
 	current     string // the name of the rule that is being checked
@@ -20,17 +21,19 @@ type ImportRules struct {
 	stored      func(ctx context.Context, object authz.Object) ([]authz.Relationship, error)
 	now         time.Time
 
-	objects  map[authz.Object]*importedObject
-	order    []*importedObject
-	peeked   map[authz.Object]*importedObject // deletions and offboardings that no line names
-	ended    map[authz.Object][]authz.ID      // people whose relationship with the object has expired
+	objects map[authz.Object]*importedObject
+	order   []*importedObject
+	peeked  map[authz.Object]*importedObject // deletions and offboardings that no line names
+	// ended are the people whose relationship with the object has expired.
+	ended    map[authz.Object][]authz.ID
 	problems []importProblem
 }
 
 // importedObject is an object that the rules check.
 type importedObject struct {
 	authz.Object
-	line     int // the first line that names it
+	// line is the first line that names the object.
+	line     int
 	rows     []importedRow
 	complete bool          // rows contains the stored relationships too
 	factsOf  *accountFacts // see ImportRules.facts
@@ -41,7 +44,8 @@ type importedRow struct {
 	line     int
 	relation authz.Relation
 	subject  authz.Subject
-	ends     bool // it has an expiration
+	// ends is set if the relationship has an expiration.
+	ends bool
 }
 
 type importProblem struct {
@@ -49,8 +53,8 @@ type importProblem struct {
 	text, rule string
 }
 
-// NewImportRules returns rules for a schema. The product's rules apply if the schema has the role sets. stored reads the
-// stored relationships of an object; it is nil if nothing is stored yet.
+// NewImportRules returns rules for a schema. The product's rules apply if the schema has the role sets. stored reads
+// the stored relationships of an object; it is nil if nothing is stored yet.
 func NewImportRules(
 	definitions []authz.Definition, stored func(context.Context, authz.Object) ([]authz.Relationship, error),
 ) *ImportRules {

@@ -14,18 +14,21 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ends has a relationship of a test expire long after it.
+// ends makes a relationship of a test expire, long after the test.
 const ends = "[expiration:2999-01-01T00:00:00Z]"
 
 // Digests of the subscriptions s and one, as the ids of memberships have them.
 var inS, inOne = string(digest("s")), string(digest("one"))
 
-// brokenImport is testdata/company.txt, which follows every rule, with a line less or some more, so that it breaks one rule alone.
+// brokenImport is testdata/company.txt, which follows every rule, with one change: a line less or some lines more. It
+// then breaks exactly one rule.
 type brokenImport struct {
-	rule          string
-	without, with string // lines; of several, separated by spaces, each is one relationship
-	line          string // that is named; with if it is empty
-	says          string
+	rule string
+	// without is a line that is left out. with are additional relationships, separated by spaces.
+	without, with string
+	// line is the line that the error names. If it is empty, that is the line of with.
+	line string
+	says string
 }
 
 var brokenImports = []brokenImport{
@@ -123,7 +126,7 @@ func companyRows(t *testing.T) []string {
 	return strings.Fields(string(content))
 }
 
-// problemsOf checks rows, of which the first is on line 1, against all rules but one.
+// problemsOf checks rows against all rules but one. The first row is on line 1.
 func problemsOf(t *testing.T, definitions []authz.Definition, rows []string, but string) []error {
 	t.Helper()
 	r := NewImportRules(definitions, nil)
@@ -146,8 +149,8 @@ func productDefinitions(t *testing.T, more string) []authz.Definition {
 	return definitions
 }
 
-// TestImportRules breaks one rule at a time: an error names the line and the rule, and without that rule there is none. Every rule
-// is broken.
+// TestImportRules breaks one rule at a time. An error names the line and the rule. Without that rule there is no error.
+// The cases break every rule.
 func TestImportRules(t *testing.T) {
 	definitions := productDefinitions(t, "")
 	company := companyRows(t)
@@ -188,7 +191,7 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
-// TestImportRulesAreDocumented: docs/durable.md has every rule in its words.
+// TestImportRulesAreDocumented checks that docs/durable.md has the sentence of every rule.
 func TestImportRulesAreDocumented(t *testing.T) {
 	content, err := os.ReadFile("../../docs/durable.md")
 	require.NoError(t, err)
@@ -197,7 +200,8 @@ func TestImportRulesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestImportHoldsOwnTypesToTheSchemaAlone: objects of types of a user's own may have any id and refer to anything.
+// TestImportHoldsOwnTypesToTheSchemaAlone checks objects of types that a user declared: they may have any id and refer
+// to anything that the schema accepts.
 func TestImportHoldsOwnTypesToTheSchemaAlone(t *testing.T) {
 	definitions := productDefinitions(t, "\ndefinition page {\n  relation account: account\n  relation editor: user\n}\n")
 	rows := append(companyRows(t), "page:importer=3Ai9#editor@user:bad=zz", "page:p#account@account:nowhere", "page:p#account@account:t")
@@ -207,13 +211,15 @@ func TestImportHoldsOwnTypesToTheSchemaAlone(t *testing.T) {
 	require.ErrorContains(t, problems[0], "the type page has no relation reader (rule schema)")
 }
 
-// TestImportRefusesFlagsWithoutTheirObject: a flag of nothing is no object, whatever it says.
+// TestImportRefusesFlagsWithoutTheirObject checks that a flag relationship alone (`account:x#team@user:*`) does not
+// make an object: the import refuses it.
 func TestImportRefusesFlagsWithoutTheirObject(t *testing.T) {
 	definitions := productDefinitions(t, "")
 	company := companyRows(t)
 	for _, definition := range definitions {
 		for relation, accepted := range definition.Accepts {
-			if !isOfProduct(definition.Type) || !slices.ContainsFunc(accepted, func(s authz.SubjectType) bool { return s.Wildcard }) {
+			isWildcard := func(s authz.SubjectType) bool { return s.Wildcard }
+			if !isOfProduct(definition.Type) || !slices.ContainsFunc(accepted, isWildcard) {
 				continue
 			}
 			row := fmt.Sprintf("%s:alone#%s@user:*", definition.Type, relation)
@@ -221,7 +227,7 @@ func TestImportRefusesFlagsWithoutTheirObject(t *testing.T) {
 				row += ends
 			}
 			problems := problemsOf(t, definitions, append(company, row), "")
-			if relation == "catalogue" { // which is all that a connector needs
+			if relation == "catalogue" { // A connector of the catalogue needs nothing else.
 				require.Empty(t, problems)
 				continue
 			}

@@ -19,8 +19,8 @@ func checkInvitation(_ context.Context, r *ImportRules, o *importedObject) error
 	}
 	r.problem(
 		o.line,
-		"%s is neither open (one place, one inviter, one invitee and a role), nor accepted (one place, a role and the person "+
-			"who accepted it), nor declined",
+		"%s is neither open (one place, one inviter, one invitee and a role), nor accepted (one place, a role and the "+
+			"person who accepted it), nor declined",
 		o.Object,
 	)
 	return nil
@@ -52,8 +52,8 @@ func checkOfferedRoles(ctx context.Context, r *ImportRules, o *importedObject) e
 	return nil
 }
 
-// checkInviter reports an open invitation whose inviter holds no role on the place. Expired roles count: an export leaves
-// them out, but contains the invitations.
+// checkInviter reports an open invitation whose inviter holds no role on the place. Expired roles count: an export
+// leaves them out, but contains the invitations.
 func checkInviter(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {
@@ -118,7 +118,8 @@ func checkDeletion(_ context.Context, r *ImportRules, o *importedObject) error {
 	if !isPossible {
 		r.problem(
 			o.line,
-			"%s names no object that can be deleted; its id must be TYPE/ID, membership/account/ID or membership/subscription/ID",
+			"%s names no object that can be deleted; its id must be TYPE/ID, membership/account/ID or "+
+				"membership/subscription/ID",
 			o.Object,
 		)
 	}
@@ -145,8 +146,10 @@ func checkOffboarding(_ context.Context, r *ImportRules, o *importedObject) erro
 		r.problem(lastLine(newOwners), "%s has a new owner but reassigns nothing", o.Object)
 	case len(moves) > 0 && (len(newOwners) == 0 || len(ends) > 0), len(ends) > 0 && len(newOwners) == 0 && !erases:
 		r.problem(
-			lastLine(append(moves, ends...)), "%s must either move private connections to a new owner, or disconnect them and have a "+
-				"new owner or erase the person", o.Object,
+			lastLine(append(moves, ends...)),
+			"%s must either move private connections to a new owner, or disconnect them and have a new owner or erase "+
+				"the person",
+			o.Object,
 		)
 	}
 	return nil

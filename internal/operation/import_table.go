@@ -30,9 +30,10 @@ var productRules = []productRule{
 		types:    []authz.Type{"platform", "subscription"}, check: checkPlatform,
 	},
 	{
-		name:     "one place",
-		sentence: "a subscription is on one platform, an account in one subscription, and any other object in one account or workspace",
-		types:    placedTypes, check: checkOnePlace,
+		name: "one place",
+		sentence: "a subscription is on one platform, an account in one subscription, and any other object in one account " +
+			"or workspace",
+		types: placedTypes, check: checkOnePlace,
 	},
 	{
 		name:     "role set",
@@ -115,9 +116,10 @@ var productRules = []productRule{
 		types:    []authz.Type{"importer"}, check: atMostOne("source", "destination"),
 	},
 	{
-		name:     "same account",
-		sentence: "the source, destination, group and own connector of an object, and its relations shared and open, refer to its own account",
-		types:    []authz.Type{"importer", "connection", "workspace"}, check: checkSameAccount,
+		name: "same account",
+		sentence: "the source, destination, group and own connector of an object, and its relations shared and open, refer " +
+			"to its own account",
+		types: []authz.Type{"importer", "connection", "workspace"}, check: checkSameAccount,
 	},
 	{
 		name:     "private connection",
@@ -155,9 +157,10 @@ var productRules = []productRule{
 		types:    []authz.Type{deletionType}, check: checkDeletion,
 	},
 	{
-		name:     "offboarding",
-		sentence: "an offboarding is of one person, from one place, by one requester, and states who receives the person's creations",
-		types:    []authz.Type{offboardingType}, check: checkOffboarding,
+		name: "offboarding",
+		sentence: "an offboarding is of one person, from one place, by one requester, and states who receives the person's " +
+			"creations",
+		types: []authz.Type{offboardingType}, check: checkOffboarding,
 	},
 	{
 		name:     "idempotency key",
@@ -205,7 +208,9 @@ func atMostOne(relations ...authz.Relation) func(context.Context, *ImportRules, 
 	return func(_ context.Context, r *ImportRules, o *importedObject) error {
 		for _, relation := range relations {
 			if found := o.subjects(relation); len(found) > 1 {
-				r.problem(lastLine(found), "%s has more than one %s: %s and %s", o.Object, relation, found[0].subject, found[1].subject)
+				r.problem(
+					lastLine(found), "%s has more than one %s: %s and %s", o.Object, relation, found[0].subject, found[1].subject,
+				)
 			}
 		}
 		return nil

@@ -76,6 +76,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	done, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
 		roles, err := offerRoles(ctx, p, in)
 		switch {
+		// The secret is not shown again to an actor who may no longer invite.
 		case p.isReplay && err != nil: // the secret is not shown again to an actor who may no longer invite
 			invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 			return err
@@ -84,7 +85,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		case err != nil:
 			return err
 		}
-		// acceptance writes these updates; their preconditions apply to the invitation now
+		// Accepting writes these updates later. Their preconditions must hold now, too.
 		p.DiscardUpdates()
 		p.ending, p.granted = nil, nil
 		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor, in.Invitee); err != nil {
@@ -151,12 +152,14 @@ func recognizeInvitation(ctx context.Context, p *plan, invitation *Invitation) e
 }
 
 // errNoInvitation is the answer about every invitation that the actor cannot accept, for any reason.
-var errNoInvitation = authz.Errorf(authz.CodeNotFound, "there is no open invitation with this id, or it is not for the actor")
+var errNoInvitation = authz.Errorf(
+	authz.CodeNotFound, "there is no open invitation with this id, or it is not for the actor",
+)
 
-// AcceptInvitation grants the actor the roles that an invitation offers, on behalf of its inviter: it needs the
-// permissions of the inviter that granting needs now. It returns an error with CodeNotFound for every invitation that
-// is not open to the actor. The person who accepted it may repeat the call, which changes nothing and returns the
-// roles that they hold now.
+// AcceptInvitation grants the actor the roles that an invitation offers, on behalf of its inviter. The inviter must
+// still have the permissions to grant them. It returns an error with CodeNotFound for every invitation that is not open
+// to the actor. The person who accepted it may repeat the call, which changes nothing and returns the roles that they
+// hold now.
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, Done, error) {
 	var accepted AcceptedInvitation
 	done, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
@@ -188,7 +191,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 				authz.CodeForbidden, "the person who invited %s may no longer give these roles; ask for a new invitation",
 				by.Actor,
 			)
-		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid: // the actor's roles changed since the offer
+		// The actor's roles have changed since the invitation.
+		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid:
 			return authz.Errorf(
 				authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor,
 				stored.To, refused.Message,

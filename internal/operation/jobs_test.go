@@ -19,7 +19,7 @@ import (
 
 var errStopped = errors.New("the server stopped")
 
-// stopping is a store on which a number of writes succeed.
+// stopping is a store on which only a number of writes succeed.
 type stopping struct {
 	*txtest.Store
 	writes int
@@ -51,12 +51,16 @@ func (s *stopping) DeleteAll(
 
 // jobCase is an operation that takes several writes.
 type jobCase struct {
-	name  string
-	given string // relationships that are stored besides the company
+	name string
+	// given are relationships that are stored in addition to the company.
+	given string
 	do    func(ctx context.Context, s *operation.Service) error
-	left  []string // parts of relationships, of which none is stored afterwards
+	// left are texts that no stored relationship contains afterwards.
+	left []string
 
-	record string // part of the relationship that records the job; empty if the first write stores it
+	// record is contained in the relationship that records the job. It is empty if the first write stores that
+	// relationship.
+	record string
 }
 
 var jobCases = []jobCase{
@@ -116,8 +120,8 @@ func lotsOf(format string) string {
 	return b.String()
 }
 
-// TestInterruptedJobs stops each job after every number of writes, and finishes it by the next start or the same call:
-// both store exactly what the job stores that nothing interrupts.
+// TestInterruptedJobs stops each job after every number of writes. The next start, or the same call, finishes it. Both
+// must store exactly the relationships that an uninterrupted job stores.
 func TestInterruptedJobs(t *testing.T) {
 	for _, c := range jobCases {
 		t.Run(c.name, func(t *testing.T) {
@@ -164,7 +168,7 @@ func TestInterruptedJobs(t *testing.T) {
 }
 
 // TestDeletionIsCanceledWhenActorLosesPermission stops a deletion of an object with very many relationships before its
-// cut-off. The actor may not delete the object any more: nothing is deleted but the record.
+// cut-off. Meanwhile the actor loses the permission. Then the record of the deletion is deleted, and nothing else.
 func TestDeletionIsCanceledWhenActorLosesPermission(t *testing.T) {
 	for _, again := range []string{"start", "call"} {
 		for _, isHidden := range []bool{false, true} {
@@ -192,8 +196,8 @@ func TestDeletionIsCanceledWhenActorLosesPermission(t *testing.T) {
 	}
 }
 
-// malformed is a store that holds a relationship with an id that it can read but not name: neither a filter nor a
-// delete of exactly this relationship finds it.
+// malformed is a store with a relationship whose id it can read but not name: no filter and no delete of exactly this
+// relationship finds it.
 type malformed struct {
 	*txtest.Store
 	id authz.ID
@@ -234,8 +238,8 @@ func TestDeletionRemovesReferencesFromMalformedIDs(t *testing.T) {
 	}
 }
 
-// TestDeletionFindsLateWrites has relationships become visible that were written before the cut-off, when everything
-// else is deleted. An id of the account that was created again elsewhere is left alone.
+// TestDeletionFindsLateWrites delays relationships that were written before the cut-off until everything else is
+// deleted. The deletion must find them. One id of the account was used again in another place: that object must stay.
 func TestDeletionFindsLateWrites(t *testing.T) {
 	for name, texts := range map[string][]string{
 		"in the account":              {"importer:late#account@account:t", "importer:late#source@connection:crm"},
@@ -275,7 +279,8 @@ func TestDeletionFindsLateWrites(t *testing.T) {
 	}
 }
 
-// TestDeletionEndsThoughOthersKeepWriting has another tool write into a deleted account before every write.
+// TestDeletionEndsThoughOthersKeepWriting lets another tool write into a deleted account before each write of the
+// deletion.
 func TestDeletionEndsThoughOthersKeepWriting(t *testing.T) {
 	store := txtest.New(txtest.Relationships(t, company...)...)
 	store.Now, store.Allow = nowOfRules, func(authz.Check) bool { return true }

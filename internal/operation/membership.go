@@ -20,9 +20,9 @@ const (
 	furtherReason  authz.Relation = "further"
 )
 
-// membershipOf returns the object that stores the reasons for a person's membership of a subscription. A person with
-// a foreign id is given no role, see rejectForeignIDs, and so has no stored reasons: for them it returns an object
-// without relationships.
+// membershipOf returns the object that stores the reasons for a person's membership of a subscription. For a person
+// with a foreign id, it returns an object that never has relationships: such a person is given no role (see
+// rejectForeignIDs), and so has no reasons.
 func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
 	if who.IsForeign() {
 		who = digest(string(who))
@@ -67,7 +67,8 @@ type membershipChange struct {
 // object returns the object that stores the reasons for the membership.
 func (c membershipChange) object() authz.Object { return membershipOf(c.who, c.subscription.object) }
 
-// explicitGrant says that an operation gives a person roles on a subscription, even if they hold them already.
+// explicitGrant records that an operation gives a person roles on a subscription directly, even if they hold them
+// already.
 type explicitGrant struct {
 	who          authz.ID
 	subscription authz.Object
@@ -88,7 +89,8 @@ func readMembershipChanges(ctx context.Context, p *plan) ([]*membershipChange, e
 			subscriptions[subscription] = facts
 		}
 		if facts == nil {
-			return &membershipChange{}, nil // has no derived memberships
+			// The role set has no derived memberships.
+			return &membershipChange{}, nil
 		}
 		object := membershipOf(who, subscription)
 		if at[object] == nil {
@@ -264,8 +266,8 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 	return m, nil
 }
 
-// findUnrecordedReason returns a role on an account that is a reason but is not stored as one, or nil if there is
-// none. Promotions leave such roles if the operation after them is not performed.
+// findUnrecordedReason returns a role on an account that is a reason for the membership but is not stored as one, or
+// nil if there is none. Such roles exist if a promotion was written and the operation after it was not.
 func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {

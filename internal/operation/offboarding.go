@@ -27,10 +27,13 @@ const (
 // roles there and stores that the offboarding is under way. Every further write requires that as a precondition, and
 // the last one deletes it. If the server stops in between, repeating the call or Resume finishes the offboarding.
 type offboarding struct {
-	who         authz.ID
-	from        authz.Object  // an account, a subscription with its accounts, or the platform, see erases
-	requestedBy authz.Subject // a person, or the platform for the backend itself
-	newOwner    authz.ID      // gets the person's creations; empty if the person is erased or keeps them
+	who authz.ID
+	// from is an account, a subscription with its accounts, or the platform, see erases.
+	from authz.Object
+	// requestedBy is a person, or the platform for the backend itself.
+	requestedBy authz.Subject
+	// newOwner gets the person's creations. It is empty if the person is erased or keeps them.
+	newOwner authz.ID
 
 	// keepsRoles is set if the offboarding deletes only shares, and only in accounts where the person holds no role.
 	keepsRoles bool
@@ -115,8 +118,8 @@ func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool
 	return waitForOffboarding(d)
 }
 
-// underWayError ends a plan that must wait for offboardings. run finishes them and plans the operation again. In the
-// state job.Requested, they are not recorded yet, and run begins them.
+// underWayError ends a plan that must wait for offboardings. run finishes the offboardings, and then plans the
+// operation again. In the state job.Requested, an offboarding is not recorded yet, and run begins it.
 type underWayError struct {
 	offboardings []offboarding
 	state        job.State
@@ -140,8 +143,8 @@ func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
 	return waitForOffboarding(d)
 }
 
-// forbidOffboardings requires that no person in arriving is being removed. If one write cannot hold a precondition
-// for each of them, it requires that no offboarding at all is under way.
+// forbidOffboardings requires, for each person in arriving, that they are not being removed. If one write cannot hold
+// that many preconditions, it requires that no offboarding at all is under way.
 func forbidOffboardings(p *plan) {
 	if len(p.Preconditions())+len(p.arriving) > authz.MaxUpdates {
 		p.arriving = nil
@@ -204,7 +207,8 @@ func (s *Service) offboard(
 			return err
 		}
 		startOffboarding(p, *begun, begun.from)
-		if p.isRetry { // a write of the roles alone conflicts with fewer other writes
+		// A write that changes only the roles conflicts with fewer other writes.
+		if p.isRetry {
 			return nil
 		}
 		p.LimitWriteTime(maxWriteTime)

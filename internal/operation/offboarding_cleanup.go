@@ -147,8 +147,8 @@ func forEachNamed(
 // smaller and faster ones, and SpiceDB would retry it again and again.
 const maxWriteTime = 5 * time.Second
 
-// fitsOffboarding reports whether a plan of an offboarding has space for that many more updates and preconditions. An
-// empty plan may use all that one write holds. After a conflict with other writes the limit is halved, since a larger
+// fitsOffboarding reports whether the write of an offboarding has space for that many more updates and preconditions.
+// An empty plan may use all of the space. After each conflict with other writes the limit is halved, since a larger
 // write conflicts more often.
 func fitsOffboarding(p *plan, more int) bool {
 	const most = authz.MaxUpdates - 1 // one update stores the idempotency key

@@ -9,14 +9,13 @@ import (
 )
 
 // offboardingJob performs an offboarding after its first write. It needs no permission, since the actor who requested
-// the offboarding had it. Each write requires that the offboarding is still under way, and deletes relationships of
-// the first of these groups that has any: roles, invitations that the offboarding closed, shares and creations. Then
-// the deletions of the private connections are finished, a person who is erased loses everything else, and the last
-// write deletes the record.
+// the offboarding had it. Each write requires that the offboarding is still under way. It deletes, or reassigns,
+// relationships of the first of these groups that is not empty: roles, invitations that the offboarding closed, shares,
+// creations. Then the job finishes the deletions of private connections. If the person is erased, it deletes everything
+// else about them. The last write deletes the record.
 //
-// A write of the person's that was in progress when their roles ended may become visible later, see deletionJob. So
-// the last write requires that no creation of theirs is left. That can be required only if they created nothing
-// elsewhere.
+// A write that the person began before their roles ended may become visible later, see deletionJob. So the last write
+// requires that no creation of theirs is left. It can require that only if they created nothing elsewhere.
 type offboardingJob struct {
 	offboarding
 
@@ -31,8 +30,8 @@ type offboardingJob struct {
 	reassigned []reassignment // by the writes so far
 }
 
-// offboardingJob returns the job that performs an offboarding. Its cut-off, which stores the record, is written, unless
-// the state is changed to job.Requested.
+// offboardingJob returns the job that continues an offboarding whose first write has stored the record. If that write
+// is still to come, the caller changes the state to job.Requested.
 func (s *Service) offboardingJob(by Caller, operation string, d offboarding) offboardingJob {
 	return offboardingJob{offboarding: d, service: s, by: by, operation: operation, state: job.Cleaning}
 }
@@ -88,8 +87,8 @@ func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) 
 	return step, err
 }
 
-// planRecord plans the write that records the offboarding. If one of the same person is under way, it plans nothing:
-// the operation that waits is planned again and finds it.
+// planRecord plans the write that records the offboarding. If an offboarding of the same person is under way, it plans
+// nothing: the waiting operation is planned again, and finds that one.
 func (j offboardingJob) planRecord(p *plan, under bool) job.Step {
 	if under {
 		return job.Step{Unit: p.Unit, Then: j.in(job.Done)}
@@ -112,7 +111,8 @@ func (j offboardingJob) planCleaning(ctx context.Context, p *plan) (job.Step, er
 			return job.Step{}, err
 		}
 	}
-	if err := orphaned.err(); err != nil { // another holder lost the role since, or the person got a new one
+	// Since the first write, another holder lost the role, or the person got a new one.
+	if err := orphaned.err(); err != nil {
 		j.cause = err
 		return job.Step{Then: j.in(job.Canceling)}, nil
 	}
@@ -222,8 +222,8 @@ func (j offboardingJob) planCancel(ctx context.Context, p *plan) (job.Step, erro
 	return step, nil
 }
 
-// readDisconnected returns the unfinished deletions of connections whose cut-off is written and that were requested by
-// whoever requested the offboarding. Those of the person's private connections are among them.
+// readDisconnected returns the unfinished deletions of connections that the requester of the offboarding requested, and
+// whose cut-off is written. The person's private connections are among them.
 func (j offboardingJob) readDisconnected(ctx context.Context, p *plan) ([]job.Job, error) {
 	requested := authz.Filter{
 		Type: deletionType, Relation: deletionRequestedBy, SubjectType: j.requestedBy.Type, SubjectID: j.requestedBy.ID,

@@ -77,12 +77,12 @@ func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	return found, nil
 }
 
-// maxUpdatesPerPlace is how many updates, and how many preconditions, ending the roles on one object needs at most,
-// or storing that an offboarding is under way.
+// maxUpdatesPerPlace is the highest number of updates, and of preconditions, that one of these needs: ending the roles
+// on one object, or storing that an offboarding is under way.
 const maxUpdatesPerPlace = 30
 
-// maxRolesAtOnce is on how many objects a person may hold roles for one write to end them all as an ordinary change
-// of roles. The roles on more objects are ended by an offboarding.
+// maxRolesAtOnce is the highest number of objects on which one ordinary write ends the roles of a person. If there are
+// more, an offboarding ends them.
 const maxRolesAtOnce = 64
 
 // startRemoval plans an offboarding that ends all roles on the place and the objects in it. This write ends as many
@@ -102,7 +102,7 @@ func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	return nil
 }
 
-// endRoles plans the end of as many roles as fit, after it has checked that all of them can end.
+// endRoles checks that all roles can end, and then plans to end as many as fit the write.
 func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	orphaned, err := deleteRoles(ctx, p.observer(), d, func() bool { return true })
 	if err == nil {
@@ -111,7 +111,8 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	if err != nil {
 		return err
 	}
-	if !d.erases() { // erasing deletes all of them
+	// Erasing the person deletes all of their roles.
+	if !d.erases() {
 		if err := withdrawInvitations(ctx, p, []authz.ID{d.who}, d.from, d.from); err != nil {
 			return err
 		}
@@ -120,9 +121,10 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	return err
 }
 
-// deleteRoles plans to delete the person's roles on the place and the objects in it, as long as room is true. It returns
-// the objects that would lose their last owner or administrator. As a precondition, the write requires only that others
-// hold those roles: an offboarding reads again until no role is left.
+// deleteRoles plans to delete the person's roles on the place and the objects in it, as long as the function room
+// returns true. It returns the objects that would lose their last owner or administrator. The write requires as a
+// precondition only that other people hold these required roles. It does not require that the person gets no other
+// role, since an offboarding reads again until no role is left.
 func deleteRoles(
 	ctx context.Context, p *plan, d offboarding, room func() bool,
 ) (orphaned places, err error) {
@@ -143,7 +145,8 @@ func deleteRoles(
 			return orphaned, nil
 		}
 		set, guarded, err := readRequiredRole(ctx, observer, h.object)
-		if errors.Is(err, authz.CodeNotFound) { // it is being deleted
+		// The object is being deleted.
+		if errors.Is(err, authz.CodeNotFound) {
 			deleteIf(p, d.erases(), h.rows)
 			continue
 		}
@@ -171,7 +174,7 @@ func deleteRoles(
 		if err := deleteReasons(ctx, p, h.object, change.held); err != nil {
 			return orphaned, err
 		}
-		deleteIf(p, d.erases(), h.rows) // roles of another set, which other tools wrote
+		deleteIf(p, d.erases(), h.rows) // These are roles of another role set, which other tools wrote.
 	}
 	return orphaned, nil
 }

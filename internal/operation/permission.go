@@ -28,8 +28,8 @@ func lacks(permission authz.Permission, format string, args ...any) *authz.Error
 	return err
 }
 
-// readPermissions checks which of the permissions the actor has on an object, and adds every relationship that the
-// answer may depend on as a precondition. If the actor may not view the object, it returns an error with
+// readPermissions checks which of the permissions the actor has on an object. It requires, as preconditions, every
+// relationship that the answer may depend on. If the actor may not view the object, it returns an error with
 // CodeNotFound, as if there were no such object.
 func readPermissions(
 	ctx context.Context, p *plan, object authz.Object, permissions ...authz.Permission,

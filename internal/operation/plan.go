@@ -10,11 +10,9 @@ import (
 
 const user authz.Type = "user"
 
-// plan is one attempt at an operation: a unit of work, and what the product's rules keep beside it until the commit.
-//
+// plan is one attempt at an operation: its unit of work, and the state that the product's rules need until the commit.
 // Every decision that a plan depends on becomes preconditions of its write, see requireDecision. The schema has no
-// exclusions, so an allowed decision depends only on relationships that are stored. As long as all of them are, it stays
-// allowed.
+// exclusions, so a check stays allowed as long as the relationships that allow it are stored.
 type plan struct {
 	*tx.Unit
 	engine   Engine
@@ -24,22 +22,29 @@ type plan struct {
 	isReplay bool      // the operation was performed before under its idempotency key
 	halved   int       // how often the write of an offboarding was halved, see fitsOffboarding
 
-	arriving      []authz.ID  // people who are given a first role on something
-	ending        []endShares // shares to end, see endSharesAndInvitations
-	removals      int         // how many removals from an account it plans, see excludeNaming
+	// arriving are people who are given their first role on an object.
+	arriving []authz.ID
+	// ending are the shares to delete, see endSharesAndInvitations.
+	ending []endShares
+	// removals is how many removals from an account the plan has, see excludeNaming.
+	removals      int
 	formerMembers []formerMember
 	withdrawing   []withdrawal
 	granted       []explicitGrant
-	memberships   int                   // how many end with a role on an account
-	settled       bool                  // see settleMemberships
-	offboardings  []offboarding         // begun by the write
-	reassigned    []reassignment        // by the write
-	portions      *portions             // how the changes are divided among writes; nil if they are in one
-	lowered       int                   // updates that write something and only take access away, see roleChange.lowers
-	decided       map[authz.Object]bool // see requireDecision
+	// memberships is how many memberships end with a role on an account.
+	memberships int
+	settled     bool // see settleMemberships
+	// offboardings are those that the write begins.
+	offboardings []offboarding
+	reassigned   []reassignment // by the write
+	// portions divides the changes among several writes. It is nil if one write has all of them.
+	portions *portions
+	// lowered is how many updates write a relationship, but only take access away, see roleChange.lowers.
+	lowered int
+	decided map[authz.Object]bool // see requireDecision
 }
 
-// maxRead is how many relationships an answer to a question about the product is made of at most.
+// maxRead is the highest number of relationships that the answer to a question about the product may read.
 const maxRead = 500_000
 
 func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {
@@ -72,8 +77,8 @@ func person(id authz.ID) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: user, ID: id}}
 }
 
-// commit writes the plan and returns the token of the write. A plan without updates is not written; the token is that of
-// the state that it read.
+// commit writes the plan and returns the token of the write. A plan without updates is not written; the token is that
+// of the state that it read.
 func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error) {
 	if len(p.Updates()) == 0 {
 		return p.head(ctx)
@@ -113,8 +118,8 @@ func checkSize(p *plan) error {
 	return tx.CheckSize(updates, preconditions)
 }
 
-// checkWritten returns an error with CodeTooLarge if the plan writes more than one write can hold. Deletes, and updates that
-// only take access away, do not count: they can be split. A loop that adds updates calls it before it reads more.
+// checkWritten returns an error with CodeTooLarge if the plan writes more than one write can hold. Deletes, and updates
+// that only take access away, do not count: they can be split. A loop that adds updates calls it before it reads more.
 func checkWritten(p *plan) error {
 	written := -p.lowered
 	for _, u := range p.Updates() {
@@ -125,8 +130,8 @@ func checkWritten(p *plan) error {
 	return tx.CheckSize(written, 0)
 }
 
-// requireSome adds as many of the preconditions as one write holds beside an offboarding. Beyond that, decisions about very many
-// accounts hold for the state that they were read from.
+// requireSome adds as many of the preconditions as one write can hold beside those of an offboarding. Decisions without
+// a precondition hold only at the state that they were read from. That concerns decisions about very many accounts.
 func requireSome(p *plan, preconditions []authz.Precondition) {
 	for _, c := range preconditions {
 		if len(p.Preconditions()) < authz.MaxUpdates-maxUpdatesPerPlace {

@@ -6,19 +6,25 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// portions divides a change of many roles among several writes: those of many people on an account, or of one person
-// on many accounts. The first plan covers all entries. It checks every rule, and is the only plan if it fits one
-// write. Otherwise the entries that only take access away come first, in as many writes as they need. All others are
-// in the last write, which is planned once before the first write to verify that it fits. So no change fails because
-// it takes much access away, and the entries that give access are written all or none. Each write has the
-// preconditions of its own entries, including that a required role keeps a holder.
+// portions divides a change of many roles among several writes: the roles of many people on an account, or of one
+// person on many accounts. The first plan covers all entries, and checks every rule. If it fits one write, it is the
+// only one.
+//
+// Otherwise the entries that only take access away come first, in as many writes as they need. All others are in the
+// last write, so the entries that give access are all or nothing. The last write is planned once before the first one,
+// to verify that it fits. So a change never fails because it takes much access away. Each write has the preconditions
+// of its own entries, including that a required role keeps a holder.
 type portions struct {
-	stage  stage
-	all    []authz.ID
-	lowers []authz.ID // entries that only take access away and are not written yet, in the order of the writes
-	last   []authz.ID // entries of the last write
-	size   int        // how many of lowers the next write covers
-	plans  []authz.ID // entries of the current plan
+	stage stage
+	all   []authz.ID
+	// lowers are the entries that only take access away and are not written yet, in the order of the writes.
+	lowers []authz.ID
+	// last are the entries of the last write.
+	last []authz.ID
+	// size is how many of lowers the next write covers.
+	size int
+	// plans are the entries of the current plan.
+	plans []authz.ID
 }
 
 // stage says which entries the next plan of portions covers.
@@ -52,7 +58,7 @@ func (s *portions) arrange(lowers, last []authz.ID) {
 	}
 }
 
-// replan reports whether another plan must be made, because this one does not fit one write or was a trial. It
+// replan reports whether the caller must make another plan, because this one does not fit one write or was a trial. It
 // returns an error with CodeTooLarge if no smaller plan is possible.
 func (s *portions) replan(p *plan) (bool, error) {
 	if s == nil {
@@ -119,9 +125,9 @@ func (c roleChange) lowers(set authz.RoleSet) bool {
 	return true
 }
 
-// arrangePeople divides the changes of roles on one account. Holders of the required role come after the others. One
-// of them is in the last write, where somebody else may be given the role. The actor is in the last write as well,
-// since they need their role until then.
+// arrangePeople divides the changes of roles on one account. The actor's own change is in the last write, since the
+// actor needs their role until then. Holders of the required role come after the other people. One of them is also in
+// the last write, which may give the role to somebody else.
 func (s *portions) arrangePeople(set authz.RoleSet, actor authz.ID, changes []roleChange) {
 	var lowers, holders, last []authz.ID
 	for _, c := range changes {

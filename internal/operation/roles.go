@@ -8,15 +8,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleChange is that a person is to hold these roles on an object instead of those that they hold, until a time if that is
-// set.
+// roleChange is the change of one person's roles on an object to the wanted ones, until a time if that is set.
 type roleChange struct {
 	who    authz.ID
 	held   []authz.Relationship
 	wanted []authz.Role
 	until  time.Time
 
-	// adds leaves each role that the person holds and keeps as it is, with its end. asked are then the roles that were offered.
+	// adds is set if the change only adds roles, as accepting an invitation does. The person keeps the roles that they
+	// hold, with their ends. asked are then the offered roles.
 	adds  bool
 	asked []authz.Role
 }
@@ -35,7 +35,7 @@ func (c roleChange) takes(role authz.Role) bool {
 	return c.had(role) && !slices.Contains(c.wanted, role)
 }
 
-// gives reports whether the person comes to hold a role, or holds it for longer than they would.
+// gives reports whether the change gives the person a role, or makes a role last longer.
 func (c roleChange) gives(role authz.Role) bool {
 	if c.adds || !c.had(role) {
 		return !c.had(role) && slices.Contains(c.wanted, role)
@@ -44,23 +44,23 @@ func (c roleChange) gives(role authz.Role) bool {
 	return slices.Contains(c.wanted, role) && !ends.IsZero() && (c.until.IsZero() || c.until.After(ends))
 }
 
-// keeps reports whether a role that the person holds stays as it is.
+// keeps reports whether the change leaves a role that the person holds unchanged.
 func (c roleChange) keeps(role authz.Role) bool {
 	return c.had(role) && slices.Contains(c.wanted, role) && (c.adds || endOf(c.held, role).Equal(c.until))
 }
 
-// isComplete returns an error with CodeInvalid if the person would hold additional roles alone. It depends on the roles that the
-// person holds, so it is asked after the check that the actor may change them.
+// isComplete returns an error with CodeInvalid if the person would hold only additional roles. The error depends on the
+// roles that the person holds, so callers check first that the actor may change them.
 func (c roleChange) isComplete(set authz.RoleSet) error {
 	_, err := set.Parse(texts(c.wanted))
 	return err
 }
 
-// addsNothing reports whether the person holds all that they are offered, or something stronger.
+// addsNothing reports whether the person already holds all offered roles, or stronger ones.
 func (c roleChange) addsNothing() bool { return c.adds && slices.Equal(rolesOf(c.held), c.wanted) }
 
-// invites reports whether the change gives the default role to somebody who has none. Asking for it again, when it has
-// been given, is the same change.
+// invites reports whether the change gives the default role to a person who holds no role. It is also true if the
+// person already holds exactly that role, so that a repeated request is the same change.
 func (c roleChange) invites(standard authz.Role) bool {
 	asked := []authz.Role{standard}
 	if c.addsNothing() {
@@ -69,8 +69,9 @@ func (c roleChange) invites(standard authz.Role) bool {
 	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked) && c.keeps(standard))
 }
 
-// baseEnd returns when the strongest base role ends of those held; zero if it does not. Every permission that the roles give
-// needs it: additional roles give nothing without one, so their ends count only where no base role is held.
+// baseEnd returns when the strongest of the held base roles ends; zero if it does not end. The permissions of all roles
+// end with it, since additional roles give nothing without a base role. If no base role is held, it returns the end of
+// the additional ones.
 func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
 	for _, info := range set.Roles {
 		if !info.Additional && slices.Contains(rolesOf(held), info.Name) {
@@ -80,7 +81,7 @@ func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
 	return firstEnd(held)
 }
 
-// endOf returns when a role ends that is among those held; zero if it does not.
+// endOf returns when one of the held roles ends; zero if it does not end.
 func endOf(held []authz.Relationship, role authz.Role) time.Time {
 	i := slices.IndexFunc(held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })
 	return held[i].ExpiresAt
@@ -107,20 +108,23 @@ func lastEnd(rows []authz.Relationship) (last time.Time) {
 	return last
 }
 
-// inFuture returns an error with CodeInvalid unless roles can end at a time; zero stands for never.
+// inFuture returns an error with CodeInvalid unless the time is in the future. Zero stands for never.
 func (s *Service) inFuture(ends time.Time) error {
 	switch {
 	case ends.IsZero():
 		return nil
 	case !ends.After(s.now()):
-		return authz.Errorf(authz.CodeInvalid, "expires_at must be in the future, not %s; to remove a member, use DELETE", ends.Format(time.RFC3339))
+		return authz.Errorf(authz.CodeInvalid,
+			"expires_at must be in the future, not %s; to remove a member, use DELETE", ends.Format(time.RFC3339))
 	case ends.UTC().Year() > 9999:
-		return authz.Errorf(authz.CodeInvalid, "expires_at must be before the year 10000; leave it out for roles that do not end")
+		return authz.Errorf(authz.CodeInvalid,
+			"expires_at must be before the year 10000; leave it out for roles that do not end")
 	}
 	return nil
 }
 
-// fullSecond is when roles end that are to end at a time. It is zero, which stands for never, for the zero time alone.
+// fullSecond returns the full second at which roles end that are to end at a time. It returns zero, which stands for
+// never, only for the zero time.
 func fullSecond(at time.Time) time.Time {
 	if second := at.UTC().Truncate(time.Second); !second.IsZero() {
 		return second
@@ -128,11 +132,15 @@ func fullSecond(at time.Time) time.Time {
 	return at.UTC()
 }
 
-// readChangeUntil is change for roles that end, if until is set. The error is CodeInvalid if one of them never ends.
-func readChangeUntil(ctx context.Context, p *plan, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time) (roleChange, error) {
+// readChangeUntil is readChange for roles that end at until, if that is set. It returns an error with CodeInvalid if
+// one of the roles cannot end.
+func readChangeUntil(
+	ctx context.Context, p *plan, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time,
+) (roleChange, error) {
 	if !until.IsZero() && slices.Contains(wanted, account.set.Required) {
 		canEnd := slices.DeleteFunc(account.set.Names(), func(role authz.Role) bool { return role == account.set.Required })
-		return roleChange{}, authz.Errorf(authz.CodeInvalid, "the role %s on %s never ends, so expires_at cannot be given with it; roles that can end are %s",
+		return roleChange{}, authz.Errorf(authz.CodeInvalid,
+			"the role %s on %s never ends, so expires_at cannot be given with it; roles that can end are %s",
 			account.set.Required, account.object, list(canEnd))
 	}
 	change, err := readChange(ctx, p, account.object, account.set, who, wanted)
@@ -140,14 +148,16 @@ func readChangeUntil(ctx context.Context, p *plan, account accountFacts, who aut
 	return change, err
 }
 
-// readChange reads what the person holds now.
-func readChange(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID, wanted []authz.Role) (roleChange, error) {
+// readChange reads the roles that the person holds now, and returns the change to the wanted ones.
+func readChange(
+	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID, wanted []authz.Role,
+) (roleChange, error) {
 	held, err := readRoles(ctx, p, object, set, who)
 	return roleChange{who: who, held: held, wanted: wanted}, err
 }
 
-// writeRoleChanges plans the changes of roles on one object. They rest on each person holding exactly what was read, so that
-// two changes at once cannot leave somebody with two base roles.
+// writeRoleChanges plans the changes of roles on one object. As preconditions, each person must hold exactly the roles
+// that were read, so that two concurrent changes cannot leave somebody with two base roles.
 func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes []roleChange) {
 	for _, c := range changes {
 		if len(c.held) == 0 {
@@ -175,14 +185,19 @@ func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes [
 	}
 }
 
-// requireRoleHolder makes sure that after the changes somebody still holds the required role: if nobody among the changed does, some
-// other holder is found and required. It reports false if there is none.
-func requireRoleHolder(ctx context.Context, p *plan, object authz.Object, required authz.Role, changes []roleChange) (bool, error) {
+// requireRoleHolder requires as a precondition that somebody holds the required role after the changes. If none of the
+// changed people does, it looks for another holder. It returns false if there is none.
+func requireRoleHolder(
+	ctx context.Context, p *plan, object authz.Object, required authz.Role, changes []roleChange,
+) (bool, error) {
 	taken := slices.ContainsFunc(changes, func(c roleChange) bool { return c.takes(required) })
 	if !taken || slices.ContainsFunc(changes, func(c roleChange) bool { return slices.Contains(c.wanted, required) }) {
 		return true, nil
 	}
-	holders, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: authz.Relation(required), SubjectType: user}, len(changes)+1)
+	holdersOfRole := authz.Filter{
+		Type: object.Type, ID: object.ID, Relation: authz.Relation(required), SubjectType: user,
+	}
+	holders, err := p.FindSome(ctx, holdersOfRole, len(changes)+1)
 	if err != nil {
 		return false, err
 	}
@@ -195,8 +210,8 @@ func requireRoleHolder(ctx context.Context, p *plan, object authz.Object, requir
 	return false, nil
 }
 
-// changeAccount plans changes of roles on one account with all rules of its role set. The error is CodeConflict if nobody
-// would hold the required role afterwards.
+// changeAccount plans changes of roles on one account by all rules of its role set. It returns an error with
+// CodeConflict if nobody would hold the required role afterwards.
 func changeAccount(ctx context.Context, p *plan, account accountFacts, changes ...roleChange) error {
 	orphaned, err := changeAccountRoles(ctx, p, account, changes)
 	if err == nil && orphaned {
@@ -205,8 +220,8 @@ func changeAccount(ctx context.Context, p *plan, account accountFacts, changes .
 	return err
 }
 
-// changeAccountRoles plans changes of roles on one account with all rules of its role set but one: it reports whether
-// nobody would hold the required role afterwards, and the caller refuses that.
+// changeAccountRoles is changeAccount without the last rule: it reports whether nobody would hold the required role
+// afterwards, and leaves the error to the caller.
 func changeAccountRoles(
 	ctx context.Context, p *plan, account accountFacts, changes []roleChange,
 ) (orphaned bool, err error) {
@@ -256,7 +271,8 @@ func changeAccountRoles(
 	if err := withdrawOffers(ctx, p, account.object, account.set, changes); err != nil {
 		return false, err
 	}
-	if len(without) > 0 { // they may be invited, and are to stay out
+	// These people may have invitations, and must not come back by one.
+	if len(without) > 0 {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {
 			return false, err
@@ -279,7 +295,7 @@ func changeAccountRoles(
 	return orphaned, nil
 }
 
-// lastHolderError is the refusal to leave accounts without an owner or administrator.
+// lastHolderError returns the error for a change that would leave accounts without an owner or administrator.
 func lastHolderError(orphaned []authz.ID) error {
 	if len(orphaned) == 0 {
 		return nil
@@ -291,7 +307,8 @@ func lastHolderError(orphaned []authz.ID) error {
 	return err
 }
 
-// requireFeature makes sure that the subscription has the feature that a role requires.
+// requireFeature requires as a precondition that the subscription has the feature that a role needs. It returns an
+// error if the subscription lacks it.
 func requireFeature(p *plan, subscription subscriptionFacts, info authz.RoleInfo) error {
 	if info.Requires == "" {
 		return nil
@@ -302,11 +319,13 @@ func requireFeature(p *plan, subscription subscriptionFacts, info authz.RoleInfo
 			info.Requires,
 		)
 	}
-	p.Require(authz.Relationship{Resource: subscription.object, Relation: authz.Relation(info.Requires), Subject: everybody})
+	p.Require(authz.Relationship{
+		Resource: subscription.object, Relation: authz.Relation(info.Requires), Subject: everybody,
+	})
 	return nil
 }
 
-// asRoles takes roles as they were asked for.
+// asRoles converts the names of roles, without checking them.
 func asRoles(names []string) Roles {
 	roles := make(Roles, len(names))
 	for i, name := range names {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
-// invitation is an open invitation of nina by peter to the account t.
+// invitation is an open invitation to the account t, by peter to nina.
 const invitation = `
 	invitation:h#place@account:t[expiration:2030-01-08T12:00:00Z]
 	invitation:h#inviter@user:peter[expiration:2030-01-08T12:00:00Z]

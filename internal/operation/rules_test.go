@@ -14,11 +14,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
-// The tests of rules run operations on a store in memory, in which the actor has every permission that the case does not
-// deny. They are about what an operation writes and refuses. That people have the right permissions is tested on SpiceDB.
+// The tests of rules run operations on a store in memory, in which the actor has every permission that the case does
+// not deny. They check what an operation writes and rejects. Other tests check on SpiceDB that people have the right
+// permissions.
 
-// company is what is stored before every case: a subscription s under multi_owner with a team account t, an operations
-// account o and an analytics account n, and a subscription one under single_owner with a team account of-one.
+// company is stored before every case: a subscription s under multi_owner with a team account t, an operations account
+// o and an analytics account n, and a subscription one under single_owner with a team account of-one.
 var company = strings.Fields(`
 	platform:main#administrator@user:root
 	subscription:s#platform@platform:main
@@ -67,14 +68,16 @@ var company = strings.Fields(`
 // ruleCase is one operation in the company.
 type ruleCase struct {
 	name    string
-	given   string // relationships that are stored besides
+	given   string // additional stored relationships
 	without string // relationships of the company that are not stored
 	denied  string // permissions that the actor lacks, as permission@type:id
 	do      func(ctx context.Context, s *operation.Service) error
 
-	code    authz.Code // of the error; then nothing changes
-	says    string     // is in the error
-	changes string     // the relationships that the operation adds (+) and deletes (-)
+	// code is the code of the error. If it is set, nothing may change.
+	code authz.Code
+	// says is a part of the error's text.
+	says    string
+	changes string // the relationships that the operation adds (+) and deletes (-)
 }
 
 // now is the time of every case.
@@ -142,7 +145,9 @@ func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor,
 // until is the end of a role that a case gives: two hours from now.
 var until = now.Add(2 * time.Hour)
 
-func putMember(actor, account, who authz.ID, end time.Time, roles ...string) func(context.Context, *operation.Service) error {
+func putMember(
+	actor, account, who authz.ID, end time.Time, roles ...string,
+) func(context.Context, *operation.Service) error {
 	return func(ctx context.Context, s *operation.Service) error {
 		_, _, err := s.PutAccountMember(ctx, by(actor), account, who, roles, end)
 		return err

@@ -19,12 +19,12 @@ type Done struct {
 	IsReplay bool
 }
 
-// run performs one operation. build plans an attempt; run commits the plan as one write, and plans it again on a newer
-// snapshot if a precondition no longer holds. build must not keep results of an attempt that was not written.
+// run performs one operation. build plans an attempt, and run commits the plan as one write. If a precondition no longer
+// holds, run plans again on a newer snapshot, so build must not keep results of an earlier attempt.
 //
-// If the operation was performed before under the same idempotency key, build runs once for its results, and nothing is
-// written: its refusals do not count. So build keeps a stored fact as a result only after the check that lets the actor
-// know it.
+// If the operation was performed before under the same idempotency key, run calls build once for its results, and
+// writes nothing. It ignores errors of build that say that the operation is no longer possible. So build may return a
+// stored fact only after it has checked that the actor may know it.
 func (s *Service) run(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
 ) (Done, error) {
@@ -71,12 +71,14 @@ func (s *Service) perform(
 	return result, nil
 }
 
-// outcome is what one committed write of an operation leads to.
+// outcome is what follows from one committed write of an operation.
 type outcome struct {
 	Done
 
-	more          bool             // the operation is planned again: this write was a part of it, or nothing was written yet
-	jobs          []offboardingJob // finished before the operation ends or is planned again
+	// more is set if the operation must be planned again: this write was a part of it, or nothing was written yet.
+	more bool
+	// jobs must be finished before the operation ends or is planned again.
+	jobs          []offboardingJob
 	reassigned    []reassignment
 	formerMembers []formerMember
 }
@@ -132,7 +134,7 @@ func (s *Service) attempt(
 	return s.write(ctx, p, operation)
 }
 
-// write commits what fits one write of a plan.
+// write commits as much of a plan as fits one write.
 func (s *Service) write(ctx context.Context, p *plan, operation string) (done outcome, err error) {
 	if again, err := p.portions.replan(p); again || err != nil {
 		return outcome{more: again}, err
@@ -162,8 +164,8 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	return done, nil
 }
 
-// answered is the answer of an operation. done is a Done, or a token if the operation changes nothing. No value comes
-// together with an error: the value may hold facts that were read before a later check refused the operation.
+// answered returns the answer of an operation. With an error, it drops the value: the value may contain facts that were
+// read before a later check rejected the operation.
 func answered[T any, D Done | authz.Token](value T, done D, err error) (T, D, error) {
 	if err != nil {
 		var none T

@@ -1,6 +1,5 @@
 // Package operation performs the product operations of Sluice: it turns an action of a person in the product into
-// relationship writes that keep the product's invariants. Each area has a file; plan.go and run.go hold the shared
-// parts.
+// relationship writes that keep the product's rules. Each area has a file; plan.go and run.go hold the shared parts.
 package operation
 
 import (
@@ -31,10 +30,10 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	// maxScanned is how many objects are read for one page at most, if the actor may view few of them.
+	// maxScanned is the highest number of objects that are read for one page, if the actor may view only few of them.
 	maxScanned int
 
-	// maxRead is how many relationships an operation that changes nothing reads at most.
+	// maxRead is the highest number of relationships that an operation without changes reads.
 	maxRead int64
 }
 
@@ -53,11 +52,11 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
-// WithMaxScanned replaces how many objects are read for one page of contents at most, if the actor may view few of
-// them.
+// WithMaxScanned sets the highest number of objects that are read for one page of contents, if the actor may view only
+// few of them.
 func WithMaxScanned(objects int) Option { return func(s *Service) { s.maxScanned = objects } }
 
-// WithMaxRead replaces how many relationships an operation that changes nothing reads at most.
+// WithMaxRead sets the highest number of relationships that an operation without changes reads.
 func WithMaxRead(relationships int64) Option {
 	return func(s *Service) { s.maxRead = relationships }
 }
@@ -158,21 +157,24 @@ type Connection struct {
 	ID, Account authz.ID
 	Connector   authz.ID
 	Visibility  Visibility
-	Users       []authz.ID // the people that it is shared with by name
-	Group       authz.ID
+	// Users are the people that the connection is shared with by name.
+	Users []authz.ID
+	Group authz.ID
 }
 
 // Workspace is a workspace as operations show it.
 type Workspace struct {
 	ID, Account authz.ID
 	Open        bool
-	Users       []authz.ID // the people who may enter a workspace that is not open, besides administrators
+	// Users are the people who may enter a workspace that is not open, besides administrators.
+	Users []authz.ID
 }
 
 // Connector is a connector of the catalogue or of an account.
 type Connector struct {
-	ID           authz.ID
-	Account      authz.ID // the account that built it; empty for one of the catalogue
+	ID authz.ID
+	// Account is the account that built the connector. It is empty for a connector of the catalogue.
+	Account      authz.ID
 	Capabilities []string
 }
 

@@ -37,7 +37,8 @@ func settleChanges(ctx context.Context, p *plan, changes []*membershipChange) er
 			promotions = append(promotions, *promotion)
 		}
 	}
-	if p.portions != nil && checkSize(p) != nil { // the change is planned again with fewer entries
+	// This plan does not fit a write: the change is planned again with fewer entries.
+	if p.portions != nil && checkSize(p) != nil {
 		return nil
 	}
 	return promoteFirst(ctx, p, promotions)
@@ -100,7 +101,8 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 		p.Delete(reason(c.object(), furtherReason, c.subscription.object))
 	case isNew:
 	case m.derived():
-		p.Require(m.stored[0]) // no explicit grant was written at the same time
+		// This precondition keeps another request from writing an explicit grant at the same time.
+		p.Require(m.stored[0])
 	default:
 		return nil
 	}
@@ -118,7 +120,7 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 }
 
 // endDerivedMembership plans the end of a derived membership, unless a reason for it is left. As a precondition, the
-// write requires that the reason is still stored, or that there is still none.
+// write requires the reason that is left, or that there is still none.
 func endDerivedMembership(
 	ctx context.Context, p *plan, c membershipChange, m membership,
 ) (first *authz.Write, err error) {
@@ -144,8 +146,8 @@ func endDerivedMembership(
 	return nil, withdrawFromMembership(ctx, p, c.who, c.subscription.object)
 }
 
-// promotion returns a write that deletes all stored reasons except one, which becomes the first reason. The person's
-// membership does not change: other roles that are reasons are found through the roles themselves.
+// promotion returns a write that makes one stored reason the first reason, and deletes the others. The person's
+// membership does not change. The deleted reasons are not lost, since the roles from which they came are still stored.
 func promotion(reasons []authz.Relationship) *authz.Write {
 	kept := max(0, slices.IndexFunc(reasons, func(r authz.Relationship) bool { return r.Relation == firstReason }))
 	write := &authz.Write{Preconditions: []authz.Precondition{{Filter: authz.Exactly(reasons[kept])}}}

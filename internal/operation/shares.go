@@ -8,15 +8,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// endShares are the relationships that name a person in an account, or in the accounts of a subscription, and that an
-// operation deletes.
+// endShares are relationships that an operation deletes: those that name a person in an account, or in the accounts of
+// a subscription.
 type endShares struct {
-	who          authz.ID
-	from         authz.Object // the account or the subscription
-	subscription authz.Object // from, or the subscription that from is in
+	who authz.ID
+	// from is the account or the subscription.
+	from authz.Object
+	// subscription is from, or the subscription that contains it.
+	subscription authz.Object
 	arrives      bool
 	rows         []authz.Relationship
-	many         bool // needs too many preconditions for one write
+	// many is set if the deletion needs too many preconditions for one write.
+	many bool
 }
 
 // size returns how many updates the deletion needs.
@@ -93,7 +96,8 @@ func completePlan(ctx context.Context, p *plan) error {
 // roles and stores that an offboarding is under way, which deletes the rest. Until then, shares give nothing without
 // a role, the offboarding closes the invitations, and the person gets no new role.
 func endSharesAndInvitations(ctx context.Context, p *plan) error {
-	if len(p.offboardings) > 0 { // the offboarding deletes them
+	// An offboarding of this plan deletes them.
+	if len(p.offboardings) > 0 {
 		return nil
 	}
 	left := len(p.Updates())
@@ -150,7 +154,8 @@ func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error)
 				offboardings,
 				offboarding{who: who, from: from, requestedBy: p.requester(), keepsRoles: from == platform},
 			)
-		case offboardings[i].from != from: // from several accounts of one subscription
+		// The shares are in several accounts of one subscription.
+		case offboardings[i].from != from:
 			offboardings[i].from, offboardings[i].keepsRoles = subscription, true
 		}
 	}
@@ -184,8 +189,8 @@ func finishOffboardingOf(ctx context.Context, p *plan, who authz.ID) error {
 	return waitForOffboarding(d)
 }
 
-// clearShares returns the error that makes run delete the shares which a person left behind in an account, by an
-// offboarding that it begins, before the operation is planned again.
+// clearShares returns the error that makes run delete the shares which a person left behind in an account. run deletes
+// them in an offboarding, and then plans the operation again.
 func clearShares(ctx context.Context, p *plan, left endShares) error {
 	if err := finishOffboardingOf(ctx, p, left.who); err != nil {
 		return err

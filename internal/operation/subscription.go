@@ -114,8 +114,8 @@ func (s *Service) GetSubscription(ctx context.Context, by Caller, id authz.ID) (
 	return answered(subscription, token, err)
 }
 
-// SubscriptionAccounts returns a page of the subscription's accounts that the actor may view, with their roles there.
-// It returns an error with CodeNotFound if they may view neither the subscription nor an account of it.
+// SubscriptionAccounts returns a page of the subscription's accounts that the actor may view, with the actor's roles
+// there. It returns an error with CodeNotFound if the actor may view neither the subscription nor an account of it.
 func (s *Service) SubscriptionAccounts(
 	ctx context.Context, by Caller, id authz.ID, page Page,
 ) (Accounts, authz.Token, error) {
@@ -220,8 +220,8 @@ func planTransfer(ctx context.Context, p *plan, object authz.Object, to authz.ID
 	return requireNoOffboarding(ctx, p, to, true)
 }
 
-// endOwnership plans that a person stops being the owner of a subscription. Without another role on it they are no
-// longer a member.
+// endOwnership plans that a person stops being the owner of a subscription. If they hold no other role on it, they are
+// no longer a member.
 func endOwnership(ctx context.Context, p *plan, owner authz.Relationship) error {
 	object, who := owner.Resource, owner.Subject.ID
 	p.Require(owner)

@@ -283,8 +283,8 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 			removed = len(p.Updates()) > 0
 			return err
 		})
-		// The next attempt finds an account on which the person was given a role during their removal. They cannot
-		// create one themselves once they are no member of the subscription.
+		// If somebody gives the person a role on an account during their removal, the next attempt finds it. The person
+		// cannot create an account themselves, since they are no longer a member of the subscription.
 		if err != nil || !removed || who == by.Actor || done.IsReplay {
 			return done, err
 		}
@@ -324,7 +324,8 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	if err := endNamedWithoutRole(ctx, p, who, facts.object); err != nil {
 		return err
 	}
-	if len(held) == 0 { // they may be invited; a removed person must not be able to accept
+	// The person may have invitations, and must not be able to accept one after the removal.
+	if len(held) == 0 {
 		if err := finishRemoval(ctx, p, who); err != nil {
 			return err
 		}
@@ -379,8 +380,8 @@ func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 	return lastHolderError(orphaned)
 }
 
-// readVisibleRolesAfter returns the roles that a person holds on a subscription after the plan. It returns nil if the
-// actor may not list them, which they need for another person.
+// readVisibleRolesAfter returns the roles that a person holds on a subscription after the plan. If the actor is
+// somebody else and may not list these roles, it returns nil.
 func readVisibleRolesAfter(ctx context.Context, p *plan, id, who authz.ID) (Roles, error) {
 	facts, err := readSubscription(ctx, p, id)
 	if err != nil {

@@ -93,11 +93,13 @@ func requireMayWithdraw(ctx context.Context, p *plan, stored storedInvitation) e
 
 // withdrawal ends the open invitations to and by a person to a place and, if that is a subscription, to its accounts.
 type withdrawal struct {
-	who          authz.ID
-	from         authz.Object
-	subscription authz.Object // from, or the subscription that from is in
+	who  authz.ID
+	from authz.Object
+	// subscription is from, or the subscription that contains it.
+	subscription authz.Object
 	open         []storedInvitation
-	many         bool // too many to read before the write, see mostReadFirst
+	// many is set if there are too many to read before the write, see mostReadFirst.
+	many bool
 }
 
 // size returns how many updates the withdrawal needs.
@@ -113,12 +115,12 @@ func (w withdrawal) size() int {
 }
 
 const (
-	// maxGuardedMemberships is for how many removed people a write requires that nobody invites them at the same
-	// time. For more, it would need too many preconditions.
+	// maxGuardedMemberships is the highest number of removed people for which a write requires that nobody invites them at
+	// the same time. For more people, it would need too many preconditions.
 	maxGuardedMemberships = 20
 
-	// mostReadFirst is how many invitations to and by a person are read before the person is removed. More would not
-	// fit the write and are read after it.
+	// mostReadFirst is the highest number of invitations to and by a person that are read before the person is removed.
+	// More would not fit the write, so they are read after it.
 	mostReadFirst = 200
 )
 

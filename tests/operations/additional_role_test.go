@@ -10,8 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAdditionalRoleAloneIsRefused grants additional roles without a base role, by every operation that grants roles.
-// An invitation may offer them to a person with a base role. It is a conflict if the person holds none at acceptance.
+// TestAdditionalRoleAloneIsRefused grants only additional roles to a person without a base role, by every operation
+// that grants roles. Each must fail. An invitation may offer them to a person with a base role. If the person holds no
+// base role at acceptance, the answer is a conflict.
 func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -17,7 +17,7 @@ import (
 
 var errFailed = errors.New("failed")
 
-// failing is an engine whose calls fail after a number of calls.
+// failing is an engine whose calls succeed a number of times and then fail.
 type failing struct {
 	authz.Engine
 	left atomic.Int64
@@ -48,7 +48,8 @@ func (f *failing) Read(
 func (f *failing) Write(context.Context, authz.Write) (authz.Token, error) { return "", errFailed }
 
 // TestNoValueComesWithAnError performs every operation that returns a value, on an engine that fails at one of the
-// operation's calls: at the last ones, when most values are known, and at one in the middle.
+// operation's calls: at one of the last calls, when most values are known, or at one in the middle. The value must be
+// empty.
 func TestNoValueComesWithAnError(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -109,7 +110,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"UngroupConnection":     {by("ada"), authz.ID("warehouse")},
 		"UserAccounts":          {by("ada"), authz.ID("ada"), false, page},
 		"AcceptInvitation":      {by("nina"), "unknown"},
-		"Grants":                nil, // not an answer to a caller
+		"Grants":                nil, // it does not answer a caller
 	}
 	service := reflect.TypeFor[*operation.Service]()
 	for method := range service.Methods() {

@@ -54,9 +54,9 @@ func membershipReason(who, subscription, relation, account string) string {
 	return fmt.Sprintf("membership:%s/%s#%s@account:%s", who, digest, relation, account)
 }
 
-// TestPatchRemovesAThousandEditors removes 1000 people in one call, whose memberships of the subscription end with
-// their roles. The call needs several writes. Each ends everything that some of the people have. Repeating the call
-// finishes an interrupted one.
+// TestPatchRemovesAThousandEditors removes 1000 people in one call. Their memberships of the subscription end with
+// their roles. The call needs several writes. Each write ends the roles and memberships of some of the people.
+// Repeating the call finishes an interrupted one.
 func TestPatchRemovesAThousandEditors(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -96,9 +96,9 @@ func TestPatchRemovesAThousandEditors(t *testing.T) {
 	require.True(t, done.IsReplay, "the last write remembers the call")
 }
 
-// TestMixedPatchTakesFirstAndGivesAtOnce changes so many people in one call that several writes remove them or weaken
-// their roles, including the actor and the other owners. The call also makes a new owner. The account must have an
-// owner at every moment.
+// TestMixedPatchTakesFirstAndGivesAtOnce changes more people in one call than fit one write. It removes people or
+// weakens their roles, also those of the actor and of the other owners, and it makes a new owner. The account must have
+// an owner after every write.
 func TestMixedPatchTakesFirstAndGivesAtOnce(t *testing.T) {
 	for _, actor := range []authz.ID{"boss", "sue"} {
 		t.Run(string(actor), func(t *testing.T) { patchManyPeople(t, actor) })
@@ -184,7 +184,8 @@ func TestPatchThatGivesTooMuchChangesNothing(t *testing.T) {
 		_, _, err := s.PatchAccountMembers(t.Context(), by("ada"), account, members, time.Time{})
 		require.ErrorIs(t, err, code)
 	}
-	editors := make(map[authz.ID][]string) // each becomes a member of the subscription
+	// Each editor also becomes a member of the subscription, so few of them fit one write.
+	editors := make(map[authz.ID][]string)
 	for i := range 500 {
 		editors[authz.ID(fmt.Sprint("e", i))] = []string{"editor"}
 	}

@@ -42,7 +42,9 @@ func (c *counting) reset() int {
 	return sum
 }
 
-func (c *counting) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+func (c *counting) Check(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (authz.Decision, authz.Token, error) {
 	c.count("Check")
 	return c.Engine.Check(ctx, check, at)
 }
@@ -147,9 +149,13 @@ func TestContentsWithUndecidedPermissions(t *testing.T) {
 func TestContents(t *testing.T) {
 	s := operation.New(newEngine(t))
 	company(t, s)
-	list := func(who authz.ID, place authz.Object, collection string, permissions ...authz.Permission) []operation.VisibleObject {
+	list := func(
+		who authz.ID, place authz.Object, collection string, permissions ...authz.Permission,
+	) []operation.VisibleObject {
 		t.Helper()
-		of := operation.Collection{Place: place, Type: operation.Collections(place.Type)[collection], Permissions: permissions}
+		of := operation.Collection{
+			Place: place, Type: operation.Collections(place.Type)[collection], Permissions: permissions,
+		}
 		require.NotEmpty(t, of.Type, collection)
 		objects, token, err := s.Contents(t.Context(), by(who), of, operation.Page{})
 		require.NoError(t, err)

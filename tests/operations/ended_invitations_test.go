@@ -20,7 +20,7 @@ func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 	for i, end := range endings {
 		t.Run(end.name, func(t *testing.T) {
 			c := newPublisher(t, engine, authz.ID(fmt.Sprintf("w%d", i)))
-			_, _, err := c.s.PutFeatures(ctx, by(""), c.id, []string{"dashboards"}) // so members may invite
+			_, _, err := c.s.PutFeatures(ctx, by(""), c.id, []string{"dashboards"}) // this lets members invite
 			require.NoError(t, err)
 			c.give("ed", "a", "editor")
 			subscription := authz.Object{Type: "subscription", ID: c.id}
@@ -44,7 +44,8 @@ func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 			err = end.perform(ctx, operation.New(engine), c.id, c.account("a"))
 			require.NoError(t, err)
 			require.Empty(t, c.belongs("ed"))
-			c.grant("ed", "owner") // ed could make them again
+			// ed could make the invitations again: they must stay closed.
+			c.grant("ed", "owner")
 			requireEnded()
 			_, _, err = c.s.AcceptInvitation(ctx, by("nora"), others)
 			require.NoError(t, err)

@@ -28,10 +28,13 @@ type offer struct {
 // hall.
 type closing struct {
 	name    string
-	prepare []string                                                            // additional relationships of sam in the scene
-	perform func(ctx context.Context, s *operation.Service, toOwn string) error // toOwn is the id of tess's invitation to own subscription one
-	ends    []offer                                                             // invitations that the first write closes
-	stays   []offer                                                             // invitations that stay open
+	prepare []string // additional relationships of sam in the scene
+
+	// perform removes sam. toOwn is the id of tess's invitation to become owner of subscription one.
+	perform func(ctx context.Context, s *operation.Service, toOwn string) error
+
+	ends  []offer // invitations that the first write closes
+	stays []offer // invitations that stay open
 }
 
 var (
@@ -49,8 +52,8 @@ var (
 	othersTwo = offer{"olga", two, "nora", "member"}
 )
 
-// closings are the removals that TestRemovalWithdrawsInvitations leaves out: of administrators, owners, erased
-// people, and places.
+// closings are the removals that TestRemovalWithdrawsInvitations does not perform: those of administrators, owners,
+// erased people, and places.
 var closings = []closing{
 	{
 		name: "an administrator of the platform is removed", prepare: []string{"platform:main#administrator@user:sam"},
@@ -121,8 +124,8 @@ var closings = []closing{
 }
 
 // TestEveryRemovalWithdrawsInvitations performs each of closings. After the first write, nobody may accept an
-// invitation to or by the person to that place, even if the person could invite again. Invitations to other places
-// stay open.
+// invitation to that place, to the person or by the person, even if the person could invite again. Invitations to other
+// places stay open.
 func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()
@@ -147,7 +150,8 @@ func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 			if err := closing.perform(ctx, operation.New(&crashing{engine, 1}), ids[samToOwn]); !errors.Is(err, errCrash) {
 				require.NoError(t, err)
 			}
-			store(ctx, t, engine, "platform:main#administrator@user:sam") // sam could make them again
+			// sam could make the invitations again: they must stay closed.
+			store(ctx, t, engine, "platform:main#administrator@user:sam")
 			requireEnded()
 			require.NoError(t, s.Resume(ctx))
 			requireEnded()
@@ -215,9 +219,11 @@ func TestInvitationsOfDemotedInviter(t *testing.T) {
 // removals.
 func TestEveryOperationIsClassified(t *testing.T) {
 	removes := []string{
+		// in TestRemovalWithdrawsInvitations
 		"RemoveAccountMember", "PatchAccountMembers", "PutMemberAccounts", "HandOverAccountMember", "RemoveSubscriptionMember",
-		"HandOverSubscriptionMember",                                                                     // in TestRemovalWithdrawsInvitations
-		"RemovePlatformAdministrator", "TransferSubscription", "AcceptInvitation", "EraseUser", "Delete", // in closings
+		"HandOverSubscriptionMember",
+		// in closings
+		"RemovePlatformAdministrator", "TransferSubscription", "AcceptInvitation", "EraseUser", "Delete",
 	}
 	others := []string{
 		"AccountMembers", "AddPlatformAdministrator", "Contents", "CopyImporter", "CreateAccount", "CreateConnection", "CreateImporter",

@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestRemovalEndsSharesWrittenMeanwhile shares a connection with sam and admits him to a workspace between the plan and
-// the first write of each removal. Afterwards neither names him, whether or not something named him before, here or in
-// another account.
+// TestRemovalEndsSharesWrittenMeanwhile shares a connection with sam, and admits him to a workspace, between the plan
+// and the first write of each removal. Afterwards neither may name him. It covers a sam whom nothing named before, whom
+// an object in this account named, and whom one in another account named.
 func TestRemovalEndsSharesWrittenMeanwhile(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -61,8 +61,8 @@ func nameSam(t *testing.T, engine authz.Engine) {
 	require.NoError(t, err)
 }
 
-// TestRepeatedRemovalEndsShares interrupts a removal after its write, during which a connection was shared with sam.
-// The same call ends that share, also as a replay.
+// TestRepeatedRemovalEndsShares interrupts a removal after its write. A connection was shared with sam during that
+// write. Repeating the call ends the share, also as a replay.
 func TestRepeatedRemovalEndsShares(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -103,8 +103,8 @@ func namingObjects(t *testing.T, engine authz.Engine) (found []string) {
 	return found
 }
 
-// TestExpiredRoleLeavesNoShare has a share of sam, whose role on the account expired. It does not count again, whatever
-// he becomes elsewhere, and nobody is shown it. What is shown can be sent again.
+// TestExpiredRoleLeavesNoShare checks a share of sam, whose role on the account expired. The share must not count
+// again, whatever role he gets elsewhere. No answer shows it. A request can repeat the people that an answer showed.
 func TestExpiredRoleLeavesNoShare(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

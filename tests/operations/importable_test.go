@@ -80,13 +80,15 @@ func TestEveryWriteCanBeImported(t *testing.T) {
 	acme := authz.Object{Type: "subscription", ID: "acme"}
 	invite := func(inviter authz.ID, to authz.Object, invitee authz.ID, role string) string {
 		t.Helper()
-		invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{To: to, Invitee: invitee, Roles: []string{role}})
+		invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{
+			To: to, Invitee: invitee, Roles: []string{role},
+		})
 		require.NoError(t, err)
 		return invitation.ID
 	}
 	soon := time.Now().Add(time.Hour)
 
-	// roles, with and without an end, and the memberships that they cause
+	// Roles, with and without an end, and the memberships that come with them.
 	ok(s.AddPlatformAdministrator(ctx, by(""), "root"))
 	must(s.PutAccountMember(ctx, by("root"), "analytics", "ed", []string{"editor"}, time.Time{}))
 	must(s.PutAccountMember(ctx, by("ada"), "analytics", "tim", []string{"editor"}, soon))

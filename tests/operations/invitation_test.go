@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAcceptingInvitationOnlyAdds accepts an invitation to every role, by people with every other role of the role
-// set, permanently and with an end. Nobody loses a role except for a stronger one, and no end moves.
+// TestAcceptingInvitationOnlyAdds lets people with every role accept an invitation to every other role of the role set,
+// permanently and with an end. Nobody loses a role, unless they get a stronger one. No existing end changes.
 func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 	ctx := t.Context()
 	engine := newEngine(t)
@@ -51,7 +51,7 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 					heldInfo, _ := set.Role(held)
 					offeredInfo, _ := set.Role(offered)
 					roles := []string{string(held)}
-					if heldInfo.Additional { // nobody holds only this role
+					if heldInfo.Additional { // an additional role is never held alone
 						roles = append(roles, "read_only")
 					}
 					if place.Type == "account" {
@@ -93,7 +93,9 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 }
 
 // requireAnswers fails unless the answer to an acceptance has all roles that the person holds.
-func requireAnswers(t *testing.T, place authz.Object, held map[authz.Role]time.Time, answer operation.AcceptedInvitation, what string) {
+func requireAnswers(
+	t *testing.T, place authz.Object, held map[authz.Role]time.Time, answer operation.AcceptedInvitation, what string,
+) {
 	t.Helper()
 	require.Equal(t, place, answer.To, what)
 	require.ElementsMatch(t, slices.Collect(maps.Keys(held)), answer.Roles, what)
@@ -110,8 +112,8 @@ func requireAnswers(t *testing.T, place authz.Object, held map[authz.Role]time.T
 	require.Equal(t, last, answer.ExpiresAt, what)
 }
 
-// TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the roles changed and ended, and during the
-// deletion of the place.
+// TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the person's roles changed, after they ended, and
+// during the deletion of the place. The answer has the roles of that moment.
 func TestAcceptingAgainAnswersRolesHeldThen(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -20,7 +20,8 @@ const many = authz.MaxUpdates + 100
 type removal struct {
 	name    string
 	perform func(ctx context.Context, s *operation.Service) error
-	keeps   func(r string) bool // selects relationships about sam that stay; nil selects none
+	// keeps reports whether a relationship about sam stays. If it is nil, none stays.
+	keeps func(r string) bool
 }
 
 var toEve = operation.Handover{To: "eve"}
@@ -74,7 +75,7 @@ func elsewhere(r string) bool {
 	}, r)
 }
 
-// The shares with sam, and a workspace entry, do not fit one write.
+// sam returns relationships about sam: more shares and workspace entries than one write can delete.
 func sam() []string {
 	rows := []string{
 		"subscription:acme#member@user:sam", "account:team#user@user:sam", "account:operations#operator@user:sam",
@@ -179,7 +180,8 @@ func TestAddingPersonWithManyOldShares(t *testing.T) {
 		require.Contains(t, naming(t, engine, "sam"), "workspace:closed#member@user:sam")
 		require.Empty(t, departing(t, engine))
 	}
-	storeAll(t, engine, slices.DeleteFunc(slices.Clone(rows), func(r string) bool { return r == "account:team#user@user:sam" }))
+	isRole := func(r string) bool { return r == "account:team#user@user:sam" }
+	storeAll(t, engine, slices.DeleteFunc(slices.Clone(rows), isRole))
 	add()
 
 	storeAll(t, engine, rows)
@@ -197,13 +199,13 @@ func TestRemovingPersonFromManyAccounts(t *testing.T) {
 	for i := range many {
 		account := fmt.Sprintf("account:x%d", i)
 		rows = append(rows, account+"#subscription@subscription:acme", account+"#team@user:*", account+"#user@user:sam")
-		if i < 300 { // their permissions do not fit one write either
+		if i < 300 { // the permissions on them do not fit one write either
 			rows = append(rows, account+"#user@user:eve",
 				fmt.Sprintf("importer:x%d#account@%s", i, account), fmt.Sprintf("importer:x%d#creator@user:sam", i))
 		}
 	}
 	for i, removal := range removals {
-		if removal.keeps != nil { // it is only about one account
+		if removal.keeps != nil { // the removal is only about one account
 			continue
 		}
 		t.Run(removal.name, func(t *testing.T) {
@@ -257,7 +259,9 @@ func TestUnsharingFromMany(t *testing.T) {
 	require.Empty(t, named(t, engine, "connection", "crm", "shared_with"))
 }
 
-func named(t *testing.T, engine authz.Engine, typ authz.Type, id authz.ID, relation authz.Relation) (people []authz.ID) {
+func named(
+	t *testing.T, engine authz.Engine, typ authz.Type, id authz.ID, relation authz.Relation,
+) (people []authz.ID) {
 	t.Helper()
 	filter := authz.Filter{Type: typ, ID: id, Relation: relation}
 	for item, err := range engine.Read(t.Context(), filter, authz.Fully(), authz.Page{}) {

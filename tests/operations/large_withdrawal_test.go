@@ -39,7 +39,9 @@ func inviteMany(
 			"place": {Object: to}, "inviter": {Object: authz.Object{Type: "user", ID: inviter}}, "invitee": invitee,
 			"role": {Object: authz.Object{Type: "role", ID: authz.ID(role)}},
 		} {
-			row := authz.Relationship{Resource: object, Relation: relation, Subject: subject, ExpiresAt: time.Now().Add(time.Hour)}
+			row := authz.Relationship{
+				Resource: object, Relation: relation, Subject: subject, ExpiresAt: time.Now().Add(time.Hour),
+			}
 			write.Updates = append(write.Updates, authz.Update{Action: authz.Touch, Relationship: row})
 		}
 		if len(write.Updates)+4 > authz.MaxUpdates {
@@ -132,11 +134,14 @@ func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	ctx := t.Context()
 	team := authz.Object{Type: "account", ID: "team"}
 	for invitee, inviter := range map[authz.ID]authz.ID{"sam": "ada", "nina": "sam"} {
-		storeAll(t, engine, []string{"subscription:acme#owner@user:sam", "account:team#user@user:sam"}) // owners invite without a role
+		// Owners of the subscription may invite without a role on the account.
+		storeAll(t, engine, []string{"subscription:acme#owner@user:sam", "account:team#user@user:sam"})
 		inviteMany(t, engine, string(inviter), team, "sam", "user", 260)
 		_, err := operation.New(&crashing{engine, 1}).RemoveAccountMember(ctx, by("sam"), "team", "sam")
 		require.ErrorIs(t, err, errCrash)
-		invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{To: team, Invitee: invitee, Roles: []string{"owner"}})
+		invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{
+			To: team, Invitee: invitee, Roles: []string{"owner"},
+		})
 		require.NoError(t, err)
 		require.Empty(t, departing(t, engine))
 		require.Equal(t, []string{"account:team"}, invited(t, engine))
@@ -147,8 +152,8 @@ func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	}
 }
 
-// TestRemovalThatIsCalledOffWithdrawsInvitations stops a removal because it would remove the last owner. The
-// withdrawn invitations must not open again.
+// TestRemovalThatIsCalledOffWithdrawsInvitations lets a removal fail because it would remove the last owner. The
+// invitations that it has already withdrawn must not open again.
 func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// afterWrites is an engine that calls after following each successful write.
+// afterWrites is an engine that calls the function following after each successful write.
 type afterWrites struct {
 	authz.Engine
 	after func()
@@ -26,10 +26,10 @@ func (a *afterWrites) Write(ctx context.Context, write authz.Write) (authz.Token
 	return token, err
 }
 
-// TestMembershipWritesRequireReasonsAsRead changes the stored reasons of a membership between the plan and the write
-// of an operation, in ways that no other precondition notices. At the end, the membership is stored exactly if it has
-// a reason. No reason of an ended membership is left, an explicit grant is a reason, and there are never two first
-// reasons.
+// TestMembershipWritesRequireReasonsAsRead changes the stored reasons of a membership between the plan and the write of
+// an operation, in ways that no other precondition notices. At the end, the membership is stored if and only if it has
+// a reason. An explicit grant counts as a reason. An ended membership leaves no reason behind, and there are never two
+// first reasons.
 func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "pre")
@@ -123,7 +123,7 @@ func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 // belongs to it until she is removed from the subscription.
 func TestOwnAccountKeepsMembership(t *testing.T) {
 	c := newPublisher(t, newEngine(t), "own")
-	_, _, err := c.s.PutFeatures(t.Context(), by(""), c.id, []string{"dashboards"}) // so members may create accounts
+	_, _, err := c.s.PutFeatures(t.Context(), by(""), c.id, []string{"dashboards"}) // this lets members create accounts
 	require.NoError(t, err)
 	c.give("ed", "a", "editor")
 	_, _, err = c.s.CreateAccount(t.Context(), by("ed"), operation.NewAccount{ID: c.account("ed"), Subscription: c.id, RoleSet: "analytics"})

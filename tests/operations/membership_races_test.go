@@ -77,9 +77,9 @@ func (m *meanwhile) Write(ctx context.Context, write authz.Write) (authz.Token, 
 	return m.Engine.Write(ctx, write)
 }
 
-// TestMembershipSurvivesInterference performs each operation between the plan and the write of each other one, from
-// several states. At the end, the membership is stored exactly if the person has a role that makes members or an
-// explicit grant.
+// TestMembershipSurvivesInterference performs each operation between the plan and the write of each other operation,
+// from several states. At the end, the membership is stored if and only if the person has a role that makes members, or
+// an explicit grant.
 func TestMembershipSurvivesInterference(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "mid")
@@ -122,7 +122,7 @@ func TestMembershipSurvivesInterference(t *testing.T) {
 				if explicit {
 					continue
 				}
-				c.give(who, "a", "editor") // no explicit grant is left
+				c.give(who, "a", "editor") // no explicit grant may be left
 				c.remove(who, "a")
 				requireMembershipHasReason(
 					t, c, who, false, "state %d: %s during %s, and then given and removed", i, second.name, first.name,

@@ -96,10 +96,10 @@ func (c publisher) requireNoReasons() {
 	}
 }
 
-// ending is an operation that ends ed's last role that makes members.
+// ending is an operation that ends the last role that makes ed a member.
 type ending struct {
 	name    string
-	gone    bool // the account no longer exists
+	gone    bool // gone is set if the account no longer exists
 	perform func(ctx context.Context, s *operation.Service, subscription, account authz.ID) error
 }
 
@@ -179,7 +179,9 @@ func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 			_, err = c.s.RemoveSubscriptionMember(t.Context(), by("olga"), c.id, "ed")
 			require.NoError(t, err)
 			require.Empty(t, c.belongs("ed"))
-			if !end.gone { // an earlier explicit membership does not make a new one explicit
+			// Earlier, ed had an explicit membership. A new membership that comes with a role must not be explicit because of
+			// that.
+			if !end.gone {
 				c.give("ed", "a", "editor")
 				c.remove("ed", "a")
 				require.Empty(t, c.belongs("ed"))

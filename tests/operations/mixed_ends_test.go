@@ -56,7 +56,8 @@ func TestEndOfAdditionalRoleLimitsNothingElse(t *testing.T) {
 		require.Equal(t, map[authz.Role]time.Time{"administrator": {}, "flow_author": {}}, held(who+"-too"))
 
 		for _, until := range []time.Time{ends.Add(time.Hour), {}} {
-			changed, _, err := s.PatchAccountMembers(ctx, by(who), account.ID, map[authz.ID][]string{other: {"read_only"}}, until)
+			change := map[authz.ID][]string{other: {"read_only"}}
+			changed, _, err := s.PatchAccountMembers(ctx, by(who), account.ID, change, until)
 			require.NoError(t, err)
 			require.Equal(t, until, changed[0].ExpiresAt)
 			_, _, err = s.PutMemberAccounts(ctx, by(who), "acme", other, map[authz.ID][]string{account.ID: {"operator"}}, until)
@@ -74,8 +75,8 @@ func TestEndOfAdditionalRoleLimitsNothingElse(t *testing.T) {
 	}
 }
 
-// TestOwnRoleThatEndsLimitsOnlyItsRight changes people's own roles. An editor cannot extend their own role. The
-// permission of an owner of the subscription does not end with their role on the account.
+// TestOwnRoleThatEndsLimitsOnlyItsRight lets people change their own roles. An editor cannot extend their own role. An
+// owner of the subscription can, since their permission does not end with their role on the account.
 func TestOwnRoleThatEndsLimitsOnlyItsRight(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

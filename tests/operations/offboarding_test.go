@@ -67,9 +67,9 @@ var departures = []departure{
 	},
 }
 
-// TestInterruptedOffboarding interrupts the first removal after every number of writes, and each other one after
-// every third number. The next start, or every second time the same call, finishes it. No relationship may be left
-// over or lost.
+// TestInterruptedOffboarding interrupts long removals. It interrupts the first one after every number of writes, and
+// each other one after every third number. The next start, or every second time the same call, finishes the removal.
+// Afterwards exactly the expected relationships are stored.
 func TestInterruptedOffboarding(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -107,7 +107,9 @@ func (d departure) leaves(rows []authz.Relationship) []string {
 	return want
 }
 
-func interruptedDeparture(t *testing.T, engine authz.Engine, departure departure, writes int, want []string) (finished bool) {
+func interruptedDeparture(
+	t *testing.T, engine authz.Engine, departure departure, writes int, want []string,
+) (finished bool) {
 	s := operation.New(engine)
 	err := departure.leave(t.Context(), operation.New(&crashing{engine, writes}))
 	if finished = err == nil; !finished {
@@ -126,8 +128,8 @@ func interruptedDeparture(t *testing.T, engine authz.Engine, departure departure
 	return finished
 }
 
-// createMany lets uma create more objects than one write can move, since moving each requires three relationships.
-// eve is a member.
+// createMany lets uma create more objects than one write can reassign, since each needs three
+// preconditions. It also makes eve a member.
 func createMany(t *testing.T, engine authz.Engine) {
 	t.Helper()
 	rows := []string{"account:team#user@user:eve", "connection:crm#shared_with@user:eve"}

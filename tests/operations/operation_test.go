@@ -69,7 +69,7 @@ func company(t *testing.T, s *operation.Service) {
 	}
 }
 
-// left returns every stored relationship of the types in a subscription.
+// left returns every stored relationship of the types of objects in a subscription.
 func left(t *testing.T, engine authz.Engine) []string {
 	t.Helper()
 	var found []string
@@ -109,7 +109,9 @@ func (c *crashing) Write(ctx context.Context, write authz.Write) (authz.Token, e
 	return token, err
 }
 
-func (c *crashing) DeleteAll(ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any) (authz.Token, error) {
+func (c *crashing) DeleteAll(
+	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
+) (authz.Token, error) {
 	if c.writes == 0 {
 		return "", errCrash
 	}
@@ -156,7 +158,9 @@ func guest(i int) authz.Relationship {
 	return row(object("account", "team"), "guest", someone(fmt.Sprintf("guest%d", i)))
 }
 
-func interruptedDeletion(t *testing.T, engine authz.Engine, again string, writes int, views []authz.Check) (finished bool) {
+func interruptedDeletion(
+	t *testing.T, engine authz.Engine, again string, writes int, views []authz.Check,
+) (finished bool) {
 	subscription := authz.Object{Type: "subscription", ID: "acme"}
 	s := operation.New(engine)
 	caller := func() operation.Caller {
@@ -227,7 +231,7 @@ func seen(t *testing.T, engine authz.Engine, views []authz.Check) (found []strin
 	return found
 }
 
-// unable returns an error if the subscription's id is free.
+// unable returns an error if the subscription can be created, since its id is then free.
 func unable(t *testing.T, s *operation.Service) error {
 	_, _, err := s.CreateSubscription(t.Context(), by(""), operation.NewSubscription{ID: "acme", RoleSet: "multi_owner", Owner: "eve"})
 	if !errors.Is(err, authz.CodeConflict) {

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAnswersRestOnALimitedNumberOfRelationships makes every call that reads whole companies, on a service with a low
-// limit of read relationships. A removal has no such limit.
+// TestAnswersRestOnALimitedNumberOfRelationships makes every call that reads whole companies, on a service that may
+// read only few relationships. Each must fail. A removal has no such limit.
 func TestAnswersRestOnALimitedNumberOfRelationships(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))

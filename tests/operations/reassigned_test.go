@@ -72,7 +72,7 @@ func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	require.True(t, done.IsReplay)
 	require.Nil(t, report)
 
-	// After removing themselves, a person may view nothing.
+	// People who remove themselves may view nothing afterwards.
 	create("olaf")
 	report, _, err = s.HandOverAccountMember(ctx, by("olaf"), "team", "olaf", operation.Handover{To: "uma"})
 	require.NoError(t, err)

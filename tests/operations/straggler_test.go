@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// straggling is an engine whose writes become visible as late as a database can delay them: just before the deletion
+// straggling is an engine that delays the visibility of some writes, as a database may: until just before the deletion
 // is recorded as done.
 type straggling struct {
 	authz.Engine
@@ -55,14 +55,14 @@ func parse(t *testing.T, text string) authz.Relationship {
 }
 
 // TestDeletionFindsWhatComesToLight delays writes that started before the cut-off of an account until its cleanup has
-// read everything. The deletion must find them. It must not change a former object of the account whose id was taken
-// elsewhere.
+// read everything. The deletion must find them. It must not change an object whose id was in the account before, and
+// was then used in another account.
 func TestDeletionFindsWhatComesToLight(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)
 	kept := []string{
-		"workspace:closed#account@account:team", // the id was taken elsewhere after its cleanup
+		"workspace:closed#account@account:team", // the id is used again in another account
 		"workspace:closed#open@account:team",
 		"flow:theirs#workspace@workspace:closed",
 		"importer:elsewhere#account@account:team",

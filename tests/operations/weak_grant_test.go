@@ -62,8 +62,8 @@ func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 	}
 }
 
-// TestLimitedPersonGrantsUntilTheirEnd lets people whose role has an end grant roles in every way. No grant may have
-// a later end.
+// TestLimitedPersonGrantsUntilTheirEnd lets people whose role has an end grant roles in every way. No granted role may
+// end later than theirs.
 func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -112,7 +112,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	inBulk := func(caller operation.Caller) (operation.Member, operation.Done) {
 		wanted := map[authz.ID][]string{"analytics": {"editor"}, "operations": {"operator"}, "team": {}}
 		if caller.Actor == "carl" {
-			delete(wanted, "team") // he is a user there
+			delete(wanted, "team") // he is already a user there
 		}
 		member, done, err := s.PutMemberAccounts(ctx, caller, "acme", "bulk", wanted, time.Time{})
 		require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	member, _ = inBulk(by("ada"))
 	require.Empty(t, member.AccountsExpireAt)
 
-	// A permission from another place has no end.
+	// Owners of the subscription have the permission from there, and it has no end.
 	_, _, err = s.PutSubscriptionMember(ctx, by("ada"), "acme", "carl", []string{"owner"})
 	require.NoError(t, err)
 	_, _, err = s.PutAccountMember(ctx, by("carl"), "team", "permanent", []string{"user"}, time.Time{})

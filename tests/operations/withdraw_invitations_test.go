@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestRemovalWithdrawsInvitations removes a person in every way. After the first write, no invitation to or by them
-// to that place is open, even if they come back. Invitations to other places stay open.
+// TestRemovalWithdrawsInvitations removes a person in every way. After the first write, no invitation to that place, to
+// them or by them, is open, even if they come back. Invitations to other places stay open.
 func TestRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -67,7 +67,9 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 				require.NoError(t, err)
 			}
 			invite := func(inviter authz.ID, to authz.Object, invitee authz.ID, role string) string {
-				invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{To: to, Invitee: invitee, Roles: []string{role}})
+				invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{
+					To: to, Invitee: invitee, Roles: []string{role},
+				})
 				require.NoError(t, err)
 				return invitation.ID
 			}
@@ -107,7 +109,8 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	}
 
 	for _, removal := range removals {
-		if removal.name == "by another" || removal.name == "by themselves" { // the first actor may not withdraw it
+		// The first actor may not withdraw this invitation.
+		if removal.name == "by another" || removal.name == "by themselves" {
 			continue
 		}
 		t.Run(removal.name+", of somebody who holds no role", func(t *testing.T) {
@@ -142,8 +145,9 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	})
 }
 
-// TestNewerInvitationReplacesOlder invites one person to one place many times, one after the other and concurrently.
-// One invitation is open. Those of others, to other places and for everybody stay.
+// TestNewerInvitationReplacesOlder invites one person to one place many times, one after the other and concurrently. In
+// the end, exactly one of these invitations is open. Invitations of other people, to other places and for everybody
+// stay open.
 func TestNewerInvitationReplacesOlder(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -151,7 +155,9 @@ func TestNewerInvitationReplacesOlder(t *testing.T) {
 	ctx := t.Context()
 	team := authz.Object{Type: "account", ID: "team"}
 	invite := func(to authz.Object, invitee authz.ID, role string) (operation.Invitation, error) {
-		invitation, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: to, Invitee: invitee, Roles: []string{role}})
+		invitation, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{
+			To: to, Invitee: invitee, Roles: []string{role},
+		})
 		return invitation, err
 	}
 	for _, other := range []struct {
@@ -200,9 +206,9 @@ func TestNewerInvitationReplacesOlder(t *testing.T) {
 	}
 }
 
-// TestReplacingInvitationOfAnotherNeedsRightToWithdraw lets people who may invite, but not withdraw invitations of
-// others, invite a person who has an open invitation of an owner, also one that is made concurrently. The owner's
-// invitation stays, for every role that it offers.
+// TestReplacingInvitationOfAnotherNeedsRightToWithdraw checks people who may invite, but may not withdraw invitations
+// of others. They invite a person who has, or concurrently gets, an open invitation by an owner. The owner's invitation
+// stays, for every role that it offers.
 func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -234,7 +240,9 @@ func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
 	} {
 		invitee := authz.ID(fmt.Sprintf("invitee-%d", i))
 		invite := func(s *operation.Service, inviter authz.ID, role string) (operation.Invitation, error) {
-			invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{To: c.place, Invitee: invitee, Roles: []string{role}})
+			invitation, _, err := s.Invite(ctx, by(inviter), operation.NewInvitation{
+				To: c.place, Invitee: invitee, Roles: []string{role},
+			})
 			return invitation, err
 		}
 		requireOpen := func(want operation.Invitation) {

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestLoweringDuringAcceptance lowers the role of a person while they accept an invitation to be owner. Whichever comes
-// first, they are a guest afterwards: the change withdraws the offer, or replaces the role that was accepted.
+// TestLoweringDuringAcceptance lowers the role of a person to guest while they accept an invitation to be owner. They
+// are a guest afterwards in either order: the change withdraws the invitation, or replaces the accepted role.
 func TestLoweringDuringAcceptance(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
