@@ -22,7 +22,7 @@ func TestChain(t *testing.T) {
 		begin   func(context.Context) context.Context
 		answers []string
 		calls   calls
-		asks    string // what the last check contains; empty for no consistency
+		asks    string // the consistency that the last check sent; empty for none
 		token   string
 	}{
 		"no chain":                  {nil, []string{created, yes}, calls{create, check}, "", ""},

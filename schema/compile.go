@@ -34,7 +34,8 @@ func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) 
 	if !complete {
 		return File{}, fmt.Errorf("%s: it cannot be written without imports", name)
 	}
-	plain, _, _ := SplitStamp(flat + "\n") // of the store that the text was exported from
+	// The text may have the stamp of the store from which it was exported.
+	plain, _, _ := SplitStamp(flat + "\n")
 	if strings.TrimSpace(plain) == "" {
 		return File{}, fmt.Errorf("%s: it declares no definition", name)
 	}

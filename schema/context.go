@@ -12,7 +12,8 @@ import (
 func CheckContext(relationship string) error {
 	begin, end := strings.IndexByte(relationship, '{'), strings.LastIndexByte(relationship, '}')
 	if begin < 0 || end < begin {
-		return nil // no id contains a brace
+		// Without a brace there is no context, since no id contains one.
+		return nil
 	}
 	_, err := authz.ParseContext("caveat_context", relationship[begin:end+1])
 	var known *authz.Error

@@ -43,7 +43,7 @@ func (p Parameters) CheckStored(caveat, field string, values map[string]any) err
 	return nil
 }
 
-// CheckGiven is CheckStored for the context of a question, which any caveat may read.
+// CheckGiven is CheckStored for the context of a request, which any caveat may read.
 func (p Parameters) CheckGiven(field string, values map[string]any) error {
 	for _, caveat := range slices.Sorted(maps.Keys(p)) {
 		if err := p.CheckStored(caveat, field, values); err != nil {
@@ -53,8 +53,8 @@ func (p Parameters) CheckGiven(field string, values map[string]any) error {
 	return nil
 }
 
-// checkIntegers checks the integers in the value of a parameter. SpiceDB v1.56.0 takes the largest, or smallest,
-// 64-bit integer in place of one that is beyond it, for uint as for int.
+// checkIntegers checks the integers in the value of a parameter. If an integer exceeds 64 bits, SpiceDB v1.56.0 uses
+// the largest, or smallest, 64-bit integer instead, for uint as for int.
 func checkIntegers(field string, value any, of *core.CaveatTypeReference) error {
 	switch of.GetTypeName() {
 	case "int", "uint":
@@ -80,7 +80,7 @@ func checkIntegers(field string, value any, of *core.CaveatTypeReference) error 
 	return nil
 }
 
-// HasLargeInteger reports whether a value of JSON holds an integer, also one in a string, that is no 64-bit integer.
+// HasLargeInteger reports whether a JSON value contains an integer beyond 64 bits, also as a string.
 func HasLargeInteger(value any) bool {
 	switch v := value.(type) {
 	case []any:
@@ -118,7 +118,7 @@ func largeInteger(value any) (text string, large bool) {
 	default:
 		return "", false
 	}
-	number, _, err := big.ParseFloat(text, 10, 64, big.ToNearestEven) // as SpiceDB reads it
+	number, _, err := big.ParseFloat(text, 10, 64, big.ToNearestEven) // the precision with which SpiceDB reads it
 	if err != nil || !number.IsInt() {
 		return text, false
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestLargeIntegersByType holds that an integer beyond 64 bits is refused wherever the type of a parameter has an
-// integer, and nowhere else.
+// TestLargeIntegersByType checks that an integer beyond 64 bits is rejected if the parameter's type has an integer at
+// that place, and only then.
 func TestLargeIntegersByType(t *testing.T) {
 	parameters, err := schema.ReadParameters(`definition user {}
 

@@ -68,8 +68,8 @@ func RenamesIn(stored, text string) ([]Rename, error) {
 	return renames, nil
 }
 
-// WithOldNames returns the text of a schema in which the relations of the renames have their old names as well, so that
-// relationships can move from one to the other. The text must declare every new name.
+// WithOldNames returns the text of a schema that also declares the old names of the renamed relations, so that
+// relationships can be moved from the old name to the new one. The text must declare every new name.
 func WithOldNames(ctx context.Context, text string, renames []Rename) (string, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {

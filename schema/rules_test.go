@@ -59,7 +59,7 @@ func TestEveryPermissionIsDocumented(t *testing.T) {
 	}
 }
 
-// TestNothingIsExcluded checks that more relationships never mean fewer permissions, on which operations rely.
+// TestNothingIsExcluded checks that an additional relationship never removes a permission. Operations rely on that.
 func TestNothingIsExcluded(t *testing.T) {
 	var check func(where string, rewrite *core.UsersetRewrite)
 	check = func(where string, rewrite *core.UsersetRewrite) {

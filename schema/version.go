@@ -54,7 +54,7 @@ const StampType = "sluice_schema"
 type Stamp struct {
 	Version  int      `json:"version"`            // version of the product's schema in the program that applied it
 	File     string   `json:"file,omitempty"`     // name of the program's --schema file
-	Hash     string   `json:"hash"`               // of the applied text
+	Hash     string   `json:"hash"`               // hash of the applied text
 	Replaced []string `json:"replaced,omitempty"` // hashes of the earlier texts, the newest last
 }
 

@@ -96,8 +96,8 @@ func (s scene) outsiders(sub, master string) []string {
 	return people
 }
 
-// accountsApart checks every permission on everything in one account, for people with roles elsewhere: in an account
-// of another subscription, in that subscription, and in other accounts of the same subscription.
+// accountsApart checks that people with roles elsewhere have no permission on anything in an account. Their roles are
+// in an account of another subscription, on that subscription, or on other accounts of the same subscription.
 func accountsApart(t *testing.T, on *backend) {
 	for _, set := range []string{"multi_owner", "single_owner"} {
 		t.Run(set, func(t *testing.T) {
@@ -174,7 +174,7 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 	}
 }
 
-// neverAsked fails if a type with permissions has no checked object.
+// neverAsked fails the test if a type with permissions has no object among the checked ones.
 func neverAsked(t *testing.T, catalogue map[string][]string, objects []string) {
 	t.Helper()
 	for typ, permissions := range catalogue {

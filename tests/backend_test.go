@@ -60,9 +60,9 @@ type backend struct {
 	overlapping bool
 
 	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and each
-	// store has tests of its own for writes that overlap. In `make test`, such a store therefore has a quarter of the
-	// rounds of the memory datastore, and a third of its role tables, cases and roles of escalations. A rejected request
-	// is not followed by a comparison of all stored relationships. `make test-long` runs everything on every store.
+	// store has tests of its own for overlapping writes. So in `make test`, such a store has a quarter of the rounds, and
+	// a third of the role tables, cases and roles of escalations. After a rejected request, the test does not compare all
+	// stored relationships. `make test-long` runs everything on every store.
 	few bool
 
 	// remembers means that SpiceDB caches parts of answers beyond the expiration of the relationships that they
@@ -88,7 +88,7 @@ func (b *backend) rounds(n int) int {
 	return (n + 1) / 2
 }
 
-// plays reports whether a backend runs the test with this number, of many similar tests: all of them, or every third.
+// plays reports whether a backend runs one of many similar tests, by its number. A brief backend runs every third.
 func (b *backend) plays(number int) bool { return !b.isBrief() || number%3 == 0 }
 
 // isBrief reports whether a backend runs less than the embedded memory datastore does.

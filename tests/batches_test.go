@@ -55,7 +55,7 @@ func startShelves(t *testing.T) scene {
 	require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
 	config := configuration()
 	config.Schema = file
-	config.Replica.Mode = app.Off // the replica can answer more than SpiceDB
+	config.Replica.Mode = app.Off // the in-memory replica can answer checks that are too large for SpiceDB
 	return scene{caller: newCaller(t, start(t, config).URL)}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // fewestCrashes and mostCrashes limit how often a server is killed during an offboarding, or while it finishes an
-// interrupted one. Beyond fewestCrashes, the test goes on until enough kills interrupted an offboarding.
+// interrupted one. After fewestCrashes, the test stops as soon as enough kills interrupted an offboarding.
 var fewestCrashes, mostCrashes = testsize.Of(16, 50), 50
 
 // removal is a kind of removal that needs many writes, with the expected relationships after it.
@@ -89,7 +89,7 @@ func leavesTheAccount(r string) string {
 	return leaves(r)
 }
 
-// notes record who disconnected the private connections.
+// notes returns the records of who disconnected the private connections.
 func notes(s scene, actor string) []string {
 	notes := make([]string, privateOnes)
 	for i := range notes {
@@ -100,7 +100,7 @@ func notes(s scene, actor string) []string {
 
 const privateOnes = 25
 
-// leaver writes ulla's access and creations, which need more than a few writes to remove.
+// leaver returns ulla's access and creations. Removing them needs several writes.
 func leaver() []string {
 	rows := []string{
 		"connector:~crm#catalogue@user:*",
@@ -285,7 +285,8 @@ func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	return done, status
 }
 
-// sooner returns the longest wait of the next round, depending on whether the last kill came too late.
+// sooner returns the longest wait before the next kill. It is shorter if the last kill came too late, and longer
+// otherwise.
 func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	if late {
 		return d * 3 / 4

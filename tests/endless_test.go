@@ -149,7 +149,8 @@ var endlessCalls = []endlessCall{
 	},
 }
 
-// notEndless are the calls with check or inspect that check no permission of a company's own schema, with the reason.
+// notEndless are calls with the scope check or inspect to which the test does not apply, since they check no permission
+// of a company's own schema. Each has its reason.
 var notEndless = map[string]string{
 	"GET /v1/accounts/{id}/{collection}":   "permissions of the product alone, which lead to no object twice",
 	"GET /v1/workspaces/{id}/{collection}": "permissions of the product alone",
@@ -160,7 +161,8 @@ var notEndless = map[string]string{
 	"GET /v1/subscriptions":                "reads what is stored",
 }
 
-// TestEveryQuestionIsAskedEndlessly checks that the lists include every endpoint that checks permissions.
+// TestEveryQuestionIsAskedEndlessly checks that endlessCalls and notEndless together have every endpoint that checks
+// permissions.
 func TestEveryQuestionIsAskedEndlessly(t *testing.T) {
 	all, err := readContract()
 	require.NoError(t, err)
@@ -265,7 +267,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 		deadline := time.Now().Add(10 * time.Minute) // the race detector is slow
 		for runtime.NumGoroutine() > idle+30 {
 			require.True(t, time.Now().Before(deadline), "%s: %d goroutines go on", question.doc, runtime.NumGoroutine()-idle)
-			time.Sleep(10 * time.Millisecond) // they notice the end of the request a little later
+			time.Sleep(10 * time.Millisecond) // the work for a request ends a little later than the request
 		}
 		t.Logf("%s: %d goroutines more than before, %d answers", question.doc, runtime.NumGoroutine()-idle, answered)
 		runtime.GC() // garbage does not count

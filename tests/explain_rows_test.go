@@ -82,7 +82,7 @@ func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, co
 		}
 	}
 	for _, row := range played {
-		fresh := newWorld() // what a suggestion grants would answer other rows as well
+		fresh := newWorld() // a performed suggestion would change the answers for other rows
 		q := ask(fresh, row)
 		suggested := fresh.why(q).Suggestions[0]
 		fresh.performSuggestion(suggested)

@@ -18,7 +18,7 @@ func explainScene(t *testing.T) scene {
 	for _, text := range []string{
 		"include team",
 		"olga PUT accounts/~a/members/~otto {roles: [owner]}",
-		"olga PUT subscriptions/~s/members/~otto {roles: [member]}", // gives no permission on the account
+		"olga PUT subscriptions/~s/members/~otto {roles: [member]}", // this role gives no permission on the account
 		"ulla POST importers {id: ~i, account: ~a}",
 		"gert POST connections {id: ~c, account: ~a, connector: ~crm}",
 		"gert PUT connections/~c/sharing {visibility: private, users: [~ulla]}",

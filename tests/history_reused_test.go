@@ -14,21 +14,23 @@ import (
 
 // reusedID is an object that is deleted, and whose id is then used for another one.
 type reusedID struct {
-	name    string
-	reader  string   // who reads the history of the account ~a in the end
-	earlier []string // everything about the earlier object, its deletion included
+	name string
+	// reader reads the history of the account ~a at the end.
+	reader string
+	// earlier are the steps about the earlier object, including its deletion.
+	earlier []string
 	again   []string
 	object  string // the filter that selects the object
 	want    []string
 }
 
-// common is what every case begins with.
+// common are the first steps of every case.
 var common = []string{
 	"backend PUT connectors/~c {capabilities: []} => 200",
 	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga, features: [user_permissions]}",
 }
 
-// inAccount is an account that stays, in which joe reads.
+// inAccount returns the steps that create an account with joe in a role. The account stays, and joe reads its history.
 func inAccount(roleSet, role string, more ...string) []string {
 	return append([]string{
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: " + roleSet + "}",
@@ -37,7 +39,7 @@ func inAccount(roleSet, role string, more ...string) []string {
 	}, more...)
 }
 
-// reusedPart is an object of a type whose objects are created, edited and deleted alike.
+// reusedPart returns the case of an object of a type whose objects are created, edited and deleted in the same way.
 func reusedPart(kind, create, roleSet, reader string, before ...string) reusedID {
 	return reusedID{
 		name: kind, reader: "joe", object: kind + ":~x",
@@ -198,8 +200,8 @@ func historyOfReusedIDs(t *testing.T, on *backend) {
 	}
 }
 
-// requireOnlyPresent requires that pages of every size, and the stream of events, show only the entries of the present
-// object, and say nothing about how many others there are.
+// requireOnlyPresent requires that pages of every size, and the stream of events, show only entries of the present
+// object. They must not reveal how many other entries there are.
 func (s scene) requireOnlyPresent(reader caller, query string, test reusedID) {
 	s.t.Helper()
 	object := s.in(test.object)

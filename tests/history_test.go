@@ -157,7 +157,8 @@ func history(t *testing.T, on *backend) {
 	s.requireRefusals(account)
 }
 
-// hasTimeOfPrevious reports whether an entry has the time of the previous entry because its own time is earlier.
+// hasTimeOfPrevious reports whether an entry has the time of the previous entry because its own time, should, is
+// earlier.
 func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 	s.t.Helper()
 	found, _ := s.page("limit=1000&since=" + e.Time.Format(time.RFC3339Nano) +
@@ -225,7 +226,7 @@ func (s scene) pages(account string, all []entry) {
 	}
 }
 
-// requireRefusals sends invalid requests.
+// requireRefusals sends invalid requests for the log, which must be rejected.
 func (s scene) requireRefusals(account string) {
 	s.t.Helper()
 	_, next := s.page(account + "&limit=1")

@@ -199,7 +199,7 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 	)
 	for _, stored := range []string{
-		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // its shown form has the contract's largest length
+		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // the longest form that the contract allows
 		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", s.prefix + "d=20", s.prefix + "e=E3=85=A4",
 		// visible characters, but too long for a caller
 		s.prefix + strings.Repeat("x", 300), s.prefix + strings.Repeat("x", 1024-len(s.prefix)),

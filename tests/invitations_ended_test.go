@@ -108,7 +108,8 @@ func invitationEnds(t *testing.T, on *backend) {
 		"olga GET accounts/~a/invitations => 200 {invitations: []}",
 		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
 	)
-	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}") // acceptance is remembered for longer
+	// The acceptance is remembered for longer than the invitation is open.
+	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}")
 	again := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(again, "nina POST invitations/$ID/accept => 200")
 	for _, wrong := range []string{"0", "-1", "31536001", "9223372036854775807", "1.5", "'3600'", "1h"} {

@@ -93,7 +93,7 @@ func invitationOfOne(t *testing.T, on *backend) {
 		"ulla GET accounts/~a/invitations => 200 {next_cursor: ''}",
 		"gert GET accounts/~a/invitations => 403 forbidden invite_members",
 		"nina GET accounts/~a/invitations => 404 not_found",
-		// Only nina can use the id, and the handle accepts nothing.
+		// Only nina can accept with the id. Nobody can accept with the handle.
 		"sven POST invitations/$ID/accept => 404 not_found",
 		"olga POST invitations/$ID/accept => 404 not_found",
 		"sven POST invitations/$ID/decline => 404 not_found",
@@ -173,7 +173,7 @@ func invitersRight(t *testing.T, on *backend) {
 	)
 	i = s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
-		// Removing a person with a role needs more than removing one without.
+		// gert is a guest. Giving him another role needs assign_roles, which the inviter lacks.
 		"gert POST invitations/$ID/accept => 403 forbidden may no longer give these roles",
 		"ulla POST invitations/$ID/accept => 200",
 	)

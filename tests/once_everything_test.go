@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// lifetime is the requests of a company from its beginning to its end. It has every operation of the contract. $ID
-// and $HANDLE are those of the last invitation.
+// lifetime are requests that create a company, change it and delete it. They include every operation of the contract.
+// $ID and $HANDLE are those of the last invitation.
 var lifetime = slices.Concat([]string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {capabilities: [views]}",
@@ -83,13 +83,14 @@ func withTypedPeople(request string) string {
 	return path + " {" + people.ReplaceAllString(body, "'user:~$1'")
 }
 
-// everyOperationOnce repeats every operation immediately, with people in their other form, and again after all
-// changes. withoutReport is the answer without the report of a removal, which is not stored for a replay.
+// withoutReport returns an answer without the report of a removal, which is not stored for a replay.
 func withoutReport(answer map[string]any) map[string]any {
 	delete(answer, "reassigned")
 	return answer
 }
 
+// everyOperationOnce repeats every operation under its key: immediately, with people in their other form, and again
+// after all changes.
 func everyOperationOnce(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	requests, first := slices.Clone(lifetime), make([]answer, len(lifetime))

@@ -212,7 +212,7 @@ func onceAcrossServers(t *testing.T, on *backend) {
 	}
 }
 
-// onceForADay moves the clock of a server, so that keys stored for a day expire quickly.
+// onceForADay moves the clock of a server forward, so that keys stored for a day expire soon.
 func onceForADay(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -223,7 +223,8 @@ func onceForADay(t *testing.T, on *backend) {
 	s.url = start(t, config).URL
 
 	const request = "olga PUT accounts/~a/members/~nina {roles: [user]}"
-	behind.Store(int64(23 * time.Hour)) // only now: a starting server finishes deletions of others
+	// The clock moves only now, since a starting server finishes deletions of others.
+	behind.Store(int64(23 * time.Hour))
 	s.under(s.id("later"), request)
 	if a := s.under(s.id("later"), request); !a.isReplay() {
 		t.Errorf("after 23 hours: %d %s", a.status, a.body)

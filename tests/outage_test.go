@@ -18,7 +18,7 @@ import (
 // outageTimeout is the time limit of a request in these tests.
 const outageTimeout = 10 * time.Second
 
-// slack is the additional time of a busy machine. A request without a time limit would never end.
+// slack is additional time for a busy machine. A request that ignored its time limit would take longer than that.
 const slack = 20 * time.Second
 
 // TestOutage cuts and restores the connection of a running server to SpiceDB.

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// raceOfLeaving removes people with reassign_to one another, while they create objects and are invited again. Each
-// object has one creator all the time. At the end, it is a person who stayed.
+// raceOfLeaving removes people concurrently, each with reassign_to another of them, while they create objects and are
+// invited again. Each object must have exactly one creator at any time. At the end, the creator is a person who stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	left, kept := 0, 0
 	// Few scenes, since each round also moves the creations of earlier rounds.

@@ -53,10 +53,12 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		object, role string
 		set          string // role set of the account
 		path         string
-		first        string // the person on whom anna acts, and her request; without one she removes the person
-		firstBody    any
-		second       string // the same for bert
-		secondBody   any
+		// first is anna's request about a person. Without it she removes the person.
+		first     string
+		firstBody any
+		// second is the same for bert.
+		second     string
+		secondBody any
 	}{
 		{
 			name: "mutual demotion", rounds: on.rounds(rounds / 4), set: "team", object: "account:~a", role: "owner",

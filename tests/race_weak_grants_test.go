@@ -35,7 +35,7 @@ func raceOfWeakGrants(t *testing.T, on *backend) {
 				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
 			}
 		}
-		// The owner's change replaced earlier grants. Later grants followed a removal.
+		// If the owner's change came last, it replaced earlier grants. Otherwise later grants followed a removal.
 		if answers[0].status == http.StatusOK && s.may(question{"user:" + who, "create_importer", "account:" + s.id("a")}) {
 			t.Fatalf("round %d: who was made a guest and was removed is a user: %v", round, texts(answers))
 		}

@@ -109,8 +109,8 @@ func TestRefusalsDoNotDependOnHiddenRoles(t *testing.T) {
 	}
 }
 
-// TestAccountsNameOnlyVisibleSubscriptions: an answer about an account, and an error, name the account's subscription
-// only to an actor who may view the subscription.
+// TestAccountsNameOnlyVisibleSubscriptions checks answers about an account and errors. They may name the account's
+// subscription only to an actor who may view the subscription.
 func TestAccountsNameOnlyVisibleSubscriptions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

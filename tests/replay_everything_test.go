@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// replays has a request of every operation that accepts an Idempotency-Key. $ID and $HANDLE are those of the last
+// replays has a request for every operation that accepts an Idempotency-Key. $ID and $HANDLE are those of the last
 // invitation.
 var replays = []string{
 	"backend PUT platform/administrators/~pat",
@@ -71,7 +71,7 @@ var replays = []string{
 	"backend DELETE platform/administrators/~pat",
 }
 
-// hidings replace facts in the answers by facts that are hidden from the actors of replays.
+// hidings are changes that replace facts in the answers by facts that are hidden from the actors of replays.
 var hidings = []string{
 	"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
 	"peter PUT importers/~i/connections {source: ~secret, destination: ~secret}",
@@ -93,9 +93,9 @@ var endings = []string{
 	"backend DELETE users/~ivan", "oona DELETE subscriptions/~s/members/~peter",
 }
 
-// TestReplaysHideWhatFreshCallsHide replays a request of every operation that accepts an Idempotency-Key: after
-// values of its answer were replaced by hidden ones, and after all roles of the actor ended. The first replays must
-// show no hidden value, and the second only values of the request.
+// TestReplaysHideWhatFreshCallsHide replays a request of every operation that accepts an Idempotency-Key. First it
+// replays them after values of the answer were replaced by hidden ones: no hidden value may appear. Then it replays
+// them after all roles of the actor ended: only values of the request may appear.
 func TestReplaysHideWhatFreshCallsHide(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -158,7 +158,7 @@ func TestReplaysAreThoseOfTheContract(t *testing.T) {
 	}
 }
 
-// textsIn returns all values in a value as text, and those of its keys that are ids.
+// textsIn returns the texts in a value, including those keys of objects that are ids.
 func textsIn(value any) (found []string) {
 	switch v := value.(type) {
 	case map[string]any:

@@ -76,7 +76,7 @@ func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column
 			t.Errorf("%s: %t, want %t", questions[i], got, wanted[i])
 		}
 	}
-	// Every seventh row is also checked alone; each column starts at another row.
+	// Every seventh row is also checked in a request of its own. Each column starts at another row.
 	for i := column % 7; i < len(questions); i += 7 {
 		if got := w.may(questions[i]); got != wanted[i] {
 			t.Errorf("asked alone: %s: %t, want %t", questions[i], got, wanted[i])
@@ -91,7 +91,8 @@ type world struct {
 	home   home
 	column roletables.Column
 
-	objects map[string]string // by type and situation
+	// objects are the created objects, by type and situation.
+	objects map[string]string
 }
 
 // master returns the person with every right in the subscription. Under single_owner there is one owner, so in the

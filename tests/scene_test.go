@@ -57,7 +57,7 @@ func (s scene) stored() []string {
 	return slices.Compact(found)
 }
 
-// difference describes how two sorted lists differ. It returns "" for equal lists.
+// difference returns the lines in which two sorted lists differ, or "" if the lists are equal.
 func difference(before, after []string) string {
 	var b strings.Builder
 	for _, r := range after {

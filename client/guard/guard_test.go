@@ -100,7 +100,7 @@ func TestRequire(t *testing.T) {
 	}
 }
 
-// broken returns true beside an error.
+// broken returns true together with an error.
 type broken struct{}
 
 func (broken) Can(context.Context, string, string, string) (bool, error) {

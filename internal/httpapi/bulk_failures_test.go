@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestBulkOfFailuresAsksOnce holds that the errors of a bulk of which the engine decides no check are those of its
-// items, without a second call for each.
+// TestBulkOfFailuresAsksOnce checks a bulk in which the engine decides no check. Each item has its own error, without a
+// second call of the engine.
 func TestBulkOfFailuresAsksOnce(t *testing.T) {
 	w := serve(t)
 	w.engine.bulk = func(

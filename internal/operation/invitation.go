@@ -77,7 +77,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		roles, err := offerRoles(ctx, p, in)
 		switch {
 		// The secret is not shown again to an actor who may no longer invite.
-		case p.isReplay && err != nil: // the secret is not shown again to an actor who may no longer invite
+		case p.isReplay && err != nil:
 			invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
 			return err
 		case p.isReplay:

@@ -19,8 +19,8 @@ type Done struct {
 	IsReplay bool
 }
 
-// run performs one operation. build plans an attempt, and run commits the plan as one write. If a precondition no longer
-// holds, run plans again on a newer snapshot, so build must not keep results of an earlier attempt.
+// run performs one operation. build plans an attempt, and run commits the plan as one write. If a precondition no
+// longer holds, run plans again on a newer snapshot, so build must not keep results of an earlier attempt.
 //
 // If the operation was performed before under the same idempotency key, run calls build once for its results, and
 // writes nothing. It ignores errors of build that say that the operation is no longer possible. So build may return a

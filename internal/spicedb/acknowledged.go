@@ -22,9 +22,9 @@ import (
 // Acknowledged collects the writes that this process has acknowledged, until a follower of Watch reports their
 // delivery. The zero value is empty. It is safe for concurrent use.
 //
-// For an embedded SpiceDB it has every write and, with a store in a directory, the last write of an earlier process.
-// For a remote SpiceDB it has the writes of Write and DeleteAll. It includes writes that changed nothing, since every
-// datastore of SpiceDB sends a checkpoint for them.
+// For an embedded SpiceDB it collects every write and, with a store in a directory, the last write of an earlier
+// process. For a remote SpiceDB it collects the writes of Write and DeleteAll. Writes that changed nothing are
+// included, since every datastore of SpiceDB sends a checkpoint for them.
 type Acknowledged struct {
 	mu      sync.Mutex
 	writes  []AcknowledgedWrite
@@ -61,7 +61,8 @@ func (a *Acknowledged) addToken(token authz.Token, metadata map[string]any) {
 	}
 }
 
-// Delivered removes the writes that Watch has delivered to a follower that has read it up to a token.
+// Delivered removes the writes that Watch has delivered to its follower. The follower has received everything up to the
+// token.
 func (a *Acknowledged) Delivered(through authz.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -181,9 +182,9 @@ func (s snapshot) includes(other snapshot) bool {
 	return s.max >= other.max && !slices.ContainsFunc(s.inProgress, other.contains)
 }
 
-// addStored adds the last write of an earlier process. That process used the directory alone, and may have been
-// killed before Watch delivered everything. It does not add the newest state of a database, since Watch sends no
-// checkpoint for it.
+// addStored adds the last write of an earlier process, which may have been killed before Watch delivered it. It does so
+// only for a store in a directory, which no other process uses. For a database it adds nothing, since Watch sends no
+// checkpoint for a database's newest state.
 func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedConfig) error {
 	if config.Datastore != SQLite {
 		return nil

@@ -25,8 +25,8 @@ func (a *conditionalAlls) forget() {
 }
 
 // conditionalAll returns the permissions that SpiceDB v1.56.0 may decide wrongly if it checks several resources at
-// once. In an all(), SpiceDB applies the caveat of one resource's relationship to an object to every resource's
-// relationship to that object. The result is nil if the schema cannot be read; then checks fail too.
+// once. If several resources are related to one object, and one of these relationships has a caveat, an all() applies
+// the caveat to all of them. The result is nil if the schema cannot be read; then checks fail too.
 func (c *Client) conditionalAll(ctx context.Context) map[schema.Name]bool {
 	c.alls.mu.Lock()
 	known, names := time.Now().Before(c.alls.until), c.alls.names

@@ -27,7 +27,7 @@ type limits struct {
 	rows    int64 // relationships read
 	same    int64 // repetitions of one query from resources to subjects
 	reverse int64 // repetitions of one query from subjects to resources
-	found   int64 // what a look-up of subjects holds of subjects, in units of subjectSimulation
+	found   int64 // cost of the subjects that a look-up of subjects holds, in units of subjectSimulation
 }
 
 // checkLimits are the limits of one check, also of a check within a bulk or a look-up of resources.
@@ -45,10 +45,10 @@ type callLimits struct {
 	limits limits
 }
 
-// limitsOf has the limits of the calls that evaluate permissions. Other calls stream relationships, and need no
-// limit. A look-up keeps its results in memory, one for each path to a result. A look-up of resources repeats a query
-// from subjects to resources once for each path to those subjects, in chunks of 100 subjects. It checks the found
-// resources in chunks of 100.
+// limitsOf has the limits of the calls that evaluate permissions. Other calls stream relationships, and need no limit.
+// A look-up keeps its results in memory, one for each path to a result. A look-up of resources reads from subjects to
+// resources, in chunks of 100 subjects, and repeats that query once for each path to these subjects. It checks the
+// found resources in chunks of 100.
 var limitsOf = []callLimits{
 	{"CheckBulk", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
 	{"BulkCheck", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
@@ -90,7 +90,7 @@ type bounded struct {
 	call  *work  // work of the call; nil if the call is not limited
 	check limits // limits of each check within the call
 
-	waiting atomic.Int64 // unanswered reads of the datastore, and messages that the caller has not received yet
+	waiting atomic.Int64 // reads of the datastore without an answer yet, and messages that the caller has not received yet
 
 	// simulate simulates a look-up of subjects, before its first query; nil for other calls.
 	simulate func(datalayer.RevisionedReader) error

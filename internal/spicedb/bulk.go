@@ -22,8 +22,9 @@ const (
 	// repeated then.
 	maxTooLargeAlone = 100
 
-	// maxStepsAlone is how many checks of one bulk may exceed the steps alone, and maxStepsApart how many in a bulk
-	// of one, which has fewer steps, after a call that exceeds the steps as a whole.
+	// maxStepsAlone is how many repeated checks of one bulk may exceed the steps of a single check. maxStepsApart is how
+	// many may exceed the steps of a bulk of one, which are fewer. Each check is made in a bulk of one after the whole
+	// bulk exceeded its steps.
 	maxStepsAlone, maxStepsApart = 5, 25
 )
 
@@ -33,10 +34,10 @@ var errNotRepeated = authz.Errorf(
 )
 
 // CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks together that differ only in
-// the resource, so an error of one becomes an error of the others. CheckBulk repeats such checks alone. A repeated
-// check has the result of a single check. The number of repetitions that are too large, and their time, are limited:
-// a check that is not repeated is too large. If all checks at an exact snapshot are too large, the token is that of
-// the snapshot.
+// the resource, so an error of one becomes an error of the others. CheckBulk repeats such checks alone, so that each
+// has the result of a single check. The time for repetitions, and the number of those that are too large, are limited.
+// A check that is not repeated is too large. If all checks at an exact snapshot are too large, the token is that of the
+// snapshot.
 func (c *Client) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) (_ []authz.CheckResult, _ authz.Token, err error) {

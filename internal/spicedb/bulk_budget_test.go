@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestExpensiveChecksLeaveOthersOfBulk holds that checks which need too many steps leave the answers of the others of
-// their bulk as they are alone, and that a bulk repeats few checks however many of them it has.
+// TestExpensiveChecksLeaveOthersOfBulk checks bulks in which some checks need too many steps. The other checks have the
+// answers of single checks. A bulk repeats few checks, however many it has.
 func TestExpensiveChecksLeaveOthersOfBulk(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(10)

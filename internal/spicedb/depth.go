@@ -25,9 +25,10 @@ const (
 
 const depthMessage = "the relationships are nested too deeply, or form a cycle"
 
-// checkDepth returns an error at the last step of a look-up of resources that SpiceDB would evaluate. If the
-// permission has an intersection or exclusion, SpiceDB v1.56.0 checks the resources that it finds there with a filter
-// for zero steps. Adding to that filter is an endless loop, which ignores failed reads and the end of the call.
+// checkDepth returns an error at the last step of a look-up of resources that SpiceDB would evaluate. Without it,
+// SpiceDB v1.56.0 can loop endlessly there: if the permission has an intersection or exclusion, SpiceDB checks the
+// found resources with a filter for zero steps, and never finishes adding to that filter. The loop ignores failed reads
+// and the end of the call.
 func checkDepth(ctx context.Context) error {
 	if depthOf(ctx) >= maxDepth {
 		return status.Error(codes.ResourceExhausted, depthMessage)

@@ -34,8 +34,8 @@ definition lad {
 	permission both = aaa & bbb
 }`
 
-// endless are questions for which SpiceDB takes exponential time, and large questions that it can answer. Each has
-// its own user, with the name of the question, who has the permission on most of its objects.
+// endless are questions for which SpiceDB takes exponential time, and large questions that it can answer. Each question
+// has a user of the same name, who has the permission on most of the question's objects.
 var endless = []struct {
 	name       string
 	resource   string
@@ -208,8 +208,8 @@ func last[T any](sequence func(func(T, error) bool)) (last error) {
 	return last
 }
 
-// everyQuestion calls each with every kind of call for every question, for the question's own user and for a user
-// without a permission. It calls ended after each question.
+// everyQuestion calls the function each with every kind of call for every question, for the question's own user and for
+// a user without a permission. It calls ended after each question.
 func everyQuestion(
 	t *testing.T, each func(name string, ask func(context.Context, authz.Engine) error), ended func(question string),
 ) {
@@ -237,7 +237,7 @@ func endedQuestions(t *testing.T) func(question string) {
 		deadline := time.Now().Add(10 * time.Minute) // the race detector is slow
 		for runtime.NumGoroutine() > idle+10 {
 			require.True(t, time.Now().Before(deadline), "%s: %d goroutines still run", question, runtime.NumGoroutine()-idle)
-			time.Sleep(time.Millisecond) // they notice the end of the call a little later
+			time.Sleep(time.Millisecond) // the parts of a call end a little later than the call
 		}
 		runtime.GC() // garbage does not count
 		var memory runtime.MemStats

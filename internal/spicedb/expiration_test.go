@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestExpirationBehindACache measures the delays that docs/membership.md states for a SpiceDB on PostgreSQL that
-// caches answers: how long they outlast an expiration, while checks continue and nothing is written.
+// TestExpirationBehindACache measures the delays that docs/membership.md states. SpiceDB on PostgreSQL caches answers:
+// how long can an answer outlast an expiration, while checks continue and nothing is written?
 func TestExpirationBehindACache(t *testing.T) {
 	t.Parallel()
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{

@@ -14,7 +14,7 @@ type Work struct {
 	Steps, Open, Queries, Rows int64
 }
 
-// WithWork calls each with the work of SpiceDB, after each call that evaluates permissions.
+// WithWork calls the function each after each call that evaluates permissions, with the work of SpiceDB.
 func (c EmbeddedConfig) WithWork(each func(Work)) EmbeddedConfig {
 	c.limited.worked = func(method string, done *work) {
 		each(Work{

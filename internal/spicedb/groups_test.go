@@ -118,8 +118,8 @@ func writeGroups(t *testing.T, engine authz.Engine) {
 	}
 }
 
-// TestSubjectsOfNestedGroupsAreBounded holds that a look-up of the members of groups that contain each other in many
-// ways is too large before SpiceDB takes more than one step, and that others are answered.
+// TestSubjectsOfNestedGroupsAreBounded looks up the members of nested groups. If the groups contain each other in too
+// many ways, the look-up is too large, and SpiceDB takes at most one step. Other look-ups are answered.
 func TestSubjectsOfNestedGroupsAreBounded(t *testing.T) {
 	done := make(chan spicedb.Work, 100)
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithWork(func(w spicedb.Work) { done <- w }))

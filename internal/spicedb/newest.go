@@ -84,7 +84,8 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		}
 		_, err := untilNotCanceled(s.Context(), func(ctx context.Context) (any, error) {
 			err := evaluate(ctx, request.again())
-			if request.sent && isCanceledInside(ctx, err) { // the reader has received a part of the answer
+			// After the caller has received a part of the answer, the call cannot be evaluated again.
+			if request.sent && isCanceledInside(ctx, err) {
 				return nil, status.Error(codes.Unavailable, "the look-up was interrupted; continue after the last cursor")
 			}
 			return nil, err

@@ -64,7 +64,7 @@ func randomNodes(random *rand.Rand) (updates []authz.Update) {
 		}
 		added[one] = true
 	}
-	node := func(of int) string { // later ones more often, so that some questions have an answer
+	node := func(of int) string { // prefers later objects, so that some questions have an answer
 		return fmt.Sprint("n", min(of+random.IntN(randomObjects), randomObjects))
 	}
 	for i := range randomObjects {
@@ -82,8 +82,8 @@ func randomNodes(random *rand.Rand) (updates []authz.Update) {
 	return updates
 }
 
-// TestQuestionsOfRandomSchemasEnd holds that every question about random permissions and circles is answered, or
-// refused as too large, after a bounded number of steps, and that nothing of it goes on.
+// TestQuestionsOfRandomSchemasEnd asks questions about random permissions and circles. Each is answered, or rejected as
+// too large, after a bounded number of steps. No work for it continues afterwards.
 func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)

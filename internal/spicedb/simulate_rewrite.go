@@ -153,7 +153,7 @@ func (s *subjectSimulation) exclusion(a, b subjectCount) (subjectCount, error) {
 			return a, err
 		}
 		a.excluded += b.subjects
-		a.subjects += b.excluded // if b has a wildcard, only its exceptions remain of a
+		a.subjects += b.excluded // a wildcard in b excludes every subject of a except the exceptions of the wildcard
 	}
 	if a.conditional = a.conditional || b.conditional; b.conditional {
 		a.subjects += b.subjects

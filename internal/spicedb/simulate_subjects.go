@@ -24,10 +24,10 @@ const (
 	setCost, excludedPerCost = 4, 6
 )
 
-// subjectSimulation follows the steps of a look-up of subjects before SpiceDB evaluates it, and counts the subjects
-// that SpiceDB would hold. SpiceDB v1.56.0 repeats a subject once for each path to it, until a permission merges
-// the subjects of its parts. Groups that contain each other in two ways so double the list at each step, without a
-// read at which the evaluation could be ended. The simulation reads each relationship once.
+// subjectSimulation counts the subjects that SpiceDB would hold in a look-up of subjects, before SpiceDB evaluates it.
+// SpiceDB v1.56.0 repeats a subject once for each path to it, until a permission merges the subjects of its parts. So
+// if groups contain each other in two ways, the list doubles at each step. SpiceDB reads nothing meanwhile, so no
+// failing read can end the evaluation. The simulation reads each relationship once.
 type subjectSimulation struct {
 	reader  datalayer.RevisionedReader
 	schema  datalayer.SchemaReader
@@ -36,7 +36,7 @@ type subjectSimulation struct {
 
 	definitions map[string]map[string]*core.Relation
 	stored      map[storedKey]*storedSubjects
-	named       int64 // subjects that the relationships read so far name, an upper bound of different ones
+	named       int64 // number of subjects in the relationships read so far, repeated ones included
 
 	steps, rows, cost int64
 }
@@ -54,7 +54,8 @@ type storedSubjects struct {
 type subjectCount struct {
 	subjects, wildcards, excluded int64
 
-	conditional bool // conditions of repeated subjects are joined, so that they grow with each repetition
+	// The conditions of repeated subjects are joined, so they grow with each repetition.
+	conditional bool
 }
 
 func (c subjectCount) total() int64 { return c.subjects + c.wildcards + c.excluded }

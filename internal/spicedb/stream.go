@@ -29,8 +29,8 @@ func sequence[T any](c *Client, method string, produce func(yield func(T) bool) 
 	}
 }
 
-// stream calls each with the messages of a stream, until the stream ends, each returns false, or ctx ends. The time
-// limit does not include the time in each.
+// stream calls the function each with the messages of a stream, until the stream ends, the function returns false, or
+// ctx ends. The time limit does not include the time that the function takes.
 func stream[M any](
 	ctx context.Context, c *Client, open func(context.Context) (grpc.ServerStreamingClient[M], error), each func(*M) bool,
 ) error {

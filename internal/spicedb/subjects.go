@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// LookupSubjects implements authz.Engine. SpiceDB returns a subject once for each relation that grants the
-// permission, with the condition of only that relation. So an allowed subject is yielded at its first occurrence.
-// Subjects with conditions, or excluded by a wildcard, are checked at the end. If a caveat fails for one subject,
+// LookupSubjects implements authz.Engine. SpiceDB returns a subject once for each relation that grants the permission,
+// with the condition of only that relation. So a subject that is allowed by one relation is yielded at once. Subjects
+// that have only conditions, or that a wildcard excludes, are checked at the end. If a caveat fails for one subject,
 // SpiceDB fails the whole look-up. Then each candidate is checked separately.
 func (c *Client) LookupSubjects(
 	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,

@@ -60,8 +60,8 @@ func (c *Client) ExportStored(ctx context.Context, at authz.Token, take func([]*
 	return errors.Join(err, stop)
 }
 
-// export calls each with the relationships of a state, in messages of at most limit relationships. Zero means
-// SpiceDB's default.
+// export calls the function each with the relationships of a state, in messages of at most limit relationships. Zero
+// means SpiceDB's default.
 func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, each func([]*v1.Relationship) bool) error {
 	consistency, err := toConsistency(authz.AtSnapshot(at))
 	if err != nil {

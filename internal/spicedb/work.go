@@ -21,10 +21,12 @@ const (
 
 // work is the work that SpiceDB has done for a call, or for a check within it.
 type work struct {
-	most     [countKinds]int64
-	done     [countKinds]atomic.Int64 // open: the current number; same and reverse: the most repetitions of one query
-	peak     atomic.Int64             // largest number of open steps
-	exceeded atomic.Bool              // a limit was exceeded; it stays set
+	most [countKinds]int64
+	// done counts each kind of work. For open it is the current number, for same and reverse the most repetitions of one
+	// query.
+	done     [countKinds]atomic.Int64
+	peak     atomic.Int64 // largest number of open steps
+	exceeded atomic.Bool  // a limit was exceeded; it stays set
 
 	mu   sync.Mutex
 	seed maphash.Seed
@@ -76,7 +78,7 @@ func (w *work) takeSame(what counted, ids, parts []string) bool {
 	if w.most[what] == 0 {
 		return true
 	}
-	var sum uint64 // independent of the order of the ids
+	var sum uint64 // the sum does not depend on the order of the ids
 	for _, id := range ids {
 		sum += maphash.String(w.seed, id)
 	}
@@ -86,7 +88,7 @@ func (w *work) takeSame(what counted, ids, parts []string) bool {
 	maphash.WriteComparable(&hash, what)
 	for _, part := range parts {
 		_, _ = hash.WriteString(part)
-		_ = hash.WriteByte(0) // which no name and no id contains
+		_ = hash.WriteByte(0) // a byte that no name and no id contains
 	}
 	key := hash.Sum64()
 	w.mu.Lock()

@@ -32,7 +32,8 @@ func (r *reader) use(do func(*conn) error) error {
 	if err := r.store.readers.use(do); err != nil {
 		return err
 	}
-	// Checking afterwards is enough: what is not yet collected now was not collected when the connection read.
+	// It is enough to check after the read, because garbage collection only advances: if the revision is still kept now,
+	// it was kept during the read.
 	if int64(r.at) < r.store.collected.Load() {
 		return datastore.NewInvalidRevisionErr(r.at, datastore.RevisionStale)
 	}

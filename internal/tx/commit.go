@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxSplit is how many updates a write holds that Split fills: one less than SpiceDB accepts, so that an idempotency
-// key fits beside them.
+// maxSplit is how many updates Split puts into one write: one less than SpiceDB accepts, so that an idempotency key
+// fits, too.
 const maxSplit = authz.MaxUpdates - 1
 
 // Commit writes the updates if all preconditions hold, as one atomic change, and returns its token. A Unit without

@@ -112,8 +112,8 @@ func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) 
 	return render(about, w.relationships, assertions), nil
 }
 
-// covers reports whether a row mentions the permission in the resource's situation or in a wider one. For example,
-// "shared" is wider than "shared with views".
+// covers reports whether a row mentions the permission in the resource's situation or in a more general one. For
+// example, "shared" is more general than "shared with views".
 func (t Table) covers(r resource, permission authz.Permission) bool {
 	return slices.ContainsFunc(t.Rows, func(row Row) bool {
 		wider := row.Situation == "" || strings.HasPrefix(r.situation+" ", row.Situation+" ")

@@ -40,7 +40,8 @@ type Row struct {
 }
 
 const (
-	// alone ends the name of a column with one role that other columns combine with another.
+	// alone is the end of a column's name. Such a column has one role alone, which other columns combine with another
+	// role.
 	alone = " alone"
 
 	fixedColumns = 3

@@ -29,11 +29,11 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// asServer in the environment makes this program a server of the store that it holds.
+// asServer is an environment variable. If it is set, this program is a server on the store that the variable describes.
 const asServer = "SLUICE_BENCH_SERVER"
 
-// held is a store, and who serves it: SpiceDB as Sluice embeds it, or all of Sluice. The first has no audit log, which
-// would follow a million relationships for minutes.
+// held is a store and the kind of server on it: only SpiceDB, as Sluice embeds it, or all of Sluice. The first kind has
+// no audit log, which would follow a million relationships for minutes.
 type held struct {
 	Datastore, Directory, URI, Gateway string
 	Sluice                             bool
@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve runs a server until it is told to end, and says where SpiceDB's API is.
+// serve runs a server until it is told to stop. It prints the addresses of SpiceDB's API and gateway.
 func serve(text string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -105,7 +105,7 @@ func (h held) start(ctx context.Context) (address string, end func() error, err 
 	return engine.GRPCAddress, engine.Close, nil
 }
 
-// apart is a server in a process of its own, so that the memory of one store is not the others' garbage.
+// apart is a server in a separate process, so that the garbage of one store does not count for another.
 type apart struct {
 	name    string
 	grpc    string // address of SpiceDB's API
@@ -153,7 +153,7 @@ func (s *apart) line(b *testing.B) string {
 	return strings.TrimSpace(line)
 }
 
-// memory is how much the process has, and how much is left when it has collected its garbage, in MiB.
+// memory returns the memory of the process before and after a garbage collection, in MiB.
 func (s *apart) memory(b *testing.B) (before, after float64) {
 	b.Helper()
 	before = resident(b, s.process.Pid)
@@ -164,7 +164,8 @@ func (s *apart) memory(b *testing.B) (before, after float64) {
 	return before, resident(b, s.process.Pid)
 }
 
-// resident is the memory of a process, in MiB, of what it shares with others its part.
+// resident returns the memory of a process in MiB. Of memory that it shares with other processes, it counts the
+// process's share.
 func resident(b *testing.B, id int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", id))
@@ -179,7 +180,7 @@ func resident(b *testing.B, id int) float64 {
 	return kib / 1024
 }
 
-// residentPostgres is the memory of all processes of a PostgreSQL on this machine, in MiB.
+// residentPostgres returns the memory of all processes of a PostgreSQL on this machine, in MiB.
 func residentPostgres(b *testing.B, uri string) (sum float64) {
 	b.Helper()
 	text, err := os.ReadFile(filepath.Join(setting(b, uri, "SHOW data_directory"), "postmaster.pid"))
@@ -196,7 +197,7 @@ func residentPostgres(b *testing.B, uri string) (sum float64) {
 		_, rest, _ := strings.Cut(string(stat), ") ")
 		fields, id := strings.Fields(rest), strings.Split(path, "/")[2]
 		if err != nil || len(fields) < 2 || id != first && fields[1] != first {
-			continue // it has ended, or it is none of PostgreSQL's
+			continue // the process has ended, or does not belong to PostgreSQL
 		}
 		number, err := strconv.Atoi(id)
 		if err != nil {
@@ -207,8 +208,8 @@ func residentPostgres(b *testing.B, uri string) (sum float64) {
 	return sum
 }
 
-// loadPart is how many relationships are one bulk import: of a million at once, SpiceDB may wait for PostgreSQL beyond
-// its time limit.
+// loadPart is how many relationships one bulk import has. With a million in one import, SpiceDB may wait for PostgreSQL
+// longer than its time limit.
 const loadPart = 100_000
 
 // loadMillion loads a million relationships through SpiceDB's bulk import, and returns how long that took.

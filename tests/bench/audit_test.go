@@ -35,10 +35,10 @@ func startAudited(b *testing.B, store string, without bool) server {
 	return server{s, ""}
 }
 
-// created is how many importers there are beside those of the company.
+// created counts the importers that were created in addition to those of the company.
 var created atomic.Int64
 
-// createImporter is the same operation on every server, each time with a new id.
+// createImporter returns a target that creates importers, each with a new id. It is the same on every server.
 func (s server) createImporter(name string) target {
 	header := s.header()
 	header["Sluice-Actor"] = "ada"
@@ -48,7 +48,7 @@ func (s server) createImporter(name string) target {
 	}}
 }
 
-// caughtUp is how long the log takes until it has an operation that was just done.
+// caughtUp returns how long it takes until the log has an operation that was just performed.
 func (s server) caughtUp(b *testing.B) time.Duration {
 	b.Helper()
 	id := fmt.Sprintf("last%d", created.Add(1))
@@ -73,8 +73,8 @@ func (s server) caughtUp(b *testing.B) time.Duration {
 	}
 }
 
-// processor is how much time of the processor an operation takes in this process, its client included, until it is in
-// the log: what else runs on the machine hardly counts in it.
+// processor returns the processor time that this process spends on an operation until it is in the log. It includes the
+// time of the client. Other processes on the machine hardly influence it.
 func (s server) processor(b *testing.B, operations int, t target, logs bool) time.Duration {
 	b.Helper()
 	used := func() time.Duration {
@@ -97,7 +97,7 @@ func (s server) processor(b *testing.B, operations int, t target, logs bool) tim
 	return (used() - begin) / time.Duration(operations)
 }
 
-// BenchmarkAudit is creating importers on a server that keeps the audit log beside one that does not.
+// BenchmarkAudit compares creating importers on a server with the audit log and on one without.
 func BenchmarkAudit(b *testing.B) {
 	for _, store := range []string{"memory", "sqlite"} {
 		b.Run(store, func(b *testing.B) {
@@ -119,7 +119,7 @@ func BenchmarkAudit(b *testing.B) {
 			for _, connections := range []int{1, 16} {
 				b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
 					results := sideBySide(b, connections,
-						// which is the last, so that the log is as far behind as it comes
+						// The server with the log comes last, so that its log is as late as it can be.
 						without.createImporter("without"), with.createImporter("with"))
 					behind := with.caughtUp(b)
 					report(b, results, "with", "without")

@@ -1,5 +1,6 @@
-// Package bench_test measures a running server through HTTP, beside a route that answers a fixed body and SpiceDB's own
-// HTTP gateway, in turn on the same machine. Run it with `make bench`; docs/performance.md holds what came of it.
+// Package bench_test measures a running server through HTTP. It compares the server with a route that answers a fixed
+// body, and with SpiceDB's own HTTP gateway, in turn on the same machine. Run it with `make bench`. docs/performance.md
+// has the results.
 package bench_test
 
 import (
@@ -12,11 +13,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// question is the i-th of the checks that the benchmarks ask: may a member run an importer of their account that
-// another created. The answer is yes.
+// question returns the i-th check of the benchmarks: may a member run an importer of their account that somebody else
+// created? The answer is yes.
 func question(i int) (subject, importer string) { return questionOf(accounts, i) }
 
-// questionOf is the same of a company with more accounts.
+// questionOf is question for a company with another number of accounts.
 func questionOf(accounts, i int) (subject, importer string) {
 	account := i * 31 % accounts
 	return fmt.Sprintf("u%d-%d", account, i*17%members), fmt.Sprintf("i%d-%d", account, i*13%importers)
@@ -37,7 +38,7 @@ func (s server) header() map[string]string {
 	return map[string]string{"Authorization": "Bearer " + key, "Content-Type": "application/json"}
 }
 
-// gatewayCheck asks SpiceDB's own HTTP gateway the same.
+// gatewayCheck returns a target that makes the same checks through SpiceDB's own HTTP gateway.
 func (s server) gatewayCheck() target {
 	return target{
 		name: "gateway", url: s.gateway + "/v1/permissions/check",
@@ -53,7 +54,7 @@ func (s server) gatewayCheck() target {
 	}
 }
 
-// BenchmarkCheck is a check through HTTP beside the same check through SpiceDB's gateway and a fixed route.
+// BenchmarkCheck compares a check through HTTP with the same check through SpiceDB's gateway, and with a fixed route.
 func BenchmarkCheck(b *testing.B) {
 	s := startServer(b)
 	var after runtime.MemStats
@@ -70,14 +71,14 @@ func BenchmarkCheck(b *testing.B) {
 			b.ReportMetric(float64(results["sluice"].p99)/float64(results["fixed"].p99), "p99-of-fixed")
 		})
 	}
-	b.Run("memory", func(b *testing.B) { // of the loaded server, before the load generator ran
+	b.Run("memory", func(b *testing.B) { // the memory of the loaded server, before the load generator runs
 		b.ReportMetric(float64(after.HeapAlloc)/(1<<20), "MiB-heap")
 		b.ReportMetric(float64(after.Sys)/(1<<20), "MiB-system")
 		b.ReportMetric(0, "ns/op")
 	})
 }
 
-// BenchmarkBulkCheck is a hundred checks in one request beside single ones, in checks a second.
+// BenchmarkBulkCheck compares a hundred checks in one request with single checks, in checks a second.
 func BenchmarkBulkCheck(b *testing.B) {
 	const bulk = 100
 	s := startServer(b)
@@ -97,7 +98,7 @@ func BenchmarkBulkCheck(b *testing.B) {
 	b.ReportMetric(results["bulk"].perSecond*bulk/results["single"].perSecond, "checks-of-single")
 }
 
-// BenchmarkOperation is the latency of operations: creating an importer, and giving a person a role.
+// BenchmarkOperation measures the latency of operations: creating an importer, and granting a role.
 func BenchmarkOperation(b *testing.B) {
 	s := startServer(b)
 	header := s.header()
@@ -115,7 +116,7 @@ func BenchmarkOperation(b *testing.B) {
 	report(b, results, "create-importer", "change-role")
 }
 
-// BenchmarkCrowdedAccount is a check in an account of 100,000 members beside one of 100.
+// BenchmarkCrowdedAccount compares a check in an account of 100,000 members with one in an account of 100.
 func BenchmarkCrowdedAccount(b *testing.B) {
 	s := startServer(b)
 	write(b, s.Server, crowded())
@@ -129,7 +130,7 @@ func BenchmarkCrowdedAccount(b *testing.B) {
 	b.ReportMetric(results["members=100000"].perSecond/results["members=100"].perSecond, "crowded-of-small")
 }
 
-// BenchmarkMillionChecks is a check where a million relationships are stored beside one where there are 30,000.
+// BenchmarkMillionChecks compares a check among a million stored relationships with one among 30,000.
 func BenchmarkMillionChecks(b *testing.B) {
 	small := startServer(b)
 	large := startOn(b, app.StoreConfig{Datastore: "sqlite", DataDir: b.TempDir()})
@@ -145,8 +146,8 @@ func BenchmarkMillionChecks(b *testing.B) {
 	b.ReportMetric(results["relationships=1000000"].perSecond/results["relationships=30000"].perSecond, "million-of-small")
 }
 
-// BenchmarkExplain is why a check is answered as it is, beside the check: of a member who may run an importer, and of
-// somebody who may not, with whom to ask.
+// BenchmarkExplain compares explanations with a check: of a member who may run an importer, and of a person who may
+// not.
 func BenchmarkExplain(b *testing.B) {
 	s := startServer(b)
 	explain := func(name string, body func(i int) string) target {

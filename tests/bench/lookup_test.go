@@ -19,7 +19,7 @@ const (
 	visible      = 10_000
 )
 
-// manyImporters are 100 accounts of a thousand importers each, and a person who belongs to ten of them.
+// manyImporters returns 100 accounts with a thousand importers each, and a person who belongs to ten of the accounts.
 func manyImporters() []*v1.Relationship {
 	var all []*v1.Relationship
 	const each = visible / seenAccounts
@@ -61,7 +61,8 @@ func (s server) send(b *testing.B, method, path, body string) []byte {
 	return text
 }
 
-// BenchmarkLookup looks up the 10,000 importers that a person may view of 100,000, to the first page and to the last.
+// BenchmarkLookup looks up the 10,000 importers that a person may view among 100,000. It measures the time to the first
+// page and to the last.
 func BenchmarkLookup(b *testing.B) {
 	s := startServer(b)
 	write(b, s.Server, manyImporters())
@@ -80,7 +81,7 @@ func BenchmarkLookup(b *testing.B) {
 					if page == 0 {
 						first += time.Since(start)
 					}
-					// As for the gateway's answer: it is read, and no more is made of it than is counted.
+					// Like the gateway's answer, this one is read and counted, but not decoded.
 					_, cursor, _ = strings.Cut(list, `"next_cursor":"`)
 					cursor, _, _ = strings.Cut(cursor, `"`)
 					found += strings.Count(list, `"resource":`)
@@ -99,7 +100,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// gatewayLookup is the same look-up through SpiceDB's own gateway, all at once.
+// gatewayLookup returns the time of the same look-up through SpiceDB's own gateway, in one answer.
 func (s server) gatewayLookup(b *testing.B) time.Duration {
 	b.Helper()
 	begun := time.Now()
@@ -127,7 +128,7 @@ func (s server) gatewayLookup(b *testing.B) time.Duration {
 	return time.Since(begun)
 }
 
-// BenchmarkPage is a page of 50 importers of an account with the permissions that a member holds on each.
+// BenchmarkPage reads a page of 50 importers of an account, with the permissions that a member holds on each.
 func BenchmarkPage(b *testing.B) {
 	s := startServer(b)
 	for b.Loop() {
@@ -143,7 +144,7 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
-// BenchmarkSubscriptionPeople is a page of the people of 100 accounts of 100 members each, with their roles.
+// BenchmarkSubscriptionPeople reads a page of the people of 100 accounts with 100 members each, with their roles.
 func BenchmarkSubscriptionPeople(b *testing.B) {
 	s := startServer(b)
 	actor := s.header()

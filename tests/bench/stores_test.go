@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// millionAccounts of the company's accounts are a million relationships.
+// millionAccounts is the number of accounts with which the company has a million relationships.
 const millionAccounts = 3300
 
-// checks are the questions of questionOf, through SpiceDB's own gateway.
+// checks returns a target that asks the questions of questionOf through SpiceDB's own gateway.
 func (s *apart) checks(consistency string) target {
 	body := func(i int) string {
 		subject, importer := questionOf(millionAccounts, i)
@@ -31,7 +31,7 @@ func (s *apart) checks(consistency string) target {
 	return target{name: s.name, url: s.gateway + "/v1/permissions/check", header: gatewayHeader(), body: body}
 }
 
-// writes are touches of as many relationships that are not there.
+// writes returns a target whose requests each touch that many relationships, none of which exists.
 func (s *apart) writes(updates int) target {
 	return target{
 		name: s.name, url: s.gateway + "/v1/relationships/write", header: gatewayHeader(),
@@ -57,13 +57,13 @@ func gatewayHeader() map[string]string {
 	return map[string]string{"Authorization": "Bearer " + key, "Content-Type": "application/json"}
 }
 
-// written makes every relationship that is written a new one.
+// written counts the written relationships, so that each one is new.
 var written atomic.Int64
 
 var storeNames = []string{"memory", "sqlite", "postgres"}
 
-// BenchmarkStores is the same million relationships in each store of the embedded SpiceDB. PostgreSQL is as durable as
-// SQLite: fsync and synchronous_commit are on. At the end it writes what came of it as the table of
+// BenchmarkStores compares the stores of the embedded SpiceDB with the same million relationships. PostgreSQL is as
+// durable as SQLite: fsync and synchronous_commit are on. At the end it prints the results as the table of
 // docs/performance.md.
 func BenchmarkStores(b *testing.B) {
 	uri := enginetest.Postgres(
@@ -83,7 +83,7 @@ func BenchmarkStores(b *testing.B) {
 	loads, memory, files := map[string]string{}, map[string]string{}, map[string]string{"memory": "none"}
 	whole := holds["sqlite"]
 	whole.Sluice = true
-	startApart(b, "sqlite", whole).end() // now there is an audit log, which at a first start copies what it finds
+	startApart(b, "sqlite", whole).end() // the first start with an audit log writes a snapshot of the stored relationships
 	for _, name := range storeNames {
 		s.running[name] = startApart(b, name, holds[name])
 		took := s.running[name].loadMillion(b)
@@ -103,7 +103,7 @@ func BenchmarkStores(b *testing.B) {
 		})
 	}
 	var started string
-	b.Run("start/sqlite", func(b *testing.B) { // of all of Sluice
+	b.Run("start/sqlite", func(b *testing.B) { // the start of all of Sluice
 		s.running["sqlite"].end()
 		size := sizeOf(b, filepath.Join(directory, "sluice.db*")) / (1 << 20)
 		files["sqlite"] = fmt.Sprintf("%.0f MiB", size)
@@ -142,7 +142,7 @@ func BenchmarkStores(b *testing.B) {
 	)
 }
 
-// stores are the servers that are compared, and what came of it.
+// stores are the compared servers and their results.
 type stores struct {
 	running map[string]*apart
 	table   strings.Builder
@@ -162,7 +162,7 @@ func (s *stores) row(title string, cells map[string]string, ratios string) {
 	s.table.WriteString(" | " + cmp.Or(ratios, " | ") + " |\n")
 }
 
-// beside puts the same load on all.
+// beside puts the same load on all servers in turn.
 func (s *stores) beside(b *testing.B, name string, connections int, of func(*apart) target) {
 	b.Run(fmt.Sprintf("%s/connections=%d", name, connections), func(b *testing.B) {
 		results := sideBySide(b, connections, of(s.running["memory"]), of(s.running["sqlite"]), of(s.running["postgres"]))

@@ -1,4 +1,5 @@
-// Package cost_test holds every call of the contract to a bound of processor time, memory and answer.
+// Package cost_test checks the processor time, the memory and the size of the answer of every call of the contract
+// against limits.
 package cost_test
 
 import (
@@ -23,24 +24,25 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// What one request may cost. The unit of processor time is that of decoding a body of the largest size, which this test
-// measures first, so that it holds on any machine and under the race detector. docs/security.md states the same bounds.
+// Limits of the cost of one request. The unit of processor time is the time to decode a body of the largest size. The
+// test measures it first, so the limits hold on every machine and under the race detector. docs/security.md states the
+// same limits.
 const (
 	maxBody   = 1 << 20
 	maxUnits  = 60
-	maxMemory = 512 << 20 // of all that is allocated, most of which is free again before the end
+	maxMemory = 512 << 20 // all allocations, most of which are freed before the end
 	maxAnswer = 16 << 20
 )
 
 const key = "key-with-every-scope"
 
-// request is one request, to be sent by an actor unless that is empty.
+// request is one request, by an actor unless that is empty.
 type request struct {
 	name, method, path, actor string
 	body                      []byte
 }
 
-// server is the one that is tested. A SpiceDB answers everything, since the in-memory replica answers for less.
+// server is the tested server. SpiceDB answers everything, since answers of the in-memory replica cost less.
 type server struct {
 	t   *testing.T
 	url string
@@ -53,7 +55,8 @@ func start(t *testing.T) *server {
 	config.Store.Datastore = "memory"
 	config.APIKeys = []string{"master:check+operate+provision+inspect:" + key}
 	config.Replica.Mode = app.Off
-	config.RequestTimeout = 10 * time.Minute // the machine may be busy; what counts is the processor time
+	// A busy machine takes longer, but the test counts only processor time.
+	config.RequestTimeout = 10 * time.Minute
 	config.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	running, err := app.Start(t.Context(), config)
 	if err != nil {
@@ -67,8 +70,8 @@ func start(t *testing.T) *server {
 	return &server{t, running.URL}
 }
 
-// send sends a request and returns the status and the size of its answer. Of a stream that goes on it reads the
-// beginning.
+// send sends a request, and returns the status and the size of its answer. Of a stream that does not end, it reads only
+// the beginning.
 func (s *server) send(r request) (status, size int) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -101,7 +104,7 @@ func (s *server) send(r request) (status, size int) {
 	return answer.StatusCode, int(n)
 }
 
-// must sends a request that has to succeed.
+// must sends a request that must succeed.
 func (s *server) must(method, path, actor string, body any) {
 	s.t.Helper()
 	if status, _ := s.send(request{method + " " + path, method, path, actor, asJSON(body)}); status >= 300 {
@@ -120,7 +123,7 @@ func asJSON(value any) []byte {
 	return text
 }
 
-// usage is what the process has used.
+// usage is the processor time and memory that the process has used.
 type usage struct {
 	processor time.Duration
 	allocated uint64
@@ -136,7 +139,7 @@ func used() usage {
 	return usage{time.Duration(process.Utime.Nano() + process.Stime.Nano()), memory.TotalAlloc}
 }
 
-// unit is the processor time of decoding a body of the largest size.
+// unit returns the processor time to decode a body of the largest size.
 func unit() time.Duration {
 	var text []byte
 	for i := 0; len(text) < maxBody; i++ {
@@ -154,7 +157,7 @@ func unit() time.Duration {
 	return (used().processor - before.processor) / rounds
 }
 
-// company is what the requests are about: an account of many people and things.
+// The requests are about an account with this many people and objects.
 const (
 	people = 200
 	things = 40
@@ -184,7 +187,7 @@ func (s *server) found() {
 	}
 }
 
-// names are n ids with a prefix.
+// names returns n ids with a prefix.
 func names(prefix string, n int) []string {
 	all := make([]string, n)
 	for i := range all {
@@ -193,7 +196,7 @@ func names(prefix string, n int) []string {
 	return all
 }
 
-// roles gives each of n people a role.
+// roles returns a body that grants each of n people a role.
 func roles(prefix string, n int, role string) map[string][]string {
 	all := make(map[string][]string, n)
 	for _, name := range names(prefix, n) {
@@ -224,8 +227,9 @@ func contract(t *testing.T) []operation {
 	return all
 }
 
-// hostile are requests to an operation that are large rather than right: every field of the body as a text, a list and
-// an object that fill the body, a field that does not exist, deep nesting; and the longest path and query.
+// hostile returns large requests to an operation, without regard to their meaning. In each, one field of the body is a
+// text, a list or an object that fills the body. Others have an unknown field, deep nesting, or the longest path and
+// query.
 func (o operation) hostile(known map[string]bool) []request {
 	place := strings.NewReplacer("{id}", "a", "{user}", "p1", "{handle}", "h", "{collection}", "importers").Replace(o.path)
 	actor := ""
@@ -250,7 +254,7 @@ func (o operation) hostile(known map[string]bool) []request {
 	}
 	media := o.RequestBody.Value.Content.Get("application/json")
 	add("deep nesting", place, bytes.Repeat([]byte(`{"a":`), maxBody/5))
-	if known[media.Schema.Ref] { // another call decodes the same, and has had all of this
+	if known[media.Schema.Ref] { // a call with the same schema has already had these requests
 		return all
 	}
 	known[media.Schema.Ref] = true
@@ -286,7 +290,7 @@ func (o operation) hostile(known map[string]bool) []request {
 	return all
 }
 
-// replaceSegments puts a value in place of every parameter of a path but that of the collection.
+// replaceSegments replaces every parameter of a path by a value, except that of the collection.
 func replaceSegments(path, value string) string {
 	return strings.NewReplacer("{id}", value, "{user}", value, "{handle}", value).Replace(path)
 }
@@ -305,8 +309,8 @@ func exampleOf(media *openapi3.MediaType) map[string]any {
 	return copied
 }
 
-// TestEveryRequestHasABoundedCost sends to every call of the contract the most expensive requests that we know of
-// within the limit of the body, and holds each to a bound. A call that has none in the table fails the test.
+// TestEveryRequestHasABoundedCost sends the most expensive requests that we know to every call of the contract, within
+// the limit of the body, and compares their cost with the limits. A call without a request in the table fails the test.
 func TestEveryRequestHasABoundedCost(t *testing.T) {
 	s := start(t)
 	s.found()
@@ -343,7 +347,7 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 			check(r)
 		}
 	}
-	for _, last := range []bool{false, true} { // what deletes the company goes last
+	for _, last := range []bool{false, true} { // requests that delete the company come last
 		for _, o := range contract(t) {
 			if o.id == "deleteSubscription" || o.id == "deleteAccount" == last {
 				for _, body := range table[o.id] {
@@ -359,7 +363,7 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 	t.Logf("a unit is %s; the highest of all: %s (the units: %s)", price, worst, worst.name)
 }
 
-// measured is what a request cost.
+// measured is the cost of a request.
 type measured struct {
 	name   string
 	units  float64
@@ -371,7 +375,7 @@ func (m measured) String() string {
 	return fmt.Sprintf("%.1f units, %d MiB, answer %d KiB", m.units, m.memory>>20, m.answer>>10)
 }
 
-// raise keeps the highest of each.
+// raise sets each value to the higher one of both.
 func (m *measured) raise(other measured) {
 	if other.units > m.units {
 		m.name, m.units = other.name, other.units
@@ -379,7 +383,7 @@ func (m *measured) raise(other measured) {
 	m.memory, m.answer = max(m.memory, other.memory), max(m.answer, other.answer)
 }
 
-// escaped is a path with a query of one parameter.
+// escaped returns a path with an escaped query.
 func escaped(path string, query ...string) string {
 	values := url.Values{}
 	for i := 0; i < len(query); i += 2 {

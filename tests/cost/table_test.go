@@ -8,11 +8,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// expensive are the most expensive requests to every call of the contract, by its operation id. A request without a
-// path goes to that of the contract, about account a, person p1 and so on. A call that has the same cost for every
-// question has one plain request.
+// expensive returns the most expensive requests to every call of the contract, by its operation id. A request without a
+// path uses the path of the contract, with account a, person p1 and so on. If all requests to a call cost the same, the
+// call has one plain request.
 func expensive() map[string][]request {
-	long := strings.Repeat("w", 64) // as long as a name may be, and near no other
+	long := strings.Repeat("w", 64) // the longest allowed name, which resembles no other
 	text := strings.Repeat("x", 40<<10)
 	past := time.Now().UTC().Format(time.RFC3339Nano)
 	check := func(i int, permission string) map[string]any {

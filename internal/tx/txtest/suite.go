@@ -12,8 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// Suite holds a store to what a unit of work relies on. It runs on Store and on every engine, so that a rule which is
-// tested on Store behaves the same on SpiceDB. The store must be empty and, if it has a schema, hold the product's.
+// Suite checks that a store behaves as a unit of work requires. It runs on Store and on every engine, so that a rule
+// which is tested on Store behaves the same on SpiceDB. The store must be empty and, if it has a schema, have the
+// product's.
 func Suite(t *testing.T, store tx.Store) {
 	t.Helper()
 	ctx := t.Context()
