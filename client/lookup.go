@@ -55,7 +55,7 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 			yield(FoundResource{}, err)
 			return
 		}
-		at, answered := chainOf(ctx).ask() // the same for all pages of a question
+		at, answered := chainOf(ctx).ask() // all pages of a look-up have the same consistency
 		pages(func(cursor string) ([]FoundResource, string, error) {
 			page, err := answer[rest.FoundResources](c.rest.LookupResources(ctx, rest.ResourceLookup{
 				Subject: in.Subject, Permission: in.Permission, ResourceType: check.Resource.Type, Context: in.Context,

@@ -61,7 +61,7 @@ type chain struct {
 	known   string // covers every finished operation, if missing is not set
 	missing bool
 	writing int    // running operations
-	overlap bool   // two of them have overlapped
+	overlap bool   // two operations have overlapped
 	epoch   uint64 // number of finished operations
 }
 

@@ -79,7 +79,7 @@ func TestChainAcrossServers(t *testing.T) {
 			ctx := client.WithToken(t.Context(), "")
 			ok[[]client.Member](t)(olga.PatchAccountMembers(ctx, a, client.RolesByID{"ulla": set.roles}))
 
-			// As one service passes the token to another.
+			// One service passes the token to another.
 			there := client.WithToken(t.Context(), client.Token(ctx))
 			require.NotEmpty(t, client.Token(ctx))
 			require.Equal(t, set.may, ok[bool](t)(elsewhere.Can(there, "ulla", "view", "account:"+a)))

@@ -49,7 +49,7 @@ func TestTransport(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, path, sent string
 		answer                   answer
-		failure                  string // empty where the exchange is as the contract has it
+		failure                  string // text of the expected failure; empty if the exchange complies with the contract
 	}{
 		{"decision", "POST", "/v1/check", check, answer{200, json, `{"allowed":true,"token":"t"}`, nil}, ""},
 		{"missing field", "POST", "/v1/check", check, answer{200, json, `{"allowed":true}`, nil}, "token"},

@@ -56,7 +56,8 @@ are added first. The next start adds an entry about the restored store.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			directory = cmp.Or(directory, app.DefaultDataDir)
-			var incomplete error // of the audit log, which must first have the last changes of the replaced store
+			// incomplete is an error of the audit log, which must first get the last changes of the replaced store.
+			var incomplete error
 			if options.Replace {
 				incomplete = app.CompleteAudit(cmd.Context(), directory)
 			}

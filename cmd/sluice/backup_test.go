@@ -101,7 +101,7 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Contains(t, s.log.String(), `"level":"ERROR"`)
 	require.Contains(t, s.log.String(), `"reason":"other_store"`)
 
-	s = start(t, "--data-dir", data) // adds no second entry
+	s = start(t, "--data-dir", data) // this start adds no second entry
 	require.Zero(t, s.stop(t), s.log)
 	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
 }

@@ -41,7 +41,7 @@ func TestRenewedCertificate(t *testing.T) {
 	require.True(t, reached(first))
 
 	secondCert, secondKey, second := certificate(t)
-	replace(secondCert, cert) // does not match the key yet
+	replace(secondCert, cert) // the certificate does not match the key yet
 	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
 	require.True(t, reached(first), "half a renewal changes nothing")
 	replace(secondKey, key)

@@ -14,8 +14,8 @@ import (
 func TestProcessEndsAfterSignal(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		signal, stops time.Duration // after the start; no signal or no stop if zero
-		want          time.Duration // after the start; not ended if zero
+		signal, stops time.Duration // times after the start; zero: there is no signal, or no stop
+		want          time.Duration // time after the start; zero: the process is not ended
 	}{
 		"goes on after the signal":       {signal: time.Hour, want: time.Hour + time.Minute},
 		"stops after the signal":         {signal: time.Hour, stops: time.Hour + 59*time.Second},

@@ -171,8 +171,8 @@ func quietly(
 // of its parts (internal/app), which name what does not end. Only tests change it.
 var stopGrace = 10 * time.Second
 
-// endAfter calls exit at a time after the end of ctx, which is that of the signal, unless stop is called before that.
-// It is independent of what the server does meanwhile.
+// endAfter calls exit a time after the end of ctx, which is the moment of the signal, unless stop is called before. It
+// does so whatever the server does meanwhile.
 func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func()) {
 	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
@@ -192,7 +192,7 @@ func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func(
 	return cancel
 }
 
-// exitOverdue ends the process, although a part of it goes on. It does not wait for a reader of the error output.
+// exitOverdue ends the process although a part of it still runs. It does not wait for a reader of the error output.
 func exitOverdue(config app.Config) {
 	printed := make(chan struct{})
 	go func() {

@@ -92,7 +92,7 @@ func TestServeKeeps(t *testing.T) {
 	stdout, stderr, code := sluice(t, "schema", "diff", "--data-dir", filepath.Join(directory, "data"))
 	require.Zero(t, code, stderr)
 	require.Equal(t, "nothing would change\n", stdout)
-	s = startIn(t, directory, "--demo", "--data-dir", "data") // on the existing store
+	s = startIn(t, directory, "--demo", "--data-dir", "data") // start on the existing store
 	stdout, _, code = sluice(t, "check", "--url", s.url, "--key", s.key, "user:uma", "run", "importer:crm-to-warehouse")
 	require.Zero(t, code)
 	require.Equal(t, "allowed\n", stdout)

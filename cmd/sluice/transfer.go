@@ -88,7 +88,7 @@ relationships to the stored ones. If the command is interrupted, run it again: i
 					return err
 				}
 				size = info.Size()
-				if err := transfer.Check(args[0]); err != nil { // before a store is created
+				if err := transfer.Check(args[0]); err != nil { // check the file before a store is created
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
 			}

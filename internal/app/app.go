@@ -58,8 +58,8 @@ type Server struct {
 // retryAfter is the pause before the start asks SpiceDB again.
 const retryAfter = 500 * time.Millisecond
 
-// Start opens all parts of a server and begins to serve. ctx bounds only the start. If a step fails, Start closes what
-// it has opened.
+// Start opens all parts of a server and begins to serve. ctx limits only the start. If a step fails, Start closes
+// everything that it has opened.
 func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := config.Validate(); err != nil {
 		return nil, err

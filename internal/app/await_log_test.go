@@ -142,7 +142,7 @@ func TestCloseLogsMissingChanges(t *testing.T) {
 	release := blockLog(t, directory)
 	lines.on = func(line map[string]any) {
 		if line["missing"] != nil {
-			release() // keeps the follower's own wait for the lock short
+			release() // release the lock, so that the follower need not wait long
 		}
 	}
 	subscribe(t, server, "acme")

@@ -22,7 +22,7 @@ func CompleteAudit(ctx context.Context, directory string) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var missing spicedb.Acknowledged // the last stored write
+	var missing spicedb.Acknowledged // missing has the last stored write
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
 		Options: spicedb.Options{Acknowledged: &missing}, Datastore: spicedb.SQLite, DataDir: directory, MustExist: true,
 	})

@@ -64,8 +64,8 @@ func TestImportRulesNameLines(t *testing.T) {
 	}
 }
 
-// TestImportRulesRefuseLargeIntegers: an integer beyond the 64 bits of its parameter is named with its line, before
-// anything is written.
+// TestImportRulesRefuseLargeIntegers imports integers that exceed the 64 bits of their parameter. The error names the
+// line, and nothing is written.
 func TestImportRulesRefuseLargeIntegers(t *testing.T) {
 	text := "schema: |-\n  caveat equal(number int, most int) { number == most }\n  definition user {}\n" +
 		"  definition item {\n    relation viewer: user with equal\n  }\nrelationships: |-\n" +

@@ -12,10 +12,9 @@ import (
 // renameBatch is how many relationships one write renames. Each takes two updates.
 const renameBatch = authz.MaxUpdates / 2
 
-// renameRelations moves relationships that are stored under a name of an earlier version of the product's schema to
-// the name that the text gives it, and returns what it renamed. Meanwhile the stored schema has both names; it keeps
-// its stamp, so that a start after an interruption continues. Unless breaking changes are allowed, nothing is renamed
-// if the text has other changes that may break what depends on the stored schema.
+// renameRelations moves relationships from old names to new ones, if an earlier version of the product's schema called
+// their relations differently. It returns what it renamed. Meanwhile the stored schema has both names, and keeps its
+// stamp.
 func (s stored) renameRelations(
 	ctx context.Context, engine authz.Engine, text string, allowBreaking bool,
 ) (renamed []authz.SchemaChange, err error) {

@@ -51,7 +51,7 @@ func TestInterruptedRenameContinues(t *testing.T) {
 	wanted := []string{
 		"offboarding:alice#from@workspace:etl", "offboarding:alice#requested_by@user:olga", "workspace:etl#owner@user:olga",
 	}
-	for i := range renameBatch + 100 { // more than one write holds
+	for i := range renameBatch + 100 { // more relationships than one write holds
 		rows = append(rows, fmt.Sprintf("workspace:etl#entrant@user:u%d", i))
 		wanted = append(wanted, fmt.Sprintf("workspace:etl#member@user:u%d", i))
 	}
@@ -77,7 +77,7 @@ func TestInterruptedRenameContinues(t *testing.T) {
 	}
 }
 
-// TestRenameRefusesOtherBreakingChanges: an upgrade that would break something else renames nothing.
+// TestRenameRefusesOtherBreakingChanges checks that an upgrade which would also break something else renames nothing.
 func TestRenameRefusesOtherBreakingChanges(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)

@@ -90,7 +90,7 @@ func (s stored) apply(
 		if err != nil {
 			return nil, err
 		}
-		// Of what was renamed, nothing is stored under the old name: removing that name breaks nothing.
+		// After a rename, nothing is stored under the old names, so removing them breaks nothing.
 		if changes, err = s.check(ctx, engine, text, allowBreaking || len(renamed) > 0); err != nil {
 			return nil, err
 		}

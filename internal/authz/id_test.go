@@ -161,7 +161,7 @@ func TestIDRoundTrip(t *testing.T) {
 		return checkID(t, s)
 	}
 	require.NoError(t, quick.Check(property, &quick.Config{MaxCount: 5000}))
-	for r := range utf8.RuneSelf * 2 { // every ASCII character, and as many others
+	for r := range utf8.RuneSelf * 2 { // every ASCII character, and as many others after them
 		if _, invisible := authz.Invisible(string(rune(r))); invisible {
 			continue
 		}

@@ -14,8 +14,8 @@ import (
 // maxDoubleDigits is the largest number of significant digits of the exact value of a double.
 const maxDoubleDigits = 767
 
-// The limits of SIZE, if a number is written as 0.DIGITS × 10^SIZE. A double is at most 1.8 × 10^308, and at least
-// 2.2 × 10^-308 if it has all its bits.
+// Limits of the exponent of a number in the form 0.DIGITS × 10^EXPONENT. A double is at most 1.8 × 10^308. With all of
+// its bits, it is at least 2.2 × 10^-308.
 const (
 	maxDoubleSize  = 309
 	smallestNormal = 0x1p-1022
@@ -47,9 +47,9 @@ func IsExact(number string) bool {
 			return true
 		}
 	}
-	// The rest is decided with integers as long as the digits: other exponents cannot be exact, since the digits have no
-	// factor 10. A double has at most 53 bits, and 5^23 has more. A fraction is exact only if its digits have a factor
-	// 5 for each place behind the point.
+	// The code below uses integers that are as long as the digits. Numbers with a larger exponent cannot be exact, since
+	// the digits have no factor 10: a double has at most 53 bits, and 5^23 has more. A fraction is exact only if its
+	// digits have a factor 5 for each place behind the point.
 	if exponent > 22 || -exponent > 3*len(digits)/2+1 {
 		return false
 	}

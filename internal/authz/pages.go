@@ -28,7 +28,7 @@ type ResourcePages struct {
 	mu     sync.Mutex
 	kept   map[string]*keptList // by key
 	order  list.List            // of *keptList, the oldest first
-	shares map[string]*share    // by caller; no share is empty
+	shares map[string]*share    // shares of the callers; no share is empty
 	size   int
 }
 
@@ -38,7 +38,7 @@ type keptList struct {
 	caller    string
 	resources []FoundResource
 	until     time.Time
-	all, own  *list.Element // its elements in the order of all lists, and of its caller's lists
+	all, own  *list.Element // the elements of this list in the order of all lists, and in that of its caller's lists
 }
 
 func (k *keptList) size() int { return len(k.resources) + listOverhead }

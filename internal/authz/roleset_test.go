@@ -13,7 +13,7 @@ func TestRoleSetParse(t *testing.T) {
 	for _, c := range []struct {
 		set   authz.RoleSetName
 		names string
-		want  string // "" is an error
+		want  string // "" if an error is expected
 	}{
 		{authz.SingleOwner, "owner", "owner"},
 		{authz.SingleOwner, "read_only,owner,it_admin", "owner,it_admin,read_only"},

@@ -47,7 +47,7 @@ func (s *suite) ids(t *testing.T) {
 		require.Len(t, subjects, 1, "%q", id)
 		require.Equal(t, subject, subjects[0].Subject)
 	}
-	// The id "*" is a character, and reading it must not find the wildcard.
+	// The id "*" is that character. Reading it must not find the wildcard.
 	star := authz.Subject{Object: authz.Object{Type: "user", ID: "*"}}
 	everybody := relationship(document(t, "open"), "viewer", authz.Everybody("user"))
 	s.touch(t, everybody)

@@ -93,7 +93,8 @@ func (s *suite) scratches(t *testing.T) {
 		require.False(t, may(other, "added"))
 		require.False(t, may(s.engine, "added"))
 		require.False(t, may(s.engine, "given"))
-		require.NoError(t, other.Close()) // closed in reverse order, so that the next round gets them swapped
+		// The scratch engines are closed in reverse order, so that the next round gets them swapped.
+		require.NoError(t, other.Close())
 		require.NoError(t, one.Close())
 	}
 	_, err := s.engine.Scratch(t.Context(), "", []authz.Relationship{relationship(doc, "viewr", user(t, "given"))})

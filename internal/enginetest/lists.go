@@ -116,7 +116,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 				break
 			}
 			page.Cursor = part[len(part)-1].Cursor()
-			// must not be visible to the cursor
+			// later pages of the cursor must not have this relationship
 			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice))
 		}
 		got = slices.DeleteFunc(got, func(id authz.ID) bool { return strings.Contains(string(id), "late") })
@@ -142,7 +142,7 @@ func (s *suite) lookupSubjects(t *testing.T) {
 		relationship(doc, "viewer", user(t, "direct")),
 		relationship(doc, "viewer", authz.Subject{Object: team, Relation: "member"}),
 		relationship(team, "member", user(t, "through team")),
-		relationship(team, "member", user(t, "direct")), // two paths, but returned once
+		relationship(team, "member", user(t, "direct")), // two paths lead to this subject, which is returned once
 		relationship(doc, "owner", user(t, "owner")),
 		relationship(doc, "viewer", user(t, "owner")),
 	)

@@ -186,7 +186,7 @@ func (s *suite) expiration(t *testing.T) {
 	require.True(t, until.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	require.True(t, s.allowed(t, user(t, "later"), "edit", doc, authz.Fully()))
 
-	// Touching with another expiration moves it, both ways.
+	// Touching a relationship changes its expiration to an earlier or a later one.
 	for _, moved := range []time.Time{until.Add(time.Hour), until.Add(-time.Minute)} {
 		s.touch(t, grant("later", moved))
 		items = collect(

@@ -40,7 +40,7 @@ const timeBytes = 32
 
 // sizeOf estimates the number of bytes of a value in JSON, without escapes. It stops counting above the limit.
 func sizeOf(v reflect.Value, limit int) int {
-	const punctuation = 3 // of a name or a string
+	const punctuation = 3 // bytes around a name or a string
 	sum := 0
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:

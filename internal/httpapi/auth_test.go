@@ -351,7 +351,7 @@ func TestRate(t *testing.T) {
 		}
 	})
 	r := request{method: "GET", path: "/v1/role-sets", key: "slow-secret"}
-	for range 2 { // the rate of two a minute allows both at once
+	for range 2 { // a rate of two a minute allows two requests at once
 		if got := w.do(t, r).status; got != 200 {
 			t.Fatalf("a request within the rate answered %d", got)
 		}

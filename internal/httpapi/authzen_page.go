@@ -17,7 +17,7 @@ const maxFound = 1000
 type searchPage struct {
 	searchToken
 
-	call *call // seals the next token
+	call *call // call seals the next token
 }
 
 // searchToken is the content of a page token.

@@ -15,7 +15,7 @@ func TestEveryContextIsLimited(t *testing.T) {
 	w := serve(t)
 	q := 0
 	for path, fields := range freeFields() {
-		if path == "/v1/preview" { // its free-form field is the body of another call
+		if path == "/v1/preview" { // its only field with free content is the body of another call
 			continue
 		}
 		for field, body := range fields {

@@ -36,7 +36,8 @@ func (s *server) StreamAudit(c *gin.Context, params StreamAuditParams) {
 		return
 	}
 	if err := e.run(ctx); ctx.Err() == nil {
-		s.problem(c, err) // only logs it, because the answer has begun
+		// problem only logs the error, because the answer has begun.
+		s.problem(c, err)
 	}
 }
 

@@ -100,7 +100,7 @@ func TestExpensiveCallsHaveTheirOwnLimit(t *testing.T) {
 		)
 		require.Zero(t, time.Since(start), "a check does not wait for explanations")
 
-		second := make(chan int, 1) // gets the place within its second
+		second := make(chan int, 1) // this request gets the free place within a second
 		go func() { second <- send(requests["accessThen"]).Code }()
 		synctest.Wait()
 		close(busy.release)

@@ -116,7 +116,7 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 		return apikey.Identity{}, "", expiredKeyError(key)
 	}
-	if s.isPreview { // the rate already counted the request for the preview
+	if s.isPreview { // the rate already counted the request for the preview itself
 		return key, secret, nil
 	}
 	if wait := key.Use(time.Now(), callOf(c).cost()); wait > 0 {
@@ -159,7 +159,7 @@ func (k *call) readActor(c *gin.Context) error {
 	case !k.route.actor:
 		k.ignoresActor = len(values) > 0
 		return nil
-	// an actor who only reads an answer is optional
+	// an actor who only reads the answer is optional
 	case len(values) == 0 && (k.inspects || !k.route.isProductOperation() || k.route.operation == previewOperation):
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):

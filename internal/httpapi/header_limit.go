@@ -28,7 +28,7 @@ func limitHeaders(next http.Handler) http.Handler {
 		header.Set("Connection", "close")
 		header["X-Content-Type-Options"], header["Cache-Control"] = noSniffing, noStore
 		w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
-		_, _ = w.Write(body) // fails only if the client disconnected
+		_, _ = w.Write(body) // Write fails only if the client disconnected
 	})
 }
 

@@ -49,7 +49,8 @@ func listen(t *testing.T, config *tls.Config) (api, metrics string) {
 func exchange(t *testing.T, conn net.Conn, text string) (int, http.Header, string) {
 	t.Helper()
 	defer conn.Close()
-	go func() { _, _ = io.WriteString(conn, text) }() // fails if the server answers before it has read everything
+	// The write fails if the server answers before it has read everything.
+	go func() { _, _ = io.WriteString(conn, text) }()
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err, "%.100q", text)
 	defer response.Body.Close()
@@ -160,7 +161,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	status, _, body := exchange(t, dial(tlsAPI, false), "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, "https://")
-	silent := dial(tlsAPI, false) // must not delay the others
+	silent := dial(tlsAPI, false) // this connection must not delay the others
 	defer silent.Close()
 
 	// Valid requests work over HTTP/2, and over HTTP/1.1 with TLS.

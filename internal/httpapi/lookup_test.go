@@ -103,7 +103,7 @@ func TestLookupResources(t *testing.T) {
 	w.engine.resources = func(authz.ResourceQuery, authz.Consistency, authz.Page) iter.Seq2[authz.FoundResource, error] {
 		return sequence(authz.Errorf(authz.CodeUnavailable, "away"), authz.FoundResource{ID: "a"})
 	}
-	ask("").wantProblem(t, 503, "unavailable", "away") // and not an incomplete list
+	ask("").wantProblem(t, 503, "unavailable", "away") // the answer is the error, not an incomplete list
 	res := w.do(t, request{method: "GET", path: "/metrics", key: inspectKey})
 	for _, line := range []string{`{answer="allowed"} 8`, `{answer="conditional"} 4`, `{answer="error"} 1`} {
 		if !strings.Contains(res.body, "sluice_decisions_total"+line+"\n") {

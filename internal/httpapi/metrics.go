@@ -148,7 +148,7 @@ func (m *Metrics) Only() http.Handler {
 		w.Header().Set(requestIDHeader, id)
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
-		_, _ = w.Write(body) // fails only if the client disconnected
+		_, _ = w.Write(body) // Write fails only if the client disconnected
 	}))
 }
 

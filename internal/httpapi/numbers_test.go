@@ -87,7 +87,7 @@ func freeFields() map[string]map[string]string {
 		"/access/v1/search/resource": searches(entity),
 		"/access/v1/search/action":   searches(entity),
 	}
-	delete(requests["/access/v1/search/action"], "action.properties.n") // ignored by this search
+	delete(requests["/access/v1/search/action"], "action.properties.n") // this search ignores the properties of the action
 	return requests
 }
 

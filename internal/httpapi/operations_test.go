@@ -221,7 +221,7 @@ func TestOperations(t *testing.T) {
 			{"POST", "/v1/" + plural, `{"id":"x","account":"acme"}`, false, "CreatePart", args(part(typ, "x", "account", "acme")), 201, `{"id":"x","account":"acme","token":"t1"}`},
 			{"DELETE", "/v1/" + plural + "/x", "", false, "Delete", args(authz.Object{Type: typ, ID: "x"}), 200, done},
 		}...)
-		if typ == "connector" { // has its own answer, because connectors of the catalogue have no account
+		if typ == "connector" { // connectors have an answer of their own, because those of the catalogue have no account
 			continue
 		}
 		tests = append(tests, []struct {

@@ -45,8 +45,8 @@ type route struct {
 	operation  string
 	open       bool // needs no key
 	scopes     apikey.Scopes
-	actor      bool                // takes an actor, which may be optional
-	cost       int                 // number of requests that it counts as
+	actor      bool                // the call takes an actor, which may be optional
+	cost       int                 // number of requests as which the call counts
 	idempotent bool                // accepts an Idempotency-Key
 	write      *write              // how to decode the operation, if it changes something
 	body       *openapi3.SchemaRef // schema of the body, or nil

@@ -173,7 +173,8 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 		}
 		return s.value(value, depth+1)
 	})
-	if full != nil { // the fault is about the whole object and not about the last entry
+	// The error is about the whole object, not about its last entry.
+	if full != nil {
 		full.path = ""
 		return full
 	}

@@ -14,7 +14,7 @@ type fields struct {
 	required uint64 // bit i is set if field i is required
 }
 
-var fieldsByType sync.Map // from reflect.Type to *fields
+var fieldsByType sync.Map // maps a reflect.Type to its *fields
 
 func fieldsOf(t reflect.Type) *fields {
 	known, _ := fieldsByType.Load(t)

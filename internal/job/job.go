@@ -58,7 +58,7 @@ type Job interface {
 	Conflict() string
 }
 
-// Step is what a job does next.
+// Step is the next write of a job.
 type Step struct {
 	// WaitFor are other jobs that must end first. Run runs them, and then asks for the step again. The other fields are
 	// not used.
@@ -71,7 +71,7 @@ type Step struct {
 	// preconditions hold.
 	DeleteAll *authz.Filter
 
-	// Metadata is what SpiceDB keeps with the write.
+	// Metadata is stored by SpiceDB together with the write.
 	Metadata map[string]any
 
 	// Then is the job after the write.
@@ -81,7 +81,7 @@ type Step struct {
 	Cause error
 }
 
-// Store is what the steps of jobs are written to.
+// Store stores the writes of jobs.
 type Store interface {
 	tx.Store
 

@@ -11,7 +11,7 @@ import (
 type running struct {
 	Job
 	attempts *tx.Attempts // at the next step
-	token    authz.Token  // of the last write
+	token    authz.Token  // token of the last write
 	cause    error        // why the job was canceled
 }
 
@@ -43,7 +43,7 @@ func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err 
 // recorded, and either of them ends it.
 func Run(ctx context.Context, store Store, job Job) (Job, authz.Token, error) {
 	first := start(job)
-	stack := []*running{first} // each waits for those after it
+	stack := []*running{first} // each job waits for those after it
 	for {
 		last := stack[len(stack)-1]
 		if last.State().hasEnded() {

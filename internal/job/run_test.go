@@ -21,7 +21,7 @@ type emptying struct {
 	account authz.ID
 	state   job.State
 	waitFor []job.Job
-	planned *[]string // what Next was asked for
+	planned *[]string // records the calls of Next
 }
 
 func (e emptying) Record() authz.Object {
@@ -56,7 +56,7 @@ func (e emptying) Next(ctx context.Context, failed int) (job.Step, error) {
 	if err != nil {
 		return job.Step{}, err
 	}
-	if len(recorded) == 0 { // another has finished it
+	if len(recorded) == 0 { // another run has finished the job
 		return job.Step{Then: e.in(job.Done)}, nil
 	}
 	switch e.state {
@@ -155,7 +155,8 @@ func (s *stopping) DeleteAll(
 	return s.Store.DeleteAll(ctx, filter, preconditions, metadata)
 }
 
-// stored is what every test begins with: account a with five roles, account b with two, and a job for each.
+// stored are the relationships that every test begins with: account a with five roles, account b with two, and a job
+// for each.
 var stored = []string{
 	"account:a#owner@user:olga", "account:a#guest@user:gina", "account:a#guest@user:gus",
 	"account:a#user@user:uma", "account:a#user@user:ulf", "deletion:account/a#requested_by@user:*",
@@ -166,7 +167,7 @@ var stored = []string{
 // its record alone.
 func TestInterruptedJobContinues(t *testing.T) {
 	a := emptying{account: "a", waitFor: []job.Job{emptying{account: "b"}}}
-	const writes = 5 + 3 // of a: cut-off, guests, two users, record; of b: cut-off, user, record
+	const writes = 5 + 3 // writes of job a: cut-off, guests, two users, record; of job b: cut-off, user, record
 	for stop := range writes + 1 {
 		s := &stopping{txtest.New(txtest.Relationships(t, stored...)...), stop}
 		_, _, err := run(t.Context(), s, a)
@@ -212,7 +213,8 @@ func TestStepThatKeepsFailingIsConflict(t *testing.T) {
 	attempts := 0
 	s.BeforeWrite = func() {
 		attempts++
-		s.Put(txtest.Relationship(t, "account:a#admin@user:eve")) // which the job does not delete
+		// The job does not delete this relationship.
+		s.Put(txtest.Relationship(t, "account:a#admin@user:eve"))
 	}
 	_, _, err := run(t.Context(), s, emptying{account: "a"})
 	require.ErrorIs(t, err, authz.CodeConflict)

@@ -147,7 +147,7 @@ func (c Caller) withoutKey() Caller {
 	return c
 }
 
-// metadata is what SpiceDB keeps with the transaction.
+// metadata returns the metadata of the transaction, which SpiceDB stores.
 func (c Caller) metadata(operation string) map[string]any {
 	metadata := map[string]any{"actor": string(c.Actor), "key": c.Key, "operation": operation, "request_id": c.RequestID}
 	if c.Reason != "" {

@@ -25,7 +25,7 @@ type comparison struct {
 	// returns CodeTooLarge.
 	circles bool
 
-	asked, own int // comparisons, and those of answers that the replica gave itself
+	asked, own int // number of comparisons, and of those with an answer of the replica itself
 	divided    int // how often SpiceDB's bulk and its check differ
 	outcomes   map[string]int
 	found      []difference

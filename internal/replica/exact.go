@@ -29,7 +29,7 @@ func exact(o query.Outline) bool {
 // inspection describes what encloses a part of a plan.
 type inspection struct {
 	within    []step // the enclosing recursive permissions
-	selective bool   // an intersection, an exclusion or an arrow is between the first of them and here
+	selective bool   // between the outermost of them and this place is an intersection, an exclusion or an arrow
 }
 
 // step is a recursive permission.

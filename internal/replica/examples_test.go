@@ -92,7 +92,7 @@ var examples = []struct {
 		"an object that expires beside sets",
 		`use expiration definition user {} definition team { relation member: user } definition folder { relation viewer: team with expiration | team#member }`,
 		"folder:f#viewer@team:a[expired]",
-		"folder:f#viewer@team:a", "allowed", // no longer so since then
+		"folder:f#viewer@team:a", "allowed", // the answer has changed since the previous example
 	}, {
 		"an object for the set that it has",
 		`definition user {} definition team { relation viewer: team#viewer | user }`,

@@ -174,7 +174,8 @@ func TestHistoryLost(t *testing.T) {
 	})
 	line.set(false)
 	reached(t, r, last)
-	eventually(t, func() bool { // on a machine that pauses, SpiceDB answers some
+	// If the machine pauses, SpiceDB gives some answers.
+	eventually(t, func() bool {
 		before := told.of(replica.FromReplica)
 		for document, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true} {
 			require.Equal(t, want, reads(t, r, document, "uma", authz.AsFreshAs(last)), document)

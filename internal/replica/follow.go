@@ -249,7 +249,7 @@ func (f *follower) receive(message *v1.WatchResponse) error {
 func (f *follower) complete(token authz.Token, revision revision) error {
 	if !revision.includes(f.received) {
 		if revision.snapshot == nil {
-			return nil // Watch has resumed and is not yet where it was
+			return nil // Watch has resumed, and has not yet reached the last state
 		}
 		revision = revision.join(f.received)
 		var err error

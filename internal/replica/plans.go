@@ -23,7 +23,7 @@ type planKey struct{ typ, permission string }
 type plan struct {
 	exact     bool // the planner decides as SpiceDB does; otherwise the other fields are not set
 	recursive bool // the permission refers to itself
-	excludes  bool // it contains an exclusion
+	excludes  bool // the permission contains an exclusion
 
 	check     query.Iterator   // decides checks
 	subjects  query.Iterator   // finds subjects

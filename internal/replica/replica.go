@@ -76,7 +76,7 @@ const (
 	reasonTooMuch    = "too_much"         // the answer would read too many relationships
 	reasonPlanner    = "planner"          // the query planner does not decide it as SpiceDB does
 	reasonEnded      = "ended"            // the request was cancelled; SpiceDB answers with the error
-	reasonTooMany    = "too_many"         // SpiceDB stores more relationships than the replica may
+	reasonTooMany    = "too_many"         // SpiceDB stores more relationships than the replica may hold
 	reasonDiffers    = "differs"          // an answer differed from SpiceDB's
 )
 

@@ -104,7 +104,8 @@ func (s *snapshot) includes(other *snapshot) bool {
 		}
 	}
 	for x := s.xmax; x < other.xmax; x++ {
-		if other.has(x) { // true at the latest for a transaction after all those in progress there
+		// The loop ends at the latest with a transaction after all those in progress there.
+		if other.has(x) {
 			return false
 		}
 	}

@@ -30,7 +30,7 @@ func (r *Replica) pin() *state {
 		if r.current.Load() == s {
 			return s
 		}
-		s.unpin() // it may have been swept in between
+		s.unpin() // the sweep may have removed it in between
 	}
 }
 

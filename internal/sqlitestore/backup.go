@@ -250,7 +250,7 @@ func (d *directory) setAside() (kept string, err error) {
 			return kept, err
 		}
 	}
-	for _, suffix := range []string{"-wal", "-shm"} { // SQLite must not apply them to the new file
+	for _, suffix := range []string{"-wal", "-shm"} { // SQLite must not apply these files to the new store
 		if err := os.Remove(d.file() + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return kept, err
 		}

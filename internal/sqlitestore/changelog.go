@@ -12,8 +12,8 @@ import (
 type entryKind byte
 
 const (
-	relationshipCreated entryKind = iota + 1 // created; the body is a core.v1.RelationTuple
-	// existed with another caveat or expiration; the body is the new core.v1.RelationTuple
+	relationshipCreated entryKind = iota + 1 // the relationship was created; the body is a core.v1.RelationTuple
+	// the relationship existed with another caveat or expiration; the body is the new core.v1.RelationTuple
 	relationshipTouched
 	relationshipDeleted // the body is the deleted core.v1.RelationTuple
 	namespaceChanged    // the body is a core.v1.NamespaceDefinition

@@ -16,7 +16,7 @@ const (
 // inconsistent are changes made by another program that SQLite's integrity check accepts.
 var inconsistent = map[string]struct {
 	statement string
-	opens     bool // Open does not read everything, so it does not notice
+	opens     bool // set if Open does not notice, since it does not read everything
 }{
 	"a relationship by resource is missing": {"DELETE FROM by_resource" + someResource, false},
 	"a relationship by subject is missing":  {"DELETE FROM by_subject" + someSubject, false},
@@ -101,7 +101,7 @@ func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 	require.NoError(t, err)
 	doctor(t, file, []string{"ANALYZE"})
 	require.Positive(t, count(file))
-	requireBatches(t, s, []int{200, 0, 0, 0}) // on a connection opened after ANALYZE
+	requireBatches(t, s, []int{200, 0, 0, 0}) // the queries use a connection that was opened after ANALYZE
 	require.NoError(t, writeBatch(t.Context(), s, 0, 201))
 	backup, fresh := filepath.Join(t.TempDir(), "backup.db"), filepath.Join(t.TempDir(), "new")
 	_, err = Backup(t.Context(), directory, backup)

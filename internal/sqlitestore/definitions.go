@@ -22,7 +22,7 @@ const (
 // definitions reads the schema and the counters at a revision. Every reader embeds it.
 type definitions struct {
 	at    revision
-	err   error // from opening the reader
+	err   error // error of opening the reader
 	use   func(func(*conn) error) error
 	count func(context.Context, datastore.RelationshipsFilter) (int, error)
 }

@@ -148,7 +148,7 @@ func (d dice) write(t *testing.T, s *Store, h *modelHistory) {
 			})
 			require.EqualValues(t, before-len(next), count)
 		}
-		q := d.query() // sees its own writes
+		q := d.query() // a transaction sees its own writes
 		requireSame(t, next, q, iterate(ctx, tx.(*transaction).rows, q))
 		if refuse {
 			return errRefused

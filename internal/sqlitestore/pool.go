@@ -15,11 +15,11 @@ import (
 type pool struct {
 	path    string
 	pragmas []string
-	free    chan struct{} // has an element for each further connection that may be used
+	free    chan struct{} // holds one element for each additional connection that may be used
 	ended   sync.WaitGroup
 
 	mu     sync.Mutex
-	idle   []*worker // the last one was used last, and has the warmest cache
+	idle   []*worker // the last worker was used last, and has the warmest cache
 	closed bool
 }
 

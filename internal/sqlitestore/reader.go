@@ -12,7 +12,7 @@ type reader struct {
 	*definitions
 	store *Store
 	at    revision
-	err   error // from opening the reader
+	err   error // error of opening the reader
 }
 
 // SnapshotReader returns a reader of the state at a revision. The reader's methods return an error if the revision

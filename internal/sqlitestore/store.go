@@ -67,7 +67,7 @@ type Store struct {
 
 	writing chan struct{} // holds one element while the writer is in use
 	writer  *conn
-	lastID  int64 // of the table change
+	lastID  int64 // id of the last row of the table change
 
 	head      atomic.Pointer[head]
 	ended     atomic.Int64 // newest revision that replaced or deleted a relationship

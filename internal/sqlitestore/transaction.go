@@ -73,7 +73,7 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 	}
 	committed := false
 	defer func() {
-		if !committed { // also if do panics
+		if !committed { // this also runs if do panics
 			err = errors.Join(err, s.rollBack())
 		}
 	}()
@@ -89,7 +89,7 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 		return 0, err
 	}
 	if t.ended {
-		s.ended.Store(int64(h.revision)) // before any reader can miss the moved rows
+		s.ended.Store(int64(h.revision)) // this comes before any reader can miss the moved rows
 	}
 	if _, err := s.writer.exec("COMMIT"); err != nil {
 		return 0, fmt.Errorf("cannot commit: %w", err)

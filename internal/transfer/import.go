@@ -74,7 +74,7 @@ const maxSpool = 8 << 30
 func Spool(from io.Reader) (*os.File, error) { return spool(from, maxSpool) }
 
 func spool(from io.Reader, most int64) (_ *os.File, err error) {
-	file, err := os.CreateTemp("", "sluice-import-") // exclusive, for this user alone
+	file, err := os.CreateTemp("", "sluice-import-") // CreateTemp creates a new file, for this user alone
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,8 @@ func spool(from io.Reader, most int64) (_ *os.File, err error) {
 			err = errors.Join(err, file.Close())
 		}
 	}()
-	if err := os.Remove(file.Name()); err != nil { // the content lasts while the file is open
+	// The file has no name from here on. Its content lasts while it is open.
+	if err := os.Remove(file.Name()); err != nil {
 		return nil, err
 	}
 	switch n, err := io.Copy(file, io.LimitReader(from, most+1)); {
@@ -119,10 +120,10 @@ func Import(
 	}
 	if file := (imported{Size: info.Size(), Changed: info.ModTime().UnixNano()}); !found || done.Size != file.Size ||
 		done.Changed != file.Changed {
-		done = file // the file has changed since
+		done = file // the file has changed since the interruption
 	}
 	resumed = done.Relationships
-	// also when resuming, since the stored data may have changed
+	// A resumed import checks everything again, since the stored data may have changed.
 	if _, err := CheckAll(ctx, in, options.Rules); err != nil {
 		return 0, 0, err
 	}

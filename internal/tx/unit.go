@@ -42,7 +42,7 @@ type Unit struct {
 	found    map[authz.Filter][]authz.Relationship
 
 	updates       []authz.Update
-	indexes       map[authz.Filter]int // of updates, by the filter that selects exactly the relationship
+	indexes       map[authz.Filter]int // indexes of updates, by the filter that selects exactly their relationship
 	preconditions []authz.Precondition
 	required      map[authz.Precondition]bool
 	deletedFirst  [][]authz.Relationship

@@ -88,7 +88,7 @@ func TestErrorOfOneCheck(t *testing.T) {
 	}
 }
 
-// failing is a store of which every check has an error.
+// failing is a store on which every check has an error.
 type failing struct {
 	*txtest.Store
 	err error
@@ -229,7 +229,7 @@ func TestSplit(t *testing.T) {
 		name             string
 		touches, deletes int
 		allowSplit       bool
-		first            []int // sizes of what is deleted together
+		first            []int // numbers of relationships that are deleted together
 		more             bool
 		updates          int
 		code             authz.Code

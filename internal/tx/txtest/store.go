@@ -1,5 +1,5 @@
-// Package txtest provides a store in memory for tests of rules on a unit of work. It keeps relationships, preconditions
-// and snapshots as an engine does; a test of the engine suite holds it to the real engines. It evaluates no permission:
+// Package txtest provides a store in memory for tests of rules on a unit of work. It stores relationships and verifies
+// preconditions as an engine does, and the engine suite compares it with the real engines. It evaluates no permission:
 // the test says which checks are allowed.
 package txtest
 
@@ -29,7 +29,7 @@ type Store struct {
 	BeforeWrite func()
 
 	mu       sync.Mutex
-	states   []map[authz.Filter]authz.Relationship // one for each token, the newest last
+	states   []map[authz.Filter]authz.Relationship // one state for each token, the newest last
 	metadata map[string]any
 }
 

@@ -42,7 +42,8 @@ func Suite(t *testing.T, store tx.Store) {
 	filters := []struct {
 		name   string
 		filter authz.Filter
-		found  []string // at the first state
+		// found are the expected relationships of the first state.
+		found []string
 	}{
 		{"type", authz.Filter{Type: "account"}, []string{
 			"account:a#owner@user:olga", "account:a#team@user:*", "account:a#user@user:peter", "account:b#user@user:peter",
@@ -63,7 +64,7 @@ func Suite(t *testing.T, store tx.Store) {
 	for _, c := range filters {
 		t.Run("read by "+c.name, func(t *testing.T) {
 			require.Equal(t, c.found, read(t.Context(), t, store, c.filter, authz.AtSnapshot(first)))
-			// The second write deleted this relationship: with it, the newest state is the first one again.
+			// The second write deleted this relationship. Adding it again makes the newest state equal to the first one.
 			_, err := store.Write(t.Context(), authz.Write{Updates: []authz.Update{add(role("a", "user", "peter"))}})
 			require.NoError(t, err)
 			for _, absent := range []bool{false, true} {
