@@ -15,7 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestVerifyNamesEveryForgeryInPostgres does the same in PostgreSQL, which rejects values of other types.
+// TestVerifyNamesEveryForgeryInPostgres changes a log in PostgreSQL as TestVerifyNamesEveryForgeryInAFile changes a
+// file. PostgreSQL rejects values of other types.
 func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)

@@ -91,7 +91,7 @@ func TestRestoreCausesGap(t *testing.T) {
 	for name, test := range map[string]struct {
 		restore func(t *testing.T, file, directory string)
 		reason  audit.Reason
-		past    bool // another write precedes the restart of the log
+		past    bool // another write is made before the restart of the log
 	}{
 		"by the command":                    {restore, audit.OtherStore, false},
 		"by the command, and written to":    {restore, audit.OtherStore, true},
@@ -126,7 +126,7 @@ func TestRestoreCausesGap(t *testing.T) {
 				write(t, engine, "", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
 				want = append([]string{want[0], "snapshot  touch folder:g#reader@user:*"}, want[1:]...)
 			}
-			follow(t, log, engine.Client) // which returns after the gap is written
+			follow(t, log, engine.Client) // follow returns after the gap is written
 			last, err := log.Head(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, audit.Snapshot, last.Kind)

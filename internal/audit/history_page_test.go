@@ -33,7 +33,7 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 					t, "folder:hidden", "reader", fmt.Sprintf("user:h%d%d", n, m),
 				))
 			}
-			// in the account through a hidden update; visible through another account
+			// This folder is in the account through a hidden update, and visible through another account.
 			write(
 				t,
 				engine,

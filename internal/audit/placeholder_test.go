@@ -116,7 +116,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 				write(t, engine, w.by, authz.Touch, w.updates...)
 				write(t, engine, "olga", authz.Touch, reader("good", fmt.Sprint("u", i)))
 			}
-			for _, by := range []string{"nul", strings.Repeat("long", 2000)} { // the log accepts these
+			for _, by := range []string{"nul", strings.Repeat("long", 2000)} { // the log accepts these actors
 				write(t, engine, by, authz.Touch, reader("good", "of"+by[:3]))
 			}
 			all := wait(t, log, len(begun)+12, audit.Query{})

@@ -18,7 +18,7 @@ const (
 	byActor     = "actor"     // the actor of an origin
 	byOperation = "operation" // the operation of an origin
 	byContent   = "content"   // "schema", "gap", or "unstored" for a placeholder without objects
-	byStart     = "start"     // an object whose present existence may begin with the entry: see starts.go
+	byStart     = "start"     // an object that the entry may have created: see starts.go
 )
 
 // maxTermBytes is the largest size of a search term. PostgreSQL's indexes accept about 2,700 bytes.
