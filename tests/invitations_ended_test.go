@@ -46,7 +46,7 @@ func withdrawInvitation(t *testing.T, on *backend) {
 		"uwe DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
 		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
 		"sven DELETE accounts/~a/invitations/$HANDLE => 404 not_found",
-		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200", // it belongs to no open invitation
+		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200", // no open invitation here has this handle
 		"stored invitation:$HANDLE#inviter@user:~ulla",
 		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
 		"ulla DELETE accounts/~a/invitations/$HANDLE => 200",
@@ -61,7 +61,7 @@ func withdrawInvitation(t *testing.T, on *backend) {
 	i = s.invite("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
 	s.with(i,
 		"olga GET subscriptions/~s/invitations => 200 {next_cursor: ''}",
-		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // it belongs to no open invitation
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // no open invitation here has this handle
 		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200",
 		"nina POST invitations/$ID/accept => 404 not_found",
 		"olga GET subscriptions/~s/invitations => 200 {invitations: []}",

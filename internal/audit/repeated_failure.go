@@ -184,8 +184,8 @@ func contentKey(e Entry) string {
 	return hashOf(body)
 }
 
-// sameSizeEntry returns an entry of the same size with other content. Its kind is the kind that no check on other kinds
-// rejects.
+// sameSizeEntry returns an entry of the same size with other content. It has the kind Unstored, so that no constraint on
+// entries of other kinds rejects it.
 func sameSizeEntry(e Entry) Entry {
 	e.Kind = Unstored
 	e.Revision, e.Schema, e.Reason = scramble(e.Revision), scramble(e.Schema), scramble(e.Reason)

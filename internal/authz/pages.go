@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Limits of the cached lists: their total number of resources, the number of resources for which each list counts in
-// addition, and how long a list is cached.
+// Limits of the cached lists: maxListed is the highest number of resources in all lists, where each list counts
+// listOverhead more than it has. listTime is how long a list is cached.
 const (
 	maxListed    = 250_000
 	listOverhead = 4

@@ -133,7 +133,9 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	if r.idempotent {
 		w, found := writes[r.operation]
 		if !found {
-			return nil, fmt.Errorf("the operation %s accepts an %s, so writes must have it", r.operation, idempotencyHeader)
+			return nil, fmt.Errorf(
+				"the operation %s accepts an %s, but the variable writes has no entry for it", r.operation, idempotencyHeader,
+			)
 		}
 		r.write = &w
 	}

@@ -136,7 +136,8 @@ func (s *state) check(ctx context.Context, check authz.Check, now time.Time) (_ 
 	return authz.Decision{State: authz.Allowed}, ""
 }
 
-// plan returns the plan for questions about a subject, or in why the reason that SpiceDB has to answer.
+// plan returns the plan for questions about a subject. If SpiceDB must answer instead, it returns nil, and why is the
+// reason.
 func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Permission) (_ *plan, why string) {
 	switch {
 	case subject.Wildcard || subject.Relation != "":

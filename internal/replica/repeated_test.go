@@ -14,7 +14,7 @@ import (
 )
 
 // TestRepeatedPathsEnd asks the in-memory replica about folders with 2^20 paths, about a circle of folders, and about a
-// thousand teams that share a large one. The answers need bounded memory, and no goroutine ignoresExpiration its
+// thousand teams that share a large one. The answers need a limited amount of memory, and no goroutine outlives its
 // request.
 func TestRepeatedPathsEnd(t *testing.T) {
 	var told answers

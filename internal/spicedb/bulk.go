@@ -242,7 +242,7 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 	}
 	if len(response.GetPairs()) != len(checks) {
 		answered := authz.Count(len(response.GetPairs()), "check", "checks")
-		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %s of %d", answered, len(checks))
+		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %s, but was asked %d", answered, len(checks))
 	}
 	for i, pair := range response.GetPairs() {
 		if failed := pair.GetError(); failed != nil {

@@ -190,7 +190,7 @@ func readStart(c *conn) (stored start, err error) {
 		case !found:
 			return stored, fmt.Errorf("%w: a required row is missing: %s", ErrCorrupt, read.query)
 		case rows != 1:
-			return stored, fmt.Errorf("%w: the table store of the file has %d rows instead of one", ErrCorrupt, rows)
+			return stored, fmt.Errorf("%w: the table \"store\" has %d rows instead of one", ErrCorrupt, rows)
 		}
 	}
 	if stored.id == "" || stored.head.revision <= 0 {

@@ -133,7 +133,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	t.Run("of somebody who holds no role", func(t *testing.T) {
 		invitation, _, err := s.Invite(ctx, by("ada"), operation.NewInvitation{To: team, Invitee: "noa", Roles: []string{"owner"}})
 		require.NoError(t, err)
-		_, err = s.RemoveAccountMember(ctx, by("uma"), "team", "noa") // uma may not withdraw it in any other way
+		_, err = s.RemoveAccountMember(ctx, by("uma"), "team", "noa") // only a removal lets uma withdraw this invitation
 		require.NoError(t, err)
 		open, _, err := s.Invitations(ctx, by("ada"), team, operation.Page{Limit: 1000})
 		require.NoError(t, err)
