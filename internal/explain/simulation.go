@@ -13,7 +13,7 @@ import (
 type simulation struct {
 	authz.Engine
 	stored map[authz.Relationship]authz.Relationship // keyed by identity
-	// reverts the writes since the last rollBack or commit; keyed by identity
+	// undo reverts the writes since the last rollBack or commit; its keys are identities
 	undo map[authz.Relationship]authz.Update
 }
 

@@ -30,7 +30,7 @@ func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 			withoutInvitee(set),
 		)
 	}
-	g, err := readPermissions(ctx, p, in.To, "invite_members", "assign_roles") // only accounts have such a role
+	g, err := readPermissions(ctx, p, in.To, "invite_members", "assign_roles") // only accounts have a default role
 	if err != nil || g.allowed["assign_roles"] {
 		return roles, err
 	}

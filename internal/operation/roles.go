@@ -123,8 +123,8 @@ func (s *Service) inFuture(ends time.Time) error {
 	return nil
 }
 
-// fullSecond returns the full second at which roles end that are to end at a time. It returns zero, which stands for
-// never, only for the zero time.
+// fullSecond drops the fraction of a second of a time at which roles end. The zero time stands for never and stays
+// zero. No other time becomes zero.
 func fullSecond(at time.Time) time.Time {
 	if second := at.UTC().Truncate(time.Second); !second.IsZero() {
 		return second

@@ -132,7 +132,7 @@ func Publish(file *os.File, to string) error {
 	if !os.SameFile(written, named) {
 		return fmt.Errorf("%s is %w: another program replaced it", file.Name(), ErrForeign)
 	}
-	switch err := os.Link(file.Name(), to); { // unlike a rename, a link does not replace
+	switch err := os.Link(file.Name(), to); { // unlike a rename, a link does not replace an existing file
 	case err == nil:
 		return os.Remove(file.Name())
 	case errors.Is(err, fs.ErrExist):

@@ -73,10 +73,10 @@ func TestDeletionFindsWhatComesToLight(t *testing.T) {
 		"flow:late#workspace@workspace:etl",               // in an object of the account
 		"workspace:etl#member@user:otto",                  // about an object of the account
 		"account:operations#operator@user:eve",            // about the account
-		"workspace:new#account@account:operations",        // in the account ...
-		"service:new#workspace@workspace:new",             // ... and in that object
-		"connection_group:new#account@account:operations", // in the account ...
-		"connection:crm#member_of@connection_group:new",   // ... and referring to that object
+		"workspace:new#account@account:operations",        // in the account
+		"service:new#workspace@workspace:new",             // a service in the workspace of the line above
+		"connection_group:new#account@account:operations", // in the account
+		"connection:crm#member_of@connection_group:new",   // a connection that refers to the group of the line above
 		"connection:warehouse#connector@connector:own",    // referring to an object of the account
 	}
 	late := &straggling{engine, t, slices.Concat(kept, gone)}
