@@ -171,7 +171,7 @@ func TestPreviewIsRefused(t *testing.T) {
 		{s.by("stranger"), http.MethodPut, member, roles("guest"), 404, "there is no account"},
 		{s.by("olga"), http.MethodPut, member, roles("emperor"), 400, "emperor"},
 		{s.by("olga"), http.MethodPut, member, map[string]any{"rols": []string{}}, 400, "rols"},
-		{s.by("olga"), http.MethodPut, member, nil, 400, "Content-Type"},
+		{s.by("olga"), http.MethodPut, member, nil, 400, `the field "body" is missing`},
 		{s.caller, http.MethodPut, member, roles("guest"), 400, "Sluice-Actor"},
 		{
 			s.by("olga"), http.MethodPost, "accounts",

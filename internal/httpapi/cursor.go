@@ -4,10 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
-	"net/url"
 	"reflect"
-
-	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -68,17 +65,16 @@ func (k *call) cursorScope() []byte {
 	return fmt.Appendf(nil, "%q %q %q", k.route.operation, k.params, k.actor)
 }
 
-// openQueryCursor replaces the cursor in the query of the request by its decrypted position.
-func (k *call) openQueryCursor(c *gin.Context, query url.Values) error {
-	if query.Get(cursorParameter) == "" {
+// openQueryCursor replaces the cursor in the query by its decrypted position.
+func (k *call) openQueryCursor() error {
+	if k.query.Get(cursorParameter) == "" {
 		return nil
 	}
-	position, err := k.openCursor(query.Get(cursorParameter))
+	position, err := k.openCursor(k.query.Get(cursorParameter))
 	if err != nil {
 		return err
 	}
-	query.Set(cursorParameter, position)
-	c.Request.URL.RawQuery = query.Encode()
+	k.query.Set(cursorParameter, position)
 	return nil
 }
 

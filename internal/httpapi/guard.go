@@ -44,26 +44,13 @@ func (s *server) validateRequest(c *gin.Context) error {
 	if k.route == nil {
 		return nil
 	}
-	if s.isPreview {
-		if err := k.route.requirePreviewable(c.Request.Method); err != nil {
-			return err
-		}
-	}
-	if k.route.isProductOperation() && s.Operations == nil {
-		return errNoProduct
-	}
-	if err := k.readActor(c); err != nil {
+	if err := s.validateCall(k, c.Request.Header.Values(actorHeader), c.Params, c.Request.URL.RawQuery); err != nil {
 		return err
 	}
-	if err := unescapeIDs(c.Params); err != nil {
-		return err
-	}
-	k.params = c.Params
-	if !k.route.hasPath(c.Params) {
-		return errNoRoute
-	}
-	if err := k.readQuery(c); err != nil {
-		return err
+	if position := k.query.Get(cursorParameter); position != "" {
+		query := c.Request.URL.Query()
+		query.Set(cursorParameter, position)
+		c.Request.URL.RawQuery = query.Encode()
 	}
 	if err := k.readIdempotencyKey(c); err != nil {
 		return err
@@ -75,6 +62,25 @@ func (s *server) validateRequest(c *gin.Context) error {
 		return expectNoBody(c.Request.Body)
 	}
 	return nil
+}
+
+// validateCall checks the actor's header, the path and the query of a call as its route requires, and records their
+// values.
+func (s *server) validateCall(k *call, actor []string, params gin.Params, query string) error {
+	if k.route.isProductOperation() && s.Operations == nil {
+		return errNoProduct
+	}
+	if err := k.readActor(actor); err != nil {
+		return err
+	}
+	if err := unescapeIDs(params); err != nil {
+		return err
+	}
+	k.params = params
+	if !k.route.hasPath(params) {
+		return errNoRoute
+	}
+	return k.readQuery(query)
 }
 
 // setScopes records the scopes of the key and what they let the call read.
@@ -116,9 +122,6 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 		return apikey.Identity{}, "", expiredKeyError(key)
 	}
-	if s.isPreview { // the rate already counted the request for the preview itself
-		return key, secret, nil
-	}
 	if wait := key.Use(time.Now(), callOf(c).cost()); wait > 0 {
 		c.Header("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 		return key, "", authz.Errorf(
@@ -143,9 +146,8 @@ func authorize(r *route, scopes apikey.Scopes) error {
 		strings.Join(r.scopes.Names(), " or "), strings.Join(scopes.Names(), ", "))
 }
 
-// readActor reads the actor of the request if the contract has one for this call.
-func (k *call) readActor(c *gin.Context) error {
-	values := c.Request.Header.Values(actorHeader)
+// readActor reads the actor from the values of the header, if the contract has an actor for this call.
+func (k *call) readActor(values []string) error {
 	switch {
 	case !k.route.actor && k.route.isProductOperation() && len(values) > 0:
 		return authz.Errorf(authz.CodeInvalid,
@@ -209,9 +211,9 @@ func headerPerson(value string) (authz.ID, error) {
 }
 
 // readQuery checks and reads the query parameters of the request.
-func (k *call) readQuery(c *gin.Context) error {
+func (k *call) readQuery(raw string) error {
 	var query url.Values
-	if raw := c.Request.URL.RawQuery; raw != "" {
+	if raw != "" {
 		var err error
 		if query, err = url.ParseQuery(raw); err != nil {
 			return authz.Errorf(authz.CodeInvalid, "the query of the URL is malformed")
@@ -227,7 +229,7 @@ func (k *call) readQuery(c *gin.Context) error {
 		}
 	}
 	k.query = query
-	return k.openQueryCursor(c, query)
+	return k.openQueryCursor()
 }
 
 // userSegment is the name of path segments in the contract that are ids of people.
@@ -267,7 +269,9 @@ func expectNoBody(body io.Reader) error {
 		return errNotGzip
 	}
 	if text := strings.TrimSpace(string(begin[:n])); n > maxEmptyBody || text != "" && text != "{}" {
-		return authz.Errorf(authz.CodeInvalid, "this call takes no body")
+		return errNoBody
 	}
 	return nil
 }
+
+var errNoBody = authz.Errorf(authz.CodeInvalid, "this call takes no body")

@@ -58,7 +58,7 @@ func readHandover(query url.Values) (*operation.Handover, error) {
 	case !query.Has("reassign_to"):
 		return nil, nil //nolint:nilnil // nil means that nothing is reassigned
 	}
-	id, err := parsePerson(`the parameter "reassign_to"`, query.Get("reassign_to"))
+	id, err := parseID(`the parameter "reassign_to"`, query.Get("reassign_to")) // readQuery has removed "user:"
 	if err == nil && query.Has("private_connections") && !private.Valid() {
 		err = authz.Errorf(
 			authz.CodeInvalid,

@@ -1,11 +1,14 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
@@ -18,8 +21,17 @@ func part(typ authz.Type, id authz.ID, parent authz.Type, parentID authz.ID) ope
 	return operation.Part{Type: typ, ID: id, Parent: authz.Object{Type: parent, ID: parentID}}
 }
 
+func (o *operations) wantCall(t *testing.T, name string, caller operation.Caller, args []any) {
+	t.Helper()
+	if o.name != name || o.caller != caller || !reflect.DeepEqual(o.args, args) {
+		t.Errorf(
+			"called %s by %+v with %+v, want %s by %+v with %+v", o.name, o.caller, o.args, name, caller, args,
+		)
+	}
+}
+
 // TestOperations asserts, for every operation of the contract, which call the request becomes, and which answers its
-// result and its replay become.
+// result and its replay become. A preview of the request must make the same call.
 func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`
@@ -238,7 +250,10 @@ func TestOperations(t *testing.T) {
 			},
 		}...)
 	}
-	w := serve(t)
+	previewed := new(operations)
+	w := serve(t, func(c *httpapi.Config) {
+		c.Previewer, c.Operate = effects{}, func(authz.Engine) httpapi.Operations { return previewed }
+	})
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
 			r := request{method: tt.method, path: tt.path, body: tt.body, key: operateKey, actor: "alice", header: http.Header{"X-Request-Id": {"r1"}}}
@@ -248,14 +263,37 @@ func TestOperations(t *testing.T) {
 				caller.Actor, caller.Key = "", "provision-key"
 			}
 			w.do(t, r).want(t, tt.status, tt.answer)
-			if w.operations.name != tt.name || w.operations.caller != caller || !reflect.DeepEqual(w.operations.args, tt.args) {
-				t.Errorf("called %s by %+v with %+v, want %s by %+v with %+v", w.operations.name, w.operations.caller, w.operations.args, tt.name, caller, tt.args)
-			}
+			w.operations.wantCall(t, tt.name, caller, tt.args)
 			if tt.method != http.MethodGet {
+				of := fmt.Sprintf(`{"method":%q,"path":%q`, tt.method, tt.path)
+				if tt.body != "" {
+					of += `,"body":` + tt.body
+				}
+				w.do(t, request{
+					method: "POST", path: "/v1/preview", body: of + "}", key: r.key, actor: r.actor, header: r.header,
+				}).want(t, 200, `{"effects":[]}`)
+				previewed.wantCall(t, tt.name, caller, tt.args)
 				w.operations.isReplay = true
 				w.do(t, r).want(t, tt.status, strings.TrimSuffix(tt.answer, "}")+`,"replayed":true}`)
 				w.operations.isReplay = false
 			}
 		})
+	}
+}
+
+// TestPrefixOfPersonIsRemovedOnce checks that "user:user:bob" is malformed in every place of a request.
+func TestPrefixOfPersonIsRemovedOnce(t *testing.T) {
+	w := serve(t)
+	cursor := httpapi.SealCursor(
+		checkKey, "listAccountContents", "a", "", "x", gin.Param{Key: "collection", Value: "importers"},
+	)
+	for _, r := range []request{
+		{method: "DELETE", path: "/v1/accounts/a/members/user:user:bob", key: operateKey, actor: "alice"},
+		{method: "DELETE", path: "/v1/accounts/a/members/eve?reassign_to=user:user:bob", key: operateKey, actor: "alice"},
+		{method: "DELETE", path: "/v1/accounts/a/members/eve", key: operateKey, actor: "user:user:bob"},
+		{method: "GET", path: "/v1/accounts/a/importers?actor=user:user:bob", key: checkKey},
+		{method: "GET", path: "/v1/accounts/a/importers?actor=user:user:bob&cursor=" + cursor, key: checkKey},
+	} {
+		w.do(t, r).wantProblem(t, 400, "invalid", `"user:bob" begins with "user:"`)
 	}
 }

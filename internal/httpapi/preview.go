@@ -1,11 +1,10 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -19,7 +18,7 @@ type Previewer interface {
 	Effects(ctx context.Context, actor authz.ID, after *preview.Overlay) (preview.Effects, error)
 }
 
-// Preview implements ServerInterface. It runs the request through the same handlers as the operation itself, on an
+// Preview implements ServerInterface. It decodes the operation as the operation's own route does, and performs it on an
 // overlay that records the writes.
 func (s *server) Preview(c *gin.Context, _ PreviewParams) {
 	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
@@ -27,22 +26,19 @@ func (s *server) Preview(c *gin.Context, _ PreviewParams) {
 		if err != nil {
 			return nil, err
 		}
-		request, err := previewedRequest(c.Request, body)
+		perform, err := s.decodePreviewed(callOf(c), body, c.Request.Header.Values(actorHeader))
 		if err != nil {
 			return nil, err
 		}
-		request.Header.Set(requestIDHeader, callOf(c).id)
-		return s.expensive(ctx, func() (any, error) { return s.preview(ctx, callOf(c).actor, request) })
+		return s.expensive(ctx, func() (any, error) { return s.preview(ctx, callOf(c).actor, perform) })
 	})
 }
 
-// preview performs the request on an overlay, and returns the effects.
-func (s *server) preview(ctx context.Context, actor authz.ID, request *http.Request) (any, error) {
+// preview performs an operation on an overlay, and returns the effects.
+func (s *server) preview(ctx context.Context, actor authz.ID, perform writeCall) (any, error) {
 	overlay := preview.NewOverlay(s.Engine)
-	answer := &recordedAnswer{header: make(http.Header)}
-	s.previewHandler(overlay).ServeHTTP(answer, request)
-	if answer.status >= http.StatusMultipleChoices {
-		return nil, &previewError{error: answer.problemError(), retryAfter: answer.header.Get("Retry-After")}
+	if _, _, err := perform(ctx, s.Operate(overlay)); err != nil {
+		return nil, err
 	}
 	effects, err := s.Previewer.Effects(ctx, actor, overlay)
 	if err != nil {
@@ -51,120 +47,65 @@ func (s *server) preview(ctx context.Context, actor authz.ID, request *http.Requ
 	return showEffects(effects)
 }
 
-// previewError is the error that the operation itself would answer.
-type previewError struct {
-	error
-
-	retryAfter string
-}
-
-// Unwrap returns the error of the operation.
-func (r *previewError) Unwrap() error { return r.error }
-
-// previewHandler returns a handler that performs operations on an overlay. It neither counts nor logs them.
-func (s *server) previewHandler(overlay *preview.Overlay) http.Handler {
-	inner := *s
-	inner.Operations = s.Operate(overlay)
-	inner.isPreview = true
-	inner.Metrics = s.previewMetrics
-	inner.Logger = slog.New(slog.DiscardHandler)
-	inner.Tracing = nil
-	return inner.handler()
-}
-
-// previewedRequest returns the request that would perform the operation.
-func previewedRequest(outer *http.Request, body PreviewRequest) (*http.Request, error) {
-	if !body.Method.Valid() {
+// decodePreviewed decodes the operation that a preview names. actor is the actor's header. It returns the errors that
+// the operation itself would answer.
+func (s *server) decodePreviewed(outer *call, body PreviewRequest, actor []string) (writeCall, error) {
+	match, query, err := s.matchPreviewed(body)
+	if err != nil {
+		return nil, err
+	}
+	k := &call{id: outer.id, route: match.route, key: outer.key, secret: outer.secret, scopes: outer.scopes}
+	if err := authorize(k.route, k.scopes); err != nil {
+		return nil, err
+	}
+	if k.route.write == nil {
 		return nil, authz.Errorf(
+			authz.CodeInvalid, `the fields "method" and "path" must name an operation that changes something`,
+		)
+	}
+	if err := s.validateCall(k, actor, match.params, query); err != nil {
+		return nil, err
+	}
+	r := request{call: k}
+	switch {
+	case body.Body == nil && k.route.body != nil:
+		return nil, authz.Errorf(authz.CodeInvalid, `the field "body" is missing: the operation needs a body`)
+	case body.Body != nil && k.route.body != nil:
+		r.content, err = json.Marshal(*body.Body)
+	case body.Body != nil && len(*body.Body) > 0:
+		err = errNoBody
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k.route.write.decode(r)
+}
+
+// matchPreviewed finds the route of a preview's method and path. It also returns the query of the path.
+func (s *server) matchPreviewed(body PreviewRequest) (match routeMatch, query string, err error) {
+	if !body.Method.Valid() {
+		return match, "", authz.Errorf(
 			authz.CodeInvalid,
 			`the field "method": %q is not one of POST, PUT, PATCH, DELETE`,
 			body.Method,
 		)
 	}
 	if !strings.HasPrefix(body.Path, "/v1/") || strings.Contains(body.Path, "#") {
-		return nil, authz.Errorf(
+		return match, "", authz.Errorf(
 			authz.CodeInvalid,
 			`the field "path" must be the path of an operation without a fragment, for example /v1/accounts/acme/members/bob`,
 		)
 	}
-	var content []byte
-	if body.Body != nil {
-		var err error
-		if content, err = json.Marshal(*body.Body); err != nil {
-			return nil, err
-		}
-	}
-	request, err := http.NewRequestWithContext(
-		outer.Context(),
-		string(body.Method),
-		body.Path,
-		bytes.NewReader(content),
-	)
+	path, err := url.Parse(body.Path)
 	if err != nil {
-		return nil, &authz.Error{Code: authz.CodeInvalid, Message: `the field "path" is malformed`, Cause: err}
+		return match, "", &authz.Error{Code: authz.CodeInvalid, Message: `the field "path" is malformed`, Cause: err}
 	}
-	for _, name := range []string{"Authorization", actorHeader} {
-		if values := outer.Header.Values(name); len(values) > 0 {
-			request.Header[name] = values
-		}
-	}
-	if len(content) > 0 {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	return request, nil
-}
-
-// requirePreviewable returns an error unless the call is an operation that writes.
-func (r *route) requirePreviewable(method string) error {
-	if r.isProductOperation() && method != http.MethodGet && r.operation != previewOperation {
-		return nil
-	}
-	return authz.Errorf(
-		authz.CodeInvalid,
-		`the fields "method" and "path" must name an operation that changes something`,
-	)
+	match, err = s.matcher.find(string(body.Method), path)
+	return match, path.RawQuery, err
 }
 
 // previewOperation is the operation id of the preview in the contract.
 const previewOperation = "preview"
-
-// recordedAnswer is an http.ResponseWriter that records the answer.
-type recordedAnswer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (a *recordedAnswer) Header() http.Header { return a.header }
-
-func (a *recordedAnswer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-}
-
-func (a *recordedAnswer) Write(data []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(data)
-}
-
-// problemError returns the error of a recorded problem document.
-func (a *recordedAnswer) problemError() error {
-	var p Problem
-	if err := json.Unmarshal(a.body.Bytes(), &p); err != nil {
-		return err
-	}
-	rejection := &authz.Error{
-		Code: authz.Code(p.Code), Message: p.Detail, Permission: authz.Permission(optional(p.Permission)),
-	}
-	for _, id := range optional(p.Accounts) {
-		rejection.Accounts = append(rejection.Accounts, authz.ID(id))
-	}
-	for _, id := range optional(p.Subscriptions) {
-		rejection.Subscriptions = append(rejection.Subscriptions, authz.ID(id))
-	}
-	return rejection
-}
 
 func showEffects(found preview.Effects) (_ Preview, err error) {
 	refer := referrer{&err}

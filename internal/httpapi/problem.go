@@ -68,13 +68,6 @@ func (s *server) detailOf(ctx context.Context, err error) string {
 
 // problem answers an error with a problem document.
 func (s *server) problem(c *gin.Context, err error) {
-	var rejected *previewError
-	if errors.As(err, &rejected) {
-		if rejected.retryAfter != "" {
-			c.Header("Retry-After", rejected.retryAfter)
-		}
-		err = rejected.error
-	}
 	c.Abort()
 	k := callOf(c)
 	k.err = err

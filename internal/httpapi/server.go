@@ -106,8 +106,7 @@ type server struct {
 	contract       []byte
 	expensiveSlots chan struct{} // has one element for each running expensive call
 
-	isPreview      bool     // operations run on an overlay
-	previewMetrics *Metrics // counts previewed operations, and is never read
+	matcher matcher // finds the routes that previews name
 }
 
 var _ ServerInterface = (*server)(nil)
@@ -146,11 +145,12 @@ func New(config Config) (http.Handler, error) {
 	}
 	return (&server{
 		Config: config, routes: routes, contract: contract, expensiveSlots: make(chan struct{}, config.Expensive),
-		previewMetrics: NewMetrics(),
+		matcher: newMatcher(routes),
 	}).handler(), nil
 }
 
-func (s *server) handler() http.Handler {
+// newRouter returns a router without routes.
+func newRouter() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	// Match paths as they were sent, so that an id may contain any byte. guard unescapes the ids. (Gin unescapes like a
@@ -160,7 +160,11 @@ func (s *server) handler() http.Handler {
 	engine.RedirectTrailingSlash = false
 	engine.HandleMethodNotAllowed = true
 	engine.ForwardedByClientIP = false
+	return engine
+}
 
+func (s *server) handler() http.Handler {
+	engine := newRouter()
 	engine.Use(s.trackRequest)
 	if s.Tracing != nil {
 		engine.Use(otelgin.Middleware("sluice", otelgin.WithTracerProvider(s.Tracing)), hidePath)
@@ -186,14 +190,13 @@ var (
 func (s *server) noMethod(c *gin.Context) {
 	allow := allowHead(c.Writer.Header().Get("Allow"))
 	c.Header("Allow", allow)
-	s.problem(
-		c,
-		authz.Errorf(
-			authz.CodeMethodNotAllowed,
-			"this path does not accept %s; it accepts %s",
-			authz.Echo(callOf(c).method),
-			allow,
-		),
+	s.problem(c, noMethodError(callOf(c).method, allow))
+}
+
+// noMethodError returns the error for a path that accepts only other methods, which allow lists.
+func noMethodError(method, allow string) error {
+	return authz.Errorf(
+		authz.CodeMethodNotAllowed, "this path does not accept %s; it accepts %s", authz.Echo(method), allow,
 	)
 }
 
