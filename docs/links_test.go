@@ -44,6 +44,17 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestPackagesAreListed checks that CONTRIBUTING.md says what every package under internal/ contains.
+func TestPackagesAreListed(t *testing.T) {
+	packages, err := filepath.Glob("../internal/*")
+	require.NoError(t, err)
+	require.NotEmpty(t, packages)
+	text := read(t, "../CONTRIBUTING.md")
+	for _, directory := range packages {
+		require.Contains(t, text, "`internal/"+filepath.Base(directory)+"/`")
+	}
+}
+
 // TestIndexNamesEveryPage checks that the index links to each page of this folder.
 func TestIndexNamesEveryPage(t *testing.T) {
 	pages, err := filepath.Glob("*.md")

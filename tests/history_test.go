@@ -239,7 +239,7 @@ func (s scene) requireRefusals(account string) {
 		{s.caller, "since=yesterday", 400, `the parameter "since" must be a time such as`},
 		{s.caller, "object=importer", 400, "is not a reference"},
 		{s.caller, "cursor=abc", 400, "cursor is not a next_cursor"},
-		{s.caller, "limit=1&cursor=" + next, 400, "cursor belongs to another question"},
+		{s.caller, "limit=1&cursor=" + next, 400, "the cursor belongs to other parameters"},
 		{s.caller, "colour=red", 400, "does not exist here"},
 		{s.withKey(checkKey).caller, account, 403, "without the scope inspect"},
 		{s.withKey(operateKey).by("olga"), account, 403, "needs a key with the scope check or inspect"},

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/similar"
 )
 
 const variablePrefix = "SLUICE_"
@@ -141,7 +141,7 @@ func checkEnvironment(root *cobra.Command) error {
 		if len(name) <= maxVariable {
 			flags := maps.Clone(known)
 			maps.DeleteFunc(flags, func(name string, _ bool) bool { _, isOther := otherVariables[name]; return isOther })
-			if nearest := authz.Nearest(name, slices.Sorted(maps.Keys(flags))); len(nearest) > 0 {
+			if nearest := similar.Names(name, slices.Sorted(maps.Keys(flags))); len(nearest) > 0 {
 				message += "; the nearest is " + nearest[0]
 			}
 		}

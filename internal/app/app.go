@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/explain"
+	"github.com/sluice-authz/sluice/internal/freshness"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/preview"
@@ -160,7 +161,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		s.onClose(func(context.Context) error { return engine.Close() })
 		s.source = engine
 		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
-		return authz.Fresh(s.openReplica(ctx, engine, metrics)), nil
+		return freshness.ReadYourWrites(s.openReplica(ctx, engine, metrics)), nil
 	}
 	embedded := spicedb.EmbeddedConfig{
 		Options: options, Datastore: store.Datastore, DataDir: store.Directory(), URI: store.DatastoreURI,
@@ -183,7 +184,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	s.onClose(func(context.Context) error { return engine.Close() })
 	s.source = engine
 	s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
-	return authz.Fresh(s.openReplica(ctx, engine.Client, metrics)), nil
+	return freshness.ReadYourWrites(s.openReplica(ctx, engine.Client, metrics)), nil
 }
 
 // blame names the flag that caused the failure of an embedded SpiceDB, in one line.

@@ -82,7 +82,7 @@ func (s *Server) openAudit(
 		return log, func(context.Context) error { return nil }, nil
 	}
 	follower := audit.NewFollower(audit.Config{
-		Log: log, Source: s.source, Engine: engine, Place: operation.Place, Logger: s.log, Stored: s.acknowledged.Delivered,
+		Log: log, Source: s.source, Reader: engine, Place: operation.Place, Logger: s.log, Stored: s.acknowledged.Delivered,
 	})
 	metrics.Audit(follower.Stats())
 

@@ -39,7 +39,7 @@ func CompleteAudit(ctx context.Context, directory string) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	follower := audit.NewFollower(
-		audit.Config{Log: log, Source: engine, Engine: engine, Place: operation.Place, Stored: func(through authz.Token) {
+		audit.Config{Log: log, Source: engine, Reader: engine, Place: operation.Place, Stored: func(through authz.Token) {
 			missing.Delivered(through)
 			if _, count := missing.Outstanding(); count == 0 {
 				cancel()

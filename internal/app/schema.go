@@ -32,8 +32,8 @@ type stored struct {
 	stamped bool // the schema has a readable stamp
 }
 
-func readStored(ctx context.Context, engine authz.Engine) (stored, error) {
-	text, err := engine.Schema(ctx)
+func readStored(ctx context.Context, store authz.SchemaStore) (stored, error) {
+	text, err := store.Schema(ctx)
 	if err != nil {
 		return stored{}, err
 	}
@@ -42,23 +42,23 @@ func readStored(ctx context.Context, engine authz.Engine) (stored, error) {
 }
 
 // diff lists the changes from the stored schema to a text, apart from the stamp.
-func (s stored) diff(ctx context.Context, engine authz.Engine, text string) ([]authz.SchemaChange, error) {
+func (s stored) diff(ctx context.Context, store authz.SchemaStore, text string) ([]authz.SchemaChange, error) {
 	if s.stamped {
 		var err error
 		if text, err = schema.WithStamp(text, s.stamp); err != nil {
 			return nil, err
 		}
 	}
-	return engine.DiffSchema(ctx, text)
+	return store.DiffSchema(ctx, text)
 }
 
 // DiffSchema lists what applying a schema would change.
-func DiffSchema(ctx context.Context, engine authz.Engine, text string) ([]authz.SchemaChange, error) {
-	s, err := readStored(ctx, engine)
+func DiffSchema(ctx context.Context, store authz.SchemaStore, text string) ([]authz.SchemaChange, error) {
+	s, err := readStored(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	return s.diff(ctx, engine, text)
+	return s.diff(ctx, store, text)
 }
 
 // ApplySchema applies a schema, also an older one, and returns the changes. file is its file name, or empty for the
@@ -109,9 +109,9 @@ func (s stored) apply(
 
 // check lists the changes that applying a text would make. A breaking change is an error unless it is allowed.
 func (s stored) check(
-	ctx context.Context, engine authz.Engine, text string, allowBreaking bool,
+	ctx context.Context, store authz.SchemaStore, text string, allowBreaking bool,
 ) ([]authz.SchemaChange, error) {
-	changes, err := s.diff(ctx, engine, text)
+	changes, err := s.diff(ctx, store, text)
 	if err != nil {
 		return nil, err
 	}
@@ -192,31 +192,31 @@ func ImportSchema(ctx context.Context, engine authz.Engine, text string) (applie
 }
 
 // checkImported returns the schema that a store has after an import, or the error of the import.
-func checkImported(ctx context.Context, engine authz.Engine, text string) (string, error) {
-	s, loaded, next, err := readImported(ctx, engine, text)
+func checkImported(ctx context.Context, store authz.SchemaStore, text string) (string, error) {
+	s, loaded, next, err := readImported(ctx, store, text)
 	switch {
 	case err != nil:
 		return "", err
 	case next == nil:
-		return engine.Schema(ctx)
+		return store.Schema(ctx)
 	case s.empty:
 		return loaded, nil
 	}
-	_, err = s.check(ctx, engine, loaded, false)
+	_, err = s.check(ctx, store, loaded, false)
 	return loaded, err
 }
 
 // readImported reads the schema of an imported file without its stamp. It returns the stamp to store, or nil if the
 // stored schema is newer.
 func readImported(
-	ctx context.Context, engine authz.Engine, text string,
+	ctx context.Context, store authz.SchemaStore, text string,
 ) (s stored, loaded string, next *schema.Stamp, err error) {
 	plain, from, found := schema.SplitStamp(text)
 	file, err := schema.Parse(ctx, plain, "schema")
 	if err != nil {
 		return s, "", nil, err
 	}
-	if s, err = readStored(ctx, engine); err != nil {
+	if s, err = readStored(ctx, store); err != nil {
 		return s, "", nil, err
 	}
 	stamp := from

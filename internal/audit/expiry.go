@@ -119,7 +119,7 @@ func (x *expiryWriter) write(ctx context.Context) error {
 
 // isStored reports whether SpiceDB has a relationship.
 func (f *Follower) isStored(ctx context.Context, r authz.Relationship, at authz.Consistency) (bool, error) {
-	for _, err := range f.engine.Read(ctx, authz.Exactly(r), at, authz.Page{Limit: 1}) {
+	for _, err := range f.reader.Read(ctx, authz.Exactly(r), at, authz.Page{Limit: 1}) {
 		return err == nil, err
 	}
 	return false, nil

@@ -38,7 +38,7 @@ func TestStartDoesNotWaitForSnapshot(t *testing.T) {
 		write(t, engine, "", authz.Touch, relationship(t, "account:acme", "owner", "user:olga"))
 
 		follower := audit.NewFollower(audit.Config{
-			Log: log, Source: blockedSource{engine.Client, make(chan struct{})}, Engine: engine, Place: place,
+			Log: log, Source: blockedSource{engine.Client, make(chan struct{})}, Reader: engine, Place: place,
 		})
 		interrupt := run(t, follower)
 		require.NoError(t, follower.WaitForStart(t.Context()))

@@ -15,7 +15,7 @@ import (
 type Follower struct {
 	log    *Log
 	source authz.Source
-	engine authz.Engine
+	reader authz.Reader
 	place  Place
 	logger *slog.Logger
 	now    func() time.Time
@@ -30,7 +30,7 @@ type Follower struct {
 type Config struct {
 	Log    *Log
 	Source authz.Source
-	Engine authz.Engine // reports whether a relationship has expired
+	Reader authz.Reader // tells whether a relationship has expired
 	Place  Place
 
 	Logger *slog.Logger     // nil discards
@@ -43,7 +43,7 @@ type Config struct {
 // NewFollower returns a Follower. It does nothing until Run or FollowOnce is called.
 func NewFollower(config Config) *Follower {
 	f := &Follower{
-		log: config.Log, source: config.Source, engine: config.Engine, place: config.Place,
+		log: config.Log, source: config.Source, reader: config.Reader, place: config.Place,
 		logger: config.Logger, now: config.Now, stored: config.Stored, ready: make(chan struct{}),
 	}
 	if f.logger == nil {

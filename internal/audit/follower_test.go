@@ -101,7 +101,7 @@ func followFrom(
 ) (stats *audit.Stats, stop func()) {
 	t.Helper()
 	follower := audit.NewFollower(audit.Config{
-		Log: log, Source: source, Engine: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Log: log, Source: source, Reader: engine, Place: place, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	stop = run(t, follower)
 	t.Cleanup(stop)

@@ -13,7 +13,10 @@ import (
 type History struct {
 	*Log
 
-	Engine authz.Engine
+	Engine interface {
+		authz.Checker
+		authz.Scratcher
+	}
 
 	// Window is the largest number of entries of an account that Page reads for one page. Zero means 10,000.
 	Window int

@@ -53,7 +53,7 @@ func (everything) Read(context.Context, authz.Filter, authz.Consistency, authz.P
 // record writes the changes of a script until the log has n entries.
 func record(t *testing.T, log *audit.Log, n int, changes ...authz.Change) []audit.Stored {
 	t.Helper()
-	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place})
+	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Reader: everything{}, Place: place})
 	defer run(t, follower)()
 	return wait(t, log, n, audit.Query{})
 }

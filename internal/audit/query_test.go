@@ -28,7 +28,7 @@ func TestFindReadsALimitedAmount(t *testing.T) {
 		}
 		changes = append(changes, touched(t, "last", time.Now(), "user:last"))
 		follower := audit.NewFollower(
-			audit.Config{Log: log, Source: script{changes}, Engine: everything{}, Place: place},
+			audit.Config{Log: log, Source: script{changes}, Reader: everything{}, Place: place},
 		)
 		stop := run(t, follower)
 		wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "last"}})

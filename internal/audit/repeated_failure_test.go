@@ -61,7 +61,7 @@ func attempt(t *testing.T, uri string, source authz.Source, engine authz.Engine)
 	log := openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) })
 	a := &attempts{t: t, log: log, db: db, failed: make(chan error)}
 	follower := audit.NewFollower(audit.Config{
-		Log: log, Source: source, Engine: engine, Place: place, Now: a.now, Logger: slog.New(
+		Log: log, Source: source, Reader: engine, Place: place, Now: a.now, Logger: slog.New(
 			slog.NewTextHandler(t.Output(), nil),
 		),
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // secretBytes is the length of a log's secret.
@@ -28,13 +29,13 @@ var errNoPosition = authz.Errorf(
 // about the number. Every server that shares the log returns the same text for the same number.
 func (l *Log) SealPosition(seq int64, reader, of authz.ID) string {
 	number := binary.BigEndian.AppendUint64(nil, uint64(seq)) //nolint:gosec // numbers are not negative
-	return authz.NewSeal([]byte(l.secret)).Close(number, aboutPosition(reader, of))
+	return pages.NewSeal([]byte(l.secret)).Close(number, aboutPosition(reader, of))
 }
 
 // OpenPosition returns the number that SealPosition sealed for the same person and account. For any other text, the
 // error has CodeInvalid.
 func (l *Log) OpenPosition(text string, reader, of authz.ID) (int64, error) {
-	number, ok := authz.NewSeal([]byte(l.secret)).Open(text, aboutPosition(reader, of))
+	number, ok := pages.NewSeal([]byte(l.secret)).Open(text, aboutPosition(reader, of))
 	if !ok || len(number) != 8 {
 		return 0, errNoPosition
 	}

@@ -11,33 +11,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-func TestNearest(t *testing.T) {
-	names := []string{"view", "view_data", "view_settings", "edit", "delete", "invite_members", "create_importer"}
-	for name, want := range map[string]string{
-		"view":           "view",
-		"vew":            "view",
-		"views":          "view",
-		"viewdata":       "view_data",
-		"delet":          "delete",
-		"invite_member":  "invite_members",
-		"create":         "create_importer",
-		"creat_importer": "create_importer",
-	} {
-		near := authz.Nearest(name, names)
-		require.NotEmpty(t, near, name)
-		require.LessOrEqual(t, len(near), 3)
-		require.Equal(t, want, near[0], name)
-	}
-	require.Empty(t, authz.Nearest("zzzzzzzz", names))
-	require.Empty(t, authz.Nearest("view", nil))
-	require.Equal(t, []string{"aaa", "aab", "aac"}, authz.Nearest("aaa", []string{"aad", "aac", "aab", "aaa", "aae"}))
-	require.Equal(t, "; the nearest are aaa, aab", authz.Suggest("AAA", []string{"aab", "aaa"}))
-	require.Equal(t, "; the nearest is aaa", authz.Suggest("aab", []string{"aaa"}))
-	require.Empty(t, authz.Suggest("zzz", []string{"aaa"}))
-	require.NotPanics(t, func() { authz.Nearest("", names) })
-	require.NotPanics(t, func() { authz.Nearest("ünïcödé", names) })
-}
-
 func TestPublic(t *testing.T) {
 	definition := authz.Definition{Permissions: []authz.PermissionInfo{
 		{Name: "view"}, {Name: "as_owner", Internal: true}, {Name: "edit"},

@@ -5,206 +5,78 @@ import (
 	"iter"
 )
 
-// Token is a ZedToken. It names a revision of the relationships and is opaque.
-type Token string
-
-// Freshness is how recent the relationships of an answer must be.
-type Freshness uint8
-
-// The zero value, Default, leaves the choice to the engine. An engine that Fresh returns then reads at least every
-// write that was made through it. Any other engine reads fully consistently.
-const (
-	Default Freshness = iota
-	MinimizeLatency
-	AtLeastAsFresh
-	FullyConsistent
-	ExactSnapshot
-)
-
-// Consistency is a Freshness with the token that AtLeastAsFresh and ExactSnapshot need.
-type Consistency struct {
-	Freshness Freshness
-	Token     Token
-}
-
-// AtSnapshot reads exactly the revision of a token.
-func AtSnapshot(t Token) Consistency { return Consistency{Freshness: ExactSnapshot, Token: t} }
-
-// AsFreshAs reads the revision of a token, or a newer one.
-func AsFreshAs(t Token) Consistency { return Consistency{Freshness: AtLeastAsFresh, Token: t} }
-
-// Fully reads the newest revision.
-func Fully() Consistency { return Consistency{Freshness: FullyConsistent} }
-
-// Filter selects the relationships that match every field that is set. Type is required unless SubjectType is set.
-type Filter struct {
-	Type     Type
-	ID       ID
-	Relation Relation
-
-	SubjectType     Type
-	SubjectID       ID
-	SubjectWildcard bool
-	SubjectRelation Relation
-
-	// SubjectPlain selects only subjects without a relation. Otherwise an empty SubjectRelation matches subjects with
-	// and without a relation.
-	SubjectPlain bool
-}
-
-// Exactly returns a filter for one relationship.
-func Exactly(r Relationship) Filter {
-	return Filter{
-		Type: r.Resource.Type, ID: r.Resource.ID, Relation: r.Relation,
-		SubjectType: r.Subject.Type, SubjectID: r.Subject.ID, SubjectWildcard: r.Subject.Wildcard,
-		SubjectRelation: r.Subject.Relation,
-		SubjectPlain:    r.Subject.Relation == "",
-	}
-}
-
-// Precondition is checked in the transaction of a write. If no relationship matches the filter or, with Absent, if one
-// matches, nothing is written.
-type Precondition struct {
-	Filter Filter
-	Absent bool
-}
-
-// Action is the kind of an Update.
-type Action uint8
-
-// Create fails if the relationship exists. Touch creates or replaces it. Delete deletes it if it exists.
-const (
-	Create Action = iota
-	Touch
-	Delete
-)
-
-// Update changes one relationship.
-type Update struct {
-	Action       Action
-	Relationship Relationship
-}
-
-// MaxUpdates is the largest number of updates in one write. It is SpiceDB's default limit.
-const MaxUpdates = 1000
-
-// Write is a set of updates that are applied all together or not at all.
-type Write struct {
-	Updates       []Update
-	Preconditions []Precondition
-
-	// Metadata is stored with the transaction. Watch delivers it with the change.
-	Metadata map[string]any
-}
-
-// Page selects a part of a list. A zero Limit means all items. An empty Cursor means the start.
-type Page struct {
-	Limit  int
-	Cursor string
-}
-
-// ReadItem is a relationship of Read, with the cursor that continues after it and the revision that was read.
-type ReadItem struct {
-	Relationship Relationship
-	Cursor       string
-	Token        Token
-}
-
-// ResourceQuery looks up the resources of a type on which a subject has a permission.
-type ResourceQuery struct {
-	Subject    Subject
-	Permission Permission
-	Type       Type
-	Context    map[string]any
-}
-
-// FoundResource is a result of a ResourceQuery. If only this resource cannot be decided, for example because a caveat
-// fails, Err has the reason and the decision is Denied.
-type FoundResource struct {
-	ID       ID
-	Decision Decision
-	Err      error
-	Token    Token
-
-	cursors *Cursors // creates the cursor; nil if the result is not on a page
-}
-
-// Cursor returns the cursor that continues after the resource. It is computed on demand, since most cursors are never
-// used.
-func (f FoundResource) Cursor() string {
-	if f.cursors == nil {
-		return ""
-	}
-	return f.cursors.New(string(f.Token) + " " + string(f.ID))
-}
-
-// SubjectQuery looks up the subjects of a type that have a permission on a resource.
-type SubjectQuery struct {
-	Resource        Object
-	Permission      Permission
-	Type            Type
-	SubjectRelation Relation
-	Context         map[string]any
-}
-
-// FoundSubject is a result of a SubjectQuery. For a wildcard, Excluded lists the ids that it does not cover. An
-// excluded subject that is allowed under a condition is a result of its own. If only this subject cannot be decided,
-// for example because a caveat fails, Err has the reason and the decision is Denied.
-type FoundSubject struct {
-	Subject  Subject
-	Decision Decision
-	Err      error
-	Excluded []ID
-	Token    Token
-}
-
-// SchemaChange is a difference between the stored schema and another one.
-type SchemaChange struct {
-	// Text describes the change for people.
-	Text string
-
-	// Breaking reports that the change removes a part that stored relationships or callers may use.
-	Breaking bool
-}
-
-// Engine stores relationships and evaluates permissions. An engine may wrap another one.
+// Engine stores relationships and evaluates permissions. An engine may wrap another one. Code that needs less takes one
+// of the interfaces that Engine consists of. Following changes is the separate interface Source.
 //
 // All methods return an *Error. Its code is CodeInvalid for an unknown type, relation or permission and for an invalid
 // argument, CodeUnavailable if the store cannot be reached, CodeDeadline or CodeCanceled if ctx ended, CodeTooLarge
 // above a limit of the store, and CodeInternal otherwise. A sequence yields its error last.
 type Engine interface {
+	Checker
+	Explainer
+	ResourceFinder
+	SubjectFinder
+	Reader
+	Writer
+	SchemaStore
+	Scratcher
+
+	// Ready returns nil if the store answers and has a schema.
+	Ready(ctx context.Context) error
+
+	// Close closes the engine and releases its resources.
+	Close() error
+}
+
+// Checker decides checks.
+type Checker interface {
 	// Check decides one check. The token names the revision that was read.
 	Check(ctx context.Context, check Check, at Consistency) (Decision, Token, error)
-
-	// Explain decides one check as Check does, and returns how the decision came about.
-	Explain(ctx context.Context, check Check, at Consistency) (Decision, *Trace, Token, error)
-
-	// Scratch returns a separate in-memory engine that holds exactly the given relationships. An empty schema means the
-	// stored schema. The engine is not safe for concurrent use. The caller must close it.
-	Scratch(ctx context.Context, schema string, relationships []Relationship) (Engine, error)
 
 	// CheckBulk decides many checks at one revision. The results are in the order of the checks. The error of one check
 	// is in its result. If it decides no check, err is set; then results has the error of each check, or is nil.
 	CheckBulk(ctx context.Context, checks []Check, at Consistency) (results []CheckResult, token Token, err error)
+}
 
-	// LookupResources yields each resource on which the subject has the permission once, sorted by id. A cursor
-	// continues after its resource at the revision of its page. The cursor of another query causes CodeInvalid.
+// Explainer decides a check and says why.
+type Explainer interface {
+	// Explain decides one check as Check does, and returns how the decision came about.
+	Explain(ctx context.Context, check Check, at Consistency) (Decision, *Trace, Token, error)
+}
+
+// ResourceFinder finds the resources on which a subject has a permission.
+type ResourceFinder interface {
+	// LookupResources yields each resource on which the subject has the permission once, sorted by id. A cursor (see
+	// package pages) continues after its resource at the revision of its page. The cursor of another query causes
+	// CodeInvalid.
 	LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error]
+}
 
+// SubjectFinder finds the subjects that have a permission on a resource.
+type SubjectFinder interface {
 	// LookupSubjects yields each subject that has the permission on the resource once, as soon as it is found.
 	// Conditional subjects and the wildcard come last.
 	LookupSubjects(ctx context.Context, query SubjectQuery, at Consistency) iter.Seq2[FoundSubject, error]
+}
 
-	// Read yields the stored relationships that match the filter. It does not evaluate permissions.
+// Reader reads relationships. It does not evaluate permissions.
+type Reader interface {
+	// Read yields the stored relationships that match the filter.
 	Read(ctx context.Context, filter Filter, at Consistency, page Page) iter.Seq2[ReadItem, error]
+}
 
+// Writer changes relationships.
+type Writer interface {
 	// Write applies the updates if all preconditions hold. Otherwise, or if a relationship to create exists, it writes
 	// nothing and returns CodeConflict with ErrPrecondition as the cause.
 	Write(ctx context.Context, write Write) (Token, error)
 
 	// DeleteAll deletes every relationship that matches the filter, in one atomic change, if all preconditions hold.
 	DeleteAll(ctx context.Context, filter Filter, preconditions []Precondition, metadata map[string]any) (Token, error)
+}
 
+// SchemaStore reads and replaces the stored schema.
+type SchemaStore interface {
 	// Schema returns the text of the stored schema, or "" if there is none.
 	Schema(ctx context.Context) (string, error)
 
@@ -214,10 +86,11 @@ type Engine interface {
 	// ApplySchema replaces the stored schema. It returns CodeInvalid if the new schema lacks a part that stored
 	// relationships use.
 	ApplySchema(ctx context.Context, schema string) error
+}
 
-	// Ready returns nil if the store answers and has a schema.
-	Ready(ctx context.Context) error
-
-	// Close closes the engine and releases its resources.
-	Close() error
+// Scratcher opens engines for assumed relationships.
+type Scratcher interface {
+	// Scratch returns a separate in-memory engine that holds exactly the given relationships. An empty schema means the
+	// stored schema. The engine is not safe for concurrent use. The caller must close it.
+	Scratch(ctx context.Context, schema string, relationships []Relationship) (Engine, error)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 func (s *suite) lookupResources(t *testing.T) {
@@ -39,7 +40,7 @@ func (s *suite) lookupResources(t *testing.T) {
 				break
 			}
 			// A cursor continues its list at the same state, for every consistency of the next request.
-			page.Cursor = part[len(part)-1].Cursor()
+			page.Cursor = pages.Cursor(query, part[len(part)-1])
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))
 		}
@@ -115,7 +116,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 			if limit == 0 || len(part) < limit {
 				break
 			}
-			page.Cursor = part[len(part)-1].Cursor()
+			page.Cursor = pages.Cursor(query, part[len(part)-1])
 			// later pages of the cursor must not have this relationship
 			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice))
 		}
@@ -123,7 +124,8 @@ func (s *suite) lookupOnce(t *testing.T) {
 		require.Equal(t, want, got, "limit %d", limit)
 	}
 
-	cursor := collect(t, s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{Limit: 1}))[0].Cursor()
+	first := collect(t, s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{Limit: 1}))[0]
+	cursor := pages.Cursor(query, first)
 	for name, other := range map[string]authz.ResourceQuery{
 		"subject":    {Subject: user(t, "bob"), Permission: "view", Type: "document"},
 		"permission": {Subject: alice, Permission: "edit", Type: "document"},

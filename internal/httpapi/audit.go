@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // History reads the audit log.
@@ -62,7 +63,7 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 		}
 		question := []any{query, reader}
 		if cursor := optional(params.Cursor); cursor != "" {
-			position, err := authz.CursorsOf(question...).Parse(cursor)
+			position, err := pages.CursorsOf(question...).Parse(cursor)
 			if err != nil {
 				return nil, err
 			}
@@ -76,7 +77,7 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 		}
 		page, before, err := read(ctx, query, reader, limit)
 		if err == nil && before > 0 {
-			page.NextCursor = authz.CursorsOf(question...).New(s.auditPosition(before, reader, query.Account))
+			page.NextCursor = pages.CursorsOf(question...).New(s.auditPosition(before, reader, query.Account))
 		}
 		return page, err
 	})

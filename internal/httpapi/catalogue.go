@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/similar"
 )
 
 // DescribePermissions implements ServerInterface.
@@ -42,7 +43,7 @@ func describe(definition authz.Definition) ResourceType {
 
 // unknownType returns the error for a type that the schema does not have.
 func unknownType(typ authz.Type, names []string) error {
-	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, authz.Suggest(string(typ), names))
+	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, similar.Hint(string(typ), names))
 }
 
 // nearest suggests names of the schema that resemble a malformed name.
@@ -63,7 +64,7 @@ func (s *server) nearest(ctx context.Context, bad *authz.BadName) string {
 			addAll(names, definition.Public())
 		}
 	}
-	return authz.Suggest(bad.Name, slices.Collect(maps.Keys(names)))
+	return similar.Hint(bad.Name, slices.Collect(maps.Keys(names)))
 }
 
 func addAll[S ~string](set map[string]bool, names []S) {

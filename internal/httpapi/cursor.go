@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // cursorParameter is the name of the cursor in the contract's queries and bodies.
@@ -55,10 +56,10 @@ func (k *call) openCursor(cursor string) (string, error) {
 
 // cursorSeal returns the encryption, derived from the API key. All servers of one SpiceDB know the key, and the users
 // of the product do not.
-func (k *call) cursorSeal() authz.Seal {
+func (k *call) cursorSeal() pages.Seal {
 	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = derived.Write([]byte("cursors")) // never fails
-	return authz.NewSeal(derived.Sum(nil))
+	return pages.NewSeal(derived.Sum(nil))
 }
 
 func (k *call) cursorScope() []byte {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // maxSubjects is the highest number of subjects in an answer that is not a stream, including those that a wildcard
@@ -70,7 +71,7 @@ func (s *server) lookupResources(
 			return none, err
 		}
 		if len(page.Resources) == limit {
-			page.NextCursor = authz.CursorsOf(query, at).New(string(token) + " " + last.Cursor())
+			page.NextCursor = pages.CursorsOf(query, at).New(string(token) + " " + pages.Cursor(query, last))
 			break
 		}
 		resource, err := reference(authz.Subject{Object: authz.Object{Type: query.Type, ID: found.ID}})
@@ -104,7 +105,7 @@ func (s *server) resumeList(
 		)
 		return token, "", err
 	}
-	content, err := authz.CursorsOf(query, at).Parse(cursor)
+	content, err := pages.CursorsOf(query, at).Parse(cursor)
 	if err != nil {
 		return "", "", err
 	}

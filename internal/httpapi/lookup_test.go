@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // sequence returns a sequence of the values, followed by the error if there is one.
@@ -55,14 +56,14 @@ func TestLookupResources(t *testing.T) {
 		}
 		return authz.Decision{}, "t7", nil
 	}
-	var pages authz.ResourcePages
+	var cache pages.Resources
 	w.engine.resources = func(
 		query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 	) iter.Seq2[authz.FoundResource, error] {
 		if at != authz.AtSnapshot("t7") || query.Subject != user("alice") || query.Context["x"] != 1.0 {
 			t.Errorf("the engine got %+v at %+v", query, at)
 		}
-		found, err := pages.Page(t.Context(), query, at, page, func(authz.Consistency) ([]authz.FoundResource, error) {
+		found, err := cache.Page(t.Context(), query, at, page, func(authz.Consistency) ([]authz.FoundResource, error) {
 			return []authz.FoundResource{
 				{ID: "a#b", Decision: authz.Decision{State: authz.Allowed}, Token: "t7"},
 				{

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // recoverPanic answers a panic with a problem, and logs its stack.
@@ -59,7 +60,7 @@ func hidePath(c *gin.Context) {
 
 // answer runs a handler and writes its result or its error.
 func (s *server) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
-	body, err := handle(authz.WithCaller(c.Request.Context(), callOf(c).key))
+	body, err := handle(pages.WithCaller(c.Request.Context(), callOf(c).key))
 	if err == nil {
 		body = callOf(c).sealNextCursor(body)
 		err = writeJSON(c, status, "application/json", body)

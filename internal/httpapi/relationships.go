@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // ListRelationships implements ServerInterface.
@@ -27,7 +28,7 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 		if limit == 0 {
 			limit = operation.DefaultLimit
 		}
-		cursors, position := authz.CursorsOf("relationships", filter), ""
+		cursors, position := pages.CursorsOf("relationships", filter), ""
 		if cursor := optional(params.Cursor); cursor != "" {
 			if position, err = cursors.Parse(cursor); err != nil {
 				return nil, err

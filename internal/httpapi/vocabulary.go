@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/similar"
 )
 
 // vocabulary translates AuthZEN questions into names of the served schema. Its errors have CodeInvalid and name what
@@ -66,7 +67,7 @@ func (v vocabulary) permission(typ, action string) (authz.Permission, error) {
 	}
 	names := append(toStrings(definition.Public()), toStrings(definition.Relations)...)
 	return "", authz.Errorf(
-		authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, authz.Suggest(spelled, names),
+		authz.CodeInvalid, "the type %q has no permission %q%s", typ, action, similar.Hint(spelled, names),
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // Collection is all objects of one type in a place. Permissions are those that a list of the collection shows for each
@@ -77,7 +78,7 @@ func readPageStart(p *plan, of Collection, page Page) (authz.Page, error) {
 	if page.Cursor == "" {
 		return authz.Page{}, nil
 	}
-	cursor, err := authz.CursorsOf(of.Place, of.Type, p.by.Actor).Parse(page.Cursor)
+	cursor, err := pages.CursorsOf(of.Place, of.Type, p.by.Actor).Parse(page.Cursor)
 	return authz.Page{Cursor: cursor}, err
 }
 
@@ -90,7 +91,7 @@ func readVisible(
 		SubjectType: of.Place.Type, SubjectID: of.Place.ID, SubjectPlain: true,
 	}
 	cursor := func(item authz.ReadItem) string {
-		return authz.CursorsOf(of.Place, of.Type, p.by.Actor).New(item.Cursor)
+		return pages.CursorsOf(of.Place, of.Type, p.by.Actor).New(item.Cursor)
 	}
 	var batch, visible []authz.ReadItem
 	// One object more than the page has shows whether there is another page.

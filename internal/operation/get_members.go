@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // GetAccountMember returns a person who holds a role on an account, with their roles there. It needs list_members,
@@ -74,7 +75,7 @@ type Subscriptions struct {
 func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subscriptions, authz.Token, error) {
 	var subscriptions Subscriptions
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		cursors, start := authz.CursorsOf("subscriptions"), authz.Page{Limit: page.limit() + 1}
+		cursors, start := pages.CursorsOf("subscriptions"), authz.Page{Limit: page.limit() + 1}
 		if page.Cursor != "" {
 			var err error
 			if start.Cursor, err = cursors.Parse(page.Cursor); err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // readPeople reads the people who hold roles on an object, with their roles.
@@ -70,7 +71,7 @@ func (g Page) after() (authz.ID, error) {
 
 // of returns the page for one list. list names the kind of list, and id is the object whose list it is.
 func (g Page) of(list string, id authz.ID) Page {
-	g.cursors = authz.CursorsOf(list, id)
+	g.cursors = pages.CursorsOf(list, id)
 	return g
 }
 

@@ -3,25 +3,19 @@
 package operation
 
 import (
-	"context"
-	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
 // Engine is the part of authz.Engine that operations need.
 type Engine interface {
 	tx.Store
-
-	DeleteAll(
-		ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
-	) (authz.Token, error)
-	LookupResources(
-		ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
-	) iter.Seq2[authz.FoundResource, error]
+	authz.ResourceFinder
+	authz.Writer
 }
 
 // Service performs operations on an engine.
@@ -242,7 +236,7 @@ type Page struct {
 	Limit  int
 	Cursor string
 
-	cursors authz.Cursors // of the list, see Page.of
+	cursors pages.Cursors // of the list, see Page.of
 }
 
 // How many entries a page has by default, and at most.

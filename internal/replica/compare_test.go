@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 	"github.com/sluice-authz/sluice/internal/replica"
 )
 
@@ -248,7 +249,7 @@ func resources(
 				return outcome(authz.Decision{}, err), ""
 			}
 			n++
-			page.Cursor, token = one.Cursor(), one.Token
+			page.Cursor, token = pages.Cursor(query, one), one.Token
 			found = append(found, string(one.ID)+" "+outcome(one.Decision, one.Err))
 		}
 		if limit == 0 || n < limit {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/freshness"
 	"github.com/sluice-authz/sluice/internal/replica"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
@@ -111,7 +112,7 @@ func TestWatchCut(t *testing.T) {
 	require.NoError(t, engine.ApplySchema(t.Context(), documents))
 	line := &breakable{Source: engine.Client}
 	r := followed(t, engine.Client, line, replica.Options{Observe: told.observe, Verify: 1})
-	front := authz.Fresh(r)
+	front := freshness.ReadYourWrites(r)
 	reached(t, r, write(t, front, authz.Touch, reader("a", "uma")))
 	require.True(t, reads(t, front, "a", "uma", authz.Consistency{}))
 	require.Positive(t, told.of(replica.FromReplica))
@@ -198,7 +199,7 @@ func TestRestart(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	r := followed(t, client, client, replica.Options{})
-	front := authz.Fresh(r)
+	front := freshness.ReadYourWrites(r)
 	reached(t, r, write(t, front, authz.Touch, reader("a", "uma")))
 
 	require.NoError(t, first.Close())
@@ -222,9 +223,9 @@ func TestTwoServers(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), documents))
-	one := authz.Fresh(followed(t, engine.Client, engine.Client, replica.Options{}))
+	one := freshness.ReadYourWrites(followed(t, engine.Client, engine.Client, replica.Options{}))
 	slow := &slowed{Source: engine.Client, delay: 300 * time.Millisecond}
-	other := authz.Fresh(followed(t, engine.Client, slow, replica.Options{}))
+	other := freshness.ReadYourWrites(followed(t, engine.Client, slow, replica.Options{}))
 	for i := range 20 {
 		document := fmt.Sprintf("d%d", i)
 		token := write(t, one, authz.Touch, reader(document, "uma"))

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // DefaultMaxRelationships is the largest number of relationships that a replica stores by default.
@@ -88,7 +89,7 @@ type Replica struct {
 
 	source  Source
 	options Options
-	pages   authz.ResourcePages
+	pages   pages.Resources
 	random  func() float64
 
 	current atomic.Pointer[state] // nil while the replica does not answer

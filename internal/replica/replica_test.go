@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/freshness"
 	"github.com/sluice-authz/sluice/internal/replica"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
@@ -120,9 +121,9 @@ func TestEngine(t *testing.T) {
 			var told answers
 			engine := embedded(t, stores[name](t))
 			r := followed(t, engine.Client, engine.Client, replica.Options{Observe: told.observe, Verify: 1})
-			front := authz.Fresh(r)
+			front := freshness.ReadYourWrites(r)
 			if name != "postgres" {
-				front = authz.Fresh(caughtUp{r})
+				front = freshness.ReadYourWrites(caughtUp{r})
 			}
 			enginetest.Run(t, func(*testing.T) authz.Engine { return front })
 			require.Positive(t, told.of(replica.FromSpiceDB))

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // DefaultTimeout limits a call whose context has no deadline. For a stream, it limits the wait for each message.
@@ -36,7 +37,7 @@ type Client struct {
 	watch       v1.WatchServiceClient
 	options     Options
 	scratches   scratches
-	pages       authz.ResourcePages
+	pages       pages.Resources
 	alls        conditionalAlls
 	names       knownNames
 	parameters  knownParameters

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/similar"
 	"github.com/sluice-authz/sluice/schema"
 )
 
@@ -82,7 +83,7 @@ func (c *Client) definitions(ctx context.Context) []authz.Definition {
 }
 
 func suggest(problem, name string, names []string) *authz.Error {
-	return &authz.Error{Code: authz.CodeInvalid, Message: problem + authz.Suggest(name, names)}
+	return &authz.Error{Code: authz.CodeInvalid, Message: problem + similar.Hint(name, names)}
 }
 
 func typeNames(definitions []authz.Definition) []string {

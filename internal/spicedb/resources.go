@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // LookupResources implements authz.Engine.
@@ -153,7 +154,7 @@ func (c *Client) lookUpResources(
 
 // mergePaths sorts resources by id, and merges those that several paths reach.
 func mergePaths(all []authz.FoundResource) []authz.FoundResource {
-	slices.SortFunc(all, authz.CompareResources)
+	slices.SortFunc(all, pages.Compare)
 	kept := all[:0]
 	for _, found := range all {
 		if last := len(kept) - 1; last >= 0 && kept[last].ID == found.ID {

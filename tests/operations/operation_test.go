@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/freshness"
 	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 	"github.com/sluice-authz/sluice/schema"
@@ -25,7 +26,7 @@ func newEngine(t *testing.T) authz.Engine {
 	text, err := schema.Flatten()
 	require.NoError(t, err)
 	require.NoError(t, engine.ApplySchema(t.Context(), text))
-	return authz.Fresh(engine)
+	return freshness.ReadYourWrites(engine)
 }
 
 func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor, Key: "test"} }

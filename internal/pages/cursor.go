@@ -1,10 +1,12 @@
-package authz
+package pages
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // cursorSum is the number of bytes of a hash in a cursor. The hash detects cursors of other questions and damaged
@@ -31,12 +33,12 @@ func (c Cursors) New(position string) string {
 func (c Cursors) Parse(cursor string) (position string, err error) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(data) < cursorSum {
-		return "", Errorf(CodeInvalid, "the cursor is not a next_cursor of an earlier answer")
+		return "", authz.Errorf(authz.CodeInvalid, "the cursor is not a next_cursor of an earlier answer")
 	}
 	position = string(data[cursorSum:])
 	if sum := c.digest(position); !bytes.Equal(data[:cursorSum], sum[:cursorSum]) {
-		return "", Errorf(
-			CodeInvalid, "cursor belongs to another question; it continues the one that it was given for, unchanged",
+		return "", authz.Errorf(
+			authz.CodeInvalid, "the cursor belongs to other parameters; send the parameters of the first page, of which only limit may change",
 		)
 	}
 	return position, nil

@@ -1,4 +1,4 @@
-package authz_test
+package pages_test
 
 import (
 	"math"
@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // pager reads pages of invented lists and counts the look-ups.
 type pager struct {
-	pages   authz.ResourcePages
+	pages   pages.Resources
 	lookUps int
 }
 
@@ -23,7 +24,7 @@ func (p *pager) page(t *testing.T, caller string, n, size int, cursor string) st
 		Subject: authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(strconv.Itoa(n))}}, Permission: "view",
 		Type: "importer",
 	}
-	ctx, page := authz.WithCaller(t.Context(), caller), authz.Page{Limit: 1, Cursor: cursor}
+	ctx, page := pages.WithCaller(t.Context(), caller), authz.Page{Limit: 1, Cursor: cursor}
 	found, err := p.pages.Page(ctx, query, authz.Consistency{}, page, func(
 		authz.Consistency,
 	) ([]authz.FoundResource, error) {
@@ -36,7 +37,7 @@ func (p *pager) page(t *testing.T, caller string, n, size int, cursor string) st
 	})
 	require.NoError(t, err)
 	require.Len(t, found, 1)
-	return found[0].Cursor()
+	return pages.Cursor(query, found[0])
 }
 
 // TestKeepingListsTakesConstantTime compares adding a list to a full cache and to an empty one. When each list was

@@ -1,4 +1,6 @@
-package authz
+// Package pages splits lists into pages. It creates and checks their cursors, and caches the other resources of a
+// look-up for its next pages.
+package pages
 
 import (
 	"container/list"
@@ -7,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // Limits of the cached lists: maxListed is the highest number of resources in all lists, where each list counts
@@ -17,14 +21,14 @@ const (
 	listTime     = time.Minute
 )
 
-// ResourcePages splits look-ups of resources into pages. A cursor has an id and a revision, so every server can
+// Resources splits look-ups of resources into pages. A cursor has an id and a revision, so every server can
 // continue the list. The server that created the cursor caches the list for a while, so that it need not repeat the
 // look-up for the next page. Correctness does not depend on the cache: the same query at the same revision has the same
 // result. The zero value is empty.
 //
 // Adding a list takes constant time. Every caller (see WithCaller) has an equal share of the cache: the caller with the
 // largest lists loses its oldest list first.
-type ResourcePages struct {
+type Resources struct {
 	mu     sync.Mutex
 	kept   map[string]*keptList // by key
 	order  list.List            // of *keptList, the oldest first
@@ -36,7 +40,7 @@ type ResourcePages struct {
 type keptList struct {
 	key       string
 	caller    string
-	resources []FoundResource
+	resources []authz.FoundResource
 	until     time.Time
 	all, own  *list.Element // the elements of this list in the order of all lists, and in that of its caller's lists
 }
@@ -49,24 +53,24 @@ type share struct {
 	size  int
 }
 
-// Page returns the resources of a page, with their cursors. all looks up every resource of the query, sorted by
-// CompareResources. The error has CodeInvalid for an invalid page. Otherwise it is the error of all.
-func (l *ResourcePages) Page(
-	ctx context.Context, query ResourceQuery, at Consistency, page Page, all func(Consistency) ([]FoundResource, error),
-) ([]FoundResource, error) {
+// Page returns the resources of a page. all looks up every resource of the query, sorted by
+// Compare. The error has CodeInvalid for an invalid page. Otherwise it is the error of all.
+func (l *Resources) Page(
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page, all func(authz.Consistency) ([]authz.FoundResource, error),
+) ([]authz.FoundResource, error) {
 	if page.Limit < 0 {
-		return nil, Errorf(CodeInvalid, "a limit must not be negative")
+		return nil, authz.Errorf(authz.CodeInvalid, "a limit must not be negative")
 	}
 	cursors := CursorsOf(query)
-	after := FoundResource{}
+	after := authz.FoundResource{}
 	if page.Cursor != "" {
 		position, err := cursors.Parse(page.Cursor)
 		if err != nil {
 			return nil, err
 		}
 		token, id, _ := strings.Cut(position, " ")
-		after.Token, after.ID = Token(token), ID(id)
-		at = AtSnapshot(after.Token)
+		after.Token, after.ID = authz.Token(token), authz.ID(id)
+		at = authz.AtSnapshot(after.Token)
 	}
 	found, known := l.get(listKey(cursors, after.Token))
 	if !known {
@@ -75,7 +79,7 @@ func (l *ResourcePages) Page(
 			return nil, err
 		}
 	}
-	begin, exists := slices.BinarySearchFunc(found, after, CompareResources)
+	begin, exists := slices.BinarySearchFunc(found, after, Compare)
 	if exists {
 		begin++
 	}
@@ -86,25 +90,26 @@ func (l *ResourcePages) Page(
 		}
 		part = part[:page.Limit]
 	}
-	part = slices.Clone(part)
-	for i := range part {
-		part[i].cursors = &cursors
-	}
-	return part, nil
+	return slices.Clone(part), nil
 }
 
-// CompareResources orders resources by their ids.
-func CompareResources(a, b FoundResource) int { return strings.Compare(string(a.ID), string(b.ID)) }
+// Cursor returns the cursor that continues a list after one of its resources. The query is that of the list.
+func Cursor(query authz.ResourceQuery, found authz.FoundResource) string {
+	return CursorsOf(query).New(string(found.Token) + " " + string(found.ID))
+}
+
+// Compare orders resources by their ids.
+func Compare(a, b authz.FoundResource) int { return strings.Compare(string(a.ID), string(b.ID)) }
 
 // listKey returns the key of a list: its query and its revision.
-func listKey(cursors Cursors, token Token) string {
+func listKey(cursors Cursors, token authz.Token) string {
 	if token == "" {
 		return ""
 	}
 	return cursors.New(string(token))
 }
 
-func (l *ResourcePages) get(key string) ([]FoundResource, bool) {
+func (l *Resources) get(key string) ([]authz.FoundResource, bool) {
 	if key == "" {
 		return nil, false
 	}
@@ -118,7 +123,7 @@ func (l *ResourcePages) get(key string) ([]FoundResource, bool) {
 }
 
 // put caches a list, which must not be modified any more. It removes older lists if there is no room.
-func (l *ResourcePages) put(caller, key string, resources []FoundResource) {
+func (l *Resources) put(caller, key string, resources []authz.FoundResource) {
 	k := &keptList{key: key, caller: caller, resources: resources, until: time.Now().Add(listTime)}
 	if k.size() > maxListed {
 		return
@@ -146,7 +151,7 @@ func (l *ResourcePages) put(caller, key string, resources []FoundResource) {
 }
 
 // oldestOfLargest returns the oldest list of the caller with the most resources. There are as many callers as API keys.
-func (l *ResourcePages) oldestOfLargest() *keptList {
+func (l *Resources) oldestOfLargest() *keptList {
 	var largest *share
 	for _, s := range l.shares {
 		if largest == nil || s.size > largest.size {
@@ -157,14 +162,14 @@ func (l *ResourcePages) oldestOfLargest() *keptList {
 }
 
 // expire removes the lists whose time has passed.
-func (l *ResourcePages) expire() {
+func (l *Resources) expire() {
 	now := time.Now()
 	for first := l.order.Front(); first != nil && now.After(kept(first).until); first = l.order.Front() {
 		l.drop(kept(first))
 	}
 }
 
-func (l *ResourcePages) drop(k *keptList) {
+func (l *Resources) drop(k *keptList) {
 	own := l.shares[k.caller]
 	own.lists.Remove(k.own)
 	l.order.Remove(k.all)

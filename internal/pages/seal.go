@@ -1,4 +1,4 @@
-package authz
+package pages
 
 import (
 	"crypto/aes"

@@ -1,14 +1,14 @@
-package authz_test
+package pages_test
 
 import (
 	"testing"
 
-	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 func TestSealOpensForItsSecretAndSubjectAlone(t *testing.T) {
 	t.Parallel()
-	seal := authz.NewSeal([]byte("secret"))
+	seal := pages.NewSeal([]byte("secret"))
 	text := seal.Close([]byte("position"), []byte("list"))
 	if data, ok := seal.Open(text, []byte("list")); !ok || string(data) != "position" {
 		t.Errorf("the text opens as %q, %v", data, ok)
@@ -19,7 +19,7 @@ func TestSealOpensForItsSecretAndSubjectAlone(t *testing.T) {
 	if seal.Close([]byte("tposition"), []byte("lis"))[:16] == text[:16] {
 		t.Error("two texts have one nonce")
 	}
-	if _, ok := authz.NewSeal([]byte("another")).Open(text, []byte("list")); ok {
+	if _, ok := pages.NewSeal([]byte("another")).Open(text, []byte("list")); ok {
 		t.Error("another secret opens the text")
 	}
 	if _, ok := seal.Open(text, []byte("another list")); ok {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/freshness"
 )
 
 // TestFresh checks that a request with Default consistency sees every write through authz.Fresh, also after
@@ -16,7 +17,7 @@ import (
 func TestFresh(t *testing.T) {
 	for _, name := range []string{"memory", "postgres"} {
 		t.Run(name, func(t *testing.T) {
-			engine := authz.Fresh(backends[name](t))
+			engine := freshness.ReadYourWrites(backends[name](t))
 			require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
 			const writers, rounds = 4, 20
 			errs := make(chan error, writers)

@@ -1,45 +1,48 @@
-package authz
+// Package freshness lets the callers of an engine read their own writes.
+package freshness
 
 import (
 	"context"
 	"iter"
 	"sync"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Fresh wraps an engine so that callers read their own writes: a request with Default consistency sees at least every
+// ReadYourWrites wraps an engine so that callers read their own writes: a request with Default consistency sees at least every
 // write that was made through the returned engine.
 //
 // A token covers the writes that finished before its write started. If writes overlap, no single token may cover all of
 // them; on PostgreSQL it does not. After an overlap, reads are therefore fully consistent until one that started after
 // the last overlapping write returns a token that covers them.
-func Fresh(engine Engine) Engine { return &fresh{Engine: engine} }
+func ReadYourWrites(engine authz.Engine) authz.Engine { return &fresh{Engine: engine} }
 
 type fresh struct {
-	Engine
+	authz.Engine
 
 	mu      sync.Mutex
-	writing int    // number of running writes
-	overlap bool   // a running write overlaps another one, or has failed with an unknown result
-	known   Token  // covers every finished write unless missing is set
-	missing bool   // known does not cover every finished write
-	epoch   uint64 // number of finished writes
+	writing int         // number of running writes
+	overlap bool        // a running write overlaps another one, or has failed with an unknown result
+	known   authz.Token // covers every finished write unless missing is set
+	missing bool        // known does not cover every finished write
+	epoch   uint64      // number of finished writes
 }
 
-func (f *fresh) Check(ctx context.Context, check Check, at Consistency) (Decision, Token, error) {
+func (f *fresh) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
 	at, epoch := f.resolve(at)
 	decision, token, err := f.Engine.Check(ctx, check, at)
 	f.observe(at, epoch, token, err)
 	return decision, token, err
 }
 
-func (f *fresh) Explain(ctx context.Context, check Check, at Consistency) (Decision, *Trace, Token, error) {
+func (f *fresh) Explain(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, *authz.Trace, authz.Token, error) {
 	at, epoch := f.resolve(at)
 	decision, trace, token, err := f.Engine.Explain(ctx, check, at)
 	f.observe(at, epoch, token, err)
 	return decision, trace, token, err
 }
 
-func (f *fresh) CheckBulk(ctx context.Context, checks []Check, at Consistency) ([]CheckResult, Token, error) {
+func (f *fresh) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
 	at, epoch := f.resolve(at)
 	results, token, err := f.Engine.CheckBulk(ctx, checks, at)
 	f.observe(at, epoch, token, err)
@@ -47,33 +50,33 @@ func (f *fresh) CheckBulk(ctx context.Context, checks []Check, at Consistency) (
 }
 
 func (f *fresh) LookupResources(
-	ctx context.Context, query ResourceQuery, at Consistency, page Page,
-) iter.Seq2[FoundResource, error] {
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.FoundResource, error] {
 	at, epoch := f.resolve(at)
 	found := f.Engine.LookupResources(ctx, query, at, page)
 	if page.Cursor != "" { // a cursor has its own revision
 		return found
 	}
-	return observed(f, at, epoch, found, func(found FoundResource) Token { return found.Token })
+	return observed(f, at, epoch, found, func(found authz.FoundResource) authz.Token { return found.Token })
 }
 
-func (f *fresh) LookupSubjects(ctx context.Context, query SubjectQuery, at Consistency) iter.Seq2[FoundSubject, error] {
+func (f *fresh) LookupSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
 	at, epoch := f.resolve(at)
 	return observed(
-		f, at, epoch, f.Engine.LookupSubjects(ctx, query, at), func(found FoundSubject) Token { return found.Token },
+		f, at, epoch, f.Engine.LookupSubjects(ctx, query, at), func(found authz.FoundSubject) authz.Token { return found.Token },
 	)
 }
 
-func (f *fresh) Read(ctx context.Context, filter Filter, at Consistency, page Page) iter.Seq2[ReadItem, error] {
+func (f *fresh) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
 	at, epoch := f.resolve(at)
 	items := f.Engine.Read(ctx, filter, at, page)
 	if page.Cursor != "" { // a cursor has its own revision
 		return items
 	}
-	return observed(f, at, epoch, items, func(item ReadItem) Token { return item.Token })
+	return observed(f, at, epoch, items, func(item authz.ReadItem) authz.Token { return item.Token })
 }
 
-func (f *fresh) Write(ctx context.Context, write Write) (Token, error) {
+func (f *fresh) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	f.begin()
 	token, err := f.Engine.Write(ctx, write)
 	f.end(token, err)
@@ -81,8 +84,8 @@ func (f *fresh) Write(ctx context.Context, write Write) (Token, error) {
 }
 
 func (f *fresh) DeleteAll(
-	ctx context.Context, filter Filter, preconditions []Precondition, metadata map[string]any,
-) (Token, error) {
+	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, metadata map[string]any,
+) (authz.Token, error) {
 	f.begin()
 	token, err := f.Engine.DeleteAll(ctx, filter, preconditions, metadata)
 	f.end(token, err)
@@ -108,12 +111,12 @@ func (f *fresh) begin() {
 // end records a finished write. The next read must be fully consistent if the write returned no token, overlapped
 // another write, or failed and may still have been applied. Errors with CodeConflict or CodeInvalid mean that it was
 // not applied.
-func (f *fresh) end(token Token, err error) {
+func (f *fresh) end(token authz.Token, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writing--
 	f.epoch++
-	nothing := err != nil && (CodeOf(err) == CodeConflict || CodeOf(err) == CodeInvalid)
+	nothing := err != nil && (authz.CodeOf(err) == authz.CodeConflict || authz.CodeOf(err) == authz.CodeInvalid)
 	switch {
 	case nothing && !f.overlap:
 	case err != nil || token == "" || f.overlap:
@@ -127,17 +130,17 @@ func (f *fresh) end(token Token, err error) {
 }
 
 // resolve replaces Default by a consistency, and returns the number of finished writes.
-func (f *fresh) resolve(at Consistency) (Consistency, uint64) {
+func (f *fresh) resolve(at authz.Consistency) (authz.Consistency, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at.Freshness == Default {
+	if at.Freshness == authz.Default {
 		switch {
 		case f.missing:
-			at = Fully()
+			at = authz.Fully()
 		case f.known != "":
-			at = AsFreshAs(f.known)
+			at = authz.AsFreshAs(f.known)
 		default:
-			at = Consistency{Freshness: MinimizeLatency}
+			at = authz.Consistency{Freshness: authz.MinimizeLatency}
 		}
 	}
 	return at, f.epoch
@@ -145,7 +148,7 @@ func (f *fresh) resolve(at Consistency) (Consistency, uint64) {
 
 // observed passes the token of the first item of a sequence to observe.
 func observed[T any](
-	f *fresh, at Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) Token,
+	f *fresh, at authz.Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) authz.Token,
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		seen := false
@@ -162,8 +165,8 @@ func observed[T any](
 }
 
 // observe stores the token of a fully consistent read that started after the last write finished.
-func (f *fresh) observe(at Consistency, epoch uint64, token Token, err error) {
-	if err != nil || token == "" || at.Freshness != FullyConsistent {
+func (f *fresh) observe(at authz.Consistency, epoch uint64, token authz.Token, err error) {
+	if err != nil || token == "" || at.Freshness != authz.FullyConsistent {
 		return
 	}
 	f.mu.Lock()
