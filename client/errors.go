@@ -28,7 +28,7 @@ const (
 	Limited          Code = "limited"
 	Canceled         Code = "canceled"
 	Internal         Code = "internal"
-	Unavailable      Code = "unavailable" // also if the server cannot be reached
+	Unavailable      Code = "unavailable" // this also stands for a server that cannot be reached
 	Deadline         Code = "deadline"
 )
 

@@ -20,7 +20,7 @@ type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address
 	key      string
-	tries    uint // no limit if zero
+	tries    uint // zero means no limit
 	patience time.Duration
 }
 

@@ -22,7 +22,7 @@ import (
 type script struct {
 	URL string
 
-	retryAfter string // in seconds, beside status 429
+	retryAfter string // Retry-After in seconds, sent with the status 429
 
 	mu      sync.Mutex
 	answers []string

@@ -90,7 +90,7 @@ func (a attempts) attempt(t *testing.T, on *backend, column int) {
 		become, owner = "olga POST subscriptions/~s/transfer {to: ~eve}", "eve"
 	}
 	grant := "olga PUT accounts/~a/members/~eve {roles: [" + role + "]}"
-	if additional, alone := strings.CutSuffix(role, " alone"); alone { // no operation grants it
+	if additional, alone := strings.CutSuffix(role, " alone"); alone { // no operation grants an additional role alone
 		grant = "given account:~a#" + additional + "@user:~eve"
 	}
 	fill := strings.NewReplacer("$grant", grant, "$become", become, "$owner", owner, "$role", role)

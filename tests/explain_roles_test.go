@@ -63,7 +63,7 @@ func TestExplainHidesRoles(t *testing.T) {
 				if (n+objects)%3 != 0 {
 					continue
 				}
-				reported := make(map[bool]string) // by decision, which a check reveals too
+				reported := make(map[bool]string) // the explanations by decision, since a check reveals the decision anyway
 				for _, who := range append(c.members, "sven") {
 					a := s.by(c.reader).withKey(checkKey).must(
 						http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)},

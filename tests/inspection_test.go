@@ -49,7 +49,7 @@ func TestRelationsNeedInspect(t *testing.T) {
 		t.Errorf("asked for %d names only", asked)
 	}
 	for path, body := range questionsOf("connection", "creator") {
-		if path != "explain" { // it filters its answer
+		if path != "explain" { // explain filters its answer instead
 			got := s.by("olga").call(http.MethodPost, path, body)
 			if !strings.Contains(string(got.body), "leave out the header Sluice-Actor") {
 				t.Errorf("with every scope and an actor, %s: %d %s", path, got.status, got.body)

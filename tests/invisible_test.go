@@ -33,7 +33,7 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 				tried++
 				a := s.send(request)
 				refused := a.problem().Code == "invalid"
-				if a.status == http.StatusOK { // only one item of several fails
+				if a.status == http.StatusOK { // only one of several items fails, so the status is 200
 					refused = strings.Contains(string(a.body), `"invalid"`) || strings.Contains(string(a.body), "invisible")
 				}
 				// An unknown role is an error only if the actor may view the place.

@@ -293,7 +293,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 			fmt.Sprintf("ulla POST importers {id: ~i%d, account: ~a}", round),
 			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),
 			fmt.Sprintf("ulla DELETE importers/~i%d", round),
-			// only the key prevents a second one
+			// only the idempotency key prevents a second write here
 			fmt.Sprintf("backend PUT connectors/~k%d {capabilities: [views]}", round),
 		} {
 			key := s.id(fmt.Sprint(round, "-", i))

@@ -163,7 +163,7 @@ func textsIn(value any) (found []string) {
 	switch v := value.(type) {
 	case map[string]any:
 		for key, item := range v {
-			if key != "user" && key != "roles" { // these keys are names of fields
+			if key != "user" && key != "roles" { // these two keys are names of fields
 				found = append(found, key)
 			}
 			found = append(found, textsIn(item)...)

@@ -109,7 +109,7 @@ func (w *world) build() {
 	w.perform(stages[w.home.subscription]...)
 	w.perform(stages[w.home.account]...)
 	if w.master() != "subject" {
-		if strings.HasSuffix(w.column.Name, " alone") { // no operation grants it
+		if strings.HasSuffix(w.column.Name, " alone") { // no operation grants an additional role alone
 			w.perform("given account:~account#$roles@user:~subject")
 		} else {
 			w.perform(arrivals[w.table.RoleSet.On])

@@ -17,7 +17,7 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 		"olga PUT subscriptions/~s/members/~iris {roles: [member]}",
 		"olga PUT subscriptions/~s/members/~mona {roles: [member]}",
 		"mona POST accounts {id: ~a, subscription: ~s, role_set: team}",
-		"iris PUT subscriptions/~s/members/~iris {roles: [member]} => 403", // no list_users, and no invite_member
+		"iris PUT subscriptions/~s/members/~iris {roles: [member]} => 403", // iris has neither list_users nor invite_member
 	)
 	const request = "PUT subscriptions/~s/members/~iris/accounts {accounts: {~a: [user]}}"
 	for _, test := range []struct {

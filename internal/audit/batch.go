@@ -31,7 +31,7 @@ type batch struct {
 	unstorableEnds []string // ends of relationships that remain in sluice_audit_present
 
 	rowsPerStatement int // rows of values per SQL statement
-	// by statement text, for this transaction; nil if the driver caches statements itself
+	// statements of this transaction by their text; nil if the driver caches statements itself
 	prepared map[string]*sql.Stmt
 }
 

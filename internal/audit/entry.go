@@ -54,7 +54,7 @@ type Entry struct {
 	// the schema text, of a schema entry and of the first entry of a snapshot
 	Schema  string `json:"schema,omitempty"`
 	Since   *Time  `json:"since,omitempty"`  // start of a gap; the gap ends at Time
-	Reason  Reason `json:"reason,omitempty"` // of a gap or a placeholder
+	Reason  Reason `json:"reason,omitempty"` // reason of a gap or a placeholder
 	Omitted bool   `json:"omitted,omitempty"`
 	Prev    string `json:"prev,omitempty"` // hash of the previous entry; 64 zeros in the first one
 	Hash    string `json:"hash,omitempty"`

@@ -26,7 +26,7 @@ const FileName = "audit.db"
 // writer.
 type Log struct {
 	db     *sql.DB
-	shared bool         // in PostgreSQL, where several servers take turns in writing
+	shared bool         // set for a log in PostgreSQL, where several servers take turns in writing
 	lock   *flock.Flock // locks the file while the log is open; nil in PostgreSQL
 	secret string       // key that seals the numbers of entries
 

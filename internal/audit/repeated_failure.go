@@ -55,7 +55,7 @@ func (f *repeatedFailure) isPermanent(now time.Time) bool {
 // writePart is a part of a write that the log may reject.
 type writePart struct {
 	name string       // names the part in errors
-	key  string       // the same for each attempt of the same part
+	key  string       // equal in each attempt of the same part
 	do   func() error // stores the part
 	same func() error // stores a part of the same size with other content
 }
@@ -184,8 +184,8 @@ func contentKey(e Entry) string {
 	return hashOf(body)
 }
 
-// sameSizeEntry returns an entry of the same size with other content. It has the kind Unstored, so that no constraint on
-// entries of other kinds rejects it.
+// sameSizeEntry returns an entry of the same size with other content. It has the kind Unstored, so that no constraint
+// on entries of other kinds rejects it.
 func sameSizeEntry(e Entry) Entry {
 	e.Kind = Unstored
 	e.Revision, e.Schema, e.Reason = scramble(e.Revision), scramble(e.Schema), scramble(e.Reason)

@@ -77,7 +77,7 @@ type termIndexer struct {
 	place Place
 	// the objects that contain an object before the entry
 	placesOf func(authz.Object, authz.Relation) ([]authz.Object, error)
-	// those of the objects that have, before the entry, a relationship that does not expire by a time
+	// existing returns those of the objects that have, before the entry, a relationship that does not expire by a time
 	existing func([]authz.Object, time.Time) (map[authz.Object]bool, error)
 }
 

@@ -23,7 +23,7 @@ const requestIDHeader = "X-Request-ID"
 type call struct {
 	id     string
 	start  time.Time
-	method string // as sent: HEAD even if it is handled as GET
+	method string // the sent method: HEAD even if it is handled as GET
 	route  *route // nil if the contract does not have the path and method
 	key    string // the name of the key
 	secret string // the key itself; cursors are sealed with a key derived from it

@@ -191,7 +191,7 @@ func mistyped(found *json.UnmarshalTypeError) error {
 
 // fault is an error about a field.
 type fault struct {
-	path    string // for example checks[3].subject; empty for the whole body
+	path    string // place of the field, for example checks[3].subject; empty for the whole body
 	problem string
 	code    authz.Code // empty means CodeInvalid
 }

@@ -41,7 +41,7 @@ const actorHeader = "Sluice-Actor"
 
 // route is the description of one call in the contract.
 type route struct {
-	path       string // in the form of the contract, with {id}
+	path       string // path in the form of the contract, with {id}
 	operation  string
 	open       bool // needs no key
 	scopes     apikey.Scopes

@@ -102,7 +102,7 @@ type Operations interface {
 
 type server struct {
 	Config
-	routes         map[string]*route // by method and gin's path, for example "GET /v1/accounts/:id"
+	routes         map[string]*route // routes by method and gin's path, for example "GET /v1/accounts/:id"
 	contract       []byte
 	expensiveSlots chan struct{} // has one element for each running expensive call
 

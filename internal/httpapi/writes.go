@@ -123,7 +123,7 @@ func (s *server) performWrite(c *gin.Context) {
 type request struct {
 	*call
 
-	content []byte // of the body; empty if the route has none
+	content []byte // content of the body; empty if the route has none
 }
 
 // id returns the id in the path.

@@ -10,7 +10,7 @@ import (
 // running is a job that Run has begun.
 type running struct {
 	Job
-	attempts *tx.Attempts // at the next step
+	attempts *tx.Attempts // attempts at the next step
 	token    authz.Token  // token of the last write
 	cause    error        // why the job was canceled
 }

@@ -46,7 +46,7 @@ type NewInvitation struct {
 type AcceptedInvitation struct {
 	To        authz.Object
 	Roles     Roles
-	ExpiresAt time.Time // when the last of the roles ends; zero if one of them does not
+	ExpiresAt time.Time // end of the role that ends last; zero if one of them does not end
 }
 
 // Invitations is a page of open invitations, sorted by handle; NextCursor is empty at the end.

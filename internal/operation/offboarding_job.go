@@ -27,7 +27,7 @@ type offboardingJob struct {
 
 	halved     int            // see fitsOffboarding
 	rest       []authz.Filter // relationships of an erased person that the next writes delete
-	reassigned []reassignment // by the writes so far
+	reassigned []reassignment // objects that the writes so far have reassigned
 }
 
 // offboardingJob returns the job that continues an offboarding whose first write has stored the record. If that write
@@ -68,7 +68,7 @@ func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) 
 	if j.state == job.Requested {
 		return j.planRecord(p, under), nil
 	}
-	if !under || stored != j.offboarding { // it has ended, or another of the same person has begun
+	if !under || stored != j.offboarding { // the offboarding has ended, or another one of the same person has begun
 		return job.Step{Unit: p.Unit, Then: j.in(job.Done)}, nil
 	}
 	for _, row := range j.relationships() {

@@ -17,7 +17,7 @@ type plan struct {
 	*tx.Unit
 	engine   Engine
 	by       Caller
-	now      time.Time // when the attempt began
+	now      time.Time // start of the attempt
 	isRetry  bool      // an earlier attempt failed at a precondition
 	isReplay bool      // the operation was performed before under its idempotency key
 	halved   int       // how often the write of an offboarding was halved, see fitsOffboarding

@@ -32,8 +32,8 @@ type stage int
 
 const (
 	everything stage = iota // all entries
-	trial                   // those of the last write, which is not performed yet
-	divided                 // those of the next write
+	trial                   // the entries of the last write, which is not performed yet
+	divided                 // the entries of the next write
 )
 
 func newPortions(all []authz.ID) *portions { return &portions{all: all} }

@@ -39,7 +39,7 @@ func (s *Service) reportReassigned(
 	ids := make(map[authz.Type][]authz.ID)
 	for _, r := range done.reassigned {
 		switch {
-		case r.from != d.who || r.to != d.newOwner: // of another offboarding, which the call finished
+		case r.from != d.who || r.to != d.newOwner: // objects of another offboarding, which the call finished
 		case r.disconnected:
 			report.PrivateDisconnected++
 		case r.private:

@@ -236,7 +236,7 @@ type Page struct {
 	Limit  int
 	Cursor string
 
-	cursors pages.Cursors // of the list, see Page.of
+	cursors pages.Cursors // cursors of the list, see Page.of
 }
 
 // How many entries a page has by default, and at most.

@@ -52,7 +52,7 @@ func RemoveLeftovers(path, suffix string) error {
 // Open opens an existing file without following a link. It returns ErrForeign unless the file is a regular one with a
 // single name that this user owns and no other user may read or write.
 func Open(path string, flag int) (*os.File, error) {
-	before, err := os.Lstat(path) // before opening, since opening a pipe waits for its other end
+	before, err := os.Lstat(path) // Lstat comes before Open, since opening a pipe waits for its other end
 	if err != nil {
 		return nil, err
 	}

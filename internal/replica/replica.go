@@ -94,7 +94,7 @@ type Replica struct {
 
 	current atomic.Pointer[state] // nil while the replica does not answer
 	why     atomic.Value          // a string: why it does not answer
-	fresh   atomic.Int64          // when the current state was last known to be the newest, by clock, or never
+	fresh   atomic.Int64          // time at which the current state was last known to be the newest, by clock; or never
 	known   atomic.Int64          // the last value of fresh, kept after Watch fails
 	off     atomic.Bool           // permanently
 
@@ -157,7 +157,7 @@ func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 		}
 	case authz.MinimizeLatency:
 	}
-	fresh := r.fresh.Load() // of this state or an earlier one
+	fresh := r.fresh.Load() // the time of this state or of an earlier one
 	s := r.pin()
 	if s == nil || r.off.Load() {
 		if s != nil {

@@ -152,7 +152,7 @@ func TestLongList(t *testing.T) {
 	for path, err := range paths {
 		require.NoError(t, err)
 		found[path.Subject.ObjectID] = true
-		if len(found)%100 == 0 { // before and after the current position
+		if len(found)%100 == 0 { // writes before and after the current position
 			n := version(len(found))
 			s.apply([]*v1.RelationshipUpdate{
 				{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: member(length + len(found))},

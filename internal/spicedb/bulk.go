@@ -78,7 +78,7 @@ type bulk struct {
 
 	tooLarge     int       // checks that were too large alone
 	alone, apart int       // checks that exceeded the steps alone, and in a bulk of one
-	until        time.Time // when no check is repeated any more
+	until        time.Time // time from which no check is repeated any more
 }
 
 // mayRepeat reports whether the budget lets a check be repeated after it failed with an error.

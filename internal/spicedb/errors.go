@@ -193,7 +193,7 @@ func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error
 		out := &authz.Error{Code: r.is, Message: r.message, Cause: err}
 		if out.Message == "" {
 			out.Message = st.Message()
-			out.Cause = fmt.Errorf("SpiceDB answered %s", st.Code()) // its text is the message
+			out.Cause = fmt.Errorf("SpiceDB answered %s", st.Code()) // SpiceDB's text is the message already
 		}
 		if r.retry {
 			out.Cause = errors.Join(authz.ErrPrecondition, err)

@@ -53,7 +53,7 @@ const migrationLock = 0x51_c1_ce
 // lockDatabase waits until no other server migrates the database, and returns a function that releases the lock. It
 // polls, since a session that waits for a lock would block indexes that are built concurrently.
 func lockDatabase(ctx context.Context, uri string) (unlock func(), err error) {
-	config, err := pgxpool.ParseConfig(uri) // as SpiceDB parses it
+	config, err := pgxpool.ParseConfig(uri) // SpiceDB parses the URI in the same way
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
 	for n := range randomSchemas {
 		seed := rand.Uint64()
 		if n < randomSchemas/2 {
-			seed = uint64(n) // the same ones each time
+			seed = uint64(n) // the same schemas in each run
 		}
 		random := rand.New(rand.NewPCG(seed, 0))
 		engine := embedded(t, config.WithWork(func(w spicedb.Work) { done <- w }))

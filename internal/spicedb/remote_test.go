@@ -104,7 +104,7 @@ func (f *flaky) ReadRelationships(
 				return err
 			}
 			select {
-			case <-time.After(f.pause): // while the consumer is busy
+			case <-time.After(f.pause): // the consumer is busy meanwhile
 			case <-stream.Context().Done():
 				return stream.Context().Err()
 			}

@@ -140,7 +140,7 @@ func (c *Client) lookUpResources(
 	}, func(found *v1.LookupResourcesResponse) bool {
 		token := fromToken(found.GetLookedUpAt())
 		if len(all) > 0 {
-			token = all[0].Token // the same text, stored once
+			token = all[0].Token // all results share one text of the token
 		}
 		all = append(all, authz.FoundResource{
 			ID:       authz.DecodeID(query.Type, found.GetResourceObjectId()),

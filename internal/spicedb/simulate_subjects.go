@@ -194,7 +194,7 @@ func (s *subjectSimulation) follow(
 			n := below[to][subject.ObjectID]
 			n.conditional = n.conditional || stored.caveat[i]
 			found.add(id, n)
-			if len(stored.all) > 1 || n.conditional { // one list alone is shared
+			if len(stored.all) > 1 || n.conditional { // a single list is shared, not copied
 				if err := s.spend(n.total()); err != nil {
 					return nil, err
 				}

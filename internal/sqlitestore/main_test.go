@@ -43,4 +43,4 @@ func startChild(t *testing.T, name, directory string) (*exec.Cmd, *bufio.Scanner
 	return command, bufio.NewScanner(out)
 }
 
-var background = context.Background() // for child processes, which have no test context
+var background = context.Background() // child processes use it, since they have no test context

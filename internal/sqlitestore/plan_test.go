@@ -28,7 +28,7 @@ func TestPlans(t *testing.T) {
 			statements[name+" at a revision"], _ = statementAt(keys, 1, 1)
 			for name, statement := range statements {
 				require.NoError(t, s.readers.use(func(c *conn) error {
-					parameters := strings.Count(statement, "?") // at least as many as the statement has
+					parameters := strings.Count(statement, "?") // at least the number of parameters of the statement
 					return c.query("EXPLAIN QUERY PLAN "+statement, make([]any, parameters), func(row []driver.Value) bool {
 						step := row[3].(string)
 						require.NotContains(t, step, "SCAN", "%s: %s", name, statement)

@@ -98,7 +98,8 @@ func (p *pool) close() error {
 	for range cap(p.free) {
 		<-p.free
 	}
-	defer func() { // for later calls of use and close
+	// Afterwards, later calls of use and close must not wait.
+	defer func() {
 		for range cap(p.free) {
 			p.free <- struct{}{}
 		}

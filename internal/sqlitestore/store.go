@@ -76,7 +76,7 @@ type Store struct {
 	mu        sync.Mutex
 	published chan struct{} // closed when head is replaced
 	optimized head
-	until     time.Time // when to replace optimized
+	until     time.Time // time at which to replace optimized
 
 	gcHasRun atomic.Bool
 	closing  context.CancelFunc

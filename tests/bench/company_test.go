@@ -184,7 +184,8 @@ func (s server) fixedRoute(b *testing.B) target {
 
 func freeAddress(b *testing.B) string {
 	b.Helper()
-	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.7:0") // no other process uses this address
+	// No other process listens on this loopback address.
+	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.7:0")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"UngroupConnection":     {by("ada"), authz.ID("warehouse")},
 		"UserAccounts":          {by("ada"), authz.ID("ada"), false, page},
 		"AcceptInvitation":      {by("nina"), "unknown"},
-		"Grants":                nil, // it does not answer a caller
+		"Grants":                nil, // its result is not an answer to a caller
 	}
 	service := reflect.TypeFor[*operation.Service]()
 	for method := range service.Methods() {
