@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // CreateAccount creates an account in a subscription. Under multi_owner, the actor gets the first role of the account's
@@ -49,7 +50,7 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Account, authz.Token, error) {
 	var account Account
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := requirePermission(ctx, p, accountObject(id), "view"); err != nil {
+		if err := viewOf(p).Require(ctx, visibility.Existence(accountObject(id))); err != nil {
 			return err
 		}
 		facts, err := readAccount(ctx, p, id)
@@ -74,7 +75,7 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := requirePermission(ctx, p, accountObject(id), Listing("account")); err != nil {
+		if err := viewOf(p).Require(ctx, visibility.Roles(accountObject(id))); err != nil {
 			return err
 		}
 		facts, err := readAccount(ctx, p, id)

@@ -51,11 +51,8 @@ func hideUnseen(ctx context.Context, p *plan, object authz.Object) error {
 	if !previews || p.by.Actor == "" {
 		return nil
 	}
-	if visible := kindOf(object.Type).visible; visible != "" {
-		seen, err := decide(ctx, p, []authz.Check{actorCheck(p, visible, object)})
-		if err != nil || seen[0] {
-			return err
-		}
+	if seen, err := viewOf(p).MaySee(ctx, object); err != nil || seen {
+		return err
 	}
 	engine.Hide(object, deletionOf(object))
 	return nil

@@ -2,9 +2,11 @@ package operation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/pages"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // Collection is all objects of one type in a place. Permissions are those that a list of the collection shows for each
@@ -55,12 +57,8 @@ func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page P
 		if err != nil {
 			return err
 		}
-		visible, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf(of.Place.Type).visible, of.Place)})
-		if err != nil {
+		if err := viewOf(p).Require(ctx, visibility.Existence(of.Place)); err != nil {
 			return err
-		}
-		if !visible[0] {
-			return notFoundError(p, of.Place)
 		}
 		found, next, err := readVisible(ctx, p, of, start, page.limit(), s.maxScanned)
 		if err != nil {
@@ -145,35 +143,45 @@ func filterVisible(
 	if len(items) == 0 {
 		return nil, nil
 	}
-	kind := kindOf(of.Type)
-	var checks []authz.Check
-	for _, item := range items {
-		checks = append(checks, actorCheck(p, kind.visible, item.Relationship.Resource))
+	objects := make([]authz.Object, len(items))
+	for i, item := range items {
+		objects[i] = item.Relationship.Resource
 	}
+	check := hidingCheck(p)
 	if older {
-		for _, item := range items {
-			checks = append(
-				checks,
-				authz.Check{
-					Subject:    only(of.Place),
-					Permission: authz.Permission(kind.place),
-					Resource:   item.Relationship.Resource,
-				},
-			)
-		}
+		check = inPlaceCheck(check, of)
 	}
-	results, err := p.Check(ctx, checks) // an object that cannot be decided is hidden, its error too
+	seen, err := visibility.New(VisibilityRules, visibility.Reader{Subject: p.actor()}, check).MaySeeEach(ctx, objects)
 	if err != nil {
 		return nil, err
 	}
-	allowed := func(i int) bool { return results[i].Decision.Allowed() }
-	var seen []authz.ReadItem
+	var visible []authz.ReadItem
 	for i, item := range items {
-		if allowed(i) && (!older || allowed(len(items)+i)) {
-			seen = append(seen, item)
+		if seen[i] {
+			visible = append(visible, item)
 		}
 	}
-	return seen, nil
+	return visible, nil
+}
+
+// inPlaceCheck returns a check that also requires, in the same call, that the object is in the place of a collection.
+func inPlaceCheck(check visibility.Check, of Collection) visibility.Check {
+	return func(ctx context.Context, checks []authz.Check) ([]bool, error) {
+		both := slices.Clone(checks)
+		for _, c := range checks {
+			both = append(both, authz.Check{
+				Subject: only(of.Place), Permission: authz.Permission(kindOf(of.Type).place), Resource: c.Resource,
+			})
+		}
+		allowed, err := check(ctx, both)
+		if err != nil {
+			return nil, err
+		}
+		for i := range checks {
+			allowed[i] = allowed[i] && allowed[len(checks)+i]
+		}
+		return allowed[:len(checks)], nil
+	}
 }
 
 // addPermissions checks every permission of the collection on each object in one call.

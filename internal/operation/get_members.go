@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/pages"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // GetAccountMember returns a person who holds a role on an account, with their roles there. It needs list_members,
@@ -34,18 +35,12 @@ func (s *Service) getMember(
 ) (Member, authz.Token, error) {
 	var member Member
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		var needed []authz.Permission
-		if who != by.Actor {
-			needed = append(needed, Listing(object.Type))
+		shown := visibility.Roles(object)
+		if who == by.Actor {
+			shown = visibility.Existence(object)
 		}
-		g, err := readPermissions(ctx, p, object, needed...)
-		if err != nil {
+		if err := viewOf(p).Require(ctx, shown); err != nil {
 			return err
-		}
-		for _, permission := range needed {
-			if err := g.need(permission); err != nil {
-				return err
-			}
 		}
 		set, err := roleSet(ctx, p)
 		if err != nil {

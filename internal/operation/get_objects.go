@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // references are the ids that an object names in each relation, sorted. A relation that holds `user:*` has no ids.
@@ -91,12 +92,8 @@ func (s *Service) getObject(
 	ctx context.Context, by Caller, object authz.Object, show func(named references, hidden []authz.Relation),
 ) (authz.Token, error) {
 	return s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		seen, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf(object.Type).visible, object)})
-		if err != nil {
+		if err := viewOf(p).Require(ctx, visibility.Existence(object)); err != nil {
 			return err
-		}
-		if !seen[0] {
-			return notFoundError(p, object)
 		}
 		rows, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID})
 		if err != nil {
@@ -129,28 +126,12 @@ func (s *Service) getObject(
 	})
 }
 
-// mayNameEach reports, for each of one object's relationships, whether an answer may name its subject. It may if the
-// actor may view the subject, or if the subject's type has no permission to view it: people and groups of connections.
+// mayNameEach reports, for each of one object's relationships, whether an answer about the object may name its subject.
+// A subject that cannot be decided is hidden.
 func mayNameEach(ctx context.Context, p *plan, rows []authz.Relationship) ([]bool, error) {
-	shown := make([]bool, len(rows))
-	var checks []authz.Check
-	var asked []int
+	subjects := make([]authz.Subject, len(rows))
 	for i, r := range rows {
-		kind, known := kinds[r.Subject.Type]
-		if shown[i] = !known || kind.visible == ""; shown[i] {
-			continue
-		}
-		checks, asked = append(checks, actorCheck(p, kind.visible, r.Subject.Object)), append(asked, i)
+		subjects[i] = r.Subject
 	}
-	if len(checks) == 0 {
-		return shown, nil
-	}
-	results, err := p.Check(ctx, checks) // an object that cannot be decided is hidden
-	if err != nil {
-		return nil, err
-	}
-	for j, i := range asked {
-		shown[i] = results[j].Decision.Allowed()
-	}
-	return shown, nil
+	return hidingViewOf(p, visibility.Reader{Subject: p.actor()}).MayNameEach(ctx, subjects)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // How long an invitation is open by default, and at most.
@@ -282,7 +283,7 @@ func (s *Service) Invitations(
 ) (Invitations, authz.Token, error) {
 	var invitations Invitations
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := requirePermission(ctx, p, to, kindOf(to.Type).invitations); err != nil {
+		if err := viewOf(p).Require(ctx, visibility.Invitations(to)); err != nil {
 			return err
 		}
 		open, err := readOpenInvitations(ctx, p, to)

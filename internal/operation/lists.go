@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/pages"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // readPeople reads the people who hold roles on an object, with their roles.
@@ -138,20 +139,17 @@ func readVisibleAccounts(
 // mayViewSubscriptions reports which of the subscriptions the actor may view. Without an actor, these are all.
 func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[authz.ID]bool, error) {
 	isVisible := make(map[authz.ID]bool, len(ids))
-	checks := make([]authz.Check, len(ids))
+	objects := make([]authz.Object, len(ids))
 	for i, id := range ids {
-		isVisible[id] = true
-		checks[i] = actorCheck(p, kindOf("subscription").visible, subscriptionObject(id))
+		objects[i] = subscriptionObject(id)
 	}
-	if p.by.Actor == "" || len(ids) == 0 {
-		return isVisible, nil
-	}
-	allowed, err := decide(ctx, p, checks)
+	reader := visibility.Reader{Subject: p.actor(), All: p.by.Actor == ""}
+	seen, err := viewFor(p, reader).MaySeeEach(ctx, objects)
 	if err != nil {
 		return nil, err
 	}
 	for i, id := range ids {
-		isVisible[id] = allowed[i]
+		isVisible[id] = seen[i]
 	}
 	return isVisible, nil
 }
@@ -198,17 +196,17 @@ func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.
 
 // filterViewable returns the accounts that the person may view.
 func filterViewable(ctx context.Context, p *plan, accounts []authz.ID, who authz.ID) ([]authz.ID, error) {
-	checks := make([]authz.Check, len(accounts))
+	objects := make([]authz.Object, len(accounts))
 	for i, id := range accounts {
-		checks[i] = authz.Check{Subject: person(who), Permission: "view", Resource: accountObject(id)}
+		objects[i] = accountObject(id)
 	}
-	results, err := p.Check(ctx, checks)
+	seen, err := hidingViewOf(p, visibility.Reader{Subject: person(who)}).MaySeeEach(ctx, objects)
 	if err != nil {
 		return nil, err
 	}
 	var visible []authz.ID
 	for i, id := range accounts {
-		if results[i].Decision.Allowed() {
+		if seen[i] {
 			visible = append(visible, id)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // OffboardingReport lists a person's roles, creations, shares and open invitations in an account.
@@ -77,13 +78,9 @@ func (s *Service) ReportOffboarding(
 func reportMembership(
 	ctx context.Context, p *plan, account accountFacts, who authz.ID, held []authz.Relationship,
 ) (*bool, error) {
-	if who != p.by.Actor {
-		listed, err := decide(
-			ctx, p, []authz.Check{actorCheck(p, Listing("subscription"), account.subscription.object)},
-		)
-		if err != nil || !listed[0] {
-			return nil, err
-		}
+	known, err := viewOf(p).MayKnowRole(ctx, person(who), account.subscription.object)
+	if err != nil || !known {
+		return nil, err
 	}
 	ends, err := wouldEndMembership(ctx, p, account, who, held)
 	return &ends, err
@@ -145,7 +142,7 @@ func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter,
 // reportInvitations reports the open invitations to the account. An actor who may not list them gets only their
 // number.
 func reportInvitations(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
-	allowed, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").invitations, account.object)})
+	listed, err := viewOf(p).MayKnow(ctx, visibility.Invitations(account.object))
 	if err != nil {
 		return err
 	}
@@ -155,7 +152,7 @@ func reportInvitations(ctx context.Context, p *plan, account accountFacts, repor
 	}
 	add := func(to *Named, handle authz.ID) {
 		to.Count++
-		if allowed[0] && len(to.IDs) < MaxLimit {
+		if listed && len(to.IDs) < MaxLimit {
 			to.IDs = append(to.IDs, handle)
 		}
 	}
@@ -193,17 +190,18 @@ func reportNamed(ctx context.Context, p *plan, account accountFacts, report *Off
 func nameVisible(ctx context.Context, p *plan, typ authz.Type, ids []authz.ID) (Named, error) {
 	slices.Sort(ids)
 	all := Named{Count: len(ids), IDs: []authz.ID{}}
+	view := viewOf(p)
 	for chunk := range slices.Chunk(ids, MaxLimit) {
-		checks := make([]authz.Check, len(chunk))
+		objects := make([]authz.Object, len(chunk))
 		for i, id := range chunk {
-			checks[i] = actorCheck(p, kindOf(typ).visible, authz.Object{Type: typ, ID: id})
+			objects[i] = authz.Object{Type: typ, ID: id}
 		}
-		allowed, err := decide(ctx, p, checks)
+		seen, err := view.MaySeeEach(ctx, objects)
 		if err != nil {
 			return all, err
 		}
 		for i, id := range chunk {
-			if allowed[i] && len(all.IDs) < MaxLimit {
+			if seen[i] && len(all.IDs) < MaxLimit {
 				all.IDs = append(all.IDs, id)
 			}
 		}

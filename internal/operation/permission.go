@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // grants says which of the requested permissions the actor has on an object.
@@ -18,7 +19,7 @@ func (g grants) need(permission authz.Permission) error {
 	if g.allowed[permission] {
 		return nil
 	}
-	return lacks(permission, "%s lacks the permission %s on %s", g.actor, permission, g.object)
+	return visibility.Lacks(g.actor, permission, g.object)
 }
 
 // lacks returns an error with CodeForbidden that names the permission.
@@ -34,24 +35,11 @@ func lacks(permission authz.Permission, format string, args ...any) *authz.Error
 func readPermissions(
 	ctx context.Context, p *plan, object authz.Object, permissions ...authz.Permission,
 ) (grants, error) {
-	visible := kindOf(object.Type).visible
-	asked := append([]authz.Permission{visible}, permissions...)
-	checks := make([]authz.Check, len(asked))
-	for i, permission := range asked {
-		checks[i] = authz.Check{Subject: p.actor(), Permission: permission, Resource: object}
-	}
-	allowed, err := decide(ctx, p, checks)
+	allowed, err := viewOf(p).Permissions(ctx, object, permissions...)
 	if err != nil {
 		return grants{}, err
 	}
-	g := grants{actor: p.by.Actor, object: object, allowed: make(map[authz.Permission]bool, len(asked))}
-	for i, permission := range asked {
-		g.allowed[permission] = allowed[i]
-	}
-	if !g.allowed[visible] {
-		return grants{}, notFoundError(p, object)
-	}
-	return g, requireDecision(ctx, p, object)
+	return grants{actor: p.by.Actor, object: object, allowed: allowed}, requireDecision(ctx, p, object)
 }
 
 // requirePermission returns an error unless the actor has the permission: with CodeNotFound if they may not view the
@@ -69,7 +57,7 @@ func notFoundError(p *plan, object authz.Object) *authz.Error {
 	if p.by.Actor == "" {
 		return authz.Errorf(authz.CodeNotFound, "there is no %s", object)
 	}
-	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
+	return visibility.NotFound(object)
 }
 
 // requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // CreateSubscription creates a subscription with its owner. It has no actor.
@@ -104,7 +105,7 @@ func setFeatures(p *plan, object authz.Object, flags []authz.Relation, features 
 func (s *Service) GetSubscription(ctx context.Context, by Caller, id authz.ID) (Subscription, authz.Token, error) {
 	var subscription Subscription
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := requirePermission(ctx, p, subscriptionObject(id), "view"); err != nil {
+		if err := viewOf(p).Require(ctx, visibility.Existence(subscriptionObject(id))); err != nil {
 			return err
 		}
 		facts, err := readSubscription(ctx, p, id)
@@ -121,7 +122,7 @@ func (s *Service) SubscriptionAccounts(
 ) (Accounts, authz.Token, error) {
 	var accounts Accounts
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		_, hidden := readPermissions(ctx, p, subscriptionObject(id))
+		hidden := viewOf(p).Require(ctx, visibility.Existence(subscriptionObject(id)))
 		if hidden != nil && authz.CodeOf(hidden) != authz.CodeNotFound {
 			return hidden
 		}

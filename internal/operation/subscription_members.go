@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // SubscriptionMembers returns a page of the members of a subscription: the people who hold a role on it. With
@@ -59,7 +60,7 @@ func (s *Service) subscriptionPeople(
 ) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := requirePermission(ctx, p, subscriptionObject(id), Listing("subscription")); err != nil {
+		if err := viewOf(p).Require(ctx, visibility.Roles(subscriptionObject(id))); err != nil {
 			return err
 		}
 		facts, err := readSubscription(ctx, p, id)
@@ -79,23 +80,6 @@ func (s *Service) subscriptionPeople(
 	return answered(members, token, err)
 }
 
-// mayListEach reports, for each of the accounts, whether the actor may list its members.
-func mayListEach(ctx context.Context, p *plan, accounts []authz.ID) ([]bool, error) {
-	var listed []bool
-	for chunk := range slices.Chunk(accounts, MaxLimit) {
-		checks := make([]authz.Check, len(chunk))
-		for i, id := range chunk {
-			checks[i] = actorCheck(p, Listing("account"), accountObject(id))
-		}
-		allowed, err := decide(ctx, p, checks)
-		if err != nil {
-			return nil, err
-		}
-		listed = append(listed, allowed...)
-	}
-	return listed, nil
-}
-
 // addAccountRoles adds to people their roles on the subscription's accounts whose members the actor may list. It
 // reads each account once, several at a time.
 func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz.ID]Member) error {
@@ -107,15 +91,15 @@ func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz
 		member.Accounts, member.AccountsExpireAt = make(map[authz.ID]Roles), make(map[authz.ID]time.Time)
 		people[who] = member
 	}
-	rows := make([]authz.Filter, len(accounts))
+	rows, members := make([]authz.Filter, len(accounts)), make([]visibility.Fact, len(accounts))
 	for i, accountID := range accounts {
-		rows[i] = rowsOf(accountObject(accountID))
+		rows[i], members[i] = rowsOf(accountObject(accountID)), visibility.Roles(accountObject(accountID))
 	}
 	found, err := p.FindAll(ctx, rows)
 	if err != nil {
 		return err
 	}
-	listed, err := mayListEach(ctx, p, accounts)
+	listed, err := viewOf(p).MayKnowEach(ctx, members)
 	if err != nil {
 		return err
 	}
@@ -387,11 +371,8 @@ func readVisibleRolesAfter(ctx context.Context, p *plan, id, who authz.ID) (Role
 	if err != nil {
 		return nil, err
 	}
-	if who != p.by.Actor {
-		listed, err := decide(ctx, p, []authz.Check{actorCheck(p, Listing("subscription"), facts.object)})
-		if err != nil || !listed[0] {
-			return nil, err
-		}
+	if known, err := viewOf(p).MayKnowRole(ctx, person(who), facts.object); err != nil || !known {
+		return nil, err
 	}
 	if err := settleMemberships(ctx, p); err != nil {
 		return nil, err

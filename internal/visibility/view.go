@@ -2,6 +2,7 @@ package visibility
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -39,16 +40,23 @@ func New(rules Rules, reader Reader, check Check) *View {
 	return &View{rules: rules, reader: reader, check: check, known: make(map[Fact]bool)}
 }
 
+// Reader returns whose view it is.
+func (v *View) Reader() Reader { return v.reader }
+
 // Ask checks the facts that are not checked yet, for Knows.
 func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 	var checks []authz.Check
 	var checked []Fact // by check
-	asked := make(map[Fact]bool)
+	var known map[Fact]bool
 	for _, fact := range facts {
-		if _, known := v.known[fact]; known || asked[fact] || v.decides(fact) {
+		_, before := v.known[fact]
+		if _, asked := known[fact]; asked || before || v.decides(fact) {
 			continue
 		}
-		asked[fact] = true
+		if known == nil {
+			known = make(map[Fact]bool)
+		}
+		known[fact] = false
 		for _, permission := range v.rules.permissions(fact) {
 			checks = append(checks, authz.Check{
 				Subject: v.reader.Subject, Permission: permission, Resource: fact.Object,
@@ -56,7 +64,6 @@ func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 			checked = append(checked, fact)
 		}
 	}
-	known := make(map[Fact]bool)
 	for from := 0; from < len(checks); from += maxChecks {
 		to := min(from+maxChecks, len(checks))
 		allowed, err := v.check(ctx, checks[from:to])
@@ -67,9 +74,7 @@ func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 			known[fact] = known[fact] || allowed[i]
 		}
 	}
-	for fact := range asked {
-		v.known[fact] = known[fact]
-	}
+	maps.Copy(v.known, known)
 	return nil
 }
 
@@ -104,6 +109,18 @@ func (v *View) MayKnow(ctx context.Context, facts ...Fact) (bool, error) {
 	return v.Knows(facts...), nil
 }
 
+// MayKnowEach reports, for each of the facts, whether the reader may know it.
+func (v *View) MayKnowEach(ctx context.Context, facts []Fact) ([]bool, error) {
+	if err := v.Ask(ctx, facts...); err != nil {
+		return nil, err
+	}
+	known := make([]bool, len(facts))
+	for i, fact := range facts {
+		known[i] = v.Knows(fact)
+	}
+	return known, nil
+}
+
 // MaySee reports whether the reader may see all of the objects.
 func (v *View) MaySee(ctx context.Context, objects ...authz.Object) (bool, error) {
 	return v.MayKnow(ctx, existences(objects)...)
@@ -111,15 +128,7 @@ func (v *View) MaySee(ctx context.Context, objects ...authz.Object) (bool, error
 
 // MaySeeEach reports, for each of the objects, whether the reader may see it.
 func (v *View) MaySeeEach(ctx context.Context, objects []authz.Object) ([]bool, error) {
-	facts := existences(objects)
-	if err := v.Ask(ctx, facts...); err != nil {
-		return nil, err
-	}
-	seen := make([]bool, len(facts))
-	for i, fact := range facts {
-		seen[i] = v.Knows(fact)
-	}
-	return seen, nil
+	return v.MayKnowEach(ctx, existences(objects))
 }
 
 func existences(objects []authz.Object) []Fact {
