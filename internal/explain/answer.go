@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // addPath adds the part of the path that the reader may see. If the path contains a hidden role of the subject, it adds
@@ -13,15 +14,15 @@ import (
 func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer *Explanation) error {
 	answer.Incomplete = i.incomplete && len(path) == 0
 	for _, r := range withoutFlags(path) {
-		hidden, err := i.visibility.hidesRoles(ctx, r.Resource)
+		shown, err := i.view.MayKnowRole(ctx, i.check.Subject, r.Resource)
 		if err != nil {
 			return err
 		}
-		if hidden && r.Subject == i.check.Subject {
+		if !shown && r.Subject == i.check.Subject {
 			answer.Path, answer.Omitted = nil, true
 			break
 		}
-		known, err := i.visibility.mayKnow(ctx, r)
+		known, err := i.view.MaySeeRelationship(ctx, r, i.check.Subject)
 		if err != nil {
 			return err
 		}
@@ -38,7 +39,7 @@ func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer
 // addSuggestions adds the suggestions that the reader may see.
 func (i *inquiry) addSuggestions(ctx context.Context, suggestions []candidate, answer *Explanation) error {
 	answer.Omitted, answer.Incomplete = i.omitted, i.incomplete
-	if i.visibility.all {
+	if i.view.Reader().All {
 		stored, err := i.isStored(ctx)
 		if err != nil {
 			return err
@@ -67,14 +68,14 @@ func (i *inquiry) renderSuggestion(ctx context.Context, suggestion candidate) (*
 		if r.Subject.Type != i.check.Subject.Type && !r.Subject.Wildcard {
 			objects = append(objects, r.Subject.Object)
 		}
-		if seen, err := i.visibility.maySee(ctx, objects...); err != nil || !seen {
+		if seen, err := i.view.MaySee(ctx, objects...); err != nil || !seen {
 			return nil, err
 		}
 	}
 	shown := &Suggestion{Relationships: suggestion.added, Requires: suggestion.requires()}
 	for _, r := range suggestion.deleted {
 		// An ownership transfer deletes the role of another person, who may be hidden.
-		if known, err := i.mayName(ctx, r); err != nil {
+		if known, err := i.view.MayKnowRole(ctx, r.Subject, r.Resource); err != nil {
 			return nil, err
 		} else if known {
 			shown.Without = append(shown.Without, r)
@@ -94,14 +95,6 @@ func (i *inquiry) renderSuggestion(ctx context.Context, suggestion candidate) (*
 	return shown, nil
 }
 
-// mayName reports whether the reader may know the subject of the relationship.
-func (i *inquiry) mayName(ctx context.Context, r authz.Relationship) (bool, error) {
-	if r.Subject == i.visibility.reader || operation.Listing(r.Resource.Type) == "" {
-		return true, nil
-	}
-	return i.visibility.mayListPeople(ctx, r.Resource)
-}
-
 func (i *inquiry) renderOperation(
 	ctx context.Context, grant operation.Grant, approvers []Approvers,
 ) (*Operation, error) {
@@ -109,7 +102,7 @@ func (i *inquiry) renderOperation(
 		if object.Type == "" {
 			continue
 		}
-		if seen, err := i.visibility.maySee(ctx, object); err != nil || !seen {
+		if seen, err := i.view.MaySee(ctx, object); err != nil || !seen {
 			return nil, err
 		}
 	}
@@ -121,12 +114,12 @@ func (i *inquiry) renderOperation(
 		return nil, err
 	}
 	for _, group := range approvers {
-		if seen, err := i.visibility.maySee(ctx, group.Resource); err != nil {
+		if seen, err := i.view.MaySee(ctx, group.Resource); err != nil {
 			return nil, err
 		} else if !seen {
 			continue
 		}
-		listed, err := i.visibility.mayListPeople(ctx, listedOn(grant, group))
+		listed, err := i.view.MayKnow(ctx, visibility.Roles(listedOn(grant, group)))
 		if err != nil {
 			return nil, err
 		}
@@ -153,6 +146,6 @@ func (i *inquiry) namesHiddenPeople(ctx context.Context, grant operation.Grant) 
 	if len(grant.Others) == 0 {
 		return false, nil
 	}
-	listed, err := i.visibility.mayListPeople(ctx, grant.Holders[0].ListedOn)
+	listed, err := i.view.MayKnow(ctx, visibility.Roles(grant.Holders[0].ListedOn))
 	return !listed, err
 }

@@ -85,11 +85,11 @@ func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Rela
 			return nil, err
 		}
 		for _, grant := range grants {
-			hidden, err := i.visibility.hidesRoles(ctx, grant.On)
+			known, err := i.view.MayKnowRole(ctx, i.check.Subject, grant.On)
 			if err != nil {
 				return nil, err
 			}
-			if hidden {
+			if !known {
 				i.omitted = true
 			} else if !slices.ContainsFunc(all, grant.Equals) {
 				all = append(all, grant)
@@ -100,9 +100,6 @@ func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Rela
 }
 
 func isPerson(s authz.Subject) bool { return s.Type == "user" && s.Relation == "" && !s.Wildcard }
-
-// isProduct reports whether only operations write the relationships of the type.
-func (i *inquiry) isProduct(t authz.Type) bool { return i.operations != nil && operation.Writes(t) }
 
 // nearbyObjects returns the resource and the related objects whose types have relations.
 func (i *inquiry) nearbyObjects(neighborhood []authz.Relationship) []authz.Object {

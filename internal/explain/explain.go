@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // Explainer explains the decisions of an engine. It is safe for concurrent use.
@@ -137,14 +138,12 @@ func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation
 	}
 	i := &inquiry{
 		Explainer: e, check: question.Check, decision: decision, trace: trace, token: token,
-		schema: describe(definitions), visibility: newVisibility(e, question, token, definitions),
+		schema: describe(definitions), view: e.viewOf(question, token, definitions),
 	}
 	answer := Explanation{Decision: decision, Token: token}
 	if seen, err := i.mayReaderSeeResource(ctx); err != nil || !seen {
-		if err == nil && question.Actor != "" && i.visibility.reader != question.Check.Subject {
-			err = authz.Errorf(
-				authz.CodeNotFound, "there is no %s, or the actor may not see it", question.Check.Resource,
-			)
+		if err == nil && question.Actor != "" && i.view.Reader().Subject != question.Check.Subject {
+			err = visibility.NotFound(question.Check.Resource)
 		}
 		resource, subject := nameObject(i.check.Resource), nameSubject(i.check.Subject)
 		answer.Text = fmt.Sprintf("%s; there is no %s, or %s may not see it", i.verdict(), resource, subject)
@@ -156,17 +155,17 @@ func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation
 // mayReaderSeeResource reports whether the reader may know that the resource exists. A subject who has any permission
 // on the resource may know it.
 func (i *inquiry) mayReaderSeeResource(ctx context.Context) (bool, error) {
-	if i.decision.State != authz.Denied && i.visibility.reader == i.check.Subject {
+	if i.decision.State != authz.Denied && i.view.Reader().Subject == i.check.Subject {
 		return true, nil
 	}
-	return i.visibility.maySee(ctx, i.check.Resource)
+	return i.view.MaySee(ctx, i.check.Resource)
 }
 
 func (i *inquiry) explain(ctx context.Context, answer *Explanation) error {
 	if err := i.replaceCachedTrace(ctx); err != nil {
 		return err
 	}
-	if i.visibility.all {
+	if i.view.Reader().All {
 		answer.Trace = i.trace
 	}
 	if i.decision.State != authz.Denied {
@@ -189,12 +188,12 @@ func (i *inquiry) explain(ctx context.Context, answer *Explanation) error {
 // inquiry is one call of Explain. It reads at the revision of the decision, and caches what it has read.
 type inquiry struct {
 	*Explainer
-	check      authz.Check
-	decision   authz.Decision
-	trace      *authz.Trace
-	token      authz.Token
-	schema     map[authz.Type]authz.Definition
-	visibility *visibility
+	check    authz.Check
+	decision authz.Decision
+	trace    *authz.Trace
+	token    authz.Token
+	schema   map[authz.Type]authz.Definition
+	view     *visibility.View // of the reader
 
 	omitted    bool // parts are hidden from the reader
 	incomplete bool // a limit was reached

@@ -22,7 +22,7 @@ func (i *inquiry) addFailedConditions(ctx context.Context, answer *Explanation) 
 		if condition == nil || condition.State != authz.Denied {
 			continue
 		}
-		known, err := i.visibility.mayKnow(ctx, r)
+		known, err := i.view.MaySeeRelationship(ctx, r, i.check.Subject)
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (i *inquiry) addFailedConditions(ctx context.Context, answer *Explanation) 
 // step describes a stored relationship. It includes the caveat's expression if the reader may see everything.
 func (i *inquiry) step(r authz.Relationship) Step {
 	step := Step{Relationship: r, Text: i.sentence(r)}
-	if condition := conditionOf(i.trace, r); condition != nil && i.visibility.all {
+	if condition := conditionOf(i.trace, r); condition != nil && i.view.Reader().All {
 		step.Expression = condition.Expression
 		step.Text += " (" + condition.Expression + ")"
 	}
@@ -50,7 +50,7 @@ func (i *inquiry) failedStep(r authz.Relationship, condition *authz.Condition) S
 	unconditional, name := r, r.Caveat
 	unconditional.Caveat = ""
 	step := Step{Relationship: r}
-	if i.visibility.all {
+	if i.view.Reader().All {
 		step.Expression = condition.Expression
 		name += " (" + condition.Expression + ")"
 	}

@@ -87,11 +87,11 @@ func (i *inquiry) hideRoles(ctx context.Context, found []authz.Relationship) ([]
 	}
 	var known []authz.Relationship
 	for _, r := range found {
-		hidden, err := i.visibility.hidesRoles(ctx, r.Resource)
+		shown, err := i.view.MayKnowRole(ctx, i.check.Subject, r.Resource)
 		if err != nil {
 			return nil, err
 		}
-		if !hidden || r.Subject != i.check.Subject {
+		if shown || r.Subject != i.check.Subject {
 			known = append(known, r)
 		}
 	}

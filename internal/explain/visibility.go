@@ -2,131 +2,37 @@ package explain
 
 import (
 	"context"
-	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// visibility decides which objects, roles and people the reader of an explanation may see.
-type visibility struct {
-	*Explainer
-	all     bool
-	subject authz.Subject // the subject of the check
-	reader  authz.Subject // the actor, or else the subject of the check
-	named   bool          // the reader is an actor, who may see names of people where the actor may list them
-	token   authz.Token
-	schema  map[authz.Type]authz.Definition
-
-	visible map[authz.Object]bool
-	listed  map[authz.Object]bool
-}
-
-func newVisibility(e *Explainer, question Question, token authz.Token, definitions []authz.Definition) *visibility {
-	v := &visibility{
-		Explainer: e, token: token, schema: describe(definitions),
-		reader: question.Check.Subject, subject: question.Check.Subject,
-		visible: make(map[authz.Object]bool), listed: make(map[authz.Object]bool),
+// viewOf returns the view of the reader of an explanation at a revision. A check that cannot be decided hides the
+// object.
+func (e *Explainer) viewOf(question Question, at authz.Token, definitions []authz.Definition) *visibility.View {
+	reader := visibility.Reader{Subject: question.Check.Subject, All: question.All, OnlyOwnRoles: true}
+	if question.Actor != "" {
+		reader = visibility.Reader{Subject: authz.Subject{Object: authz.Object{Type: "user", ID: question.Actor}}}
 	}
-	if question.Actor == "" {
-		v.all = question.All
-		return v
+	rules := visibility.Rules{Objects: func(authz.Type) []authz.Permission { return []authz.Permission{"view"} }}
+	if e.operations != nil {
+		rules = operation.VisibilityRules
 	}
-	v.named, v.reader = true, authz.Subject{Object: authz.Object{Type: "user", ID: question.Actor}}
-	return v
-}
-
-// maySee reports whether the reader may know that the objects exist. The product declares a visible permission for each
-// of its types. For other types it is `view`, or any permission if the type has no `view`.
-func (v *visibility) maySee(ctx context.Context, objects ...authz.Object) (bool, error) {
-	if v.all {
-		return true, nil
-	}
-	for _, object := range objects {
-		if object == v.reader.Object {
-			continue
+	rules.People = "" // a schema can give permissions on people; they are then objects like any other
+	rules = rules.ForSchema(definitions, e.isProduct)
+	return visibility.New(rules, reader, func(ctx context.Context, checks []authz.Check) ([]bool, error) {
+		results, _, err := e.engine.CheckBulk(ctx, checks, authz.AtSnapshot(at))
+		if err != nil {
+			return nil, err
 		}
-		seen, known := v.visible[object]
-		if !known {
-			var err error
-			if seen, err = v.hasAny(ctx, object, v.showingPermissions(object.Type)); err != nil {
-				return false, err
-			}
-			v.visible[object] = seen
+		allowed := make([]bool, len(results))
+		for i, result := range results {
+			allowed[i] = result.Err == nil && result.Decision.Allowed()
 		}
-		if !seen {
-			return false, nil
-		}
-	}
-	return true, nil
+		return allowed, nil
+	})
 }
 
-func (v *visibility) showingPermissions(t authz.Type) []authz.Permission {
-	public := v.schema[t].Public()
-	visible := authz.Permission("view")
-	if v.operations != nil {
-		visible = operation.Visible(t)
-	}
-	declared := func(p authz.PermissionInfo) bool { return p.Name == visible }
-	switch {
-	case slices.ContainsFunc(v.schema[t].Permissions, declared):
-		return []authz.Permission{visible}
-	case v.operations != nil && operation.Writes(t):
-		return nil
-	}
-	return public
-}
-
-// mayListPeople reports whether the reader may see the names of people who have relations to the object.
-func (v *visibility) mayListPeople(ctx context.Context, object authz.Object) (bool, error) {
-	listing := operation.Listing(object.Type)
-	if v.all || !v.named || listing == "" || v.operations == nil {
-		return v.all, nil
-	}
-	listed, known := v.listed[object]
-	if !known {
-		var err error
-		if listed, err = v.hasAny(ctx, object, []authz.Permission{listing}); err != nil {
-			return false, err
-		}
-		v.listed[object] = listed
-	}
-	return listed, nil
-}
-
-// hidesRoles reports whether the subject's roles on the object are hidden from the reader.
-func (v *visibility) hidesRoles(ctx context.Context, object authz.Object) (bool, error) {
-	if v.operations == nil || v.reader == v.subject || operation.Listing(object.Type) == "" {
-		return false, nil
-	}
-	listed, err := v.mayListPeople(ctx, object)
-	return !listed, err
-}
-
-// hasAny reports whether the reader has one of the permissions on the object.
-func (v *visibility) hasAny(ctx context.Context, object authz.Object, permissions []authz.Permission) (bool, error) {
-	if len(permissions) == 0 {
-		return false, nil
-	}
-	checks := make([]authz.Check, len(permissions))
-	for i, permission := range permissions {
-		checks[i] = authz.Check{Subject: v.reader, Permission: permission, Resource: object}
-	}
-	results, _, err := v.engine.CheckBulk(ctx, checks, authz.AtSnapshot(v.token))
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(
-		results, func(r authz.CheckResult) bool { return r.Err == nil && r.Decision.Allowed() },
-	), nil
-}
-
-// mayKnow reports whether the reader may know of a relationship: the reader may see both ends, or one end is the reader
-// or the subject of the check.
-func (v *visibility) mayKnow(ctx context.Context, r authz.Relationship) (bool, error) {
-	objects := []authz.Object{r.Resource}
-	if r.Subject != v.subject && !r.Subject.Wildcard {
-		objects = append(objects, r.Subject.Object)
-	}
-	return v.maySee(ctx, objects...)
-}
+// isProduct reports whether only operations write the relationships of the type.
+func (e *Explainer) isProduct(t authz.Type) bool { return e.operations != nil && operation.Writes(t) }
