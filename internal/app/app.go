@@ -116,7 +116,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	api := httpapi.Config{
 		Engine: engine,
 		History: &audit.History{
-			Log: log, Engine: engine, Place: operation.Place, Visible: operation.Visible, Listing: operation.Listing,
+			Log: log, Engine: engine, Rules: operation.VisibilityRules,
 		},
 		Definitions:      func(context.Context) ([]authz.Definition, error) { return definitions, nil },
 		CaveatParameters: parameters,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // History answers what a person may read of the log.
@@ -21,76 +22,45 @@ type History struct {
 	// Window is the largest number of entries of an account that Page reads for one page. Zero means 10,000.
 	Window int
 
-	// Place returns the relation in which objects of a type hold the object that contains them.
-	Place Place
-
-	// Visible returns the permission that makes an object of a type visible to a person. Listing returns the permission
-	// to list the roles on it, or "" if the type has no roles.
-	Visible, Listing func(authz.Type) authz.Permission
+	// Rules say which permissions show objects and roles to a person, and which relation holds the place of an object.
+	Rules visibility.Rules
 }
-
-const person authz.Type = "user"
 
 // RequireReader returns an error unless the person may read the history of an account. The code is CodeNotFound if the
 // account is hidden from them, and CodeForbidden if they may not list its members.
 func (h *History) RequireReader(ctx context.Context, reader authz.ID, id authz.ID) error {
-	object := authz.Object{Type: account, ID: id}
-	listing := h.Listing(account)
-	if listing == "" {
+	if !h.Rules.HasRoles(account) {
 		return authz.Errorf(authz.CodeNotFound, "the schema that this server serves has no accounts")
 	}
-	allowed, _, err := h.allowed(
-		ctx, reader, []permissionOn{{object, h.Visible(account)}, {object, listing}}, authz.Fully(),
-	)
-	switch {
-	case err != nil:
-		return err
-	case !allowed[permissionOn{object, h.Visible(account)}]:
-		return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
-	case !allowed[permissionOn{object, listing}]:
-		err := authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", reader, listing, object)
-		err.Permission = listing
-		return err
+	now := func(ctx context.Context, checks []authz.Check) ([]bool, error) {
+		allowed, _, err := h.decide(ctx, checks, authz.Fully())
+		return allowed, err
 	}
-	return nil
+	return visibility.New(h.Rules, h.readerOf(reader), now).Require(
+		ctx, visibility.Roles(authz.Object{Type: account, ID: id}),
+	)
 }
 
-// permissionOn is a permission on an object.
-type permissionOn struct {
-	object     authz.Object
-	permission authz.Permission
+// readerOf returns a person as the reader of the history.
+func (h *History) readerOf(id authz.ID) visibility.Reader {
+	return visibility.Reader{Subject: authz.Subject{Object: authz.Object{Type: h.Rules.People, ID: id}}}
 }
 
-// maxChecks is the largest number of checks in one call of the engine.
-const maxChecks = 1000
-
-// allowed checks which of the permissions the person has. A permission that the schema does not know is denied. The
-// token is the revision of the checks, or empty if they had several.
-func (h *History) allowed(
-	ctx context.Context, reader authz.ID, grants []permissionOn, consistency authz.Consistency,
-) (allowed map[permissionOn]bool, at authz.Token, err error) {
-	allowed = make(map[permissionOn]bool)
-	subject := authz.Subject{Object: authz.Object{Type: person, ID: reader}}
-	for len(grants) > 0 {
-		some := grants[:min(len(grants), maxChecks)]
-		grants = grants[len(some):]
-		checks := make([]authz.Check, len(some))
-		for i, g := range some {
-			checks[i] = authz.Check{Subject: subject, Permission: g.permission, Resource: g.object}
+// decide reports which checks the engine allows, and the revision of the answer. A permission that the schema does not
+// know is denied.
+func (h *History) decide(
+	ctx context.Context, checks []authz.Check, consistency authz.Consistency,
+) (allowed []bool, at authz.Token, err error) {
+	results, at, err := h.Engine.CheckBulk(ctx, checks, consistency)
+	if err != nil && !isUnknown(err) {
+		return nil, "", err
+	}
+	allowed = make([]bool, len(checks))
+	for i, result := range results {
+		if result.Err != nil && !isUnknown(result.Err) {
+			return nil, "", result.Err
 		}
-		results, token, err := h.Engine.CheckBulk(ctx, checks, consistency)
-		if err != nil && !isUnknown(err) {
-			return nil, "", err
-		}
-		if at = token; len(allowed) > 0 {
-			at = ""
-		}
-		for i, result := range results {
-			if result.Err != nil && !isUnknown(result.Err) {
-				return nil, "", result.Err
-			}
-			allowed[some[i]] = result.Err == nil && result.Decision.Allowed()
-		}
+		allowed[i] = result.Err == nil && result.Decision.Allowed()
 	}
 	return allowed, at, nil
 }
@@ -163,19 +133,6 @@ func (h *History) filterShown(ctx context.Context, query Query, shown []Entry) (
 
 func (u Update) names(object authz.Object) bool {
 	return u.Resource.Object == object || !u.Subject.Wildcard && u.Subject.Object == object
-}
-
-// neededPermissions returns the permissions that a person needs to see an update: to view both objects, and to list
-// roles if the subject is another person.
-func (h *History) neededPermissions(reader authz.ID, u Update) []permissionOn {
-	neededPermissions := []permissionOn{{u.Resource.Object, h.Visible(u.Resource.Type)}}
-	switch {
-	case u.Subject.Type != person:
-		neededPermissions = append(neededPermissions, permissionOn{u.Subject.Object, h.Visible(u.Subject.Type)})
-	case u.Subject.ID != reader && !u.Subject.Wildcard && h.Listing(u.Resource.Type) != "":
-		neededPermissions = append(neededPermissions, permissionOn{u.Resource.Object, h.Listing(u.Resource.Type)})
-	}
-	return neededPermissions
 }
 
 // JSON returns the entry as shown to a person. It has no number, since gaps in the numbers would count the hidden

@@ -146,7 +146,7 @@ func (h *History) inAccount(ctx context.Context, id authz.ID, objects []authz.Ob
 		unknown := make(map[authz.Relation][]authz.Object)
 		for _, object := range next {
 			_, known := above[object]
-			place := h.Place(object.Type)
+			place := h.Rules.Place(object.Type)
 			if known || object.Type == account || place == "" {
 				continue
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // TestPagesOfPersonCountNothingHidden checks that pages for a person contain what the person may see, and that hidden
@@ -46,10 +47,12 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 			)
 		}
 		all := wait(t, log, 18, audit.Query{})
-		view := func(authz.Type) authz.Permission { return "view" }
 		history := &audit.History{
-			Log: log, Engine: engine, Place: place, Visible: view,
-			Listing: func(authz.Type) authz.Permission { return "" }, Window: 5,
+			Log: log, Engine: engine, Window: 5,
+			Rules: visibility.Rules{
+				Objects: func(authz.Type) []authz.Permission { return []authz.Permission{"view"} },
+				Place:   place, People: "user",
+			},
 		}
 
 		// pages returns the number of entries per page, and all shown entries.

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // startsSchema adds a type that is in no account to engineSchema.
@@ -27,12 +28,16 @@ definition note {
 
 func historyOf(log *audit.Log, engine authz.Engine) *audit.History {
 	return &audit.History{
-		Log: log, Engine: engine, Place: place, Visible: func(authz.Type) authz.Permission { return "view" },
-		Listing: func(t authz.Type) authz.Permission {
-			if t == "account" {
-				return "view"
-			}
-			return ""
+		Log: log, Engine: engine,
+		Rules: visibility.Rules{
+			Objects: func(authz.Type) []authz.Permission { return []authz.Permission{"view"} },
+			Roles: func(t authz.Type) authz.Permission {
+				if t == "account" {
+					return "view"
+				}
+				return ""
+			},
+			Place: place, People: "user",
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // view decides, for one request, which updates in the log a person may see. An id can be used again for a new object,
@@ -17,22 +18,20 @@ import (
 //   - the present objects of these permissions were created by the update or before it: see starts.go.
 type view struct {
 	history *History
-	reader  authz.ID
+	visible *visibility.View // now and at the position
 
 	position authz.Token // position of the log
 	last     int64       // number of the last entry at the position
 	reset    int64       // number of the last gap or placeholder, which may hide that an id was used again; or 0
 
-	allowed  map[permissionOn]bool
 	starts   map[string]start // by keyOfObject; the zero value if an object has existed since the log started
 	isBehind bool             // the person has a permission now that they did not have at the position
 }
 
 // newView reads the position of the log. The view decides about entries up to that position.
 func (h *History) newView(ctx context.Context, reader authz.ID) (*view, error) {
-	v := &view{
-		history: h, reader: reader, allowed: make(map[permissionOn]bool), starts: make(map[string]start),
-	}
+	v := &view{history: h, starts: make(map[string]start)}
+	v.visible = visibility.New(h.Rules, h.readerOf(reader), v.check)
 	var stored int
 	if err := h.db.QueryRowContext(ctx, `SELECT token, version,
 		(SELECT COALESCE(MAX(seq), 0) FROM sluice_audit_entries),
@@ -47,31 +46,31 @@ func (h *History) newView(ctx context.Context, reader authz.ID) (*view, error) {
 	return v, nil
 }
 
-// permit checks permissions and remembers the results.
-func (v *view) permit(ctx context.Context, needed map[permissionOn]bool) error {
-	maps.DeleteFunc(needed, func(p permissionOn, _ bool) bool {
-		_, known := v.allowed[p]
-		return known
-	})
-	if len(needed) == 0 {
-		return nil
+// check reports which checks are allowed both now and at the position of the log.
+func (v *view) check(ctx context.Context, checks []authz.Check) ([]bool, error) {
+	allowed, at, err := v.history.decide(ctx, checks, authz.Fully())
+	if err != nil || at == v.position {
+		return allowed, err
 	}
-	now, at, err := v.history.allowed(ctx, v.reader, slices.Collect(maps.Keys(needed)), authz.Fully())
-	if err != nil {
-		return err
-	}
-	then := now
-	if at != v.position {
-		held := slices.DeleteFunc(slices.Collect(maps.Keys(now)), func(p permissionOn) bool { return !now[p] })
-		if then, _, err = v.history.allowed(ctx, v.reader, held, authz.AtSnapshot(v.position)); err != nil {
-			return err
+	var held []authz.Check
+	var indexes []int
+	for i, check := range checks {
+		if allowed[i] {
+			held, indexes = append(held, check), append(indexes, i)
 		}
 	}
-	for p := range needed {
-		v.allowed[p] = now[p] && then[p]
-		v.isBehind = v.isBehind || now[p] && !then[p]
+	if len(held) == 0 {
+		return allowed, nil
 	}
-	return nil
+	then, _, err := v.history.decide(ctx, held, authz.AtSnapshot(v.position))
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range indexes {
+		allowed[i] = then[n]
+		v.isBehind = v.isBehind || !then[n]
+	}
+	return allowed, nil
 }
 
 // locate reads the starts of objects and remembers them.
@@ -101,12 +100,7 @@ func (v *view) before(object authz.Object) int64 {
 
 // shows reports whether a person may see an object now. People are never hidden.
 func (v *view) shows(ctx context.Context, object authz.Object) (bool, error) {
-	if object.Type == person {
-		return true, nil
-	}
-	seen := permissionOn{object, v.history.Visible(object.Type)}
-	err := v.permit(ctx, map[permissionOn]bool{seen: true})
-	return v.allowed[seen], err
+	return v.visible.MayKnow(ctx, v.history.Rules.Naming(object)...)
 }
 
 // floor returns the number of the last entry before the newest of the present objects was created. It ignores zero
@@ -114,7 +108,7 @@ func (v *view) shows(ctx context.Context, object authz.Object) (bool, error) {
 func (v *view) floor(ctx context.Context, objects ...authz.Object) (int64, error) {
 	known := make(map[authz.Object]bool)
 	for _, object := range objects {
-		if object != (authz.Object{}) && object.Type != person {
+		if object != (authz.Object{}) && object.Type != v.history.Rules.People {
 			known[object] = true
 		}
 	}
@@ -130,20 +124,19 @@ func (v *view) floor(ctx context.Context, objects ...authz.Object) (int64, error
 
 // entries returns the part of the entries that the person may see, without hashes.
 func (v *view) entries(ctx context.Context, entries []Stored) (shown []Entry, err error) {
-	needed, objects := make(map[permissionOn]bool), make(map[authz.Object]bool)
+	var facts []visibility.Fact
 	for _, e := range entries {
 		for _, u := range e.Updates {
-			for _, p := range v.history.neededPermissions(v.reader, u) {
-				needed[p] = true
-			}
+			facts = append(facts, v.factsOf(u)...)
 		}
 	}
-	if err := v.permit(ctx, maps.Clone(needed)); err != nil {
+	if err := v.visible.Ask(ctx, facts...); err != nil {
 		return nil, err
 	}
-	for p := range needed {
-		if v.allowed[p] {
-			objects[p.object] = true
+	objects := make(map[authz.Object]bool)
+	for _, fact := range facts {
+		if v.visible.Knows(fact) {
+			objects[fact.Object] = true
 		}
 	}
 	if err := v.locate(ctx, objects); err != nil {
@@ -171,12 +164,17 @@ func (v *view) entry(e Entry) Entry {
 	return visible
 }
 
+// factsOf returns the facts that an update reveals to the person.
+func (v *view) factsOf(u Update) []visibility.Fact {
+	return v.history.Rules.Relationship(v.visible.Reader().Subject, u.Relationship())
+}
+
 func (v *view) isVisible(e Entry, u Update) bool {
 	if e.Kind == Snapshot && u.Action == actionDelete { // the relationship was deleted before the gap's end
 		return false
 	}
-	for _, p := range v.history.neededPermissions(v.reader, u) {
-		if !v.allowed[p] || e.Seq <= v.before(p.object) {
+	for _, fact := range v.factsOf(u) {
+		if !v.visible.Knows(fact) || e.Seq <= v.before(fact.Object) {
 			return false
 		}
 	}
