@@ -136,8 +136,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		api.Operations = operations
 		api.Operate = func(engine authz.Engine) httpapi.Operations { return operation.New(engine) }
 		api.Previewer = &preview.Previewer{
-			Engine: engine, Definitions: api.Definitions, Visible: operation.Visible, Listing: operation.Listing,
-			Place: operation.Place,
+			Engine: engine, Definitions: api.Definitions, Rules: operation.VisibilityRules,
 		}
 		api.Explainer = explain.New(engine, api.Definitions, operations)
 	}

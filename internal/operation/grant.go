@@ -155,9 +155,6 @@ func Writes(t authz.Type) bool {
 	return product || t == deletionType
 }
 
-// Visible returns the permission that shows an object of the type to a person.
-func Visible(t authz.Type) authz.Permission { return kindOf(t).visible }
-
 // Place returns the relation from an object of the type to the object that contains it. It is empty for a type without
 // one.
 func Place(t authz.Type) authz.Relation { return kinds[t].place }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 const person authz.Type = "user"
@@ -18,13 +19,8 @@ type Previewer struct {
 	Engine      authz.Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// Visible returns the permission that makes an object of a type visible to a person. Listing returns the permission
-	// to list the roles on it, or "" if the type has no roles.
-	Visible, Listing func(authz.Type) authz.Permission
-
-	// Place returns the relation in which objects of a type hold the object that contains them, or "" if the type has
-	// none.
-	Place func(authz.Type) authz.Relation
+	// Rules say which permissions show objects and roles to a person, and which relation holds the place of an object.
+	Rules visibility.Rules
 }
 
 // Effect is the change of a person's permissions on an object. A wildcard stands for everybody.
@@ -84,8 +80,8 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 		effects, err := p.compare(ctx, scratch, questions, updates)
 		return Effects{Effects: effects}, err
 	}
-	v := &view{Previewer: p, actor: actor, scratch: scratch, allowed: make(map[question]bool)}
-	own, err := v.ownEffects(ctx, objects, questions, relationships, updates)
+	v := p.viewOf(actor, scratch, relationships)
+	own, err := v.ownEffects(ctx, objects, questions, updates)
 	if err != nil {
 		return Effects{}, err
 	}
@@ -100,8 +96,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	if err != nil {
 		return Effects{}, err
 	}
-	relationships = slices.DeleteFunc(slices.Clone(relationships), v.hides)
-	return v.show(own, others, relationships), nil
+	return v.show(own, others), nil
 }
 
 // compare applies the updates to a scratch engine, and returns the changes of permissions.

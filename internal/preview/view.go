@@ -5,107 +5,68 @@ import (
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // view decides which effects the actor may see: those on objects that are visible to them before or after. An effect on
-// another person reveals that person's role. So the actor must be able to list the people of the object or, if it has
-// no roles, of the object that contains it. The person must also have a relation on an object whose people the actor
-// may list, or on a visible object without roles.
+// another person reveals that person's role. So the actor must be able to know the roles that give access to the
+// object. The person must also have a relation to an object whose people the actor may know.
 type view struct {
-	*Previewer
-	actor   authz.ID
-	scratch authz.Engine
-	allowed map[question]bool
-	places  map[authz.Object]authz.Object // the object that contains each object
+	visible       *visibility.View
+	rules         visibility.Rules
+	actor         authz.Subject
+	scratch       authz.Engine
+	relationships []authz.Relationship          // before and after
+	places        map[authz.Object]authz.Object // the object that contains each object
 }
 
-// recordVisible records the objects that the actor may see in the current state of the scratch engine.
-func (v *view) recordVisible(ctx context.Context, objects []authz.Object, relationships []authz.Relationship) error {
-	if v.actor == "" {
-		return nil
+// viewOf returns the view of an actor on the state of the scratch engine.
+func (p *Previewer) viewOf(actor authz.ID, scratch authz.Engine, relationships []authz.Relationship) *view {
+	v := &view{
+		rules: p.Rules, scratch: scratch, relationships: relationships, places: p.Rules.Places(relationships),
+		actor: authz.Subject{Object: authz.Object{Type: person, ID: actor}},
 	}
-	needed := make(map[question]bool)
-	for _, object := range objects {
-		needed[question{object, v.Visible(object.Type)}] = true
-		needed[v.listing(object, relationships)] = true
-	}
-	for _, r := range relationships {
-		needed[v.naming(r.Resource)] = true
-	}
-	var checks []authz.Check
-	var asked []question
-	for q := range needed {
-		if q.permission != "" && !v.allowed[q] {
-			asked = append(asked, q)
-			checks = append(checks, authz.Check{
-				Subject: authz.Subject{Object: authz.Object{Type: person, ID: v.actor}}, Permission: q.permission,
-				Resource: q.object,
-			})
-		}
-	}
-	if len(checks) == 0 {
-		return nil
-	}
+	v.visible = visibility.New(p.Rules, visibility.Reader{Subject: v.actor}, v.check)
+	return v
+}
+
+// check asks the scratch engine. A check that cannot be decided is denied.
+func (v *view) check(ctx context.Context, checks []authz.Check) ([]bool, error) {
 	results, _, err := v.scratch.CheckBulk(ctx, checks, authz.Fully())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for i, result := range results { // nobody has a permission that the schema does not know
-		v.allowed[asked[i]] = result.Err == nil && result.Decision.Allowed()
+	allowed := make([]bool, len(results))
+	for i, result := range results {
+		allowed[i] = result.Err == nil && result.Decision.Allowed()
 	}
-	return nil
+	return allowed, nil
 }
 
-// naming returns the permission to know the people in the relations of an object.
-func (v *view) naming(object authz.Object) question {
-	if listing := v.Listing(object.Type); listing != "" {
-		return question{object, listing}
+// recordVisible records the facts that the actor may know in the current state of the scratch engine, in addition to
+// those recorded before.
+func (v *view) recordVisible(ctx context.Context, objects []authz.Object) error {
+	var facts []visibility.Fact
+	for _, object := range objects {
+		facts = append(facts, visibility.Existence(object), v.rules.Access(object, v.places))
 	}
-	return question{object, v.Visible(object.Type)}
-}
-
-// listing returns the permission to know the roles that give permissions on an object: on the object itself, or on the
-// nearest containing object that has roles. If there is none, it returns the permission that makes the object visible.
-func (v *view) listing(object authz.Object, relationships []authz.Relationship) question {
-	if v.places == nil {
-		v.places = make(map[authz.Object]authz.Object)
-		for _, r := range relationships {
-			if r.Relation == v.Place(r.Resource.Type) {
-				v.places[r.Resource] = r.Subject.Object
-			}
-		}
+	for _, r := range v.relationships {
+		facts = append(facts, v.rules.PeopleOf(r.Resource))
 	}
-	for at, inside := object, true; inside; at, inside = v.place(at) {
-		if listing := v.Listing(at.Type); listing != "" {
-			return question{at, listing}
-		}
-	}
-	return question{object, v.Visible(object.Type)}
-}
-
-// place returns the object that contains an object.
-func (v *view) place(object authz.Object) (authz.Object, bool) {
-	place, found := v.places[object]
-	return place, found
+	v.visible.ForgetHidden()
+	return v.visible.Ask(ctx, facts...)
 }
 
 // hides reports whether a relationship is hidden from the actor. The effects on other people are computed without
 // hidden relationships, so that they do not depend on them.
-func (v *view) hides(r authz.Relationship) bool {
-	if v.allowed[v.naming(r.Resource)] {
-		return false
-	}
-	isPerson := r.Subject.Type == person && !r.Subject.Wildcard && r.Subject.ID != v.actor
-	return v.Listing(r.Resource.Type) == "" || isPerson
-}
+func (v *view) hides(r authz.Relationship) bool { return !v.visible.MayDependOn(r) }
 
 // ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and
-// records in allowed what the actor may see before and after them.
+// records what the actor may see before and after them.
 func (v *view) ownEffects(
-	ctx context.Context, objects []authz.Object, questions []question, relationships []authz.Relationship,
-	updates []authz.Update,
+	ctx context.Context, objects []authz.Object, questions []question, updates []authz.Update,
 ) ([]Effect, error) {
-	if err := v.recordVisible(ctx, objects, relationships); err != nil {
+	if err := v.recordVisible(ctx, objects); err != nil {
 		return nil, err
 	}
 	before, err := v.own(ctx, questions)
@@ -115,7 +76,7 @@ func (v *view) ownEffects(
 	if err := apply(ctx, v.scratch, updates); err != nil {
 		return nil, err
 	}
-	if err := v.recordVisible(ctx, objects, relationships); err != nil {
+	if err := v.recordVisible(ctx, objects); err != nil {
 		return nil, err
 	}
 	after, err := v.own(ctx, questions)
@@ -127,12 +88,11 @@ func (v *view) ownEffects(
 
 // own checks which permissions the actor has.
 func (v *view) own(ctx context.Context, questions []question) (answers, error) {
-	actor := authz.Subject{Object: authz.Object{Type: person, ID: v.actor}}
 	all := make(answers, len(questions))
 	for batch := range slices.Chunk(questions, 1000) {
 		checks := make([]authz.Check, len(batch))
 		for i, q := range batch {
-			checks[i] = authz.Check{Subject: actor, Permission: q.permission, Resource: q.object}
+			checks[i] = authz.Check{Subject: v.actor, Permission: q.permission, Resource: q.object}
 		}
 		results, _, err := v.scratch.CheckBulk(ctx, checks, authz.Fully())
 		if err != nil {
@@ -142,7 +102,7 @@ func (v *view) own(ctx context.Context, questions []question) (answers, error) {
 			if result.Err != nil {
 				return nil, result.Err
 			}
-			all[batch[i]] = map[authz.Subject]bool{actor: result.Decision.Allowed()}
+			all[batch[i]] = map[authz.Subject]bool{v.actor: result.Decision.Allowed()}
 			if !result.Decision.Allowed() {
 				all[batch[i]] = nil
 			}
@@ -153,19 +113,19 @@ func (v *view) own(ctx context.Context, questions []question) (answers, error) {
 
 // show returns the effects that the actor may see. Omitted is always true: any other value would reveal whether
 // effects are hidden.
-func (v *view) show(own, others []Effect, relationships []authz.Relationship) Effects {
+func (v *view) show(own, others []Effect) Effects {
 	named := make(map[authz.ID]bool)
-	for _, r := range relationships {
-		if r.Subject.Type == person && !r.Subject.Wildcard && v.allowed[v.naming(r.Resource)] {
+	for _, r := range v.relationships {
+		if r.Subject.Type == person && !r.Subject.Wildcard && v.visible.Knows(v.rules.PeopleOf(r.Resource)) {
 			named[r.Subject.ID] = true
 		}
 	}
 	shown := Effects{Omitted: true}
-	visible := func(e Effect) bool { return v.allowed[question{e.Resource, v.Visible(e.Resource.Type)}] }
+	visible := func(e Effect) bool { return v.visible.Knows(visibility.Existence(e.Resource)) }
 	everybody := make(map[authz.Object]bool)
 	for _, e := range others {
-		isOwn := !e.Subject.Wildcard && e.Subject.ID == v.actor
-		known := e.Subject.Wildcard || named[e.Subject.ID] && v.allowed[v.listing(e.Resource, relationships)]
+		isOwn := !e.Subject.Wildcard && e.Subject.ID == v.actor.ID
+		known := e.Subject.Wildcard || named[e.Subject.ID] && v.visible.Knows(v.rules.Access(e.Resource, v.places))
 		if visible(e) && !isOwn && known {
 			shown.Effects = append(shown.Effects, e)
 			everybody[e.Resource] = everybody[e.Resource] || e.Subject.Wildcard
