@@ -136,7 +136,7 @@ func (i *inquiry) findSufficientRelations(
 // isSufficient reports whether the relation alone allows the operation. Being the creator of an object allows it only
 // together with a role, so it always counts as sufficient here; approvers checks each person.
 func (i *inquiry) isSufficient(holder operation.Holder, grant operation.Grant) bool {
-	if operation.Listing(holder.Object.Type) == "" {
+	if !operation.VisibilityRules.HasRoles(holder.Object.Type) {
 		return true
 	}
 	return !slices.ContainsFunc(grant.Needs, func(need authz.Permission) bool {

@@ -121,7 +121,7 @@ func relationshipChange(action authz.Action, r authz.Relationship) operation.Gra
 func isRelationshipChange(g operation.Grant) bool { return g.Action == nil }
 
 func givesRole(g operation.Grant) bool {
-	return !isRelationshipChange(g) && operation.Listing(g.On.Type) != ""
+	return !isRelationshipChange(g) && operation.VisibilityRules.HasRoles(g.On.Type)
 }
 
 // canCombine reports whether a change can be added to others. A combination grants at most one role, changes an object

@@ -237,7 +237,7 @@ func (i *inquiry) nearbyPermissions(ctx context.Context) ([]authz.Check, error) 
 		return nil, err
 	}
 	objects := slices.DeleteFunc(i.nearbyObjects(neighborhood), func(o authz.Object) bool {
-		return o != i.check.Resource && operation.Listing(o.Type) == ""
+		return o != i.check.Resource && !operation.VisibilityRules.HasRoles(o.Type)
 	})
 	var checks []authz.Check
 	for _, object := range objects {

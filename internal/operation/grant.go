@@ -158,7 +158,3 @@ func Writes(t authz.Type) bool {
 // Place returns the relation from an object of the type to the object that contains it. It is empty for a type without
 // one.
 func Place(t authz.Type) authz.Relation { return kinds[t].place }
-
-// Listing returns the permission that shows to a person who holds which role on an object of the type. It is empty for
-// a type without roles.
-func Listing(t authz.Type) authz.Permission { return kinds[t].list }

@@ -204,7 +204,7 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 	for _, role := range change.requested() {
 		requested = append(requested, authz.Permission("invite_"+role))
 	}
-	listing := Listing("subscription")
+	listing := kindOf("subscription").list
 	g, err := readPermissions(ctx, p, facts.object, slices.Concat(requested, needed, []authz.Permission{listing})...)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ var VisibilityRules = visibility.Rules{
 		}
 		return nil
 	},
-	Roles:       Listing,
+	Roles:       func(t authz.Type) authz.Permission { return kinds[t].list },
 	Invitations: func(t authz.Type) authz.Permission { return kinds[t].invitations },
 	Place:       Place,
 	People:      user,
