@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// ReadYourWrites wraps an engine so that callers read their own writes: a request with Default consistency sees at least every
-// write that was made through the returned engine.
+// ReadYourWrites wraps an engine so that callers read their own writes: a request with Default consistency sees at
+// least every write that was made through the returned engine.
 //
 // A token covers the writes that finished before its write started. If writes overlap, no single token may cover all of
 // them; on PostgreSQL it does not. After an overlap, reads are therefore fully consistent until one that started after
@@ -28,21 +28,27 @@ type fresh struct {
 	epoch   uint64      // number of finished writes
 }
 
-func (f *fresh) Check(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, authz.Token, error) {
+func (f *fresh) Check(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (authz.Decision, authz.Token, error) {
 	at, epoch := f.resolve(at)
 	decision, token, err := f.Engine.Check(ctx, check, at)
 	f.observe(at, epoch, token, err)
 	return decision, token, err
 }
 
-func (f *fresh) Explain(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Decision, *authz.Trace, authz.Token, error) {
+func (f *fresh) Explain(
+	ctx context.Context, check authz.Check, at authz.Consistency,
+) (authz.Decision, *authz.Trace, authz.Token, error) {
 	at, epoch := f.resolve(at)
 	decision, trace, token, err := f.Engine.Explain(ctx, check, at)
 	f.observe(at, epoch, token, err)
 	return decision, trace, token, err
 }
 
-func (f *fresh) CheckBulk(ctx context.Context, checks []authz.Check, at authz.Consistency) ([]authz.CheckResult, authz.Token, error) {
+func (f *fresh) CheckBulk(
+	ctx context.Context, checks []authz.Check, at authz.Consistency,
+) ([]authz.CheckResult, authz.Token, error) {
 	at, epoch := f.resolve(at)
 	results, token, err := f.Engine.CheckBulk(ctx, checks, at)
 	f.observe(at, epoch, token, err)
@@ -60,14 +66,19 @@ func (f *fresh) LookupResources(
 	return observed(f, at, epoch, found, func(found authz.FoundResource) authz.Token { return found.Token })
 }
 
-func (f *fresh) LookupSubjects(ctx context.Context, query authz.SubjectQuery, at authz.Consistency) iter.Seq2[authz.FoundSubject, error] {
+func (f *fresh) LookupSubjects(
+	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,
+) iter.Seq2[authz.FoundSubject, error] {
 	at, epoch := f.resolve(at)
 	return observed(
-		f, at, epoch, f.Engine.LookupSubjects(ctx, query, at), func(found authz.FoundSubject) authz.Token { return found.Token },
+		f, at, epoch, f.Engine.LookupSubjects(ctx, query, at),
+		func(found authz.FoundSubject) authz.Token { return found.Token },
 	)
 }
 
-func (f *fresh) Read(ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page) iter.Seq2[authz.ReadItem, error] {
+func (f *fresh) Read(
+	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
 	at, epoch := f.resolve(at)
 	items := f.Engine.Read(ctx, filter, at, page)
 	if page.Cursor != "" { // a cursor has its own revision

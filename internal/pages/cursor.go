@@ -38,7 +38,8 @@ func (c Cursors) Parse(cursor string) (position string, err error) {
 	position = string(data[cursorSum:])
 	if sum := c.digest(position); !bytes.Equal(data[:cursorSum], sum[:cursorSum]) {
 		return "", authz.Errorf(
-			authz.CodeInvalid, "the cursor belongs to other parameters; send the parameters of the first page, of which only limit may change",
+			authz.CodeInvalid,
+			"the cursor belongs to other parameters; send the parameters of the first page, of which only limit may change",
 		)
 	}
 	return position, nil

@@ -56,7 +56,8 @@ type share struct {
 // Page returns the resources of a page. all looks up every resource of the query, sorted by
 // Compare. The error has CodeInvalid for an invalid page. Otherwise it is the error of all.
 func (l *Resources) Page(
-	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page, all func(authz.Consistency) ([]authz.FoundResource, error),
+	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
+	all func(authz.Consistency) ([]authz.FoundResource, error),
 ) ([]authz.FoundResource, error) {
 	if page.Limit < 0 {
 		return nil, authz.Errorf(authz.CodeInvalid, "a limit must not be negative")

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/freshness"
 )
 
-// TestFresh checks that a request with Default consistency sees every write through authz.Fresh, also after
+// TestFresh checks that a request with Default consistency sees every write through ReadYourWrites, also after
 // overlapping writes.
 func TestFresh(t *testing.T) {
 	for _, name := range []string{"memory", "postgres"} {
