@@ -152,7 +152,8 @@ func (m *model) randomSubjects(r *rand.Rand, index int, rel *relation) []allowed
 	return out
 }
 
-// someAbove returns a type that objects of the definition may refer to: an earlier one, or with recursion any.
+// someAbove returns a type that objects of the definition may refer to: an earlier type or, if the schema may be
+// recursive, any type.
 func (m *model) someAbove(r *rand.Rand, index int) authz.Type {
 	objects := m.objects()
 	switch {

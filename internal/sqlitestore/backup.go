@@ -20,7 +20,7 @@ var ErrExists = ownfile.ErrExists
 
 // ErrUnsealed is the error for a file without the line that Backup writes with its hash. Changes of such a file since
 // the backup cannot be detected.
-var ErrUnsealed = errors.New("the backup has no seal")
+var ErrUnsealed = errors.New("the file does not end with the hash that `sluice backup` writes")
 
 // Contents describes a backup.
 type Contents struct {
@@ -207,7 +207,7 @@ func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line s
 		log, err := os.Stat(file.Name() + "-wal")
 		switch {
 		case !allowUnsealed:
-			return "", 0, fmt.Errorf("%w: its last line is not a hash, so it may have been changed", ErrUnsealed)
+			return "", 0, fmt.Errorf("%w, so it may have been changed", ErrUnsealed)
 		case err == nil && log.Size() > 0:
 			return "", 0, fmt.Errorf(
 				"%w: a part of it is still in %s-wal; start and stop a server on it first", ErrUnsealed, file.Name(),

@@ -59,7 +59,7 @@ func AtSnapshot(token authz.Token) Option { return func(u *Unit) { u.snapshot = 
 // option there is no limit.
 func WithMaxRead(relationships int64) Option { return func(u *Unit) { u.maxRead = relationships } }
 
-// WithReserved keeps room in the write for updates that are added immediately before the commit.
+// WithReserved keeps space in the write for updates that are added immediately before the commit.
 func WithReserved(updates int) Option { return func(u *Unit) { u.reserved = updates } }
 
 // New returns an empty Unit on a store.

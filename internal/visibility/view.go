@@ -140,8 +140,8 @@ func existences(objects []authz.Object) []Fact {
 }
 
 // MayNameEach reports, for each of the subjects of an object that the reader sees, whether an answer about the object
-// may name it. People are named, and subjects of types that no permission shows, which are parts of the object. Others
-// are named if the reader may see them.
+// may name it. An answer may always name people. It may also name a subject whose type no permission shows, since it is
+// a part of the object. It may name any other subject if the reader may see that subject.
 func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]bool, error) {
 	named := make([]bool, len(subjects))
 	var objects []authz.Object
