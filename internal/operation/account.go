@@ -280,6 +280,9 @@ func (s *Service) PatchAccountMembers(
 		if err != nil {
 			return err
 		}
+		if err := readRolesOfMany(ctx, p, account, divided.next()); err != nil {
+			return err
+		}
 		var changes []roleChange
 		for _, who := range divided.next() {
 			wanted, err := account.set.Parse(members[who])
@@ -301,6 +304,10 @@ func (s *Service) PatchAccountMembers(
 			}
 		}
 		divided.arrangePeople(account.set, by.Actor, changes)
+		if most := authz.MaxUpdates - len(p.Preconditions()); len(divided.last) > most { // each needs a precondition
+			return authz.Errorf(authz.CodeTooLarge,
+				"a call can give roles to at most %d people, and this one names %d; split it", most, len(divided.last))
+		}
 		return changeAccount(ctx, p, account, changes...)
 	})
 	return answered(changed, done, err)
@@ -333,7 +340,9 @@ func (s *Service) PutMemberAccounts(
 		}
 		var orphaned, lowers, last []authz.ID
 		var err error
+		room := authz.MaxUpdates // for the preconditions of the last write
 		for _, accountID := range divided.next() {
+			before := len(p.Preconditions())
 			account, change, err := readAccountChange(ctx, p, id, accountID, who, accounts[accountID], until)
 			if err != nil {
 				return atEntry("accounts", accountID, err)
@@ -349,6 +358,10 @@ func (s *Service) PutMemberAccounts(
 				lowers = append(lowers, accountID)
 			} else {
 				last = append(last, accountID)
+				if room -= len(p.Preconditions()) - before; room < 0 {
+					return authz.Errorf(authz.CodeTooLarge,
+						"a call can give a person roles on at most %d of these accounts; split it", len(last)-1)
+				}
 			}
 			member.Accounts[accountID] = change.wanted
 			delete(member.AccountsExpireAt, accountID)

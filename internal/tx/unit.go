@@ -131,6 +131,24 @@ func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.R
 	return answers, nil
 }
 
+// FindOfSubjects does what Find does for each of many subjects, with one read of what matches the filter without them.
+// The filter names their type. If more than limit relationships match, it remembers nothing, and Find reads later.
+func (u *Unit) FindOfSubjects(ctx context.Context, filter authz.Filter, subjects []authz.ID, limit int) error {
+	all, err := u.FindSome(ctx, filter, limit+1)
+	if err != nil || len(all) > limit {
+		return err
+	}
+	of := make(map[authz.ID][]authz.Relationship)
+	for _, r := range all {
+		of[r.Subject.ID] = append(of[r.Subject.ID], r)
+	}
+	for _, id := range subjects {
+		filter.SubjectID = id
+		u.found[filter] = of[id]
+	}
+	return nil
+}
+
 // FindSome returns at most limit of the stored relationships that match, and does not remember them. A limit of 0
 // means all.
 func (u *Unit) FindSome(ctx context.Context, filter authz.Filter, limit int) ([]authz.Relationship, error) {

@@ -63,6 +63,28 @@ func TestSameFilterHasSameAnswer(t *testing.T) {
 	require.Equal(t, [][]authz.Relationship{{role("olga")}, {role("peter")}}, all, "observers know what was read")
 }
 
+// TestFindOfSubjects asserts that later reads know what one read found for each subject, unless it found too much.
+func TestFindOfSubjects(t *testing.T) {
+	for _, limit := range []int{2, 1} {
+		store := txtest.New(role("olga"), role("peter"))
+		u := tx.New(store)
+		subjects := authz.Filter{Type: "account", ID: "a", SubjectType: "user"}
+		require.NoError(t, u.FindOfSubjects(t.Context(), subjects, []authz.ID{"olga", "ursula"}, limit))
+		store.Remove(role("olga"))
+		store.Put(role("ursula"))
+
+		olga, ursula := subjects, subjects
+		olga.SubjectID, ursula.SubjectID = "olga", "ursula"
+		found, err := u.FindAll(t.Context(), []authz.Filter{olga, ursula})
+		require.NoError(t, err)
+		if limit == 2 {
+			require.Equal(t, [][]authz.Relationship{{role("olga")}, nil}, found)
+		} else {
+			require.Equal(t, [][]authz.Relationship{nil, {role("ursula")}}, found)
+		}
+	}
+}
+
 func TestMaxReadLimitsAllReadsTogether(t *testing.T) {
 	store := txtest.New(role("olga"), role("peter"), role("ursula"))
 	u := tx.New(store, tx.WithMaxRead(4))
