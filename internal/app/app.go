@@ -80,18 +80,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := s.openKeys(ctx, metrics); err != nil {
 		return nil, err
 	}
-	served, err := loadSchema(ctx, config.Schema)
-	if err != nil {
-		return nil, err
-	}
-	for _, warning := range served.Warnings {
-		s.log.WarnContext(ctx, "a part of the schema is probably a mistake", "warning", warning)
-	}
-	definitions, err := schema.Describe(served.Text)
-	if err != nil {
-		return nil, err
-	}
-	parameters, err := schema.CaveatParameters(served.Text)
+	served, err := s.readSchema(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,9 +94,9 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	operations := operation.New(engine, operation.WithLogger(s.log), operation.WithClock(config.Clock))
 	prepared := &preparation{
-		engine: engine, schema: served, file: config.Schema, product: holdsProduct(definitions), load: s.load, follow: follow,
-		operations: operations,
-		limit:      max(config.RequestTimeout, spicedb.DefaultTimeout), log: s.log,
+		engine: engine, schema: served.File, file: config.Schema, product: holdsProduct(served.definitions), load: s.load,
+		follow: follow, operations: operations,
+		limit: max(config.RequestTimeout, spicedb.DefaultTimeout), log: s.log,
 	}
 	s.ready = prepared.ready
 	if err := s.prepare(ctx, prepared); err != nil {
@@ -118,8 +107,8 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		History: &audit.History{
 			Log: log, Engine: engine, Rules: operation.VisibilityRules,
 		},
-		Definitions:      func(context.Context) ([]authz.Definition, error) { return definitions, nil },
-		CaveatParameters: parameters,
+		Definitions:      func(context.Context) ([]authz.Definition, error) { return served.definitions, nil },
+		CaveatParameters: served.parameters,
 		Ready:            s.Ready,
 		Keys:             s.keys,
 		PublicURL:        config.PublicURL,
@@ -137,6 +126,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		api.Operate = func(engine authz.Engine) httpapi.Operations { return operation.New(engine) }
 		api.Previewer = &preview.Previewer{
 			Engine: engine, Definitions: api.Definitions, Rules: operation.VisibilityRules,
+			Depends: served.dependencies.Has,
 		}
 		api.Explainer = explain.New(engine, api.Definitions, operations)
 	}

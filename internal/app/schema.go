@@ -24,6 +24,33 @@ func loadSchema(ctx context.Context, file string) (schema.File, error) {
 	return loaded, nil
 }
 
+// servedSchema is the schema that a server serves.
+type servedSchema struct {
+	schema.File
+
+	definitions  []authz.Definition
+	dependencies schema.Dependencies
+	parameters   []string // of all caveats
+}
+
+// readSchema reads the schema to serve, and logs its warnings.
+func (s *Server) readSchema(ctx context.Context) (served servedSchema, err error) {
+	if served.File, err = loadSchema(ctx, s.config.Schema); err != nil {
+		return served, err
+	}
+	for _, warning := range served.Warnings {
+		s.log.WarnContext(ctx, "a part of the schema is probably a mistake", "warning", warning)
+	}
+	if served.definitions, err = schema.Describe(served.Text); err != nil {
+		return served, err
+	}
+	if served.dependencies, err = schema.ReadDependencies(served.Text); err != nil {
+		return served, err
+	}
+	served.parameters, err = schema.CaveatParameters(served.Text)
+	return served, err
+}
+
 // stored is the schema in a store.
 type stored struct {
 	empty   bool

@@ -16,6 +16,9 @@ const person authz.Type = "user"
 
 // Previewer compares permissions before and after an operation.
 type Previewer struct {
+	// Depends reports whether a permission on objects of the type on may depend on a relation of objects of the type of.
+	Depends func(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool
+
 	Engine      authz.Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
@@ -68,7 +71,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 		return Effects{}, err
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
-	questions, err := p.questions(ctx, objects)
+	questions, err := p.questions(ctx, objects, updates)
 	if err != nil {
 		return Effects{}, err
 	}
@@ -127,15 +130,22 @@ func apply(ctx context.Context, scratch authz.Engine, updates []authz.Update) er
 	return nil
 }
 
-// questions returns all public permissions on the objects.
-func (p *Previewer) questions(ctx context.Context, objects []authz.Object) ([]question, error) {
+// questions returns the public permissions on the objects that may depend on the relations of the updates. Other
+// permissions cannot change.
+func (p *Previewer) questions(
+	ctx context.Context, objects []authz.Object, updates []authz.Update,
+) ([]question, error) {
 	definitions, err := p.Definitions(ctx)
 	if err != nil {
 		return nil, err
 	}
 	public := make(map[authz.Type][]authz.Permission)
 	for _, d := range definitions {
-		public[d.Type] = d.Public()
+		public[d.Type] = slices.DeleteFunc(d.Public(), func(permission authz.Permission) bool {
+			return !slices.ContainsFunc(updates, func(u authz.Update) bool {
+				return p.Depends(d.Type, permission, u.Relationship.Resource.Type, u.Relationship.Relation)
+			})
+		})
 	}
 	var questions []question
 	for _, object := range objects {

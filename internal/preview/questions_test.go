@@ -1,0 +1,35 @@
+package preview
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// TestPreviewAsksOnlyWhatCanChange checks that a preview compares only permissions that depend on an updated relation.
+func TestPreviewAsksOnlyWhatCanChange(t *testing.T) {
+	p := &Previewer{
+		Depends: func(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool {
+			return of == "account" && relation == "guest" && (on == "account" && permission == "view" || on == "importer")
+		},
+		Definitions: func(context.Context) ([]authz.Definition, error) {
+			return []authz.Definition{
+				{Type: "account", Permissions: []authz.PermissionInfo{{Name: "view"}, {Name: "delete"}}},
+				{Type: "importer", Permissions: []authz.PermissionInfo{{Name: "view"}, {Name: "as_viewer", Internal: true}}},
+			}, nil
+		},
+	}
+	account, importer := authz.Object{Type: "account", ID: "a"}, authz.Object{Type: "importer", ID: "i"}
+	update := func(relation authz.Relation) []authz.Update {
+		return []authz.Update{{Relationship: authz.Relationship{Resource: account, Relation: relation}}}
+	}
+	asked, err := p.questions(t.Context(), []authz.Object{account, importer}, update("guest"))
+	require.NoError(t, err)
+	require.Equal(t, []question{{account, "view"}, {importer, "view"}}, asked)
+	asked, err = p.questions(t.Context(), []authz.Object{account, importer}, update("owner"))
+	require.NoError(t, err)
+	require.Empty(t, asked)
+}

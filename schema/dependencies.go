@@ -1,0 +1,33 @@
+package schema
+
+import "github.com/sluice-authz/sluice/internal/authz"
+
+// Dependencies lists, for each relation and permission of a schema, the relations on which its answer may depend.
+type Dependencies map[Name]map[Name]bool
+
+// ReadDependencies reads the dependencies of a schema without imports. Errors have code authz.CodeInvalid.
+func ReadDependencies(text string) (Dependencies, error) {
+	compiled, err := compile(text, "schema")
+	if err != nil {
+		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+	}
+	g := newGraph(compiled)
+	all := make(Dependencies, len(g.relations))
+	for from := range g.relations {
+		relations := make(map[Name]bool)
+		for at := range g.closure(from) {
+			if g.relations[at].GetUsersetRewrite() == nil {
+				relations[at.nameOf()] = true
+			}
+		}
+		all[from.nameOf()] = relations
+	}
+	return all, nil
+}
+
+func (r reach) nameOf() Name { return Name{authz.Type(r.on), authz.Permission(r.name)} }
+
+// Has reports whether a permission on objects of the type on may depend on a relation of objects of the type of.
+func (d Dependencies) Has(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool {
+	return d[Name{on, permission}][Name{of, authz.Permission(relation)}]
+}
