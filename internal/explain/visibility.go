@@ -21,17 +21,11 @@ func (e *Explainer) viewOf(question Question, at authz.Token, definitions []auth
 	}
 	rules.People = "" // a schema can give permissions on people; they are then objects like any other
 	rules = rules.ForSchema(definitions, e.isProduct)
-	return visibility.New(rules, reader, func(ctx context.Context, checks []authz.Check) ([]bool, error) {
+	bulk := func(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
 		results, _, err := e.engine.CheckBulk(ctx, checks, authz.AtSnapshot(at))
-		if err != nil {
-			return nil, err
-		}
-		allowed := make([]bool, len(results))
-		for i, result := range results {
-			allowed[i] = result.Err == nil && result.Decision.Allowed()
-		}
-		return allowed, nil
-	})
+		return results, err
+	}
+	return visibility.New(rules, reader, visibility.HideUndecided(bulk))
 }
 
 // isProduct reports whether only operations write the relationships of the type.

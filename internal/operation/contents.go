@@ -147,7 +147,7 @@ func filterVisible(
 	for i, item := range items {
 		objects[i] = item.Relationship.Resource
 	}
-	check := hidingCheck(p)
+	check := visibility.HideUndecided(p.Check)
 	if older {
 		check = inPlaceCheck(check, of)
 	}

@@ -35,20 +35,5 @@ func viewFor(p *plan, reader visibility.Reader) *visibility.View {
 // hidingViewOf returns the view of a reader at the plan's snapshot. If a check cannot be decided, the view hides the
 // object, so that the rest of a list can be shown.
 func hidingViewOf(p *plan, reader visibility.Reader) *visibility.View {
-	return visibility.New(VisibilityRules, reader, hidingCheck(p))
-}
-
-// hidingCheck denies the checks that cannot be decided.
-func hidingCheck(p *plan) visibility.Check {
-	return func(ctx context.Context, checks []authz.Check) ([]bool, error) {
-		results, err := p.Check(ctx, checks)
-		if err != nil {
-			return nil, err
-		}
-		allowed := make([]bool, len(results))
-		for i, result := range results {
-			allowed[i] = result.Err == nil && result.Decision.Allowed()
-		}
-		return allowed, nil
-	}
+	return visibility.New(VisibilityRules, reader, visibility.HideUndecided(p.Check))
 }

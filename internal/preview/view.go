@@ -26,21 +26,12 @@ func (p *Previewer) viewOf(actor authz.ID, scratch authz.Engine, relationships [
 		rules: p.Rules, scratch: scratch, relationships: relationships, places: p.Rules.Places(relationships),
 		actor: authz.Subject{Object: authz.Object{Type: person, ID: actor}},
 	}
-	v.visible = visibility.New(p.Rules, visibility.Reader{Subject: v.actor}, v.check)
+	bulk := func(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
+		results, _, err := scratch.CheckBulk(ctx, checks, authz.Fully())
+		return results, err
+	}
+	v.visible = visibility.New(p.Rules, visibility.Reader{Subject: v.actor}, visibility.HideUndecided(bulk))
 	return v
-}
-
-// check asks the scratch engine. A check that cannot be decided is denied.
-func (v *view) check(ctx context.Context, checks []authz.Check) ([]bool, error) {
-	results, _, err := v.scratch.CheckBulk(ctx, checks, authz.Fully())
-	if err != nil {
-		return nil, err
-	}
-	allowed := make([]bool, len(results))
-	for i, result := range results {
-		allowed[i] = result.Err == nil && result.Decision.Allowed()
-	}
-	return allowed, nil
 }
 
 // recordVisible records the facts that the actor may know in the current state of the scratch engine, in addition to

@@ -23,6 +23,21 @@ type Reader struct {
 // a check that cannot be decided is denied or an error.
 type Check func(ctx context.Context, checks []authz.Check) (allowed []bool, err error)
 
+// HideUndecided returns a Check that denies the checks that cannot be decided. bulk decides them at some state.
+func HideUndecided(bulk func(context.Context, []authz.Check) ([]authz.CheckResult, error)) Check {
+	return func(ctx context.Context, checks []authz.Check) ([]bool, error) {
+		results, err := bulk(ctx, checks)
+		if err != nil {
+			return nil, err
+		}
+		allowed := make([]bool, len(results))
+		for i, result := range results {
+			allowed[i] = result.Err == nil && result.Decision.Allowed()
+		}
+		return allowed, nil
+	}
+}
+
 // maxChecks is the largest number of checks in one call of Check.
 const maxChecks = 1000
 

@@ -280,3 +280,23 @@ func TestReaderOfEverythingNeedsNoCheck(t *testing.T) {
 	require.True(t, known)
 	require.Zero(t, c.calls)
 }
+
+func TestHideUndecided(t *testing.T) {
+	t.Parallel()
+	results := []authz.CheckResult{
+		{Decision: authz.Decision{State: authz.Allowed}},
+		{},
+		{Decision: authz.Decision{State: authz.Conditional}},
+		{Decision: authz.Decision{State: authz.Allowed}, Err: errors.New("too deep")},
+	}
+	var fails error
+	check := visibility.HideUndecided(func(context.Context, []authz.Check) ([]authz.CheckResult, error) {
+		return results, fails
+	})
+	allowed, err := check(t.Context(), make([]authz.Check, len(results)))
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false, false, false}, allowed)
+	fails = errors.New("the engine is away")
+	_, err = check(t.Context(), make([]authz.Check, len(results)))
+	require.ErrorIs(t, err, fails)
+}
