@@ -23,7 +23,8 @@ const (
 	// Cleaning is the state after the cut-off. Each write deletes some of the relationships that are left.
 	Cleaning
 
-	// Canceling is the state of a job that must not be completed. What is written stays; its record is deleted.
+	// Canceling is the state of a job that must not be completed. What it has written stays, but the record of the job
+	// is deleted.
 	Canceling
 
 	// Canceled is the state of a job that ended before it was complete.

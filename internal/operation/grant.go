@@ -34,7 +34,8 @@ type Grant struct {
 	// Roles are the person's roles afterwards, if the action gives roles.
 	Roles []authz.Role
 
-	// Others are the people whom the action names beside the person, because it would otherwise end their access.
+	// Others are the people who have access already. The action replaces the whole list of people, so it must name them
+	// too, or they would lose their access.
 	Others []authz.ID
 
 	// Requires is a feature that the action needs and the subscription lacks, or empty. Before turns it on.

@@ -105,21 +105,21 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	return answered(invitation, done, err)
 }
 
-// readInvitationEnd returns when an invitation expires: at the time ends, or when the inviter's right to grant ends,
-// if that is earlier. If the inviter gets the role again, nobody can accept the invitation later than that.
-func readInvitationEnd(ctx context.Context, p *plan, to authz.Object, ends time.Time) (time.Time, error) {
+// readInvitationEnd returns when an invitation expires: at the requested time, or when the inviter's right to grant
+// ends, if that is earlier. The invitation keeps this end even if the inviter is granted the role again.
+func readInvitationEnd(ctx context.Context, p *plan, to authz.Object, requested time.Time) (time.Time, error) {
 	if to.Type != "account" {
-		return ends, nil
+		return requested, nil
 	}
 	account, err := readAccount(ctx, p, to.ID)
 	if err != nil {
-		return ends, err
+		return requested, err
 	}
 	end, err := readGrantEnd(ctx, p, account)
-	if !end.IsZero() && end.Before(ends) {
-		ends = end
+	if !end.IsZero() && end.Before(requested) {
+		requested = end
 	}
-	return ends, err
+	return requested, err
 }
 
 // secret returns the id of an invitation. Nobody else can guess it, and a retry with the same idempotency key gets

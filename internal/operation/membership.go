@@ -213,8 +213,8 @@ type membership struct {
 	leaves   bool                 // the plan ends all of them
 	stored   []authz.Relationship // the reasons
 	explicit bool                 // one of them is the explicit grant
-	kept     []authz.Relationship // accounts on which the person still holds a role permanently that makes members
-	gone     []authz.Relationship // accounts on which they do not
+	kept     []authz.Relationship // reasons that remain: a permanent role on the account still makes the person a member
+	gone     []authz.Relationship // reasons that end: no such role is left on the account
 	lasting  []authz.Relationship // permanent roles that make members, without those that the plan gives
 }
 

@@ -121,10 +121,10 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	return err
 }
 
-// deleteRoles plans to delete the person's roles on the place and the objects in it, as long as the function room
-// returns true. It returns the objects that would lose their last owner or administrator. The write requires as a
-// precondition only that other people hold these required roles. It does not require that the person gets no other
-// role, since an offboarding reads again until no role is left.
+// deleteRoles plans to delete the person's roles on the place and on the objects in it. It stops when room() returns
+// false. It returns the places that would lose their last owner or administrator. The write requires as a precondition,
+// for each place, that another owner or administrator exists. It does not require that the person gets no other role
+// meanwhile, since an offboarding reads again until no role is left.
 func deleteRoles(
 	ctx context.Context, p *plan, d offboarding, room func() bool,
 ) (orphaned places, err error) {

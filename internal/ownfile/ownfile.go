@@ -81,7 +81,7 @@ func check(path string, info fs.FileInfo) error {
 	case !owned:
 		return fmt.Errorf("%s is %w: another user owns it", path, ErrForeign)
 	case !single:
-		return fmt.Errorf("%s is %w: it has a second name", path, ErrForeign)
+		return fmt.Errorf("%s is %w: it has more than one hard link", path, ErrForeign)
 	case info.Mode().Perm()&othersMay != 0:
 		return fmt.Errorf("%s is %w: its mode %#o lets others read or write it", path, ErrForeign, info.Mode().Perm())
 	}

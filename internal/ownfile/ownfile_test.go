@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// TestOpenRefusesFilesThatOthersPrepared checks that Open rejects links, second names, pipes, other owners and open
-// modes.
+// TestOpenRefusesFilesThatOthersPrepared checks that Open rejects symbolic links, hard links, pipes, other owners and
+// open modes.
 func TestOpenRefusesFilesThatOthersPrepared(t *testing.T) {
 	directory := t.TempDir()
 	path := func(name string) string { return filepath.Join(directory, name) }

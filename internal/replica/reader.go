@@ -27,8 +27,8 @@ type reader struct {
 	now   moment // a relationship that expires at or before it does not count
 	left  int    // rows that may still be read
 
-	// named makes a wildcard subject end the evaluation. If an exclusion subtracts from a wildcard, the planner returns
-	// it in another form than SpiceDB.
+	// named allows only named subjects: the evaluation ends with errWildcard if it meets a wildcard. The reason is that
+	// the planner and SpiceDB return a wildcard from which an exclusion subtracts in different forms.
 	named bool
 }
 

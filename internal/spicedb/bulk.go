@@ -18,13 +18,13 @@ const (
 	// call.
 	maxBulk = 1000
 
-	// maxTooLargeAlone is how many checks of one bulk may be too large alone. The others that have no answer are not
-	// repeated then.
+	// maxTooLargeAlone is how many checks of one bulk may be too large when they are repeated alone. After that, no
+	// check is repeated.
 	maxTooLargeAlone = 100
 
-	// maxStepsAlone is how many repeated checks of one bulk may exceed the steps of a single check. maxStepsApart is how
-	// many may exceed the steps of a bulk of one, which are fewer. Each check is made in a bulk of one after the whole
-	// bulk exceeded its steps.
+	// If a bulk as a whole exceeds its limit of steps, each of its checks is first sent apart, in a bulk of one.
+	// maxStepsApart is how many of those may exceed the limit of a bulk. Failed checks are then repeated alone, as
+	// single checks, whose limit is higher. maxStepsAlone is how many of those may exceed that limit.
 	maxStepsAlone, maxStepsApart = 5, 25
 )
 
@@ -33,11 +33,11 @@ var errNotRepeated = authz.Errorf(
 	authz.CodeTooLarge, "the checks of this request need too many steps together; send this check in a separate request",
 )
 
-// CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks together that differ only in
-// the resource, so an error of one becomes an error of the others. CheckBulk repeats such checks alone, so that each
-// has the result of a single check. The time for repetitions, and the number of those that are too large, are limited.
-// A check that is not repeated is too large. If all checks at an exact snapshot are too large, the token is that of the
-// snapshot.
+// CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks that differ only in the
+// resource together, so an error of one becomes an error of the others. CheckBulk repeats failed checks alone, so that
+// each has the result of a single check. It limits the time for repetitions, and how many repeated checks may fail with
+// CodeTooLarge. A failed check that is not repeated has the error CodeTooLarge. If all checks at an exact snapshot have
+// this error, CheckBulk returns the token of the snapshot.
 func (c *Client) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) (_ []authz.CheckResult, _ authz.Token, err error) {
@@ -77,7 +77,7 @@ type bulk struct {
 	unsafe  map[schema.Name]bool // permissions of conditionalAll
 
 	tooLarge     int       // checks that were too large alone
-	alone, apart int       // checks that exceeded the steps alone, and in a bulk of one
+	alone, apart int       // checks that exceeded their limit of steps alone, and in a bulk of one
 	until        time.Time // time from which no check is repeated any more
 }
 
@@ -91,8 +91,8 @@ func (b *bulk) mayRepeat(err error) bool {
 	}
 }
 
-// check sets the results. If one check is malformed, or the request is too large, SpiceDB rejects the whole call.
-// Then check tries each half separately, until the rejected check is alone.
+// check sets the results. If one check is malformed, or the request is too large, SpiceDB rejects the whole call. Then
+// check sends each half of the checks separately, and halves again until a rejected check is alone.
 func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
 	err := b.call(ctx, checks, results)
 	switch {
@@ -116,7 +116,7 @@ func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.
 	return b.check(ctx, checks[half:], results[half:])
 }
 
-// checkApart makes each check in a bulk of one, after a call that needs too many steps as a whole.
+// checkApart sends each check in a bulk of one, after a bulk that exceeded its limit of steps as a whole.
 func (b *bulk) checkApart(ctx context.Context, checks []authz.Check, results []authz.CheckResult, failure error) error {
 	for i := range checks {
 		if !b.mayRepeat(failure) {
@@ -138,8 +138,8 @@ func (b *bulk) checkApart(ctx context.Context, checks []authz.Check, results []a
 	return nil
 }
 
-// repeatAlone repeats single checks whose result may be affected by other checks of the call, since SpiceDB shares
-// parts of concurrent checks. It repeats them one after the other. Alone, a check may use more steps.
+// repeatAlone repeats, as single checks and one after the other, the checks whose result other checks of the call may
+// have affected. SpiceDB shares parts of concurrent checks. A single check may use more steps than a check in a bulk.
 func (b *bulk) repeatAlone(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
 	for i, check := range checks {
 		failure := results[i].Err

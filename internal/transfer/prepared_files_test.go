@@ -32,7 +32,7 @@ func TestExportAndImportRefuseFilesThatOthersPrepared(t *testing.T) {
 			require.NoError(t, os.Symlink(victim, part))
 			return part
 		},
-		"the part has a second name": func(t *testing.T, file string) string {
+		"the part has a second hard link": func(t *testing.T, file string) string {
 			require.NoError(t, os.Link(partOf(t, file), file+".second"))
 			return partOf(t, file)
 		},

@@ -199,7 +199,7 @@ func TestRemovingPersonFromManyAccounts(t *testing.T) {
 	for i := range many {
 		account := fmt.Sprintf("account:x%d", i)
 		rows = append(rows, account+"#subscription@subscription:acme", account+"#team@user:*", account+"#user@user:sam")
-		if i < 300 { // the permissions on them do not fit one write either
+		if i < 300 { // reassigning on each requires eve's roles and permission: too many preconditions for one write
 			rows = append(rows, account+"#user@user:eve",
 				fmt.Sprintf("importer:x%d#account@%s", i, account), fmt.Sprintf("importer:x%d#creator@user:sam", i))
 		}
