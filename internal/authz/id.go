@@ -158,9 +158,9 @@ const brailleBlank = '\u2800'
 
 const upperHex = "0123456789ABCDEF"
 
-// EscapeHeader returns the only form in which a header names a person. The percent sign, the comma, the space and every
-// byte that is not visible ASCII become "%HH" with two upper-case hexadecimal digits. The comma is included because
-// proxies join headers with it.
+// EscapeHeader returns an id in the form that the actor header needs. Each id has only one such form. The percent sign,
+// the comma, the space and every byte that is not visible ASCII become "%HH" with two upper-case hexadecimal digits.
+// The comma is included because proxies join headers with it.
 func EscapeHeader(id string) string {
 	var b strings.Builder
 	for i := range len(id) {

@@ -153,7 +153,7 @@ func ParseRoleSet(name string, on Type) (RoleSet, error) {
 	)
 }
 
-// ParseFeature returns the feature with a name. The error has code CodeInvalid and lists the valid names.
+// ParseFeature returns the feature with this name. The error has code CodeInvalid and lists the valid names.
 func ParseFeature(name string) (Feature, error) {
 	if f := Feature(name); slices.Contains(Features, f) {
 		return f, nil

@@ -54,8 +54,8 @@ func (k *call) openCursor(cursor string) (string, error) {
 	return string(padded[:end]), nil
 }
 
-// cursorSeal returns the encryption, derived from the API key. All servers of one SpiceDB know the key, and the users
-// of the product do not.
+// cursorSeal returns the cipher that encrypts cursors. Its key is derived from the API key. All servers of one SpiceDB
+// know the key, and the users of the product do not.
 func (k *call) cursorSeal() pages.Seal {
 	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = derived.Write([]byte("cursors")) // never fails

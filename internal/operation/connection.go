@@ -262,8 +262,8 @@ func (s *Service) regroup(
 	return answered(connection, done, err)
 }
 
-// ensureGroup plans that the group exists in the account. It returns an error with CodeInvalid if it exists in
-// another. A preview does not reveal that, since nobody may view groups.
+// ensureGroup plans that the group exists in the account. It returns an error with CodeInvalid if the group exists in
+// another account. Nobody may view groups, so a preview does not reveal that one exists.
 func ensureGroup(ctx context.Context, p *plan, group authz.Object, account accountFacts) error {
 	found, err := p.Find(ctx, authz.Filter{Type: group.Type, ID: group.ID, Relation: "account"})
 	if err != nil {

@@ -229,7 +229,7 @@ func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
 		weak     authz.ID
 		offers   string
 		lacks    authz.Permission
-		stronger authz.ID // a person who may withdraw it
+		stronger authz.ID // a person who may withdraw the offer
 	}{
 		{team, "owner", "uma", "user", "assign_roles", "ada"},
 		{team, "user", "uma", "user", "assign_roles", "ada"},
