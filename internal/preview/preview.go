@@ -6,8 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
@@ -50,7 +48,7 @@ type answers map[question]map[authz.Subject]bool
 
 // Effects returns the permissions that the updates of an overlay would change. With an actor, it returns only those
 // that the actor may see. Relationships that the overlay hides count as not stored. The error code is CodeTooLarge
-// above MaxObjects, MaxRelationships or MaxPairs.
+// above MaxObjects, MaxRelationships, MaxPairs or MaxLookups.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
 	w := &world{
 		engine: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
@@ -66,21 +64,24 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	if err := w.checkPairs(objects, updates); err != nil {
 		return Effects{}, err
 	}
+	questions, err := p.questions(ctx, objects, updates)
+	if err != nil {
+		return Effects{}, err
+	}
+	if err := w.checkLookups(objects, questions, updates); err != nil {
+		return Effects{}, err
+	}
 	scratch, err := p.Engine.Scratch(ctx, "", w.relationships)
 	if err != nil {
 		return Effects{}, err
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
-	questions, err := p.questions(ctx, objects, updates)
-	if err != nil {
-		return Effects{}, err
-	}
 	relationships := w.relationships
 	for _, update := range updates {
 		relationships = append(relationships, update.Relationship)
 	}
 	if actor == "" {
-		effects, err := p.compare(ctx, scratch, questions, updates)
+		effects, err := p.compare(ctx, scratch, objects, questions, w.relationships, updates)
 		return Effects{Effects: effects}, err
 	}
 	v := p.viewOf(actor, scratch, relationships)
@@ -89,31 +90,33 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 		return Effects{}, err
 	}
 	// The second scratch engine holds only what the actor may see, so that effects on others do not depend on the rest.
-	known, err := p.Engine.Scratch(ctx, "", slices.DeleteFunc(slices.Clone(w.relationships), v.hides))
+	visible := slices.DeleteFunc(slices.Clone(w.relationships), v.hides)
+	known, err := p.Engine.Scratch(ctx, "", visible)
 	if err != nil {
 		return Effects{}, err
 	}
 	defer func() { err = errors.Join(err, known.Close()) }()
 	updates = slices.DeleteFunc(updates, func(u authz.Update) bool { return v.hides(u.Relationship) })
-	others, err := p.compare(ctx, known, questions, updates)
+	others, err := p.compare(ctx, known, objects, questions, visible, updates)
 	if err != nil {
 		return Effects{}, err
 	}
 	return v.show(own, others), nil
 }
 
-// compare applies the updates to a scratch engine, and returns the changes of permissions.
+// compare applies the updates to a scratch engine that has the relationships, and returns the changes of permissions.
 func (p *Previewer) compare(
-	ctx context.Context, scratch authz.Engine, questions []question, updates []authz.Update,
+	ctx context.Context, scratch authz.Engine, objects []authz.Object, questions []question,
+	relationships []authz.Relationship, updates []authz.Update,
 ) ([]Effect, error) {
-	before, err := lookUpHolders(ctx, scratch, questions)
+	before, err := lookUpHolders(ctx, scratch, questions, alike(objects, relationships))
 	if err != nil {
 		return nil, err
 	}
 	if err := apply(ctx, scratch, updates); err != nil {
 		return nil, err
 	}
-	after, err := lookUpHolders(ctx, scratch, questions)
+	after, err := lookUpHolders(ctx, scratch, questions, alike(objects, updated(relationships, updates)))
 	if err != nil {
 		return nil, err
 	}
@@ -156,37 +159,26 @@ func (p *Previewer) questions(
 	return questions, nil
 }
 
-// parallel is the number of concurrent look-ups. One is enough, so that a preview keeps only one processor busy.
-const parallel = 1
-
-// lookUpHolders looks up the people who have each permission.
-func lookUpHolders(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {
-	found := make([]map[authz.Subject]bool, len(questions))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for i, q := range questions {
-		group.Go(func() error {
-			subjects := make(map[authz.Subject]bool)
-			for subject, err := range engine.LookupSubjects(
-				ctx, authz.SubjectQuery{Resource: q.object, Permission: q.permission, Type: person}, authz.Fully(),
-			) {
-				if err != nil {
-					return err
-				}
-				if subject.Decision.Allowed() {
-					subjects[subject.Subject] = true
-				}
-			}
-			found[i] = subjects
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
+// lookUpHolders looks up the people who have each permission: once for objects that are the same. It makes one look-up
+// after the other, so that a preview keeps only one processor busy.
+func lookUpHolders(
+	ctx context.Context, engine authz.Engine, questions []question, same map[authz.Object]authz.Object,
+) (answers, error) {
 	all := make(answers, len(questions))
-	for i, q := range questions {
-		all[q] = found[i]
+	for _, q := range distinct(questions, same) {
+		all[q] = make(map[authz.Subject]bool)
+		query := authz.SubjectQuery{Resource: q.object, Permission: q.permission, Type: person}
+		for subject, err := range engine.LookupSubjects(ctx, query, authz.Fully()) {
+			if err != nil {
+				return nil, err
+			}
+			if subject.Decision.Allowed() {
+				all[q][subject.Subject] = true
+			}
+		}
+	}
+	for _, q := range questions {
+		all[q] = all[question{same[q.object], q.permission}]
 	}
 	return all, nil
 }

@@ -15,6 +15,9 @@ const (
 
 	// MaxPairs is the largest number of pairs of a compared object and a person.
 	MaxPairs = 100_000
+
+	// MaxLookups is the largest number of look-ups of the people who have a permission.
+	MaxLookups = 10_000
 )
 
 func tooLarge() error {
@@ -27,7 +30,7 @@ func tooLarge() error {
 }
 
 // checkPairs returns an error if there are more than MaxPairs pairs of the objects with people in the relationships and
-// updates.
+// updates. The errors of previews have no counts, since these include objects and people that are hidden from the actor.
 func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error {
 	people := make(map[authz.Subject]bool)
 	for _, r := range w.relationships {
@@ -45,10 +48,24 @@ func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error
 	if pairs := n * len(objects); pairs > MaxPairs {
 		return authz.Errorf(
 			authz.CodeTooLarge,
-			"the operation is about %s and %s, too many for a preview: at most %d pairs of them are compared",
-			authz.Count(len(objects), "object", "objects"),
-			authz.Count(n, "person", "people"),
+			"the operation affects too many objects and people for a preview: it compares at most %d pairs of an object "+
+				"and a person",
 			MaxPairs,
+		)
+	}
+	return nil
+}
+
+// checkLookups returns an error if the questions need more than MaxLookups look-ups, before and after the updates.
+func (w *world) checkLookups(objects []authz.Object, questions []question, updates []authz.Update) error {
+	before := distinct(questions, alike(objects, w.relationships))
+	after := distinct(questions, alike(objects, updated(w.relationships, updates)))
+	if len(before)+len(after) > MaxLookups {
+		return authz.Errorf(
+			authz.CodeTooLarge,
+			"the operation affects too many permissions for a preview: it makes at most %d look-ups of the people who have "+
+				"a permission on an object",
+			MaxLookups,
 		)
 	}
 	return nil

@@ -95,15 +95,20 @@ type bounded struct {
 	// simulate simulates a look-up of subjects, before its first query; nil for other calls.
 	simulate func(datalayer.RevisionedReader) error
 
+	together *allowance // what the look-ups of subjects of several calls may cost together; nil means no limit
+
 	// request is the context of the call, or nil if the call is not limited. SpiceDB evaluates most of a look-up of
 	// resources, and each step that other steps may wait for, under contexts that do not end with the call.
 	request context.Context //nolint:containedctx // a bounded belongs to one call
 }
 
 // newBounded returns the bounded of one call of a SpiceDB method. ctx is the context of the call. The limits are
-// divided by divisor.
-func newBounded(ctx context.Context, layer datalayer.DataLayer, method string, request any, divisor int64) *bounded {
-	b := &bounded{DataLayer: layer, check: checkLimits.divided(divisor)}
+// divided by the divisor of limited.
+func newBounded(
+	ctx context.Context, layer datalayer.DataLayer, method string, request any, limited limited,
+) *bounded {
+	divisor := limited.divisor
+	b := &bounded{DataLayer: layer, check: checkLimits.divided(divisor), together: limited.together}
 	name := nameOf(method)
 	for _, one := range limitsOf {
 		if !strings.HasPrefix(name, one.prefix) {
@@ -137,7 +142,7 @@ func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.Rev
 			b.waiting.Add(1)
 			defer b.waiting.Add(-1)
 			if request, ok := stream.request.(*v1.LookupSubjectsRequest); ok {
-				err = simulateSubjects(b.request, reader, request, most)
+				err = simulateSubjects(b.request, reader, request, most, b.together)
 			}
 		})
 		return err

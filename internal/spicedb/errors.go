@@ -128,6 +128,7 @@ var rules = []rule{
 		message: "the context is too large",
 	},
 	{text: depthMessage, is: authz.CodeTooLarge, message: depthMessage},
+	{text: togetherMessage, is: authz.CodeTooLarge, message: togetherMessage},
 	{text: boundMessage, is: authz.CodeTooLarge, message: boundMessage},
 	{code: codes.ResourceExhausted, text: "message larger than max", is: authz.CodeTooLarge, message: largeMessage},
 

@@ -157,3 +157,44 @@ func drain(done <-chan spicedb.Work) (all []spicedb.Work) {
 	}
 	return all
 }
+
+// TestLookupsOfScratchAreBoundedTogether checks that the look-ups of one use of a scratch share an allowance, and that
+// its next use has the whole allowance again.
+func TestLookupsOfScratchAreBoundedTogether(t *testing.T) {
+	engine := embedded(t, spicedb.EmbeddedConfig{})
+	require.NoError(t, engine.ApplySchema(t.Context(), groupsSchema))
+	var rows []authz.Relationship
+	diamonds("diamonds", "#member", 17)(func(resource string, relation authz.Relation, subject string) {
+		rows = append(rows, authz.Relationship{
+			Resource: authz.Object{Type: "group", ID: authz.ID(resource)}, Relation: relation,
+			Subject: endlessSubject("group", subject),
+		})
+	})
+	query := authz.SubjectQuery{
+		Resource: authz.Object{Type: "group", ID: "diamonds0_0"}, Permission: "see", Type: "user",
+	}
+	ask := func(scratch authz.Engine) error {
+		for _, err := range scratch.LookupSubjects(t.Context(), query, authz.Fully()) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	scratch, err := engine.Scratch(t.Context(), "", rows)
+	require.NoError(t, err)
+	answered := 0
+	for ; err == nil; answered++ {
+		require.Less(t, answered, 100)
+		err = ask(scratch)
+	}
+	require.ErrorIs(t, err, authz.CodeTooLarge)
+	require.ErrorContains(t, err, "the answer needs the people of too many permissions")
+	require.Greater(t, answered, 3)
+	require.NoError(t, scratch.Close())
+
+	scratch, err = engine.Scratch(t.Context(), "", rows)
+	require.NoError(t, err)
+	require.NoError(t, ask(scratch))
+	require.NoError(t, scratch.Close())
+}

@@ -35,6 +35,7 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 // limited configures the limits of calls. The zero value is valid.
 type limited struct {
 	divisor      int64                           // divides the limits of a call; zero means 1
+	together     *allowance                      // of the look-ups of subjects of all calls; nil means no limit
 	stalledAfter time.Duration                   // zero means the constant stalledAfter
 	worked       func(method string, done *work) // called after each evaluation of permissions; only tests set it
 }
@@ -47,7 +48,7 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 	) (any, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		bound := newBounded(ctx, newest{datalayer.MustFromContext(ctx), store}, method, request, limited.divisor)
+		bound := newBounded(ctx, newest{datalayer.MustFromContext(ctx), store}, method, request, limited)
 		ctx = datalayer.ContextWithDataLayer(ctx, bound)
 		if bound.call == nil {
 			return evaluate(ctx)

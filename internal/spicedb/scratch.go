@@ -44,23 +44,27 @@ func (c *Client) Scratch(
 }
 
 func newScratch(ctx context.Context, schema string, timeout time.Duration) (*scratch, error) {
-	engine, err := Embedded(ctx, EmbeddedConfig{Options: Options{Timeout: timeout}})
+	together := newAllowance()
+	engine, err := Embedded(ctx, EmbeddedConfig{
+		Options: Options{Timeout: timeout}, limited: limited{together: together},
+	})
 	if err != nil {
 		return nil, &authz.Error{Code: authz.CodeInternal, Message: internalMessage, Cause: err}
 	}
 	if err := engine.ApplySchema(ctx, schema); err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
-	return &scratch{EmbeddedEngine: engine, schema: schema, types: make(map[authz.Type]bool)}, nil
+	return &scratch{EmbeddedEngine: engine, schema: schema, together: together, types: make(map[authz.Type]bool)}, nil
 }
 
 // scratch is an embedded SpiceDB. Close empties it for the next use.
 type scratch struct {
 	*EmbeddedEngine
-	home   *scratches
-	schema string
-	uses   int
-	types  map[authz.Type]bool // types of written relationships
+	home     *scratches
+	schema   string
+	uses     int
+	together *allowance          // of the look-ups of subjects of one use
+	types    map[authz.Type]bool // types of written relationships
 }
 
 // Write implements authz.Engine.
@@ -84,6 +88,7 @@ func (s *scratch) Close() error {
 		}
 	}
 	clear(s.types)
+	s.together.renew()
 	return s.home.give(s)
 }
 

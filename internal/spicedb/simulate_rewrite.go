@@ -96,6 +96,9 @@ func (s *subjectSimulation) all(
 		if s.rows += int64(len(stored.all)); s.rows > s.most.rows {
 			return nil, tooManySteps()
 		}
+		if err := s.together.spend(int64(len(stored.all))); err != nil {
+			return nil, err
+		}
 		for i, subject := range stored.all {
 			below, err := s.step(ctx, subject.ObjectType, computed, []string{subject.ObjectID}, depth+1)
 			if err != nil {

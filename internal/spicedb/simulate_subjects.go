@@ -34,6 +34,8 @@ type subjectSimulation struct {
 	subject tuple.RelationReference
 	most    limits
 
+	together *allowance // may be nil
+
 	definitions map[string]map[string]*core.Relation
 	stored      map[storedKey]*storedSubjects
 	named       int64 // number of subjects in the relationships read so far, repeated ones included
@@ -73,8 +75,10 @@ type counts map[string]subjectCount
 func (c counts) add(id string, n subjectCount) { c[id] = c[id].plus(n) }
 
 // simulateSubjects fails if SpiceDB would hold too many subjects for the answer to a request, or take too many steps.
+// It takes the cost of the request from together.
 func simulateSubjects(
 	ctx context.Context, reader datalayer.RevisionedReader, request *v1.LookupSubjectsRequest, most limits,
+	together *allowance,
 ) error {
 	schema, err := reader.ReadSchema(ctx)
 	if err != nil {
@@ -85,7 +89,7 @@ func simulateSubjects(
 		relation = tuple.Ellipsis
 	}
 	s := &subjectSimulation{
-		reader: reader, schema: schema, most: most,
+		reader: reader, schema: schema, most: most, together: together,
 		subject:     tuple.RelationReference{ObjectType: request.GetSubjectObjectType(), Relation: relation},
 		definitions: make(map[string]map[string]*core.Relation),
 		stored:      make(map[storedKey]*storedSubjects),
@@ -102,7 +106,7 @@ func (s *subjectSimulation) spend(n int64) error {
 	if s.cost += n; s.cost > s.most.found {
 		return tooManySteps()
 	}
-	return nil
+	return s.together.spend(n)
 }
 
 // step counts the subjects of a permission or relation of objects.
@@ -154,6 +158,9 @@ func (s *subjectSimulation) follow(
 		stored := s.stored[storedKey{typ, relation, id}]
 		if s.rows += int64(len(stored.all)); s.rows > s.most.rows {
 			return nil, tooManySteps()
+		}
+		if err := s.together.spend(int64(len(stored.all))); err != nil {
+			return nil, err
 		}
 		for i, subject := range stored.all {
 			if computed == "" && subject.RelationReference() == s.subject {
