@@ -3,6 +3,7 @@ package spicedb_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -82,21 +83,55 @@ func randomNodes(random *rand.Rand) (updates []authz.Update) {
 	return updates
 }
 
-// TestQuestionsOfRandomSchemasEnd asks questions about random permissions and circles. Each is answered, or rejected as
-// too large, after a bounded number of steps. No work for it continues afterwards.
+// randomLevels returns levels of two nodes, in which each node contains both of the next level. So the number of paths
+// doubles at each level, unless a random permission between them merges the people.
+func randomLevels(random *rand.Rand) (updates []authz.Update) {
+	for i := range 20 {
+		for n := range 4 {
+			relation := "#member"
+			if random.IntN(20) == 0 {
+				relation = fmt.Sprint("#may", random.IntN(randomPermissions))
+			}
+			level := authz.Relationship{
+				Resource: authz.Object{Type: "node", ID: authz.ID(fmt.Sprintf("n%d", 2*i+n/2))}, Relation: "member",
+				Subject: endlessSubject("node", fmt.Sprintf("n%d%s", 2*i+2+n%2, relation)),
+			}
+			updates = append(updates, authz.Update{Action: authz.Touch, Relationship: level})
+		}
+	}
+	last := authz.Relationship{
+		Resource: authz.Object{Type: "node", ID: "n40"}, Relation: "member", Subject: endlessSubject("", "@last"),
+	}
+	return append(updates, authz.Update{Action: authz.Touch, Relationship: last})
+}
+
+// allocated returns how much memory the process has allocated since its start.
+func allocated() uint64 {
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return memory.TotalAlloc
+}
+
+// TestQuestionsOfRandomSchemasEnd checks that every question about random permissions, over cycles or over many paths,
+// is answered or rejected as too large, after a bounded number of steps and with bounded memory. No work continues.
 func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)
+	most := uint64(0)
 	for n := range randomSchemas {
 		seed := rand.Uint64()
 		if n < randomSchemas/2 {
-			seed = uint64(n) // the same schemas in each run
+			seed = uint64(n) // the same seeds each time
 		}
 		random := rand.New(rand.NewPCG(seed, 0))
 		engine := embedded(t, config.WithWork(func(w spicedb.Work) { done <- w }))
 		schema := randomSchema(random)
 		require.NoError(t, engine.ApplySchema(t.Context(), schema), schema)
-		_, err := engine.Write(t.Context(), authz.Write{Updates: randomNodes(random)})
+		updates := randomNodes(random)
+		if n%2 == 1 {
+			updates = randomLevels(random)
+		}
+		_, err := engine.Write(t.Context(), authz.Write{Updates: updates})
 		require.NoError(t, err)
 		ended := endedQuestions(t)
 		for i := range 2 * randomPermissions {
@@ -104,18 +139,22 @@ func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
 			asked := question{endlessSubject("", "@last"), object, authz.Permission(fmt.Sprint("may", i%randomPermissions))}
 			for kind, ask := range ask {
 				name := fmt.Sprintf("seed %d: %s of %s %s\n%s", seed, kind, object, asked.permission, schema)
+				before := allocated()
 				if err := ask(t.Context(), engine, asked); err != nil {
 					require.ErrorIs(t, err, authz.CodeTooLarge, name)
 				}
+				most = max(most, allocated()-before)
+				require.Less(t, allocated()-before, uint64(64<<20), name)
 				for _, w := range drain(done) {
-					most := mostWork(w.Method)
-					require.LessOrEqual(t, w.Steps, most.Steps, "%s: %+v", name, w)
-					require.LessOrEqual(t, w.Queries, most.Queries, "%s: %+v", name, w)
-					require.LessOrEqual(t, w.Rows, most.Rows, "%s: %+v", name, w)
+					limit := mostWork(w.Method)
+					require.LessOrEqual(t, w.Steps, limit.Steps, "%s: %+v", name, w)
+					require.LessOrEqual(t, w.Queries, limit.Queries, "%s: %+v", name, w)
+					require.LessOrEqual(t, w.Rows, limit.Rows, "%s: %+v", name, w)
 				}
 			}
 		}
 		ended(fmt.Sprint("seed ", seed))
 		require.NoError(t, engine.Close())
 	}
+	t.Logf("one question allocated up to %d MiB", most>>20)
 }
