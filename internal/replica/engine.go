@@ -260,12 +260,7 @@ func (s *state) resources(
 			if err != nil {
 				return nil, reasonOf(err)
 			}
-			// removes duplicates of frequently found resources
-			if ids = append(ids, authz.DecodeID(q.Type, path.Resource.ObjectID)); len(ids) >= full {
-				slices.Sort(ids)
-				ids = slices.Compact(ids)
-				full = max(full, 2*len(ids))
-			}
+			ids, full = appendID(ids, authz.DecodeID(q.Type, path.Resource.ObjectID), full)
 		}
 	}
 	slices.Sort(ids)
@@ -283,11 +278,13 @@ func (r *Replica) LookupSubjects(
 ) iter.Seq2[authz.FoundSubject, error] {
 	return func(yield func(authz.FoundSubject, error) bool) {
 		s, why := r.acquire(at)
-		var found []authz.FoundSubject
+		var ids []authz.ID // of all subjects, while the reader receives them; so a subject takes little memory
+		var token authz.Token
 		if s != nil {
-			if found, why = s.subjects(ctx, q, time.Now()); why == "" && r.sampled() {
-				r.verifySubjects(s, q, found) //nolint:contextcheck // it runs in the background
+			if ids, why = s.subjects(ctx, q, time.Now()); why == "" && r.sampled() {
+				r.verifySubjects(s, q, ids) //nolint:contextcheck // it runs in the background
 			}
+			token = s.token
 			s.unpin()
 		}
 		r.observe("LookupSubjects", why)
@@ -295,18 +292,24 @@ func (r *Replica) LookupSubjects(
 			r.Engine.LookupSubjects(ctx, q, at)(yield)
 			return
 		}
-		for _, one := range found {
-			if !yield(one, nil) {
+		for _, id := range ids {
+			if !yield(foundSubject(q, id, token), nil) {
 				return
 			}
 		}
 	}
 }
 
-// subjects returns all subjects that the query finds, in no order.
-func (s *state) subjects(
-	ctx context.Context, q authz.SubjectQuery, now time.Time,
-) (found []authz.FoundSubject, why string) {
+func foundSubject(q authz.SubjectQuery, id authz.ID, token authz.Token) authz.FoundSubject {
+	return authz.FoundSubject{
+		Subject:  authz.Subject{Object: authz.Object{Type: q.Type, ID: id}},
+		Decision: authz.Decision{State: authz.Allowed},
+		Token:    token,
+	}
+}
+
+// subjects returns the ids of all subjects that the query finds, sorted.
+func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Time) (ids []authz.ID, why string) {
 	if q.SubjectRelation != "" {
 		return nil, reasonSubjectSet
 	}
@@ -330,7 +333,7 @@ func (s *state) subjects(
 	if err != nil {
 		return nil, reasonOf(err)
 	}
-	seen := make(map[authz.ID]bool)
+	full := 1 << 18
 	for path, err := range paths {
 		switch {
 		case err != nil:
@@ -338,16 +341,19 @@ func (s *state) subjects(
 		case path.Subject.ObjectID == tuple.PublicWildcard:
 			return nil, reasonWildcard
 		}
-		id := authz.DecodeID(q.Type, path.Subject.ObjectID)
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
-		found = append(found, authz.FoundSubject{
-			Subject:  authz.Subject{Object: authz.Object{Type: q.Type, ID: id}},
-			Decision: authz.Decision{State: authz.Allowed},
-			Token:    s.token,
-		})
+		ids, full = appendID(ids, authz.DecodeID(q.Type, path.Subject.ObjectID), full)
 	}
-	return found, ""
+	slices.Sort(ids)
+	return slices.Compact(ids), ""
+}
+
+// appendID appends an id. If the list has reached its full length, appendID removes duplicates, and returns twice the
+// remaining length as the next full length.
+func appendID(ids []authz.ID, id authz.ID, full int) ([]authz.ID, int) {
+	if ids = append(ids, id); len(ids) >= full {
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		full = max(full, 2*len(ids))
+	}
+	return ids, full
 }

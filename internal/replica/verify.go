@@ -147,12 +147,19 @@ func (r *Replica) verifyResources(s *state, q authz.ResourceQuery, given []authz
 	})
 }
 
-func (r *Replica) verifySubjects(s *state, q authz.SubjectQuery, given []authz.FoundSubject) {
-	r.verify(s, subjectsOf(given), verification{
+func (r *Replica) verifySubjects(s *state, q authz.SubjectQuery, given []authz.ID) {
+	subjects := func(ids []authz.ID) []string {
+		found := make([]authz.FoundSubject, len(ids))
+		for i, id := range ids {
+			found[i] = foundSubject(q, id, s.token)
+		}
+		return subjectsOf(found)
+	}
+	r.verify(s, subjects(given), verification{
 		question: q,
 		replica: func(ctx context.Context, now time.Time) (any, string) {
-			found, why := s.subjects(ctx, q, now)
-			return subjectsOf(found), why
+			ids, why := s.subjects(ctx, q, now)
+			return subjects(ids), why
 		},
 		spicedb: func(ctx context.Context, at authz.Consistency) (any, error) {
 			var found []authz.FoundSubject
