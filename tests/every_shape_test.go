@@ -1,0 +1,151 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/app"
+)
+
+// mostProcessorTime is the limit for one answer. It is ten times as long under the race detector.
+const mostProcessorTime = 30 * time.Second
+
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var process syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &process))
+	return time.Duration(process.Utime.Nano() + process.Stime.Nano())
+}
+
+// startWithShapes starts a server with the docShapes, each in an account with its name.
+func startWithShapes(t *testing.T) *app.Server {
+	t.Helper()
+	config := configuration()
+	config.RequestTimeout = time.Minute // the machine may be busy; the test measures processor time
+	config.Schema = filepath.Join(t.TempDir(), "shapes.zed")
+	require.NoError(t, os.WriteFile(config.Schema, []byte(shapesSchema), 0o600))
+	server := start(t, config)
+	conn, err := dialSpiceDB(server.GRPCAddress, server.GRPCKey)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	s := newScene(t, &backend{url: server.URL, spicedb: conn})
+	s.must(http.MethodPost, "subscriptions", map[string]any{"id": "initech", "role_set": "multi_owner", "owner": "olga"})
+	for _, shape := range docShapes {
+		account := map[string]any{"id": shape.name, "subscription": "initech", "role_set": "team"}
+		s.as("olga").must(http.MethodPost, "accounts", account)
+		for chunk := range slices.Chunk(shape.rows(), 1000) {
+			write(t, conn, chunk...)
+		}
+	}
+	return server
+}
+
+// TestEveryEndpointAnswersEveryShape calls every endpoint that checks permissions, about cycles, ladders, wide sets and
+// deep chains, small and large. Each verdict is right, or too_large about a large shape. The processor time of each
+// answer is bounded.
+func TestEveryEndpointAnswersEveryShape(t *testing.T) { // not parallel: processor time of other tests would count
+	server := startWithShapes(t)
+	answered, tooLarge := 0, 0
+	for _, shape := range docShapes {
+		t.Run(shape.name, func(t *testing.T) {
+			q := shapeQuestions{
+				url: server.URL, shape: shape,
+				right: holdersOf(shape.rows(), "user:olga"), after: holdersOf(shape.rows(), "user:olga", "user:newbie"),
+			}
+			calls := endlessCalls
+			if shape.name == "ladders" { // many questions take seconds
+				calls = manyCalls()
+			}
+			for i, c := range calls {
+				for j, may := range shapePermissions {
+					isSame := j > 0 && !strings.Contains(c.body, "$MAY") // the call names no permission
+					isLeftOut := shape.isLarge && (i+j)%len(shapePermissions) > 0
+					if !isSame && !isLeftOut {
+						q.ask(t, c, may)
+					}
+				}
+			}
+			answered += q.answered
+			tooLarge += q.tooLarge
+		})
+	}
+	t.Logf("%d verdicts, and %d too large", answered, tooLarge)
+	require.Greater(t, answered, 1000)
+	require.Greater(t, tooLarge, 1000)
+}
+
+// shapeQuestions asks about a shape and counts the verdicts.
+type shapeQuestions struct {
+	url                string
+	shape              docShape
+	right, after       holders // after the operation of the preview
+	answered, tooLarge int
+}
+
+// ask makes a call about a permission and requires that every verdict is right.
+func (q *shapeQuestions) ask(t *testing.T, c endlessCall, may string) {
+	t.Helper()
+	name := fmt.Sprintf("%s %s (%d bytes) about %s", c.path, c.accept, len(c.body), may)
+	alice := q.shape.user("alice")
+	expected := c.expected(q.shape, may, q.right, q.after)
+	c.body = strings.NewReplacer(
+		"user:alice", alice, `"id":"alice"`, `"id":"`+strings.TrimPrefix(alice, "user:")+`"`,
+		"accounts/sales/members/alice", "accounts/"+q.shape.name+"/members/newbie",
+	).Replace(c.body)
+	before := processorTime(t)
+	status, text, err := c.ask(t.Context(), q.url, q.shape.at(0), may)
+	took := processorTime(t) - before
+	require.NoError(t, err, name)
+	require.Contains(t, []int{http.StatusOK, http.StatusRequestEntityTooLarge}, status, "%s: %s", name, text)
+	most := mostProcessorTime
+	if raceDetector {
+		most *= 10
+	}
+	require.Less(t, took, most, name)
+	if took > mostProcessorTime/10 {
+		t.Logf("%s: %s", name, took)
+	}
+	found := verdictsOf(t, text)
+	for of, verdict := range found {
+		switch {
+		case c.path == "/v1/preview" && of != "" && !strings.HasPrefix(of, "doc:"): // an effect on the account
+		case verdict == tooLarge && q.shape.isLarge:
+			q.tooLarge++
+		default:
+			q.answered++
+			require.Equal(t, expected[of] == "yes", verdict == "yes", "%s: %s of %q in %s", name, verdict, of, text)
+			require.Contains(t, []string{"yes", "no"}, verdict, "%s: %s", name, text)
+		}
+	}
+	for of := range expected {
+		require.True(t, found[of] != "" || found[""] == tooLarge, "%s: no verdict of %q: %s", name, of, text)
+	}
+}
+
+// manyCalls returns the endlessCalls and, of each that has a list of questions, one with a thousand questions.
+func manyCalls() []endlessCall {
+	all := slices.Clone(endlessCalls)
+	for _, c := range endlessCalls {
+		for _, list := range []string{`"checks":[`, `"evaluations":[`} {
+			if before, items, found := strings.Cut(c.body, list); found {
+				items = strings.TrimSuffix(items, "]}")
+				var many []string
+				for i := range 500 {
+					many = append(many, strings.Replace(items, "u7", fmt.Sprint("u", i), 1))
+				}
+				c.body = before + list + strings.Join(many, ",") + "]}"
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
