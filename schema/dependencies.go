@@ -1,16 +1,15 @@
 package schema
 
-import "github.com/sluice-authz/sluice/internal/authz"
+import (
+	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
 
 // Dependencies lists, for each relation and permission of a schema, the relations on which its answer may depend.
 type Dependencies map[Name]map[Name]bool
 
-// ReadDependencies reads the dependencies of a schema without imports. Errors have code authz.CodeInvalid.
-func ReadDependencies(text string) (Dependencies, error) {
-	compiled, err := compile(text, "schema")
-	if err != nil {
-		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
-	}
+func dependencies(compiled *compiler.CompiledSchema) Dependencies {
 	g := newGraph(compiled)
 	all := make(Dependencies, len(g.relations))
 	for from := range g.relations {
@@ -22,7 +21,7 @@ func ReadDependencies(text string) (Dependencies, error) {
 		}
 		all[from.nameOf()] = relations
 	}
-	return all, nil
+	return all
 }
 
 func (r reach) nameOf() Name { return Name{authz.Type(r.on), authz.Permission(r.name)} }

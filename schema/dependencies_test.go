@@ -12,7 +12,7 @@ import (
 
 // TestDependencies checks that the dependencies follow names, arrows, subject sets, exclusions and recursion.
 func TestDependencies(t *testing.T) {
-	found, err := ReadDependencies(`caveat by_day(hour int) { hour < 20 }
+	summary, err := Summarize(`caveat by_day(hour int) { hour < 20 }
 definition user {}
 definition group {
 	relation member: user | group#member
@@ -37,6 +37,8 @@ definition room {
 	permission open = nil
 }`)
 	require.NoError(t, err)
+	require.Equal(t, []string{"hour"}, summary.CaveatParameters)
+	found := summary.Dependencies
 	for name, want := range map[Name][]string{
 		{"group", "member"}: {"group#member"},
 		{"box", "owner"}:    {"box#owner"},
@@ -57,6 +59,6 @@ definition room {
 		require.Equal(t, want, got, "%s#%s", name.Type, name.Name)
 	}
 	require.False(t, found.Has("box", "view", "group", "member"))
-	_, err = ReadDependencies("definition user {")
+	_, err = Summarize("definition user {")
 	require.ErrorIs(t, err, authz.CodeInvalid)
 }

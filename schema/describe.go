@@ -8,6 +8,7 @@ import (
 	"github.com/authzed/spicedb/pkg/namespace"
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 	implv1 "github.com/authzed/spicedb/pkg/proto/impl/v1"
+	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
 	"github.com/authzed/spicedb/pkg/tuple"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -16,6 +17,26 @@ import (
 // internalPrefix begins the names of schema steps: permissions that are used only inside other permissions.
 const internalPrefix = "as_"
 
+// Summary is what a server needs to know of a schema.
+type Summary struct {
+	Definitions  []authz.Definition // in their order, without StampType
+	Dependencies Dependencies
+
+	// CaveatParameters are the names of the parameters of all caveats, sorted.
+	CaveatParameters []string
+}
+
+// Summarize reads a schema without imports. Errors have code authz.CodeInvalid.
+func Summarize(text string) (Summary, error) {
+	compiled, err := compile(text, "schema")
+	if err != nil {
+		return Summary{}, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+	}
+	return Summary{
+		Definitions: describe(compiled), Dependencies: dependencies(compiled), CaveatParameters: caveatParameters(compiled),
+	}, nil
+}
+
 // Describe lists the definitions of a schema without imports in their order, without StampType. Errors have code
 // authz.CodeInvalid.
 func Describe(text string) ([]authz.Definition, error) {
@@ -23,6 +44,10 @@ func Describe(text string) ([]authz.Definition, error) {
 	if err != nil {
 		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
 	}
+	return describe(compiled), nil
+}
+
+func describe(compiled *compiler.CompiledSchema) []authz.Definition {
 	definitions := make([]authz.Definition, 0, len(compiled.ObjectDefinitions))
 	for _, object := range compiled.ObjectDefinitions {
 		if object.GetName() == StampType {
@@ -46,7 +71,7 @@ func Describe(text string) ([]authz.Definition, error) {
 		}
 		definitions = append(definitions, definition)
 	}
-	return definitions, nil
+	return definitions
 }
 
 // accepted lists the kinds of subjects that a relation accepts.
@@ -67,19 +92,13 @@ func accepted(relation *core.Relation) []authz.SubjectType {
 	return types
 }
 
-// CaveatParameters lists, sorted, the names of all caveat parameters of a schema without imports. Errors have code
-// authz.CodeInvalid.
-func CaveatParameters(text string) ([]string, error) {
-	compiled, err := compile(text, "schema")
-	if err != nil {
-		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
-	}
+func caveatParameters(compiled *compiler.CompiledSchema) []string {
 	var names []string
 	for _, caveat := range compiled.CaveatDefinitions {
 		names = slices.AppendSeq(names, maps.Keys(caveat.GetParameterTypes()))
 	}
 	slices.Sort(names)
-	return slices.Compact(names), nil
+	return slices.Compact(names)
 }
 
 // sentence returns the comments of a declaration as running text.

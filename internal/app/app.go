@@ -94,7 +94,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	operations := operation.New(engine, operation.WithLogger(s.log), operation.WithClock(config.Clock))
 	prepared := &preparation{
-		engine: engine, schema: served.File, file: config.Schema, product: holdsProduct(served.definitions), load: s.load,
+		engine: engine, schema: served.File, file: config.Schema, product: holdsProduct(served.Definitions), load: s.load,
 		follow: follow, operations: operations,
 		limit: max(config.RequestTimeout, spicedb.DefaultTimeout), log: s.log,
 	}
@@ -107,8 +107,8 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		History: &audit.History{
 			Log: log, Engine: engine, Rules: operation.VisibilityRules,
 		},
-		Definitions:      func(context.Context) ([]authz.Definition, error) { return served.definitions, nil },
-		CaveatParameters: served.parameters,
+		Definitions:      func(context.Context) ([]authz.Definition, error) { return served.Definitions, nil },
+		CaveatParameters: served.CaveatParameters,
 		Ready:            s.Ready,
 		Keys:             s.keys,
 		PublicURL:        config.PublicURL,
@@ -126,7 +126,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		api.Operate = func(engine authz.Engine) httpapi.Operations { return operation.New(engine) }
 		api.Previewer = &preview.Previewer{
 			Engine: engine, Definitions: api.Definitions, Rules: operation.VisibilityRules,
-			Depends: served.dependencies.Has,
+			Depends: served.Dependencies.Has,
 		}
 		api.Explainer = explain.New(engine, api.Definitions, operations)
 	}

@@ -27,10 +27,7 @@ func loadSchema(ctx context.Context, file string) (schema.File, error) {
 // servedSchema is the schema that a server serves.
 type servedSchema struct {
 	schema.File
-
-	definitions  []authz.Definition
-	dependencies schema.Dependencies
-	parameters   []string // of all caveats
+	schema.Summary
 }
 
 // readSchema reads the schema to serve, and logs its warnings.
@@ -41,13 +38,7 @@ func (s *Server) readSchema(ctx context.Context) (served servedSchema, err error
 	for _, warning := range served.Warnings {
 		s.log.WarnContext(ctx, "a part of the schema is probably a mistake", "warning", warning)
 	}
-	if served.definitions, err = schema.Describe(served.Text); err != nil {
-		return served, err
-	}
-	if served.dependencies, err = schema.ReadDependencies(served.Text); err != nil {
-		return served, err
-	}
-	served.parameters, err = schema.CaveatParameters(served.Text)
+	served.Summary, err = schema.Summarize(served.Text)
 	return served, err
 }
 
