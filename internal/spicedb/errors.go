@@ -3,7 +3,6 @@ package spicedb
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -184,6 +183,16 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	return translate(st, v1.ErrorReason(v1.ErrorReason_value[info.GetReason()]), err)
 }
 
+// textlessCause is the cause of an error whose message is SpiceDB's text already. It keeps the reason of the error, see
+// reasonOfCause.
+type textlessCause struct{ error }
+
+// Error implements error.
+func (c textlessCause) Error() string { return "SpiceDB answered " + status.Code(c.error).String() }
+
+// Unwrap returns SpiceDB's error.
+func (c textlessCause) Unwrap() error { return c.error }
+
 func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error {
 	for _, r := range rules {
 		if r.code != anyCode && r.code != st.Code() || r.reason != anyReason && r.reason != reason || !strings.Contains(
@@ -194,7 +203,7 @@ func translate(st *status.Status, reason v1.ErrorReason, err error) *authz.Error
 		out := &authz.Error{Code: r.is, Message: r.message, Cause: err}
 		if out.Message == "" {
 			out.Message = st.Message()
-			out.Cause = fmt.Errorf("SpiceDB answered %s", st.Code()) // SpiceDB's text is the message already
+			out.Cause = textlessCause{err}
 		}
 		if r.retry {
 			out.Cause = errors.Join(authz.ErrPrecondition, err)

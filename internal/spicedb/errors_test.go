@@ -127,3 +127,12 @@ func TestFailureOfAnEndedContext(t *testing.T) {
 		}
 	}
 }
+
+// TestShownFailureKeepsItsReason checks that an error with SpiceDB's text has the text once, and still the reason.
+func TestShownFailureKeepsItsReason(t *testing.T) {
+	err := (&Client{}).failure(t.Context(), withReason(
+		t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_CAVEAT_EVALUATION_ERROR, "no such key: day",
+	))
+	require.Equal(t, 1, strings.Count(err.Error(), "no such key: day"), "%v", err)
+	require.True(t, isCaveatFailure(err))
+}
