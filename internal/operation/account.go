@@ -92,9 +92,9 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 	return answered(members, token, err)
 }
 
-// PutAccountMember gives a person exactly these roles on an account, until a time if that is set. Giving the role set's
-// default role to somebody who has none needs invite_members, anything else assign_roles. Without an actor the backend
-// adds an owner or administrator, which needs a reason.
+// PutAccountMember gives a person exactly these roles on an account, until a time if that is set. To give the role
+// set's default role to somebody who has no role, the actor needs invite_members. Any other change needs assign_roles.
+// Without an actor, the backend adds an owner or administrator, and must give a reason.
 func (s *Service) PutAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, Done, error) {
@@ -250,8 +250,8 @@ func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who 
 	return changeAccount(ctx, p, account, change)
 }
 
-// PatchAccountMembers gives many people exactly the roles named for each, or none, until a time if that is set. If the
-// change fits one write, it is all or nothing. Otherwise it is divided among several writes, see portions.
+// PatchAccountMembers gives each of many people exactly the roles in their entry, or none, until a time if that is set.
+// If the change fits one write, all of it is written or nothing. Otherwise several writes divide it, see portions.
 func (s *Service) PatchAccountMembers(
 	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
 ) ([]Member, Done, error) {
@@ -313,9 +313,9 @@ func (s *Service) PatchAccountMembers(
 	return answered(changed, done, err)
 }
 
-// PutMemberAccounts gives one person exactly the roles named for each account of a subscription, or none, until a time
-// if that is set. It needs assign_roles on each. If the change fits one write, it is all or nothing. Otherwise it is
-// divided among several writes, see portions.
+// PutMemberAccounts gives one person, on each named account of a subscription, exactly the roles in its entry, or none,
+// until a time if that is set. The actor needs assign_roles on each of these accounts. If the change fits one write,
+// all of it is written or nothing. Otherwise several writes divide it, see portions.
 func (s *Service) PutMemberAccounts(
 	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
 ) (Member, Done, error) {

@@ -13,7 +13,8 @@ import (
 //
 //sumtype:decl
 type Action interface {
-	// perform performs the action through a service. The engine of the service may lack the Others of a Grant.
+	// perform performs the action through a service. The engine of the service need not have the people in Others of a
+	// Grant.
 	perform(ctx context.Context, s *Service, by Caller) error
 }
 

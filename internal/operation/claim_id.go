@@ -44,8 +44,8 @@ func claimID(ctx context.Context, p *plan, object authz.Object) error {
 // hider is the engine of a preview. It can read as if no relationships of some objects were stored.
 type hider interface{ Hide(objects ...authz.Object) }
 
-// hideUnseen makes a preview continue as if an id were free, unless the actor may view the object that has it. It
-// does nothing for an operation that is performed, since a second object with the id would be the first one.
+// hideUnseen makes a preview continue as if an id were free, unless the actor may view the object that has it. It does
+// nothing outside a preview: the new object would be the same as the existing one.
 func hideUnseen(ctx context.Context, p *plan, object authz.Object) error {
 	engine, previews := p.engine.(hider)
 	if !previews || p.by.Actor == "" {

@@ -7,17 +7,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// The invitations of a removed person may not fit the removal's first write. That write then stores that all of them
+// If the invitations of a removed person do not fit the first write of the removal, this write stores that all of them
 // are closed, and later writes delete them.
 
-// withdraws returns the relationship that closes the invitations to and by a person whose offboarding is under way.
-// It closes those to the place and to the objects in it.
+// withdraws returns the relationship that closes the invitations to and by a person whose offboarding is under way. It
+// closes the invitations to the place from, and to the objects in this place.
 func withdraws(who authz.ID, from authz.Object) authz.Relationship {
 	return authz.Relationship{Resource: offboardingObject(who), Relation: offboardingWithdraws, Subject: only(from)}
 }
 
-// requireInvitationsNotClosed requires that no removal closes the people's invitations to a place, and returns the
-// people whose removal does.
+// requireInvitationsNotClosed requires that no removal closes the people's invitations to a place. It returns the
+// people whose invitations a removal closes.
 func requireInvitationsNotClosed(
 	ctx context.Context, p *plan, to authz.Object, people ...authz.ID,
 ) (closed []authz.ID, err error) {

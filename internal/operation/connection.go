@@ -119,10 +119,10 @@ func (s *Service) ShareConnection(
 	return answered(connection, done, err)
 }
 
-// setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold that,
-// earlier writes delete the people who are no longer named. Each new person must hold a role on the account other than
-// the excluded one. Otherwise it returns an error with CodeInvalid that lists the people who do not. People whom the
-// object names already may also hold the excluded role.
+// setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold all
+// updates, earlier writes delete the people who are no longer named. Each new person must hold a role on the account
+// other than the excluded one. Otherwise setNamedPeople returns an error with CodeInvalid that lists the people without
+// such a role. People whom the object names already may also hold the excluded role.
 func setNamedPeople(
 	ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts,
 	people []authz.ID, excluded authz.Role,

@@ -45,11 +45,11 @@ type Objects struct {
 	NextCursor string
 }
 
-// Contents returns a page of the objects of a collection that the actor may view, with the permissions that they have
-// on each. It returns an error with CodeNotFound if they may not view the place.
+// Contents returns a page of the objects of a collection that the actor may view, with the actor's permissions on each.
+// It returns an error with CodeNotFound if the actor may not view the place.
 //
-// A cursor continues the list as it was when the first page was read. The permissions are newer: each page has those
-// of one later state. A page ends after reading 10,000 objects, even if the actor may view only a few of them.
+// A cursor continues the list as it was when the first page was read. The permissions on a page are those at the time
+// when that page is read. A page ends after reading 10,000 objects, even if the actor may view only a few of them.
 func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
 	var objects Objects
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -135,8 +135,9 @@ func idsOf(items []authz.ReadItem) []authz.ID {
 	return ids
 }
 
-// filterVisible returns the objects that the actor may view. If they were read at an older state, an id may have been
-// deleted since and created elsewhere, so they must also still be in their place.
+// filterVisible returns the objects that the actor may view. If the ids were read at an older state, an object may have
+// been deleted since, and its id used for a new object in another place. So filterVisible also requires that each
+// object is still in the place.
 func filterVisible(
 	ctx context.Context, p *plan, of Collection, items []authz.ReadItem, older bool,
 ) ([]authz.ReadItem, error) {

@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// A deletion is stored as an object whose id is the type and id of the deleted object. While the deletion is under
-// way, it holds who requested it (deletionRequestedBy), and the deleted id cannot be created again. Afterwards it
-// holds for a day who finished it (deletionDone), so that they can repeat the call.
+// A deletion is stored as an object whose id is the type and id of the deleted object. While the deletion is under way,
+// it names the person who requested it (deletionRequestedBy), and no object with the deleted id can be created.
+// Afterwards it names this person for a day (deletionDone), so that they can repeat the call.
 const (
 	deletionType        authz.Type     = "deletion"
 	deletionRequestedBy authz.Relation = "requested_by"
@@ -26,7 +26,7 @@ func deletionOf(object authz.Object) authz.Object {
 	return authz.Object{Type: deletionType, ID: authz.ID(object.Type) + "/" + object.ID}
 }
 
-// leavingOf returns the object that stores that a member left an object by themselves.
+// leavingOf returns the object that stores that a member removed themselves from an object.
 func leavingOf(object authz.Object) authz.Object {
 	return authz.Object{Type: deletionType, ID: "membership/" + authz.ID(object.Type) + "/" + object.ID}
 }
@@ -37,8 +37,8 @@ func deletedObject(deletion authz.Object) authz.Object {
 	return authz.Object{Type: authz.Type(typ), ID: authz.ID(id)}
 }
 
-// Delete deletes an object, everything in it, and every relationship that names it. The actor needs the permission that
-// the object's kind requires for it. A deletion has three steps:
+// Delete deletes an object, everything in it, and every relationship that names it. The actor needs the permission
+// remove of the object's kind. A deletion has three steps:
 //
 // 1. The cut-off deletes the object's own relationships and stores, in the same change, that the deletion is under way.
 // If the relationships do not fit one write, the record is stored first. From the cut-off on nobody has access to
@@ -147,9 +147,9 @@ func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
-// leavePlace plans that the actor leaves an object. nothing is set if there is nothing to do, because the actor holds
-// no role there: they left before, or have access only through another object. It returns an error with CodeNotFound if
-// the actor may not view the object.
+// leavePlace plans that the actor leaves an object. If the actor holds no role on the object, nothing is true: the
+// actor left before, or has access only through another object. It returns an error with CodeNotFound if the actor may
+// not view the object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (nothing bool, err error) {
 	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
 	if err != nil {

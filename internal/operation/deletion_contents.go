@@ -12,7 +12,7 @@ import (
 )
 
 // batch collects the updates of one write of a deletion. It deletes the contents of an object before the relationship
-// that places the object, so that an interrupted deletion finds the rest again.
+// of the object to its place, so that an interrupted deletion finds the remaining contents again.
 type batch struct {
 	*plan
 	job       deletionJob
@@ -40,8 +40,8 @@ func (b *batch) step(emptied []authz.Object) job.Step {
 	return step
 }
 
-// add adds the delete of a relationship, and reports whether it fitted. It skips a relationship that the last write
-// deleted and that is still stored: another tool stored it with an id that no delete can name.
+// add adds the delete of a relationship, and reports whether it fitted. It skips a relationship that is still stored
+// although the last write deleted it: another tool stored this relationship with an id that no delete can name.
 func (b *batch) add(r authz.Relationship) bool {
 	switch key := authz.Exactly(r); {
 	case b.job.unnamed[key] || isPlanned(b.plan, r):
@@ -56,8 +56,8 @@ func (b *batch) add(r authz.Relationship) bool {
 	return true
 }
 
-// addAll makes the write delete all relationships that match, if the batch is empty. It returns false, since nothing
-// else fits the batch then, and since a batch that is not empty is written first.
+// addAll makes the write delete all relationships that match, if the batch is empty. It always returns false: nothing
+// else fits a batch with such a delete, and a batch that is not empty must be written first.
 func (b *batch) addAll(filter authz.Filter) (complete bool) {
 	if len(b.Updates()) == 0 {
 		b.deleteAll = &filter

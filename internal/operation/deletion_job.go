@@ -14,9 +14,9 @@ import (
 // if another request has finished it, and the id was created again, nothing is deleted.
 //
 // On PostgreSQL, a write that began before the cut-off can become visible only after the cleanup has read. So each
-// write also requires that the objects which earlier writes emptied still have no relationships. Either this finds such
-// a late write, or the database rejects the late write, since it cannot be ordered both before the cut-off and after
-// that read.
+// write also requires that the objects which earlier writes emptied still have no relationships. Then either this
+// precondition fails because of the late write, or the database rejects the late write: it cannot come both before the
+// cut-off and after the read.
 type deletionJob struct {
 	service   *Service
 	by        Caller
@@ -29,8 +29,8 @@ type deletionJob struct {
 	deleted map[authz.Filter]bool
 	// unnamed are relationships that no delete can name, see batch.add.
 	unnamed map[authz.Filter]bool
-	// passes is how many writes should have deleted the last relationship. If more are found after very many passes,
-	// another tool keeps writing them, and the job fails.
+	// passes is how many writes were expected to delete the last relationship. If the job still finds relationships
+	// after very many such writes, another tool keeps writing them, and the job fails.
 	passes int
 }
 
@@ -190,7 +190,7 @@ func (j deletionJob) planAgain(
 	if b.isEmpty() {
 		return job.Step{}, false, nil
 	}
-	for _, object := range emptied { // Such an id could be created again before the write.
+	for _, object := range emptied { // A new object can get such an id before the write.
 		p.Forbid(placeFilter(object))
 	}
 	return b.step(union(emptied, later, b.emptied)), true, nil

@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// EraseUser deletes every relationship of a person, with no actor. Their creations stay, without a creator, except
-// for their private connections, which are disconnected. It returns an error with CodeConflict that lists
-// subscriptions and accounts if the person is the last owner or administrator of any.
+// EraseUser deletes every relationship of a person. It has no actor. The person's creations stay without a creator, but
+// their private connections are disconnected. If the person is the last owner or administrator of subscriptions or
+// accounts, EraseUser returns an error with CodeConflict that lists these.
 func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (Done, error) {
 	backend := func(ctx context.Context, p *plan) (bool, error) {
 		_, err := p.head(ctx)
@@ -30,7 +30,7 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (Done,
 
 // readRest reads the relationships of any type that still name an erased person after their roles and creations are
 // gone. It returns filters for the relationships to delete, and the jobs to finish first: deletions and offboardings
-// that the person requested, and offboardings that reassign creations to them.
+// that the erased person requested, and offboardings that reassign creations to the erased person.
 func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Job, rest []authz.Filter, err error) {
 	filters := make(map[authz.Filter]bool)
 	var latest []authz.Filter

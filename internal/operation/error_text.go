@@ -11,7 +11,7 @@ import (
 // maxNamed is how many names an error holds.
 const maxNamed = 10
 
-// list writes names into an error: the first maxNamed, and how many there are besides.
+// list formats names for an error: the first maxNamed of them, and the number of the others.
 func list[S ~string](names []S) string {
 	parts := texts(names[:min(len(names), maxNamed)])
 	if more := len(names) - len(parts); more > 0 {

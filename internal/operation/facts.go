@@ -81,7 +81,7 @@ func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error
 	return facts, err
 }
 
-// readAccountOf reads the account that an object is in, and requires that it is there.
+// readAccountOf reads the account that contains an object, and requires as a precondition that it still does.
 func readAccountOf(ctx context.Context, p *plan, object authz.Object) (accountFacts, error) {
 	place, err := readPlaceOf(ctx, p, object)
 	if err != nil {
@@ -97,8 +97,8 @@ func readAccountOf(ctx context.Context, p *plan, object authz.Object) (accountFa
 	}
 }
 
-// readPlaceOf reads the place that an object is in, and requires that it is there. It returns an error with
-// CodeNotFound if the object is in none.
+// readPlaceOf reads the place that contains an object, and requires as a precondition that it still does. It returns an
+// error with CodeNotFound if the object has no place.
 func readPlaceOf(ctx context.Context, p *plan, object authz.Object) (authz.Object, error) {
 	places, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place})
 	if err != nil {

@@ -14,8 +14,8 @@ func mayBeNew(object authz.Object) error {
 }
 
 // rejectForeignIDs returns an error with CodeInvalid if the plan gives access to a person whose id only another tool
-// can have stored. Operations only remove access from such a person. They store the id only for an action of the person
-// themselves, for example as the creator of an importer.
+// can have stored. Operations may only remove access from such a person. They store such an id only if the person is
+// the actor, for example as the creator of an importer.
 func rejectForeignIDs(p *plan) error {
 	for _, u := range p.Updates() {
 		r := u.Relationship

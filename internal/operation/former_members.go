@@ -7,8 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// If an operation names a person in an account, it requires a role of theirs there as a precondition. So a concurrent
-// removal of the person can miss only names that are written after the removal has read and before its own write.
+// An operation that names a person in an account requires, as a precondition, that the person holds a role on the
+// account. So a concurrent removal of the person can miss only relationships that are written after the removal has
+// read and before the removal's own write.
 
 // formerMember is a person whose roles on an account a plan ends.
 type formerMember struct {
@@ -20,7 +21,8 @@ type formerMember struct {
 func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
 
 // excludeNaming makes sure that nothing in the account names the person after the operation. If no relationship names
-// them, the write requires that there is still none. Otherwise run reads again after the write, see endNamedSince.
+// the person now, the write requires that this is still so. Otherwise run reads again after the write, see
+// endNamedSince.
 func excludeNaming(ctx context.Context, p *plan, f formerMember) error {
 	unnamed := p.removals < maxGuardedMemberships
 	for _, filter := range namingOf(f.who) {

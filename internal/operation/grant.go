@@ -62,7 +62,7 @@ func (g Grant) IsSameOperation(other Grant) bool {
 	return g.On == other.On && reflect.TypeOf(g.Action) == reflect.TypeOf(other.Action)
 }
 
-// Perform performs the action through a service. Its engine may lack the Others.
+// Perform performs the action through a service. The engine of the service need not have the people in Others.
 func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 	if g.Backend {
 		actor = ""

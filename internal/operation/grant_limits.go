@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Sluice remembers for a day that a person left an account or was removed from it. Adding them again in that time needs
-// assign_roles, since a removal and a grant together change their role.
+// Sluice remembers for a day that a person left an account or was removed from it. Adding the person again in that time
+// needs assign_roles. Otherwise an actor without assign_roles could change a role by a removal and a grant.
 const (
 	removedType authz.Type     = "removed_user"
 	removedFrom authz.Relation = "from"
@@ -63,9 +63,9 @@ func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time
 	return end, nil
 }
 
-// limitEnd limits the end of a change to the end of the actor's right to grant. A change without an end gets that end.
-// But a person who already holds all of the roles for longer keeps their end. It returns an error with CodeForbidden if
-// the change names a later end.
+// limitEnd limits the end of a change to the end of the actor's right to grant. A change without an end gets the end of
+// that right. But if the person already holds all of the roles until later, these keep their end. limitEnd returns an
+// error with CodeForbidden if the change names an end after that of the right.
 func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) (roleChange, error) {
 	if change.who == p.by.Actor || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
 		return change, nil

@@ -9,8 +9,9 @@ import (
 )
 
 // Handover says who becomes the creator of a removed person's creations, and what happens to their private connections.
-// Private is "disconnect", "leave" or empty. If it is empty and people remove themselves, their private connections are
-// reassigned with the rest. If it is empty and somebody else removes them, it is an error if they have any.
+// Private is "disconnect", "leave" or empty. If Private is empty and the person removes themselves, their private
+// connections are reassigned with the other creations. If Private is empty, somebody else removes the person, and the
+// person has private connections, that is an error.
 type Handover struct {
 	To      authz.ID
 	Private string
@@ -39,9 +40,10 @@ func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offbo
 	return d, nil
 }
 
-// HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member the
-// creator of their creations there. It needs assign_roles. It returns an error with CodeInvalid if the other is not a
-// member whose roles let them create such objects. It returns what it reassigned, or nil for a replay.
+// HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member, the new
+// owner, the creator of the person's creations in the account. The actor needs assign_roles. The error has CodeInvalid
+// unless the new owner is a member whose roles let them create such objects. HandOverAccountMember returns the
+// reassigned objects, or nil for a replay.
 func (s *Service) HandOverAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, Done, error) {
@@ -70,9 +72,9 @@ func (s *Service) HandOverAccountMember(
 }
 
 // HandOverSubscriptionMember removes a person from a subscription and all of its accounts as RemoveSubscriptionMember
-// does, and makes another the creator of their creations there. The other must be a member of each account in which
-// something is reassigned, and the actor needs assign_roles on each of these as well. It returns what it reassigned,
-// or nil for a replay.
+// does, and makes another person, the new owner, the creator of the person's creations in these accounts. The new owner
+// must be a member of each account in which an object is reassigned, and the actor also needs assign_roles on each of
+// these accounts. It returns the reassigned objects, or nil for a replay.
 func (s *Service) HandOverSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, Done, error) {

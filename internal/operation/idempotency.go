@@ -78,12 +78,12 @@ func rememberKey(p *plan, until time.Time) {
 	p.Update(authz.Touch, done)
 }
 
-// failures are the codes of errors that the server causes, not the request.
+// failures are the codes of errors that the request does not cause.
 var failures = []authz.Code{authz.CodeInternal, authz.CodeUnavailable, authz.CodeDeadline, authz.CodeCanceled}
 
 // answerReplay returns the token of the newest state for an operation that was performed before. err is the error of
-// planning it again. answerReplay returns err only if its code is one of failures: any other error can result from
-// changes since the operation was performed.
+// planning the operation again. answerReplay returns err only if its code is one of failures. Any other error can
+// result from changes that were made since the operation was performed.
 func answerReplay(ctx context.Context, p *plan, err error) (authz.Token, error) {
 	if err != nil && slices.Contains(failures, authz.CodeOf(err)) {
 		return "", err

@@ -24,7 +24,7 @@ type ImportRules struct {
 	objects map[authz.Object]*importedObject
 	order   []*importedObject
 	peeked  map[authz.Object]*importedObject // deletions and offboardings that no line names
-	// ended are the people whose relationship with the object has expired.
+	// ended has, for each object, the people whose relationship with it has expired.
 	ended    map[authz.Object][]authz.ID
 	problems []importProblem
 }

@@ -71,8 +71,8 @@ func requireInAccount(ctx context.Context, p *plan, object authz.Object, account
 	return nil
 }
 
-// SetImporterEnds changes an importer's connections. It needs edit on the importer and use on both connections that
-// the importer has afterwards, so that nobody sends another person's private source to a new destination.
+// SetImporterEnds changes an importer's connections. It needs edit on the importer and use on both connections that the
+// importer has afterwards, so that nobody can connect another person's private source to a new destination.
 func (s *Service) SetImporterEnds(
 	ctx context.Context, by Caller, id authz.ID, in ImporterEnds,
 ) (Importer, Done, error) {
@@ -153,7 +153,7 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 		if err != nil {
 			return err
 		}
-		if p.isReplay { // the ends are those of the copy; those of the original may have changed since
+		if p.isReplay { // show the ends of the copy, since those of the original may have changed
 			if _, err := readPermissions(ctx, p, importerObject(copied)); err != nil {
 				return err
 			}

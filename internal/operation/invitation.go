@@ -56,9 +56,10 @@ type Invitations struct {
 	NextCursor  string
 }
 
-// Invite creates an invitation to an account or a subscription. The actor needs the permissions to grant the roles,
-// which are checked again at the acceptance. The invitation expires with the actor's right to grant at the latest. It
-// replaces an older invitation of the same person to the same place, which the actor must be allowed to withdraw.
+// Invite creates an invitation to an account or a subscription. The actor needs the permissions to grant the roles.
+// They are checked again when the invitation is accepted. The invitation expires when the actor's right to grant ends,
+// at the latest. It replaces an older invitation of the same invitee to the same place; the actor must be allowed to
+// withdraw the older one.
 func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, Done, error) {
 	open := DefaultInvitation
 	if in.ExpiresIn != nil {
@@ -86,7 +87,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		case err != nil:
 			return err
 		}
-		// Accepting writes these updates later. Their preconditions must hold now, too.
+		// Accepting the invitation writes these updates later. The preconditions of these updates must hold now, too.
 		p.DiscardUpdates()
 		p.ending, p.granted = nil, nil
 		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor, in.Invitee); err != nil {
@@ -157,10 +158,10 @@ var errNoInvitation = authz.Errorf(
 	authz.CodeNotFound, "there is no open invitation with this id, or it is not for the actor",
 )
 
-// AcceptInvitation grants the actor the roles that an invitation offers, on behalf of its inviter. The inviter must
-// still have the permissions to grant them. It returns an error with CodeNotFound for every invitation that is not open
-// to the actor. The person who accepted it may repeat the call, which changes nothing and returns the roles that they
-// hold now.
+// AcceptInvitation grants the actor the roles that an invitation offers, on behalf of the inviter. The inviter must
+// still have the permissions to grant these roles. If the invitation is not open to the actor, the error has
+// CodeNotFound. The person who accepted an invitation may repeat the call, which changes nothing and returns the roles
+// that the person holds now.
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, Done, error) {
 	var accepted AcceptedInvitation
 	done, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
@@ -248,9 +249,9 @@ func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (
 	})
 }
 
-// WithdrawInvitation closes an open invitation to an account or a subscription, by its handle. Its inviter may do so
-// while they may view the place; others need the permission withdraw of the place's kind. It succeeds if there is no
-// such invitation.
+// WithdrawInvitation closes an open invitation to an account or a subscription, by its handle. The inviter may do so as
+// long as they may view the place. Other people need the permission withdraw of the place's kind. If there is no such
+// invitation, the call succeeds.
 func (s *Service) WithdrawInvitation(
 	ctx context.Context, by Caller, to authz.Object, handle authz.ID,
 ) (Done, error) {

@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// offerRoles plans that the actor grants the roles now and returns them. Without an invitee, it only checks that they
-// can be offered to anybody.
+// offerRoles plans that the actor grants the roles now, and returns the roles. Without an invitee, it only checks that
+// the roles can be offered to anybody.
 func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 	if in.Invitee != "" {
 		return joinPlace(ctx, p, in.To, in.Invitee, in.Roles)
@@ -55,7 +55,7 @@ func readRoleSetOf(ctx context.Context, p *plan, object authz.Object) (authz.Rol
 }
 
 // joinPlace plans that the actor gives a person roles on an account or a subscription, in addition to the roles that
-// they hold. If a person holds only one role there, the stronger one stays.
+// they hold. If a person can hold only one role there, the stronger one stays.
 func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, names []string) (Roles, error) {
 	if to.Type == "account" {
 		return joinAccount(ctx, p, to, who, names)

@@ -19,7 +19,7 @@ import (
 
 var errStopped = errors.New("the server stopped")
 
-// stopping is a store on which only a number of writes succeed.
+// stopping is a store on which the first writes succeed, and all later ones fail.
 type stopping struct {
 	*txtest.Store
 	writes int
@@ -239,7 +239,8 @@ func TestDeletionRemovesReferencesFromMalformedIDs(t *testing.T) {
 }
 
 // TestDeletionFindsLateWrites delays relationships that were written before the cut-off until everything else is
-// deleted. The deletion must find them. One id of the account was used again in another place: that object must stay.
+// deleted. The deletion must find these relationships. One deleted id is used again for an object in another place:
+// that object must stay.
 func TestDeletionFindsLateWrites(t *testing.T) {
 	for name, texts := range map[string][]string{
 		"in the account":              {"importer:late#account@account:t", "importer:late#source@connection:crm"},

@@ -16,7 +16,7 @@ type kind struct {
 	remove        authz.Permission
 	removeOnPlace bool
 
-	// create is the permission on the place that creating an object needs, and in is the type of the place.
+	// create is the permission that creating an object needs. It is a permission on the place, whose type is in.
 	create authz.Permission
 	in     authz.Type
 
@@ -31,8 +31,8 @@ type kind struct {
 	// other people's invitations. Both are empty if nobody can be invited to the object.
 	invitations, withdraw authz.Permission
 
-	// hasUnboundedMembers is set if an object can have too many members to read all of them at once. Operations read all
-	// of them only if they must.
+	// hasUnboundedMembers is set if an object can have too many members to read all of them at once. Operations read
+	// all members of such an object only if they must.
 	hasUnboundedMembers bool
 }
 

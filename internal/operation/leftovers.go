@@ -9,8 +9,8 @@ import (
 )
 
 // Leftovers finds relationships that an expired role left behind: shares of connections and memberships of workspaces
-// that name the person, and open invitations that they sent. They give nobody access. Only an expiry leaves them; every
-// operation that ends a role deletes them. It reads one state of an engine.
+// that name the person, and open invitations that the person sent. Such relationships give nobody access. Only an
+// expiry leaves them behind: an operation that ends a role deletes them. Leftovers reads one state of an engine.
 type Leftovers struct{ plan *plan }
 
 // NewLeftovers returns the leftovers of the state at a token.

@@ -10,10 +10,10 @@ import (
 )
 
 // If a person became a member of a subscription through roles on accounts, an object of the type membership stores
-// these accounts as the reasons. Without such an object, the membership was granted explicitly. At most one account
-// is the first reason; every later role adds a further one. The write that ends a membership requires that its
-// account is the first reason and that there is no further one, so that it misses no role that is given at the same
-// time.
+// these accounts as the reasons. Without such an object, the membership was granted explicitly. At most one account is
+// the first reason; every later role adds a further one. The write that ends a membership requires that the account of
+// the ending role is the first reason, and that there is no further reason. So the write fails if another role is given
+// at the same time.
 const (
 	membershipType authz.Type     = "membership"
 	firstReason    authz.Relation = "first"
@@ -21,8 +21,8 @@ const (
 )
 
 // membershipOf returns the object that stores the reasons for a person's membership of a subscription. For a person
-// with a foreign id, it returns an object that never has relationships: such a person is given no role (see
-// rejectForeignIDs), and so has no reasons.
+// with a foreign id, it returns an object that never has relationships. Such a person is never given a role (see
+// rejectForeignIDs), so there are no reasons to store.
 func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
 	if who.IsForeign() {
 		who = digest(string(who))
@@ -59,8 +59,8 @@ func makesMembers(role authz.Relation) bool {
 type membershipChange struct {
 	who          authz.ID
 	subscription subscriptionFacts
-	gained       []authz.Object // accounts where the plan gives them a permanent role that makes members
-	changed      []authz.Object // accounts with a role of theirs where the plan changes a role that makes members
+	gained       []authz.Object // accounts where the plan gives the person a permanent role that makes members
+	changed      []authz.Object // accounts where the person has a role, and the plan changes one that makes members
 	granted      bool           // roles on the subscription itself are given
 }
 
@@ -146,7 +146,8 @@ func readMembershipChanges(ctx context.Context, p *plan) ([]*membershipChange, e
 }
 
 // readSubscriptionOf reads in which subscription an account is after the plan. It returns the zero object if the
-// account is in none, or if the plan deletes it: the cleanup then ends the memberships.
+// account is in no subscription, or if the plan deletes the account. In the latter case, the cleanup of the deletion
+// ends the memberships.
 func readSubscriptionOf(ctx context.Context, p *plan, account authz.Object) (authz.Object, error) {
 	for _, u := range p.Updates() {
 		if r := u.Relationship; r.Resource == account && r.Relation == kindOf(account.Type).place {
@@ -234,7 +235,7 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set, c.who); err != nil {
 		return m, err
 	}
-	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // a role that the plan gives is an explicit grant
+	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // the plan grants all others explicitly
 	m.leaves = len(m.held) > 0 && !c.granted && !slices.ContainsFunc(m.held, stays)
 	if m.stored, err = p.Find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
 		return m, err
@@ -267,7 +268,8 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 }
 
 // findUnrecordedReason returns a role on an account that is a reason for the membership but is not stored as one, or
-// nil if there is none. Such roles exist if a promotion was written and the operation after it was not.
+// nil if there is none. Such a role exists if a promotion was written, but not the operation that follows the
+// promotion.
 func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {

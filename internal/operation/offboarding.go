@@ -23,16 +23,17 @@ const (
 	sharedWithSomeNamed    authz.Relation = "shared_with"
 )
 
-// offboarding is the removal of a person from a place that takes more than one write. The first write ends their
-// roles there and stores that the offboarding is under way. Every further write requires that as a precondition, and
-// the last one deletes it. If the server stops in between, repeating the call or Resume finishes the offboarding.
+// offboarding is the removal of a person from a place that takes more than one write. The first write ends the person's
+// roles there, and stores a record that the offboarding is under way. Every further write requires this record as a
+// precondition, and the last write deletes it. If the server stops in between, repeating the call or Resume finishes
+// the offboarding.
 type offboarding struct {
 	who authz.ID
 	// from is an account, a subscription with its accounts, or the platform, see erases.
 	from authz.Object
 	// requestedBy is a person, or the platform for the backend itself.
 	requestedBy authz.Subject
-	// newOwner gets the person's creations. It is empty if the person is erased or keeps them.
+	// newOwner gets the person's creations. It is empty if the person is erased, or stays the creator of them.
 	newOwner authz.ID
 
 	// keepsRoles is set if the offboarding deletes only shares, and only in accounts where the person holds no role.
@@ -48,11 +49,11 @@ func offboardingObject(who authz.ID) authz.Object {
 	return authz.Object{Type: offboardingType, ID: who}
 }
 
-// erases reports whether the person is erased. An offboarding from the platform that keeps roles removes an
-// administrator instead.
+// erases reports whether the person is erased. An offboarding from the platform with keepsRoles does not erase: it
+// removes a platform administrator.
 func (d offboarding) erases() bool { return d.from == platform && !d.keepsRoles }
 
-// reassigns reports whether the person stops being the creator of what they created.
+// reassigns reports whether the person stops being the creator of their creations.
 func (d offboarding) reassigns() bool { return d.erases() || d.newOwner != "" }
 
 // relationships returns the relationships that store that the offboarding is under way.
@@ -97,9 +98,9 @@ func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding,
 	return d, d.from.ID != "" && d.requestedBy.ID != "", err
 }
 
-// requireNoOffboarding requires, for a person who is given their first role on an object, that no offboarding of
-// theirs is under way. It returns an error with CodeConflict if an offboarding that reassigns their creations is. Any
-// other offboarding is finished before the operation is planned again.
+// requireNoOffboarding requires, for a person who is given their first role on an object, that no offboarding of this
+// person is under way. If one that reassigns their creations is under way, it returns an error with CodeConflict. If
+// another one is under way, run first finishes it, and then plans the operation again.
 func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool) error {
 	if !first {
 		return nil
@@ -119,7 +120,7 @@ func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool
 }
 
 // underWayError ends a plan that must wait for offboardings. run finishes the offboardings, and then plans the
-// operation again. In the state job.Requested, an offboarding is not recorded yet, and run begins it.
+// operation again. If state is job.Requested, the offboardings are not recorded yet, and run begins them.
 type underWayError struct {
 	offboardings []offboarding
 	state        job.State
@@ -157,8 +158,9 @@ func forbidOffboardings(p *plan) {
 	p.arriving = nil
 }
 
-// readConflictingOffboardings reads the offboardings that an offboarding of the person must wait for: their own, and
-// those that make them the creator of something. As preconditions, it requires that there are none.
+// readConflictingOffboardings reads the offboardings for which a new offboarding of the person must wait: other
+// offboardings of the person, and those that make the person the creator of objects. It requires, as preconditions,
+// that there are none.
 func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]offboarding, error) {
 	own := authz.Filter{Type: offboardingType, ID: who}
 	inherits := authz.Filter{Type: offboardingType, Relation: offboardingReassignTo, SubjectType: user, SubjectID: who}
@@ -183,9 +185,9 @@ func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]
 	return under, nil
 }
 
-// offboard performs the first write of an offboarding and then the rest. It finishes an interrupted one of the same
-// person first. may checks the actor's permission and reports whether the person has left already. build plans the
-// write; it returns nil if nothing is left to do.
+// offboard performs the first write of an offboarding, and then the further writes. If an offboarding of the same
+// person was interrupted, offboard finishes that one first. may checks the actor's permission, and reports whether the
+// person has left already. build plans the first write, or returns nil if nothing is left to do.
 func (s *Service) offboard(
 	ctx context.Context, by Caller, operation string, who authz.ID,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
@@ -219,8 +221,9 @@ func (s *Service) offboard(
 	})
 }
 
-// startOffboarding plans that an offboarding is under way after the write; run then performs the rest. The write also
-// closes the open invitations to and by the person to the given places and the objects in them.
+// startOffboarding plans that an offboarding is under way after the write; run then performs the further writes. The
+// write also closes the person's open invitations, received and sent, to the places in closes and to the objects in
+// these places.
 func startOffboarding(p *plan, d offboarding, closes ...authz.Object) {
 	for _, row := range d.relationships() {
 		p.Update(authz.Create, row)

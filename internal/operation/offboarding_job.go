@@ -8,14 +8,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// offboardingJob performs an offboarding after its first write. It needs no permission, since the actor who requested
-// the offboarding had it. Each write requires that the offboarding is still under way. It deletes, or reassigns,
-// relationships of the first of these groups that is not empty: roles, invitations that the offboarding closed, shares,
-// creations. Then the job finishes the deletions of private connections. If the person is erased, it deletes everything
-// else about them. The last write deletes the record.
+// offboardingJob performs an offboarding after its first write. It checks no permission, since this was done when the
+// actor requested the offboarding. Each write requires that the offboarding is still under way. It deletes or reassigns
+// the relationships of the first group that is not empty: roles, invitations that the offboarding closed, shares,
+// creations. Then the job finishes the deletions of private connections. If the person is erased, the job then deletes
+// all other relationships of the person. The last write deletes the record.
 //
 // A write that the person began before their roles ended may become visible later, see deletionJob. So the last write
-// requires that no creation of theirs is left. It can require that only if they created nothing elsewhere.
+// requires that no object has the person as creator. It cannot require that if the person also created objects outside
+// the place of the offboarding.
 type offboardingJob struct {
 	offboarding
 
@@ -88,7 +89,7 @@ func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) 
 }
 
 // planRecord plans the write that records the offboarding. If an offboarding of the same person is under way, it plans
-// nothing: the waiting operation is planned again, and finds that one.
+// nothing: the waiting operation is planned again, and then finds the other offboarding.
 func (j offboardingJob) planRecord(p *plan, under bool) job.Step {
 	if under {
 		return job.Step{Unit: p.Unit, Then: j.in(job.Done)}

@@ -29,8 +29,8 @@ type OffboardingReport struct {
 	Shares     int
 	Workspaces Named
 
-	// Invited are the handles of the open invitations to the account that the person sent, Invitations of those they
-	// received.
+	// Invited has the handles of the open invitations to the account that the person sent. Invitations has the handles
+	// of those that the person received.
 	Invited, Invitations Named
 }
 
@@ -139,7 +139,7 @@ func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter,
 	return used, nil
 }
 
-// reportInvitations reports the open invitations to the account. An actor who may not list them gets only their
+// reportInvitations reports the open invitations to the account. An actor who may not list invitations gets only the
 // number.
 func reportInvitations(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
 	listed, err := viewOf(p).MayKnow(ctx, visibility.Invitations(account.object))

@@ -77,12 +77,12 @@ func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	return found, nil
 }
 
-// maxUpdatesPerPlace is the highest number of updates, and of preconditions, that one of these needs: ending the roles
-// on one object, or storing that an offboarding is under way.
+// maxUpdatesPerPlace is the highest number of updates, and of preconditions, that it takes to end the roles on one
+// object, or to store that an offboarding is under way.
 const maxUpdatesPerPlace = 30
 
-// maxRolesAtOnce is the highest number of objects on which one ordinary write ends the roles of a person. If there are
-// more, an offboarding ends them.
+// maxRolesAtOnce is the highest number of objects on which one ordinary write ends the roles of a person. If the person
+// holds roles on more objects, an offboarding ends these roles.
 const maxRolesAtOnce = 64
 
 // startRemoval plans an offboarding that ends all roles on the place and the objects in it. This write ends as many

@@ -39,7 +39,8 @@ type plan struct {
 	reassigned   []reassignment // by the write
 	// portions divides the changes among several writes. It is nil if one write has all of them.
 	portions *portions
-	// lowered is how many updates write a relationship, but only take access away, see roleChange.lowers.
+	// lowered is how many of the updates only take access away although they write a relationship, see
+	// roleChange.lowers.
 	lowered int
 	decided map[authz.Object]bool // see requireDecision
 }
@@ -77,8 +78,8 @@ func person(id authz.ID) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: user, ID: id}}
 }
 
-// commit writes the plan and returns the token of the write. A plan without updates is not written; the token is that
-// of the state that it read.
+// commit writes the plan and returns the token of the write. If the plan has no updates, nothing is written, and the
+// token names the state that the plan has read.
 func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error) {
 	if len(p.Updates()) == 0 {
 		return p.head(ctx)
@@ -98,7 +99,8 @@ func beforeCommit(p *plan) error {
 	return nil
 }
 
-// head returns the token of the state that the plan reads. If the plan has read nothing yet, that is the newest one.
+// head returns the token of the state that the plan reads. If the plan has read nothing yet, it will read the newest
+// state.
 func (p *plan) head(ctx context.Context) (authz.Token, error) {
 	if p.Snapshot() == "" {
 		check := authz.Check{Subject: only(platform), Permission: "administer", Resource: platform}
@@ -119,7 +121,8 @@ func checkSize(p *plan) error {
 }
 
 // checkWritten returns an error with CodeTooLarge if the plan writes more than one write can hold. Deletes, and updates
-// that only take access away, do not count: they can be split. A loop that adds updates calls it before it reads more.
+// that only take access away, do not count, since several writes can divide them. A loop that adds updates calls
+// checkWritten before it reads more.
 func checkWritten(p *plan) error {
 	written := -p.lowered
 	for _, u := range p.Updates() {
@@ -130,8 +133,9 @@ func checkWritten(p *plan) error {
 	return tx.CheckSize(written, 0)
 }
 
-// requireSome adds as many of the preconditions as one write can hold beside those of an offboarding. Decisions without
-// a precondition hold only at the state that they were read from. That concerns decisions about very many accounts.
+// requireSome adds as many of the preconditions as one write can hold beside those of an offboarding. The other
+// decisions are known to hold only at the state that the plan has read. This happens only for decisions about very many
+// accounts.
 func requireSome(p *plan, preconditions []authz.Precondition) {
 	for _, c := range preconditions {
 		if len(p.Preconditions()) < authz.MaxUpdates-maxUpdatesPerPlace {

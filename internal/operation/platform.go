@@ -16,7 +16,8 @@ func (s *Service) AddPlatformAdministrator(ctx context.Context, by Caller, who a
 }
 
 // RemovePlatformAdministrator removes a person's role as administrator of the platform, and withdraws all open
-// invitations to and by them. Their roles on subscriptions and accounts stay. It has no actor.
+// invitations that this person received or sent. The person's roles on subscriptions and accounts stay. The call has no
+// actor.
 func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_platform_administrator", func(ctx context.Context, p *plan) error {
 		if _, err := p.head(ctx); err != nil {
@@ -40,7 +41,7 @@ func (s *Service) RemovePlatformAdministrator(ctx context.Context, by Caller, wh
 	})
 }
 
-// capability is a thing that connections of a connector may be able to do.
+// capability is a feature that connections of a connector may have.
 type capability struct {
 	name     string
 	relation authz.Relation

@@ -10,10 +10,10 @@ import (
 // person on many accounts. The first plan covers all entries, and checks every rule. If it fits one write, it is the
 // only one.
 //
-// Otherwise the entries that only take access away come first, in as many writes as they need. All others are in the
-// last write, so the entries that give access are all or nothing. The last write is planned once before the first one,
-// to verify that it fits. So a change never fails because it takes much access away. Each write has the preconditions
-// of its own entries, including that a required role keeps a holder.
+// Otherwise the entries that only take access away come first, in as many writes as necessary. All other entries are in
+// the last write, so either all entries that give access take effect, or none. Before the first write, the last one is
+// planned once, to verify that it fits. So a change never fails because it takes too much access away. Each write has
+// the preconditions of its own entries, including that a required role keeps a holder.
 type portions struct {
 	stage stage
 	all   []authz.ID
@@ -126,8 +126,8 @@ func (c roleChange) lowers(set authz.RoleSet) bool {
 }
 
 // arrangePeople divides the changes of roles on one account. The actor's own change is in the last write, since the
-// actor needs their role until then. Holders of the required role come after the other people. One of them is also in
-// the last write, which may give the role to somebody else.
+// actor needs their role until then. Changes of holders of the required role come after those of other people. The
+// change of one such holder is in the last write too, since that write may give the role to somebody else.
 func (s *portions) arrangePeople(set authz.RoleSet, actor authz.ID, changes []roleChange) {
 	var lowers, holders, last []authz.ID
 	for _, c := range changes {

@@ -11,7 +11,8 @@ type Reassigned struct {
 	// Importers and Connections have the new creator. Private connections are not among them.
 	Importers, Connections Named
 
-	// PrivateMoved is how many private connections have the new creator, PrivateDisconnected how many were deleted.
+	// PrivateMoved is how many private connections have the new creator. PrivateDisconnected is how many private
+	// connections were deleted.
 	PrivateMoved, PrivateDisconnected int
 }
 
@@ -27,8 +28,8 @@ func addReassigned(p *plan, d offboarding, c created, disconnected bool) {
 	p.reassigned = append(p.reassigned, reassignment{d.who, d.newOwner, c.object(), c.private(), disconnected})
 }
 
-// reportReassigned reports those of the objects that an offboarding reassigned, and names those that the actor may view
-// now. It returns nil for a replay, since the objects are not stored.
+// reportReassigned reports the objects that an offboarding reassigned. It names only objects that the actor may view
+// now. It returns nil for a replay, since the list of reassigned objects is not stored.
 func (s *Service) reportReassigned(
 	ctx context.Context, by Caller, d offboarding, done performed,
 ) (*Reassigned, error) {

@@ -8,15 +8,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleChange is the change of one person's roles on an object to the wanted ones, until a time if that is set.
+// roleChange replaces one person's roles on an object by the wanted ones. If a time is set, these end at that time.
 type roleChange struct {
 	who    authz.ID
 	held   []authz.Relationship
 	wanted []authz.Role
 	until  time.Time
 
-	// adds is set if the change only adds roles, as accepting an invitation does. The person keeps the roles that they
-	// hold, with their ends. asked are then the offered roles.
+	// adds is set if the change only adds roles, as accepting an invitation does. The person then keeps the roles that
+	// they hold, with the ends of these roles, and asked has the offered roles.
 	adds  bool
 	asked []authz.Role
 }
@@ -186,7 +186,7 @@ func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes [
 }
 
 // requireRoleHolder requires as a precondition that somebody holds the required role after the changes. If none of the
-// changed people does, it looks for another holder. It returns false if there is none.
+// changed people holds it, requireRoleHolder searches another holder. It returns false if there is none.
 func requireRoleHolder(
 	ctx context.Context, p *plan, object authz.Object, required authz.Role, changes []roleChange,
 ) (bool, error) {
@@ -210,7 +210,7 @@ func requireRoleHolder(
 	return false, nil
 }
 
-// changeAccount plans changes of roles on one account by all rules of its role set. It returns an error with
+// changeAccount plans changes of roles on one account, and checks all rules of its role set. It returns an error with
 // CodeConflict if nobody would hold the required role afterwards.
 func changeAccount(ctx context.Context, p *plan, account accountFacts, changes ...roleChange) error {
 	orphaned, err := changeAccountRoles(ctx, p, account, changes)
@@ -271,7 +271,7 @@ func changeAccountRoles(
 	if err := withdrawOffers(ctx, p, account.object, account.set, changes); err != nil {
 		return false, err
 	}
-	// These people may have invitations, and must not come back by one.
+	// These people may have open invitations. They must not come back by accepting one.
 	if len(without) > 0 {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {

@@ -334,8 +334,8 @@ func TestOffboarding(t *testing.T) {
 	})
 }
 
-// TestOffboardingReportHidesHandles checks that the report names open invitations only to a person who may list them.
-// Others get their number.
+// TestOffboardingReportHidesHandles checks that the report names open invitations only if the actor may list
+// invitations. Other actors get only the number.
 func TestOffboardingReportHidesHandles(t *testing.T) {
 	for _, mayList := range []bool{true, false} {
 		store := txtest.New(txtest.Relationships(t, append(slices.Clone(company), strings.Fields(invitation)...)...)...)

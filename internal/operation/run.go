@@ -23,8 +23,8 @@ type Done struct {
 // longer holds, run plans again on a newer snapshot, so build must not keep results of an earlier attempt.
 //
 // If the operation was performed before under the same idempotency key, run calls build once for its results, and
-// writes nothing. It ignores errors of build that say that the operation is no longer possible. So build may return a
-// stored fact only after it has checked that the actor may know it.
+// writes nothing. It ignores an error of build that says that the operation is no longer possible. So build must check
+// that the actor may know a stored fact before it returns the fact.
 func (s *Service) run(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
 ) (Done, error) {
@@ -71,7 +71,7 @@ func (s *Service) perform(
 	return result, nil
 }
 
-// outcome is what follows from one committed write of an operation.
+// outcome is the result of one write of an operation.
 type outcome struct {
 	Done
 

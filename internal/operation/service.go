@@ -104,8 +104,8 @@ type Account struct {
 	Subscription authz.ID
 	RoleSet      authz.RoleSetName
 
-	// Roles are those of the person whose accounts are listed. ExpiresAt is when the last of them ends; zero if one
-	// of them is permanent. Only lists set both.
+	// Roles are the roles of the person whose accounts are listed. ExpiresAt is when the last of these roles ends; zero
+	// if one of them is permanent. Both fields are set only in lists.
 	Roles     Roles
 	ExpiresAt time.Time
 }

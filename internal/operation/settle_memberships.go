@@ -9,7 +9,7 @@ import (
 )
 
 // settleMemberships plans which memberships of subscriptions begin and end with the plan's changes of roles. It reads
-// every update of a role, so that it covers every operation, and settles a plan only once.
+// every update of a role in the plan, so it works for every operation. It settles a plan only once.
 func settleMemberships(ctx context.Context, p *plan) error {
 	if p.settled || p.isReplay {
 		return nil
@@ -37,7 +37,7 @@ func settleChanges(ctx context.Context, p *plan, changes []*membershipChange) er
 			promotions = append(promotions, *promotion)
 		}
 	}
-	// This plan does not fit a write: the change is planned again with fewer entries.
+	// This plan does not fit one write. The caller plans the change again, with fewer entries.
 	if p.portions != nil && checkSize(p) != nil {
 		return nil
 	}

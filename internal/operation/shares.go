@@ -31,8 +31,8 @@ func (e endShares) size() int {
 }
 
 // endNamed plans to delete every relationship in the account that names the person: shares of connections and
-// memberships of workspaces. It runs when a person leaves, also if their role has expired before. It runs again when a
-// person is given their first role, for shares that an expired role left behind.
+// memberships of workspaces. It runs when a person leaves or is removed, even if their role has already expired. It
+// also runs when a person is given their first role, since an expired role may have left shares behind.
 func endNamed(ctx context.Context, p *plan, who authz.ID, account accountFacts, arrives bool) error {
 	ends := endShares{
 		who: who, from: account.object, subscription: account.subscription.object, arrives: arrives,
@@ -92,9 +92,9 @@ func completePlan(ctx context.Context, p *plan) error {
 	return endSharesAndInvitations(ctx, p)
 }
 
-// endSharesAndInvitations plans to delete shares and invitations. If they do not fit one write, the write ends the
-// roles and stores that an offboarding is under way, which deletes the rest. Until then, shares give nothing without
-// a role, the offboarding closes the invitations, and the person gets no new role.
+// endSharesAndInvitations plans to delete shares and invitations. If these do not fit one write, the write ends the
+// roles and stores that an offboarding is under way. The offboarding deletes the shares and invitations later. Until it
+// has ended, the shares give nothing without a role, the invitations are closed, and the person gets no new role.
 func endSharesAndInvitations(ctx context.Context, p *plan) error {
 	// An offboarding of this plan deletes them.
 	if len(p.offboardings) > 0 {
@@ -143,7 +143,7 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 }
 
 // readEndingOffboardings returns the offboardings that delete the shares and invitations, one for each person. An
-// operation that gives a person their first role must wait for theirs.
+// operation that gives a person their first role must wait for this person's offboarding.
 func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error) {
 	var offboardings []offboarding
 	add := func(who authz.ID, from, subscription authz.Object) {

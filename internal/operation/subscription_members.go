@@ -38,8 +38,8 @@ func (s *Service) SubscriptionMembers(
 	)
 }
 
-// SubscriptionPeople returns a page of the people of a subscription: its members, and the people who hold a role on
-// one of its accounts whose members the actor may list. Each has their roles there.
+// SubscriptionPeople returns a page of the people of a subscription: its members, and the people who hold a role on one
+// of its accounts whose members the actor may list. Each person has their roles on these accounts.
 func (s *Service) SubscriptionPeople(
 	ctx context.Context, by Caller, id authz.ID, page Page,
 ) (Members, authz.Token, error) {
@@ -80,8 +80,8 @@ func (s *Service) subscriptionPeople(
 	return answered(members, token, err)
 }
 
-// addAccountRoles adds to people their roles on the subscription's accounts whose members the actor may list. It
-// reads each account once, several at a time.
+// addAccountRoles adds to each of the people their roles on the subscription's accounts whose members the actor may
+// list. It reads each account once, and several accounts at a time.
 func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz.ID]Member) error {
 	accounts, err := readAccountsOf(ctx, p, id)
 	if err != nil {
@@ -130,9 +130,9 @@ func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz
 	return nil
 }
 
-// PutSubscriptionMember gives a person exactly these roles on a subscription. It needs the invite_… permission of
-// each role that it adds or removes. Nobody removes the role of owner from another person: under single_owner only a
-// transfer moves it, and under multi_owner an owner may give it up while there is another. Without an actor, the
+// PutSubscriptionMember gives a person exactly these roles on a subscription. It needs the invite_… permission of each
+// role that it adds or removes. Nobody can take the role owner from another person. Under single_owner, only a transfer
+// moves it. Under multi_owner, owners may give up their own role if there is another owner. Without an actor, the
 // backend adds an owner and must give a reason.
 func (s *Service) PutSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string,
@@ -248,9 +248,9 @@ func ownerMovesByTransfer(facts subscriptionFacts) error {
 	)
 }
 
-// RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and every relationship
-// that names them there, with the open invitations to and by them. It needs remove_users; a person may also remove
-// themselves.
+// RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and every other
+// relationship there that names the person. It also withdraws the person's open invitations, received and sent. It
+// needs remove_users, but people may also remove themselves.
 func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	for {
 		removed := false

@@ -30,10 +30,10 @@ func requireLatestInvitation(ctx context.Context, p *plan, invitee authz.ID) ([]
 	return latest, err
 }
 
-// replaceInvitations plans that a new invitation closes every older one of the same person to the same place. Of two
-// simultaneous invitations, one is retried after the other. It returns an error with CodeForbidden if the actor may
-// not withdraw an older one, so that nobody lessens another's offer. The error reveals nothing hidden, since
-// everybody who may invite may list the invitations.
+// replaceInvitations plans that a new invitation closes every older one of the same invitee to the same place. If two
+// people invite at the same time, one operation is retried after the other. It returns an error with CodeForbidden if
+// the actor may not withdraw an older invitation, so that nobody can reduce another inviter's offer. The error reveals
+// nothing hidden, since everybody who may invite may list the open invitations.
 func replaceInvitations(ctx context.Context, p *plan, invitation Invitation, now time.Time) error {
 	if invitation.Invitee == "" {
 		return nil
@@ -98,7 +98,7 @@ type withdrawal struct {
 	// subscription is from, or the subscription that contains it.
 	subscription authz.Object
 	open         []storedInvitation
-	// many is set if there are too many to read before the write, see mostReadFirst.
+	// many is set if there are too many invitations to read before the write, see mostReadFirst.
 	many bool
 }
 
@@ -120,12 +120,13 @@ const (
 	maxGuardedMemberships = 20
 
 	// mostReadFirst is the highest number of invitations to and by a person that are read before the person is removed.
-	// More would not fit the write, so they are read after it.
+	// If there are more, they would not fit the removal's write, and are read after it.
 	mostReadFirst = 200
 )
 
-// withdrawInvitations plans that the removal of people from a place closes every open invitation to and by them, see
-// endSharesAndInvitations. That includes invitations by others that the actor could not withdraw otherwise.
+// withdrawInvitations plans that the removal of people from a place closes every open invitation that they received or
+// sent, see endSharesAndInvitations. This includes invitations by other inviters that the actor could not withdraw
+// directly.
 func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, subscription authz.Object) error {
 	if len(people) == 0 {
 		return nil
@@ -161,9 +162,9 @@ func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, 
 	return nil
 }
 
-// withdrawFirst plans to withdraw the open invitations to and by a person who stops being the owner of a subscription
-// and holds no other role on it: invitations to the subscription, and to its accounts on which they hold no role. If
-// they do not fit the operation's write, earlier writes withdraw them.
+// withdrawFirst plans to withdraw open invitations to and by a person who stops being the owner of a subscription and
+// holds no other role on it. These are the invitations to the subscription, and to its accounts on which the person
+// holds no role. If the invitations do not fit the operation's write, earlier writes withdraw them.
 func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object) error {
 	if err := requireNoneInvited(ctx, p, who); err != nil {
 		return err
@@ -180,9 +181,9 @@ func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object
 	)
 }
 
-// withdrawFromMembership plans to withdraw the open invitations to a subscription to and by a person whose membership
-// ends with their last role on an account. Invitations to its accounts stay. If they do not fit the operation's
-// write, earlier writes withdraw them.
+// withdrawFromMembership plans to withdraw the open invitations to a subscription that a person received or sent. The
+// person's membership ends with their last role on an account. The person's invitations to accounts of the subscription
+// stay. If the withdrawn invitations do not fit the operation's write, earlier writes withdraw them.
 func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscription authz.Object) error {
 	if p.memberships++; p.memberships <= maxGuardedMemberships {
 		if err := requireNoneInvited(ctx, p, who); err != nil {
@@ -192,8 +193,8 @@ func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscrip
 	return withdrawTo(ctx, p, who, func(to authz.Object) bool { return to == subscription })
 }
 
-// withdrawTo plans to withdraw the open invitations to and by a person to the places for which in is true. If they do
-// not fit the operation's write, earlier writes withdraw them.
+// withdrawTo plans to withdraw the open invitations that a person received or sent, to the places for which in is true.
+// If the invitations do not fit the operation's write, earlier writes withdraw them.
 func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Object) bool) error {
 	handles, err := readInvitationsNaming(ctx, p, []authz.ID{who})
 	if err != nil {
@@ -209,9 +210,9 @@ func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Obj
 }
 
 // withdrawLeft plans to withdraw the open invitations to an account by people who are given their first role on it. A
-// role that expired left these invitations behind, and they must not become valid again with the new role.
-// Invitations by people who may invite without a role on the account stay. If they do not fit the operation's write,
-// earlier writes withdraw them.
+// role that expired left these invitations behind, and they must not become valid again with the new role. If a person
+// may invite without a role on the account, the invitations of this person stay. If the withdrawn invitations do not
+// fit the operation's write, earlier writes withdraw them.
 func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz.Object) error {
 	filters := make([]authz.Filter, len(people))
 	for i, who := range people {
@@ -312,8 +313,8 @@ func deleteInvitation(p *plan, stored storedInvitation) {
 	}
 }
 
-// requireNoneInvited requires that nobody else invites the person at the same time and, if they have not invited
-// anybody yet, that they do not invite at the same time.
+// requireNoneInvited requires that nobody invites the person at the same time. If the person has not invited anybody
+// yet, it also requires that the person invites nobody at the same time.
 func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
 	inviting := authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
 	invited, err := p.Find(ctx, inviting)

@@ -8,9 +8,9 @@ import (
 )
 
 // withdrawOffers plans to withdraw the open invitations of people to a place that offer more than the roles which the
-// changes set: accepting one would undo the change. It includes invitations that the actor could not withdraw
-// otherwise. A change that only adds roles, such as an acceptance, withdraws none. If they do not fit the operation's
-// write, earlier writes withdraw them.
+// changes set: accepting one would undo the change. These include invitations that the actor could not withdraw
+// directly. A change that only adds roles, for example an acceptance, withdraws none. If the withdrawn invitations do
+// not fit the operation's write, earlier writes withdraw them.
 func withdrawOffers(
 	ctx context.Context, p *plan, place authz.Object, set authz.RoleSet, changes []roleChange,
 ) error {
