@@ -39,7 +39,8 @@ type AcknowledgedWrite struct {
 	revision revision
 }
 
-// maxAcknowledged is the largest number of collected writes. Above it, older ones are only counted.
+// maxAcknowledged is the largest number of collected writes. If there are more, only the newest are kept, and all are
+// counted.
 const maxAcknowledged = 10_000
 
 func (a *Acknowledged) add(text string, metadata map[string]any) {
@@ -73,8 +74,8 @@ func (a *Acknowledged) Delivered(through authz.Token) {
 	}
 }
 
-// Outstanding returns the undelivered writes, the oldest first, and their number. The number is larger than the list
-// if there were more than maxAcknowledged.
+// Outstanding returns the undelivered writes, the oldest first, and their number. If there are more than
+// maxAcknowledged, the list has only the newest of them.
 func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,7 +103,8 @@ func ComparePosition(through authz.Token, last string) error {
 	if of := decoded.GetV1().GetDatastoreUniqueIdPrefix(); store != of {
 		return fmt.Errorf("it is of the store %.100q, but the last change is of the store %q", of, store)
 	}
-	// PostgreSQL's Watch can repeat a transaction that overlapped the last one. Neither of the two covers the other.
+	// PostgreSQL's Watch can repeat a transaction that overlapped the last one. In that case, neither of the two
+	// revisions covers the other.
 	position, change := parseRevision(decoded.GetV1().GetRevision()), parseRevision(lastText)
 	if !position.covers(change) && change.covers(position) {
 		return fmt.Errorf("its revision %.200q is before the last change %q", position.text, lastText)
@@ -183,8 +185,8 @@ func (s snapshot) includes(other snapshot) bool {
 }
 
 // addStored adds the last write of an earlier process, which may have been killed before Watch delivered it. It does so
-// only for a store in a directory, which no other process uses. For a database it adds nothing, since Watch sends no
-// checkpoint for a database's newest state.
+// only for a store in a directory, since no other process uses such a store. For a database it adds nothing, since
+// Watch sends no checkpoint for a database's newest state.
 func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedConfig) error {
 	if config.Datastore != SQLite {
 		return nil

@@ -26,7 +26,8 @@ func (a *conditionalAlls) forget() {
 
 // conditionalAll returns the permissions that SpiceDB v1.56.0 may decide wrongly if it checks several resources at
 // once. If several resources are related to one object, and one of these relationships has a caveat, an all() applies
-// the caveat to all of them. The result is nil if the schema cannot be read; then checks fail too.
+// the caveat to all of these relationships. conditionalAll returns nil if the schema cannot be read, since checks fail
+// then, too.
 func (c *Client) conditionalAll(ctx context.Context) map[schema.Name]bool {
 	c.alls.mu.Lock()
 	known, names := time.Now().Before(c.alls.until), c.alls.names

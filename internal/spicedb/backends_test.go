@@ -112,7 +112,7 @@ func testWatch(t *testing.T, engine *spicedb.Client) {
 		)
 		require.Equal(t, want.metadata, event.GetOptionalTransactionMetadata().GetFields()["operation"].GetStringValue())
 
-		// The token that Watch reports with a write reads that write.
+		// A read with the token that Watch reports for a write sees that write.
 		at := authz.AtSnapshot(authz.Token(event.GetChangesThrough().GetToken()))
 		decision, _, err := engine.Check(
 			t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer.Resource}, at,

@@ -33,7 +33,8 @@ type limits struct {
 // checkLimits are the limits of one check, also of a check within a bulk or a look-up of resources.
 var checkLimits = limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_000_000, same: 1_000}
 
-// tracedLimits are the limits of a check with a trace. For it, SpiceDB evaluates each object in a separate step.
+// tracedLimits are the limits of a check with a trace. For such a check, SpiceDB evaluates each object in a separate
+// step.
 var tracedLimits = limits{steps: 20_000, open: 1_000, queries: 100_000, rows: 2_000_000, same: 1_000}
 
 // bulkCheckLimits are those of one check within a bulk. A check that needs more is repeated alone.
@@ -47,8 +48,8 @@ type callLimits struct {
 
 // limitsOf has the limits of the calls that evaluate permissions. Other calls stream relationships, and need no limit.
 // A look-up keeps its results in memory, one for each path to a result. A look-up of resources reads from subjects to
-// resources, in chunks of 100 subjects, and repeats that query once for each path to these subjects. It checks the
-// found resources in chunks of 100.
+// resources, in chunks of 100 subjects. It repeats the query of a chunk once for each path to its subjects. It checks
+// the found resources in chunks of 100.
 var limitsOf = []callLimits{
 	{"CheckBulk", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
 	{"BulkCheck", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
@@ -149,7 +150,7 @@ func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.Rev
 	}
 }
 
-// take counts one unit of work. It returns an error if the call has ended or exceeded a limit.
+// take counts one unit of work. It returns an error if the call has ended or has exceeded a limit.
 func (b *bounded) take(ctx context.Context, what counted) error {
 	switch {
 	case ctx.Err() != nil:
@@ -200,8 +201,8 @@ func (b *bounded) under(ctx context.Context) context.Context {
 	return ctx
 }
 
-// untilEnd returns a context for a step that also ends with the call, and a function that releases it. SpiceDB only
-// stops a step when no other step waits for it. So without this context, steps that wait for each other would wait
+// untilEnd returns a context for a step that also ends with the call, and a function that releases it. SpiceDB stops a
+// step only when no other step waits for the result. So without this context, steps that wait for each other would wait
 // forever.
 func (b *bounded) untilEnd(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)

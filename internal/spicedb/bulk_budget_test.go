@@ -11,7 +11,7 @@ import (
 )
 
 // TestExpensiveChecksLeaveOthersOfBulk checks bulks in which some checks need too many steps. The other checks have the
-// answers of single checks. A bulk repeats few checks, however many it has.
+// answers of single checks. CheckBulk repeats only few checks, however many the bulk has.
 func TestExpensiveChecksLeaveOthersOfBulk(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(10)

@@ -15,8 +15,9 @@ const (
 	// maxCanceled is the largest number of evaluations of a call that SpiceDB itself cancels.
 	maxCanceled = 10
 
-	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. In the pause,
-	// canceled parts end. An evaluation that starts earlier could get their error.
+	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. During the pause,
+	// canceled parts of the previous evaluation end. An evaluation that starts before that could get the error of such
+	// a part.
 	canceledPause = time.Millisecond
 )
 

@@ -9,7 +9,7 @@ const (
 	// one.
 	maxCandidates = 10_000
 
-	// maxCandidateRows is the largest number of relationships that such a look-up reads to find them.
+	// maxCandidateRows is the largest number of relationships that such a look-up reads to find candidates.
 	maxCandidateRows = 100_000
 )
 

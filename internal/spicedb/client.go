@@ -21,8 +21,8 @@ type Options struct {
 	// DefaultTimeout.
 	Timeout time.Duration
 
-	// Observe receives the duration and the error of each call, with the name of the Engine method. A sequence is
-	// observed when it ends.
+	// Observe receives the duration and the error of each call, with the name of the Engine method. For a sequence,
+	// Observe is called when the sequence ends.
 	Observe func(method string, d time.Duration, err error)
 
 	// Acknowledged collects the writes. It may be nil.

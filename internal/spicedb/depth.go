@@ -25,10 +25,10 @@ const (
 
 const depthMessage = "the relationships are nested too deeply, or form a cycle"
 
-// checkDepth returns an error at the last step of a look-up of resources that SpiceDB would evaluate. Without it,
-// SpiceDB v1.56.0 can loop endlessly there: if the permission has an intersection or exclusion, SpiceDB checks the
-// found resources with a filter for zero steps, and never finishes adding to that filter. The loop ignores failed reads
-// and the end of the call.
+// checkDepth returns an error at the last step of a look-up of resources that SpiceDB would evaluate. Without this
+// error, SpiceDB v1.56.0 can loop endlessly in that step: if the permission has an intersection or exclusion, SpiceDB
+// checks the found resources with a filter made for zero steps, and never finishes adding to this filter. The loop
+// ignores failed reads and the end of the call.
 func checkDepth(ctx context.Context) error {
 	if depthOf(ctx) >= maxDepth {
 		return status.Error(codes.ResourceExhausted, depthMessage)
@@ -66,9 +66,9 @@ func (s *stepSpan) End(options ...trace.SpanEndOption) {
 	s.Span.End(options...)
 }
 
-// stepCounter is the global provider of tracers. It counts the steps of calls. SpiceDB evaluates each step under a
-// new context that keeps only the span and the data layer of the previous one. If another provider replaces it, that
-// provider creates the spans.
+// stepCounter is the global provider of tracers. It counts the steps of calls. SpiceDB evaluates each step under a new
+// context, which keeps only the span and the data layer of the previous context. If another provider replaces
+// stepCounter, that provider creates the spans.
 var stepCounter trace.TracerProvider = &stepProvider{}
 
 func init() { otel.SetTracerProvider(stepCounter) }

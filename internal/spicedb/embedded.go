@@ -37,8 +37,8 @@ type EmbeddedConfig struct {
 	// Store replaces Datastore if it is set. Close closes it.
 	Store datastore.Datastore
 
-	// DispatchCache lets SpiceDB cache parts of answers, as a remote SpiceDB does. They can outlive the expiration of
-	// the relationships that they depend on.
+	// DispatchCache lets SpiceDB cache parts of answers, as a remote SpiceDB does. A cached part can stay in use after
+	// a relationship on which it depends has expired.
 	DispatchCache bool
 
 	// GRPCListen is the TCP address of SpiceDB's own API, for zed. Empty means that the API is closed. Port 0 selects
@@ -132,8 +132,8 @@ func (e *EmbeddedEngine) listen(ctx context.Context, store datastore.Datastore, 
 	return conn.Close()
 }
 
-// StopListening closes SpiceDB's own API on TCP. The engine itself continues. It waits a short time for running
-// calls.
+// StopListening closes SpiceDB's own API on TCP, after a short time in which running calls can end. The engine itself
+// continues.
 func (e *EmbeddedEngine) StopListening() error {
 	if e.stopListening == nil {
 		return nil

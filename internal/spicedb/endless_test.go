@@ -34,8 +34,8 @@ definition lad {
 	permission both = aaa & bbb
 }`
 
-// endless are questions for which SpiceDB takes exponential time, and large questions that it can answer. Each question
-// has a user of the same name, who has the permission on most of the question's objects.
+// endless are questions for which SpiceDB takes exponential time, and large questions that it can answer. For each
+// question, the user with the name of the question has the permission on most of the question's objects.
 var endless = []struct {
 	name       string
 	resource   string
@@ -172,7 +172,7 @@ func (q question) check() authz.Check {
 	return authz.Check{Subject: q.user, Permission: q.permission, Resource: q.resource}
 }
 
-// ask has a function for each kind of call. It makes the call for a question, and returns its error.
+// ask has a function for each kind of call. The function makes the call for a question, and returns the call's error.
 var ask = map[string]func(ctx context.Context, engine authz.Engine, q question) error{
 	"check": func(ctx context.Context, engine authz.Engine, q question) error {
 		_, _, err := engine.Check(ctx, q.check(), authz.Fully())

@@ -41,7 +41,7 @@ func fromTrace(t *v1.CheckDebugTrace) *authz.Trace {
 		Cached:     t.GetWasCachedResult(),
 	}
 	if trace.Condition != nil {
-		trace.State = trace.Condition.State // SpiceDB's result does not include the caveat
+		trace.State = trace.Condition.State // SpiceDB's result does not take the caveat into account
 	}
 	// SpiceDB joins the ids of several resources with commas, which no stored id contains.
 	for id := range strings.SplitSeq(t.GetResource().GetObjectId(), ",") {

@@ -26,8 +26,8 @@ definition group {
 	permission except = everybody - banned
 }`
 
-// groups are ways in which groups contain each other, by the name of the group that contains all. Each ends at
-// the user last.
+// groups are ways in which groups contain each other. The name is that of the group that contains all others. In each,
+// one of the groups contains the user last.
 var groups = []struct {
 	name       string
 	permission authz.Permission

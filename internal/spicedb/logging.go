@@ -28,7 +28,7 @@ var expected = map[string]bool{
 	"in-memory datastore is not persistent and not feasible to run in a high availability fashion": true,
 	// Two servers in a process share one such collector, for telemetry, which is off.
 	"unable to initialize info collector": true,
-	// SpiceDB logs it for each call with an error. The caller receives the error.
+	// SpiceDB logs this for each call with an error. The caller receives the error.
 	"finished call": true,
 	// The code that closes the server gets the error.
 	"error shutting down server": true,

@@ -127,7 +127,7 @@ func (m *memory) settle(ctx context.Context, revision datastore.Revision) error 
 	}
 }
 
-// OptimizedRevision returns the newest revision. Reading it is as fast as any other, and every returned revision
+// OptimizedRevision returns the newest revision. It is read as fast as any other revision. Every returned revision
 // belongs to a write, so it always names the same state.
 func (m *memory) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
 	return m.HeadRevision(ctx)

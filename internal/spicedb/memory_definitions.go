@@ -9,8 +9,8 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// definitions are those of one schema, decoded at their first use. SpiceDB's in-memory datastore decodes all of them
-// at every look-up, which is most of the work of a small write.
+// definitions holds the definitions of one schema, each decoded at its first use. SpiceDB's in-memory datastore decodes
+// all of them at every look-up, which is most of the work of a small write.
 type definitions struct {
 	namespaces decoded[*core.NamespaceDefinition]
 	caveats    decoded[*core.CaveatDefinition]
@@ -55,7 +55,7 @@ func named[D datastore.SchemaDefinition](
 	return found
 }
 
-// definedReader is a reader that takes definitions from those that are decoded.
+// definedReader is a reader that returns the decoded definitions.
 type definedReader struct {
 	datastore.Reader
 	definitions *definitions
@@ -101,8 +101,8 @@ func (r definedReader) LegacyLookupCaveatsWithNames(
 	return named(all, names), err
 }
 
-// defined calls do with a reader of the transaction's definitions. No definition changes during the call, since it
-// would be cached for the previous schema.
+// defined calls do with a reader of the transaction's definitions. No definition may change during the call, since the
+// changed definition would be cached for the previous schema.
 func (t *memoryTx) defined(do func(definedReader) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

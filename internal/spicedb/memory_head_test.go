@@ -28,7 +28,7 @@ func (l lingering) ReadWriteTx(
 }
 
 // TestHeadIncludesChangesThatWatchDelivered reads the newest revision while Watch has delivered a write that has not
-// ended. Nobody may get the revision before it.
+// ended. A reader must not get a revision before that write.
 func TestHeadIncludesChangesThatWatchDelivered(t *testing.T) {
 	store, err := newMemory(t.Context())
 	require.NoError(t, err)

@@ -69,7 +69,7 @@ func reverse(
 	return x.run(q)
 }
 
-// memoryTx is a running write. It has a separate index, which becomes that of the new revision.
+// memoryTx is a running write. It has an index of its own, which becomes the index of the new revision.
 type memoryTx struct {
 	datastore.ReadWriteTransaction
 	now time.Time

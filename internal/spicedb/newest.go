@@ -13,10 +13,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// newest makes fully consistent requests include every finished write. SpiceDB lets requests share one read of the
-// newest revision while one of them still waits for it. Under load, a request gets a result from before it arrived,
-// and misses writes that had ended by then. With newest, each request of an embedded SpiceDB reads the datastore
-// itself.
+// newest makes fully consistent requests include every finished write. SpiceDB lets a request use the result of a read
+// of the newest revision that another request began earlier. Under load, this result can be older than the request,
+// which then misses writes that had ended before it arrived. With newest, each request of an embedded SpiceDB reads the
+// newest revision itself.
 type newest struct {
 	datalayer.DataLayer
 	store datastore.Datastore
@@ -116,7 +116,7 @@ type streamWith struct {
 
 func (s streamWith) Context() context.Context { return s.ctx }
 
-// SendMsg implements grpc.ServerStream. A call that waits for a slow reader has not stalled.
+// SendMsg implements grpc.ServerStream. While a call waits for a slow reader, it does not count as stalled.
 func (s streamWith) SendMsg(m any) error {
 	if bound, ok := datalayer.FromContext(s.ctx).(*bounded); ok {
 		bound.waiting.Add(1)

@@ -78,8 +78,8 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 			},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// SpiceDB closes a connection that pings more often than every five minutes. A lost peer is noticed earlier:
-		// sent data must be acknowledged within the timeout.
+		// SpiceDB closes a connection that pings more often than every five minutes. A lost peer is noticed earlier,
+		// since sent data must be acknowledged within the timeout.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 10 * time.Second}),
 	)
 	conn, err := grpc.NewClient(config.Endpoint, options...)

@@ -69,9 +69,10 @@ func (c *Client) allResources(
 	return all, nil
 }
 
-// candidateResources returns the sorted ids of all resources that the query may find, and the token of their state.
-// The candidates are those of the same look-up without context, in which a caveat with missing context does not fail.
-// If a caveat still fails, they are all resources of the type. If there are too many, it returns failure.
+// candidateResources returns the sorted ids of all resources that the query may find, and the token of their state. It
+// takes the candidates from the same look-up without context, since a caveat with missing context does not fail. If a
+// caveat still fails, the candidates are all resources of the type. If there are too many candidates,
+// candidateResources returns the error failure.
 func (c *Client) candidateResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, failure error,
 ) (_ []authz.ID, token authz.Token, err error) {

@@ -33,8 +33,8 @@ type serverConfig struct {
 const watchHeartbeat = 100 * time.Millisecond
 
 // maxCaveatContext is the largest context that SpiceDB accepts for one check, in bytes of its own encoding. The API
-// limits contexts to authz.MaxContextBytes. The encoding, and parameters that repeat parts of the context, are
-// larger.
+// limits contexts to authz.MaxContextBytes. SpiceDB's encoding of a context can be larger than that, and parameters can
+// repeat parts of the context.
 const maxCaveatContext = 8 * authz.MaxContextBytes
 
 // start runs a server and connects to it. ctx only limits the start. stop stops the server, and waits a limited time
@@ -73,9 +73,8 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 	return conn, stop, nil
 }
 
-// config disables features of a standalone server: metrics listener, telemetry, request logs. The dispatch caches are
-// off too unless cache is set, since they return answers after the expiration of the relationships that they depend
-// on.
+// config disables features of a standalone server: metrics listener, telemetry, request logs. Unless cache is set, the
+// dispatch caches are off too, since they return answers that depend on expired relationships.
 func (s serverConfig) config() *server.Config {
 	grpcServer := util.GRPCServerConfig{Network: util.BufferedNetwork, Enabled: true}
 	if s.grpcAddress != "" {
@@ -109,10 +108,10 @@ func (s serverConfig) config() *server.Config {
 	)
 }
 
-// sequential makes SpiceDB evaluate the parts of one look-up of resources, and of one check, one after the other. If
-// a part of a look-up fails, concurrent parts would continue, each under a context of its own. If one part of a check
-// allows and another one fails because it is nested too deeply, concurrent parts would make the answer depend on
-// their timing.
+// sequential makes SpiceDB evaluate the parts of one look-up of resources, and of one check, one after the other. There
+// are two reasons. If a part of a look-up fails, concurrent parts would continue, each under a context of its own. If
+// one part of a check allows it, and another part fails because it is nested too deeply, the answer would depend on
+// which of the concurrent parts ends first.
 func sequential(c *server.Config) {
 	c.DispatchConcurrencyLimits.LookupResources = 1
 	c.DispatchConcurrencyLimits.Check = 1

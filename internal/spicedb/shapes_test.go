@@ -111,8 +111,8 @@ func writeShapes(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	}
 }
 
-// mostWork returns the largest allowed work of a call of a method, with limits divided by 100. Steps that start
-// together with the step that exceeds the limit are included.
+// mostWork returns the largest allowed work of a call of a method, with limits divided by 100. This includes steps that
+// start at the same time as the step that exceeds the limit.
 func mostWork(method string) spicedb.Work {
 	switch method {
 	case "CheckBulkPermissions":

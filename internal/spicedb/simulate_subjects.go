@@ -19,15 +19,15 @@ const (
 	// chunk is how many objects SpiceDB evaluates in one step.
 	chunk = 100
 
-	// setCost is the cost of a subject in a set, in subjects of a list. excludedPerCost is how many exceptions of a
-	// wildcard SpiceDB copies at the cost of one.
+	// A subject in a list costs 1, and a subject in a set costs setCost. When SpiceDB copies the exceptions of a
+	// wildcard, excludedPerCost of them cost 1 together.
 	setCost, excludedPerCost = 4, 6
 )
 
 // subjectSimulation counts the subjects that SpiceDB would hold in a look-up of subjects, before SpiceDB evaluates it.
 // SpiceDB v1.56.0 repeats a subject once for each path to it, until a permission merges the subjects of its parts. So
-// if groups contain each other in two ways, the list doubles at each step. SpiceDB reads nothing meanwhile, so no
-// failing read can end the evaluation. The simulation reads each relationship once.
+// if groups contain each other in two ways, the list doubles at each step. SpiceDB reads nothing while the list grows,
+// so a failing read cannot end the evaluation. The simulation reads each relationship once.
 type subjectSimulation struct {
 	reader  datalayer.RevisionedReader
 	schema  datalayer.SchemaReader
@@ -138,8 +138,8 @@ func (s *subjectSimulation) step(
 	return found, err
 }
 
-// follow counts the subjects that a relation of objects leads to. An arrow leads to a computed relation of its
-// subjects.
+// follow counts the subjects to which a relation of objects leads. For an arrow, these are the subjects of a permission
+// or relation of the relation's own subjects.
 func (s *subjectSimulation) follow(
 	ctx context.Context, typ, relation, computed string, ids []string, depth int,
 ) (counts, error) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// stalledAfter is how long a call may make no progress before it is canceled. SpiceDB v1.56.0 waits for itself until
-// the call ends if the parts of an exclusion form a cycle, or if one of several parts of an all() fails.
+// stalledAfter is how long a call may make no progress before it is canceled. In two cases, SpiceDB v1.56.0 waits for
+// itself until the call ends: if the parts of an exclusion form a cycle, and if one of several parts of an all() fails.
 const stalledAfter = 10 * time.Second
 
 // watchStall calls cancel if the call makes no progress for a time: nothing is counted, read or sent. The returned

@@ -14,9 +14,10 @@ import (
 )
 
 // LookupSubjects implements authz.Engine. SpiceDB returns a subject once for each relation that grants the permission,
-// with the condition of only that relation. So a subject that is allowed by one relation is yielded at once. Subjects
-// that have only conditions, or that a wildcard excludes, are checked at the end. If a caveat fails for one subject,
-// SpiceDB fails the whole look-up. Then each candidate is checked separately.
+// each time with the condition of that relation only. If one relation allows a subject without a condition,
+// LookupSubjects yields the subject at once. At the end, it checks the subjects that have only conditions or that a
+// wildcard excludes. If a caveat fails for one subject, SpiceDB fails the whole look-up. Then LookupSubjects checks
+// each candidate separately.
 func (c *Client) LookupSubjects(
 	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,
 ) iter.Seq2[authz.FoundSubject, error] {
@@ -183,7 +184,8 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 
 // candidateSubjects sets open to every subject that the query may find, so that remaining checks them. It takes them
 // from the same look-up without context, because a caveat with missing context does not fail. If a caveat still fails,
-// it takes all subjects of the type in any relationship. If there are too many subjects, it returns failure.
+// it takes all subjects of the type that any relationship names. If there are too many, candidateSubjects returns the
+// error failure.
 func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) error {
 	if f.token != "" {
 		at = authz.AtSnapshot(f.token)

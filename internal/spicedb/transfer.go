@@ -30,7 +30,8 @@ func (c *Client) ExportTexts(
 	if err != nil {
 		return err
 	}
-	// SpiceDB v1.56.0 exports at a token of another SpiceDB without an error. This call returns one.
+	// SpiceDB v1.56.0 exports without an error if the token is that of another SpiceDB. This call returns an error for
+	// such a token.
 	if _, err := c.schema.ReflectSchema(ctx, &v1.ReflectSchemaRequest{Consistency: consistency}); err != nil {
 		return c.failure(ctx, err)
 	}
@@ -123,8 +124,8 @@ func notRelationship(text string, cause error) error {
 	)
 }
 
-// Import writes relationships that are given as text. If none of them exists, it uses one write. Otherwise it uses
-// several writes, which replace those that differ.
+// Import writes relationships that are given as text. If none of the relationships exists yet, Import uses one write.
+// Otherwise it uses several writes, which replace existing relationships that differ.
 func (c *Client) Import(ctx context.Context, relationships []string) error {
 	parsed := make([]*v1.Relationship, len(relationships))
 	for i, text := range relationships {

@@ -22,8 +22,8 @@ const (
 // work is the work that SpiceDB has done for a call, or for a check within it.
 type work struct {
 	most [countKinds]int64
-	// done counts each kind of work. For open it is the current number, for same and reverse the most repetitions of one
-	// query.
+	// done counts each kind of work. For the kind open, it has the present number. For same and reverse, it has the
+	// largest number of repetitions of one query.
 	done     [countKinds]atomic.Int64
 	peak     atomic.Int64 // largest number of open steps
 	exceeded atomic.Bool  // a limit was exceeded; it stays set
