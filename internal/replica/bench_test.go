@@ -83,8 +83,8 @@ func filled(b *testing.B, relationships []*v1.Relationship) *spicedb.EmbeddedEng
 	return engine
 }
 
-// filledWithMillion returns an engine with a million relationships. It keeps no reference to them, so that the heap can
-// be measured.
+// filledWithMillion returns an engine with a million relationships. It keeps no reference to the relationships, so that
+// the heap can be measured.
 func filledWithMillion(b *testing.B) (engine *spicedb.EmbeddedEngine, count float64) {
 	b.Helper()
 	all := company(million)

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/replica"
 )
 
-// nested are schemas in which a permission refers to itself along at most one relation. With more, SpiceDB takes
-// exponential time in a circle.
+// nested returns schemas in which a permission refers to itself along at most one relation. With more relations,
+// SpiceDB takes exponential time in a circle.
 func nested() map[string]*model {
 	relations := func(definitions ...*definition) *model {
 		m := &model{}
@@ -56,8 +56,8 @@ func nested() map[string]*model {
 	}
 }
 
-// TestCircles compares checks on relationships with circles. SpiceDB takes minutes for a look-up there, so the
-// replica's look-ups are compared with those of SpiceDB's checks that finish.
+// TestCircles compares checks on relationships with circles. SpiceDB takes minutes for a look-up in a circle, so the
+// replica's look-ups are compared with SpiceDB's checks, as far as these finish.
 func TestCircles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

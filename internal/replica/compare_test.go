@@ -21,8 +21,8 @@ type comparison struct {
 	truth  authz.Engine
 	who    *answers // counts who answered
 
-	// circles is set if relationships form circles. SpiceDB follows a circle until it gives up at a depth limit, unless
-	// another path answers first. The replica detects circles. Only there may one of the two answer while the other
+	// circles is set if relationships form circles. SpiceDB follows a circle up to its depth limit, unless another path
+	// answers first. The replica detects circles. So only with circles may one of the two answer while the other
 	// returns CodeTooLarge.
 	circles bool
 
@@ -73,7 +73,7 @@ func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 	}
 }
 
-// ask asks both engines. They answer at the same state, since the replica has no newer one.
+// ask asks both engines. Both answer at the same state, since the replica has no newer state.
 func (c *comparison) ask(
 	t *testing.T, question string, token authz.Token,
 	ask func(ctx context.Context, engine authz.Engine, at authz.Consistency) string,
@@ -87,8 +87,8 @@ func (c *comparison) ask(
 	c.note(difference{question, got, ask(ctx, c.truth, authz.AtSnapshot(token)), ask}, own)
 }
 
-// compareChecks asks the replica each check alone and all in one bulk, at a state that it chooses. It then asks SpiceDB
-// at that state.
+// compareChecks asks the replica each check alone, and all checks in one bulk, at a state that the replica chooses. It
+// then asks SpiceDB the same at that state.
 func (c *comparison) compareChecks(t *testing.T, checks []authz.Check, token authz.Token) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -154,8 +154,8 @@ func (c *comparison) noteCheck(ctx context.Context, d difference, at authz.Token
 	c.note(d, own)
 }
 
-// spiceDB asks SpiceDB all checks in a bulk. With circles it asks one at a time, since a bulk may not finish within
-// minutes.
+// spiceDB asks SpiceDB all checks in a bulk. If there are circles, it asks one check at a time, since a bulk may not
+// finish within minutes.
 func (c *comparison) spiceDB(ctx context.Context, t *testing.T, checks []authz.Check, at authz.Token) []string {
 	t.Helper()
 	if !c.circles {

@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits on the relationships that one answer may read. SpiceDB splits larger checks into parts that it caches.
+// Limits on the relationships that one answer may read. SpiceDB answers larger questions: it divides a check into
+// parts, and caches them.
 const (
 	checkRows  = 50_000
 	lookUpRows = 20_000_000
@@ -63,8 +64,8 @@ func (r *Replica) CheckBulk(
 	return r.Engine.CheckBulk(ctx, checks, at)
 }
 
-// checkAll decides checks. It returns the positions of those that it could not decide in rest, and the reason for the
-// first of them in why.
+// checkAll decides checks. It returns in rest the positions of the checks that it could not decide, and in why the
+// reason for the first of these.
 func (s *state) checkAll(
 	ctx context.Context, checks []authz.Check, now time.Time,
 ) (results []authz.CheckResult, rest []int, why string) {

@@ -8,8 +8,8 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// exact reports whether the query planner of SpiceDB v1.56.0 decides a plan as SpiceDB's own evaluation does. If it is
-// known to differ, SpiceDB answers. The differential test found these cases:
+// exact reports whether the query planner of SpiceDB v1.56.0 decides a plan as SpiceDB's own evaluation does. If the
+// two are known to differ, SpiceDB answers. The differential test found these cases:
 //   - rel.all(permission) evaluates "all" for each kind of subject separately, and misses resources behind sets of
 //     subjects;
 //   - if a relation accepts objects of a type with expiration, and also sets of that type, SpiceDB still counts expired
@@ -111,7 +111,8 @@ func readsRelation(o query.Outline, r *schema.BaseRelation) bool {
 	return o.Type == query.DatastoreIteratorType && leafOf(o.Args.Relation) == leafOf(r)
 }
 
-// oneKind reports whether the left side of an all() is a relation with a single kind of subject, and those are objects.
+// oneKind reports whether the left side of an all() is a relation with a single kind of subject, and these subjects are
+// objects.
 func oneKind(left query.Outline) bool {
 	if left.Type != query.DatastoreIteratorType {
 		return false

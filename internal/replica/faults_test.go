@@ -103,8 +103,8 @@ func eventually(t *testing.T, condition func() bool) {
 	require.Eventually(t, condition, 5*time.Minute, 5*time.Millisecond)
 }
 
-// TestWatchCut cuts Watch while everything changes. No answer may be wrong, and the replica must answer again once
-// Watch is back.
+// TestWatchCut cuts Watch while everything changes. No answer may be wrong. When Watch continues, the replica must
+// answer again.
 func TestWatchCut(t *testing.T) {
 	t.Parallel()
 	var told answers

@@ -281,8 +281,8 @@ type probe struct {
 	revision revision
 }
 
-// probe asks SpiceDB for the newest state periodically. The in-memory replica is as new as the latest of these states
-// that it includes. That holds even if Watch sends nothing.
+// probe asks SpiceDB for the newest state periodically. The replica is as new as the latest of these states that it
+// includes, even if Watch sends nothing.
 func (r *Replica) probe(ctx context.Context, schema string) {
 	ticks := time.NewTicker(probeEvery)
 	defer ticks.Stop()

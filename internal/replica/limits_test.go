@@ -33,7 +33,7 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// TestIdle checks that an idle system is answered by the replica for longer than Bound.
+// TestIdle checks that, in a system without writes, the replica answers for longer than Bound.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	for name, config := range stores {
@@ -101,7 +101,8 @@ func TestExpiration(t *testing.T) {
 	require.Positive(t, told.of(replica.FromReplica))
 }
 
-// TestTooMany checks that the replica stands down above its limit and logs it, while loading and while following.
+// TestTooMany checks that above its limit the replica turns itself off and logs this, while it loads and while it
+// follows.
 func TestTooMany(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]int{"loading": 11, "following": 10} {
@@ -144,7 +145,8 @@ func (l lying) Check(
 	return authz.Decision{State: authz.Allowed}, token, err
 }
 
-// TestDifference checks that a wrong answer takes the replica out of service and logs what an investigation needs.
+// TestDifference checks that a wrong answer turns the replica off, and that the log has everything that an
+// investigation needs.
 func TestDifference(t *testing.T) {
 	t.Parallel()
 	var told answers

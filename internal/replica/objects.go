@@ -30,7 +30,8 @@ func (o *objects) get(n objectID) *object { return o.all.at(uint32(n)) }
 
 func (o *objects) find(typ typeID, id string) objectID { return o.byName[objectName{typ, id}] }
 
-// retain returns the number of an object and counts one more reference to it. release undoes that.
+// retain returns the number of an object, and counts one more reference to the object. release counts one reference
+// less.
 func (o *objects) retain(typ typeID, id string) objectID {
 	if n := o.find(typ, id); n != 0 {
 		o.get(n).refs++

@@ -40,7 +40,7 @@ func TestOverlapOnPostgres(t *testing.T) {
 			reached(t, r, token)
 			require.False(t, reads(t, r, document, "uma", authz.AsFreshAs(token)), "trial %d", trial)
 			require.True(t, reads(t, r, fmt.Sprintf("%s-%d", document, i), "uma", authz.AsFreshAs(token)))
-			time.Sleep(time.Duration(2*trial) * time.Millisecond) // this varies the moment of the write relative to Watch
+			time.Sleep(time.Duration(2*trial) * time.Millisecond) // varies when Watch reads
 		}
 	}
 	require.Positive(t, told.of(replica.FromReplica))

@@ -50,8 +50,8 @@ func (p *plans) has(typ string) bool {
 	return ok
 }
 
-// answersFor reports whether the plan decides as SpiceDB does for subjects of a type. In a recursive permission the
-// planner confuses an object with the sets of subjects of that object.
+// answersFor reports whether the plan decides as SpiceDB does for subjects of a type. In a recursive permission, the
+// planner confuses an object (team:t) with the sets of its subjects (team:t#member).
 func (p *plans) answersFor(plan *plan, typ string) bool {
 	if !plan.recursive {
 		return true
@@ -114,7 +114,8 @@ func (p *plans) build(typ, permission string) *plan {
 	return made
 }
 
-// compile makes the iterators of a plan. Each uses the form of the outline that is fastest for its purpose.
+// compile makes the iterators of a plan. Each iterator uses the form of the outline that is fastest for the purpose of
+// the iterator.
 func (p *plan) compile(outline query.CanonicalOutline) error {
 	compiled := func(root query.Outline) (query.Iterator, error) {
 		return query.CanonicalOutline{Root: root, CanonicalKeys: outline.CanonicalKeys, Hints: outline.Hints}.Compile()
@@ -160,7 +161,7 @@ func unnamed(o query.Outline) query.Outline {
 	return o
 }
 
-// parts returns the parts of the union that a permission is.
+// parts returns the parts of a permission that is a union.
 func parts(o query.Outline) []query.Outline {
 	switch o.Type {
 	case query.AliasIteratorType:
@@ -176,8 +177,9 @@ func parts(o query.Outline) []query.Outline {
 	}
 }
 
-// simplify removes what the reader does itself. The reader never returns relationships with a caveat or expired ones.
-// So caveats need no evaluation, and a relation declared both with and without them is read once.
+// simplify removes the parts of an outline whose work the reader does. The reader returns neither expired relationships
+// nor relationships with a caveat. So caveats need no evaluation, and a relation that is declared both with and without
+// caveats is read once.
 func simplify(o query.Outline) (query.Outline, error) {
 	if o.Type == query.CaveatIteratorType {
 		return o.SubOutlines[0], nil

@@ -6,8 +6,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// questions are all checks and look-ups that a schema allows: every permission and relation, of every object and of an
-// unknown one, for every object. Of the many questions about usersets, which are answered alike, it has a sample.
+// questions are all checks and look-ups that a schema allows: of every permission and relation, on every object and on
+// an unknown one, with every object as subject. Questions about usersets are many and have similar answers, so only a
+// sample of these is included.
 type questions struct {
 	checks    []authz.Check
 	resources []authz.ResourceQuery

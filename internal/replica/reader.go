@@ -175,8 +175,8 @@ func (r *reader) QueryResources(
 func ofResource(one *row) rowID { return one.ofResource.next }
 func ofSubject(one *row) rowID  { return one.ofSubject.next }
 
-// visible returns the first row of a list that the state contains. A reader may release the lock only at such a row,
-// since others may be freed.
+// visible returns the first row of a list that the state contains. A reader may release the lock only at a row of the
+// state, since other rows may be freed meanwhile.
 func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
 	for id != 0 && !r.store.row(id).in(r.at) {
 		id = next(r.store.row(id))
@@ -184,8 +184,8 @@ func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
 	return id
 }
 
-// list yields the paths of the matching rows of a list. It starts at a row of the state and releases the lock after
-// each chunk.
+// list yields the paths of the matching rows of a list. It starts at a row of the state, and releases the lock after
+// each chunk of rows.
 func (r *reader) list(
 	ctx context.Context, first rowID, next func(*row) rowID, matches func(*row) bool, path func(*row) query.Path,
 ) query.PathSeq {

@@ -6,8 +6,8 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// relationRead reads a relation in a plan that decides checks. It does the same as the planner's iterator with fewer
-// lists: a check reads at most one relationship, and the reader already returns a list.
+// relationRead reads a relation in a plan that decides checks. It does the same as the planner's own iterator, but
+// makes fewer lists: a check reads at most one relationship, and the reader already returns a list.
 type relationRead struct {
 	*query.DatastoreIterator
 

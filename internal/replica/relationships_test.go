@@ -48,7 +48,7 @@ func (m *model) randomRelationship(r *rand.Rand) authz.Relationship {
 	return out
 }
 
-// randomExpiration returns a time in the past, or one so far ahead that nothing expires during a comparison.
+// randomExpiration returns a time in the past, or a time so late that nothing expires during a comparison.
 func randomExpiration(r *rand.Rand) time.Time {
 	if dates := enginetest.Dates(); r.IntN(4) == 0 {
 		return dates[r.IntN(len(dates))]

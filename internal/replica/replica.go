@@ -37,8 +37,8 @@ type Source interface {
 
 // Options configure a replica. The zero value selects the defaults.
 type Options struct {
-	// MaxRelationships is the number of relationships above which the replica stands down permanently. Zero selects
-	// DefaultMaxRelationships.
+	// MaxRelationships is the number of relationships above which the replica turns itself off until the next start.
+	// Zero selects DefaultMaxRelationships.
 	MaxRelationships int
 
 	// Verify is the share of answers, from 0 to 1, that the replica compares with the engine behind.

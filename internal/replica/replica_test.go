@@ -112,8 +112,8 @@ var stores = map[string]func(t *testing.T) spicedb.EmbeddedConfig{
 	},
 }
 
-// TestEngine runs the engine suite twice: with a replica that lags as it does, longest on PostgreSQL, and with one that
-// catches up after every write.
+// TestEngine runs the engine suite twice: with a replica that lags behind SpiceDB as usual (most on PostgreSQL), and
+// with one that catches up after every write.
 func TestEngine(t *testing.T) {
 	for _, name := range []string{"memory", "postgres"} {
 		t.Run(name, func(t *testing.T) {

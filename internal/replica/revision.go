@@ -104,7 +104,7 @@ func (s *snapshot) includes(other *snapshot) bool {
 		}
 	}
 	for x := s.xmax; x < other.xmax; x++ {
-		// The loop ends at the latest with a transaction after all those in progress there.
+		// The loop ends at the latest with a transaction after all those that are in progress in the other snapshot.
 		if other.has(x) {
 			return false
 		}

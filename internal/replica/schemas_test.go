@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// traits selects the constructs of a random schema. A schema with few of them tests each construct alone, and the
-// replica answers more of its questions.
+// traits selects the constructs of a random schema. A schema with few constructs tests each of them alone, and the
+// replica answers more questions about such a schema.
 type traits struct {
 	wildcards, usersets, expiration, caveats, recursion, subtraction, all, self bool
 }

@@ -35,8 +35,8 @@ type store struct {
 type rowID uint32
 
 // row is one relationship for a range of versions. Rows with the same resource and relation form a list, and so do rows
-// with the same subject and relation. A new row is inserted first, so that a reader in the middle of the list does not
-// meet it.
+// with the same subject and relation. A new row is inserted at the front of a list, so that a reader in the middle of
+// the list does not meet the row.
 type row struct {
 	resource, subject objectID
 	relation          relationID
@@ -115,7 +115,7 @@ func (s *store) row(id rowID) *row { return s.rows.at(uint32(id)) }
 // writeChunk is the number of changes applied before readers may run.
 const writeChunk = 64
 
-// touch adds relationships to a version. It replaces the same ones with another expiration or caveat.
+// touch adds relationships to a version. It replaces stored relationships that differ only in expiration or caveat.
 func (s *store) touch(relationships []*v1.Relationship, v version) {
 	for start := 0; start < len(relationships); start += writeChunk {
 		s.mu.Lock()
@@ -204,7 +204,7 @@ func (s *store) remove(r *v1.Relationship, v version) {
 	}
 }
 
-// bury deletes a row from a version on. A row created in the same version belongs to none.
+// bury deletes a row from a version on. A row that was created in the same version then belongs to no version.
 func (s *store) bury(id rowID, v version) {
 	s.row(id).deleted = v
 	s.dead = append(s.dead, dead{id, v})

@@ -27,8 +27,8 @@ type verification struct {
 // sampled reports whether to verify an answer.
 func (r *Replica) sampled() bool { return r.options.Verify > 0 && r.random() < r.options.Verify }
 
-// verify compares an answer with SpiceDB's at the same state, in the background. A different answer takes the replica
-// out of service.
+// verify compares an answer with SpiceDB's at the same state, in the background. A different answer turns the replica
+// off.
 func (r *Replica) verify(s *state, answer any, v verification) {
 	select {
 	case r.verifying <- struct{}{}:
@@ -61,7 +61,7 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 }
 
 // isOfAnotherTime reports whether the expected answer is the replica's at another time. SpiceDB evaluates expirations
-// later, by its database's clock, or not at all for cached parts of an answer.
+// at a later time, by the clock of its database, and not at all in cached parts of an answer.
 func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	now := time.Now()
 	for _, at := range []time.Time{now, now.Add(Bound), now.Add(-Bound), {}} {
@@ -72,7 +72,7 @@ func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	return false
 }
 
-// differ logs a difference and takes the replica out of service.
+// differ logs a difference and turns the replica off.
 func (r *Replica) differ(ctx context.Context, s *state, question, answer, expected any) {
 	r.stats.differences.Add(1)
 	r.standDown(reasonDiffers)
