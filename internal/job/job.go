@@ -1,7 +1,7 @@
-// Package job runs work that takes more than one write, and that a stop of the server must not lose. While a job is
-// under way, relationships of an object of its own record it. Run advances a job, one write at a time, until it ends.
-// A job that was interrupted is read from its record and given to Run again: by the start of the server, by the same
-// call repeated, or by an operation that must wait for the job.
+// Package job runs work that takes more than one write and must not be lost if the server stops. While a job is under
+// way, an object in the store records it. Run advances a job, one write at a time, until it ends. A job that was
+// interrupted is read from its record and given to Run again: by the start of the server, by the same call repeated, or
+// by an operation that must wait for the job.
 //
 // The package knows no product rule. A type that implements Job plans the writes of one kind of work.
 package job
@@ -50,9 +50,9 @@ type Job interface {
 	// State returns how far the job is.
 	State() State
 
-	// Next reads the newest state of the store and plans the next step, which Run writes. Since every step reads what is
-	// left, a job needs nothing from its earlier steps to continue. Next receives how many attempts at the step have
-	// failed at a precondition. If it returns authz.ErrPrecondition, the step is planned again.
+	// Next reads the newest state of the store and plans the next step, which Run writes. Every step reads again how
+	// much work is left, so a job can continue without data from its earlier steps. Next receives how many attempts at
+	// the step have failed at a precondition. If it returns authz.ErrPrecondition, the step is planned again.
 	Next(ctx context.Context, failed int) (Step, error)
 
 	// Conflict returns the message of the error if a step fails too often.
@@ -75,10 +75,10 @@ type Step struct {
 	// Metadata is stored by SpiceDB together with the write.
 	Metadata map[string]any
 
-	// Then is the job after the write.
+	// Then is the job as it is after the write.
 	Then Job
 
-	// Cause says why the job is canceled, if Then is.
+	// Cause says why the job is canceled, if Then is a canceled job.
 	Cause error
 }
 

@@ -131,7 +131,7 @@ func run(ctx context.Context, s job.Store, j job.Job) (job.Job, authz.Token, err
 	return job.Run(context.WithValue(ctx, storeKey{}, s), s, j)
 }
 
-// stopping is a store on which a number of writes succeed.
+// stopping is a store on which the first writes succeed, and all later ones fail.
 type stopping struct {
 	*txtest.Store
 	writes int
@@ -163,8 +163,8 @@ var stored = []string{
 	"account:b#owner@user:olga", "account:b#user@user:uma", "deletion:account/b#requested_by@user:*",
 }
 
-// TestInterruptedJobContinues stops a job, which waits for another, after every number of writes: it is finished from
-// its record alone.
+// TestInterruptedJobContinues stops a job that waits for another job, after every number of writes. Each time, the
+// record of the job must be enough to finish it.
 func TestInterruptedJobContinues(t *testing.T) {
 	a := emptying{account: "a", waitFor: []job.Job{emptying{account: "b"}}}
 	const writes = 5 + 3 // writes of job a: cut-off, guests, two users, record; of job b: cut-off, user, record
