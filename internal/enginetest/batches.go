@@ -96,8 +96,8 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 	}
 }
 
-// failingConditions makes a caveat fail for one item of a look-up. The other items must not change, and each must agree
-// with a check of it.
+// failingConditions makes a caveat fail for one item of a look-up. The other items must not change, and each item must
+// have the same decision as a check.
 func (s *suite) failingConditions(t *testing.T) {
 	alice, bob := user(t, "alice"), user(t, "bob")
 	daily, plain, open := object(t, "box", "daily"), object(t, "box", "plain"), document(t, "open")

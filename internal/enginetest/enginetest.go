@@ -72,10 +72,10 @@ definition document {
 	permission as_member = viewer
 }`
 
-// Option skips a test for something that an engine cannot do.
+// Option makes Run skip a test that an engine cannot pass.
 type Option func(*suite)
 
-// OverlapUnseen skips the test that a writer sees its own write while others write. It logs the reason.
+// OverlapUnseen skips the test in which writers read their own writes while others write. The reason is logged.
 func OverlapUnseen(reason string) Option { return func(s *suite) { s.overlapUnseen = reason } }
 
 // Run runs the suite. It calls open once, for an engine on an empty store. The caller closes the engine.

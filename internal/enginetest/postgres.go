@@ -58,10 +58,10 @@ func (s *server) end() {
 	}
 }
 
-// Postgres returns the URI of an empty PostgreSQL database. SLUICE_TEST_POSTGRES_URI names its server. Without it,
-// Postgres starts a server with durability off. Main shares that server between tests, but settings, for example
-// "fsync=on", get a server of their own. Without a server or the postgres program, the test is skipped, or fails if
-// SLUICE_REQUIRE_CONTAINERS is 1.
+// Postgres returns the URI of an empty PostgreSQL database. SLUICE_TEST_POSTGRES_URI names the server of the database.
+// Without this variable, Postgres starts a server with durability off, which the tests of Main share. A test with
+// settings, for example "fsync=on", gets a server of its own. Without a server and without the program postgres, the
+// test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Postgres(t testing.TB, settings ...string) string {
 	t.Helper()
 	server := os.Getenv("SLUICE_TEST_POSTGRES_URI")
@@ -102,7 +102,8 @@ func postgresPrograms() string {
 // atEnd.
 func startPostgres(t testing.TB, programs string, settings []string, atEnd func(func())) string {
 	t.Helper()
-	// Not t.TempDir: PostgreSQL runs as another user, who may have no access to its parent folders.
+	// This cannot be t.TempDir: PostgreSQL runs as another user, who may have no access to the parent folders of
+	// t.TempDir.
 	folder, err := os.MkdirTemp("", "sluice-postgres") //nolint:usetesting // see above
 	require.NoError(t, err)
 	atEnd(func() { _ = os.RemoveAll(folder) })
