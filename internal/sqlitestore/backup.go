@@ -74,7 +74,7 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 	return contents, syncDirectory(file)
 }
 
-// Verify reads the whole of a file that Backup made, or of one whose store is closed, and changes nothing.
+// Verify checks a file that Backup made, or the file of a closed store. It reads the whole file and changes nothing.
 func Verify(ctx context.Context, file string) (contents Contents, err error) {
 	if err := checkHeader(file); err != nil {
 		return contents, err
@@ -133,8 +133,9 @@ func openRegular(file string) (*os.File, error) {
 }
 
 // Restore checks a backup and copies it into a directory as its store. No server may have the directory open. Restore
-// opens the file once, so that it copies the bytes that it has checked. It returns the directory of a replaced store in
-// kept. The restored store gets a new id: a token from the old store may name a write that the backup lacks.
+// opens the file only once, so that it copies the bytes that it has checked. If it replaces a store, it returns in kept
+// the directory to which it moved the old store. The restored store gets a new id, since a token of the old store may
+// name a write that the backup lacks.
 func Restore(
 	ctx context.Context, file, path string, options RestoreOptions,
 ) (contents Contents, kept string, err error) {
@@ -194,8 +195,8 @@ func Restore(
 	return contents, kept, replace(half, d.file())
 }
 
-// checkBackup checks the header and the seal of a file before anything is copied. It returns the line of the seal and
-// the length of the file without it.
+// checkBackup checks the header and the seal of a file before anything is copied. It returns the line of the seal, and
+// the length of the file without this line.
 func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line string, length int64, err error) {
 	if err := checkHeaderOf(file, file.Name()); err != nil {
 		return "", 0, err
@@ -217,8 +218,8 @@ func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line s
 	return line, length, checkSeal(ctx, line, io.NewSectionReader(file, 0, length))
 }
 
-// copyOf copies the first bytes of a file into a new file of the directory and compares them with the seal again: the
-// file may have changed since its first check.
+// copyOf copies the sealed bytes of a file into a new file of the directory. It compares the copied bytes with the seal
+// again, since the file may have changed after its first check.
 func (d *directory) copyOf(ctx context.Context, source *os.File, line string, length int64) (path string, err error) {
 	target, err := d.newFile()
 	if err != nil {
@@ -231,8 +232,8 @@ func (d *directory) copyOf(ctx context.Context, source *os.File, line string, le
 	return target.Name(), nil
 }
 
-// setAside links the store into a new directory named after the time and returns that directory. The store also stays
-// in its place until the new one replaces it.
+// setAside links the store into a new directory named after the time and returns that directory. The store also keeps
+// its old name until the new store replaces it.
 func (d *directory) setAside() (kept string, err error) {
 	// If SQLite can still read the store, this moves the write-ahead log into the file.
 	if c, err := connect(d.file(), "rw"); err == nil {

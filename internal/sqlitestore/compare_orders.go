@@ -8,8 +8,9 @@ import (
 )
 
 // compareOrders returns the number of relationships in a file. It returns ErrCorrupt unless both tables contain the
-// same relationships and each history row has two matching keys. Equal counts are not enough: a check reads one table,
-// a look-up the other. It reads each table once and compares sums of hashes under a random seed.
+// same relationships and each history row has two matching keys. Equal numbers of rows are not enough, since checks
+// read one table and look-ups read the other. compareOrders reads each table once, and compares sums of hashes with a
+// random seed.
 func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 	seed := maphash.MakeSeed()
 	var sums [2]uint64

@@ -16,7 +16,7 @@ const (
 // inconsistent are changes made by another program that SQLite's integrity check accepts.
 var inconsistent = map[string]struct {
 	statement string
-	opens     bool // set if Open does not notice, since it does not read everything
+	opens     bool // set if Open accepts the store, since it does not read everything
 }{
 	"a relationship by resource is missing": {"DELETE FROM by_resource" + someResource, false},
 	"a relationship by subject is missing":  {"DELETE FROM by_subject" + someSubject, false},

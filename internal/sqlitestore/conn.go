@@ -13,8 +13,8 @@ import (
 
 // conn is a connection to the file with its prepared statements. One goroutine at a time may use it.
 //
-// It calls the driver directly. database/sql would add as much time as the statement takes: a check runs several
-// queries of about ten microseconds each.
+// It calls the driver directly. A check runs several queries of about ten microseconds each, and database/sql would
+// double this time.
 type conn struct {
 	driver.Conn
 	statements map[string]driver.Stmt
@@ -72,8 +72,8 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 	return s, nil
 }
 
-// exec runs a statement that returns no rows, and returns the number of changed rows. It takes no context: that would
-// cost a goroutine for each statement, and none of them runs long.
+// exec runs a statement that returns no rows, and returns the number of changed rows. It takes no context, since a
+// context would cost a goroutine for each statement. None of these statements runs long.
 func (c *conn) exec(query string, args ...any) (int64, error) {
 	return c.execUntil(context.Background(), query, args...)
 }
@@ -92,8 +92,8 @@ func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64,
 	return result.RowsAffected()
 }
 
-// query calls visit for each row until visit returns false. The slice is valid only during the call, but its values
-// stay valid.
+// query calls visit for each row until visit returns false. The slice row is valid only during the call of visit, but
+// its values stay valid.
 func (c *conn) query(query string, args []any, visit func(row []driver.Value) (more bool)) (err error) {
 	s, err := c.prepare(query)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package sqlitestore implements SpiceDB's datastore on a SQLite file: durable storage without a database server.
 //
 // It stores each relationship twice, sorted by resource and by subject, so that each query of SpiceDB reads a few
-// adjacent rows. A write moves the relationships that it replaces or deletes to a history. Reads at an older revision
-// find them there until the garbage collection removes them. Each write appends to a change log, which Watch reads. One
-// writer runs at a time; readers wait for no writer (SQLite's write-ahead log).
+// adjacent rows. A write moves the relationships that it replaces or deletes to a history. There, reads at an older
+// revision find these relationships until the garbage collection removes them. Each write appends to a change log,
+// which Watch reads. One writer runs at a time; readers wait for no writer (SQLite's write-ahead log).
 package sqlitestore

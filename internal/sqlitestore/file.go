@@ -53,7 +53,7 @@ func openDirectory(path string) (*directory, error) {
 	case !locked:
 		return nil, fmt.Errorf("%w: %s%s", ErrInUse, path, d.holder())
 	}
-	// The next process names this one in its error. The lock ends with the process.
+	// If another process finds the lock, its error names this process. The lock ends with this process.
 	if err := os.WriteFile(d.lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: the data directory %s: %w", ErrNotWritable, path, err), d.lock.Close())
 	}
@@ -108,14 +108,14 @@ func (d *directory) newFile() (*os.File, error) {
 	return file, nil
 }
 
-// create writes the file under another name first, so that the store appears complete.
+// create first writes the file under another name, so that no incomplete store appears under its name.
 func (d *directory) create(now revision) error {
 	file, err := d.newFile()
 	if err != nil {
 		return err
 	}
 	half := file.Name()
-	// SQLite opens the file next, and closing it later would release SQLite's locks
+	// This comes before SQLite opens the file. Closing the file later would release SQLite's locks on it.
 	if err := file.Close(); err != nil {
 		return errors.Join(err, removeStore(half))
 	}

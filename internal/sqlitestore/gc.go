@@ -36,7 +36,7 @@ func (s *Store) MarkGCCompleted() { s.gcHasRun.Store(true) }
 // ResetGCCompleted makes HasGCRun return false. Tests call it.
 func (s *Store) ResetGCCompleted() { s.gcHasRun.Store(false) }
 
-// collector runs garbage collections. It needs no lock: two at a time do no harm.
+// collector runs garbage collections. It needs no lock, since two collections at the same time do no harm.
 type collector struct{ store *Store }
 
 func (collector) LockForGCRun(context.Context) (bool, error) { return true, nil }
@@ -184,7 +184,7 @@ func (s *Store) step(ctx context.Context, statement string, args ...any) (count 
 	return count, err
 }
 
-// maintain runs writes that no reader can notice. They get no revision.
+// maintain runs writes that no reader can notice. Such writes get no revision.
 func (s *Store) maintain(ctx context.Context, do func(*conn) error) (err error) {
 	if err := s.acquireWriter(ctx); err != nil {
 		return err

@@ -47,8 +47,8 @@ func keysOf(r *tuple.Relationship) (resource, subject string, err error) {
 	return encodeKey(k), encodeKey(k.Swapped()), nil
 }
 
-// bounds returns the range of keys of a part: the least key, and the least key above it. They are equal if the part is
-// a single key.
+// bounds returns the range of keys of a part: from is the least key in the range, and to is the least key above the
+// range. If the part is a single key, from and to are equal.
 func bounds(p keyspan.Part) (from, to string) {
 	prefix := strings.Join(p.Components, separator)
 	switch {

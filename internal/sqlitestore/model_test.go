@@ -244,7 +244,7 @@ func (d dice) watch(t *testing.T, s *Store, h *modelHistory) {
 }
 
 // TestAgainstModel does random writes. It compares random queries at every revision, and the changes that Watch sends
-// after each, with a model. It does so again after closing and reopening the store.
+// after every revision, with a model. After closing and reopening the store, it compares again.
 func TestAgainstModel(t *testing.T) {
 	t.Parallel()
 	d := dice{rand.New(rand.NewPCG(3, uint64(time.Now().UnixNano())))}

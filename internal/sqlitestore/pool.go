@@ -11,7 +11,7 @@ import (
 // would cache the same pages again.
 //
 // Each connection has its own goroutine. SQLite needs a larger stack than a new goroutine has, and SpiceDB starts a
-// goroutine for each part of a check. Those would spend more time growing their stacks than querying.
+// goroutine for each part of a check. These goroutines would spend more time on growing their stacks than on queries.
 type pool struct {
 	path    string
 	pragmas []string

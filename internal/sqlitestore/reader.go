@@ -32,8 +32,8 @@ func (r *reader) use(do func(*conn) error) error {
 	if err := r.store.readers.use(do); err != nil {
 		return err
 	}
-	// It is enough to check after the read, because garbage collection only advances: if the revision is still kept now,
-	// it was kept during the read.
+	// It is enough to check after the read: garbage collection only advances, so if the history of the revision is
+	// still stored now, it was stored during the read.
 	if int64(r.at) < r.store.collected.Load() {
 		return datastore.NewInvalidRevisionErr(r.at, datastore.RevisionStale)
 	}

@@ -34,8 +34,8 @@ func (h *head) withHash() datastore.RevisionWithSchemaHash {
 	return datastore.RevisionWithSchemaHash{Revision: h.revision, SchemaHash: h.schemaHash}
 }
 
-// CheckRevision returns a datastore.InvalidRevisionError if a revision cannot be read, or may soon not be. That is a
-// revision older than the garbage-collection window, unless it is the newest.
+// CheckRevision returns a datastore.InvalidRevisionError if a revision cannot be read, or may soon become unreadable.
+// This holds for every revision older than the garbage-collection window, except the newest revision.
 func (s *Store) CheckRevision(_ context.Context, r datastore.Revision) error {
 	if err := s.open(); err != nil {
 		return err

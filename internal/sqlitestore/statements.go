@@ -48,8 +48,9 @@ func countMatches(found datastore.RelationshipIterator) (count int, err error) {
 	return count, nil
 }
 
-// shapes are the statements that read, for each order: over a range, or over up to a number of keys. Their parameters
-// are not numbered, since the driver would have to search for numbers.
+// shapes are the statements that read, for each of the two orders: statements over a range of keys, and statements over
+// a list of keys, by the largest length of the list. The parameters are not numbered, since the driver would have to
+// search for the numbers.
 var shapes = func() (all [2][]shape) {
 	for i, names := range []struct{ table, index, column string }{
 		{"by_resource", "history_by_resource", "key"},
@@ -71,8 +72,8 @@ var shapes = func() (all [2][]shape) {
 	return all
 }()
 
-// shape is a pair of statements for spans of one form. now finds the current relationships that existed at a revision.
-// at finds these and those that were replaced or deleted since.
+// shape is a pair of statements for spans of one form. now finds the current relationships that existed already at a
+// revision. at also finds the relationships that existed then and were replaced or deleted since.
 type shape struct {
 	parameters int
 	now, at    string

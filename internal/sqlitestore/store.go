@@ -28,8 +28,8 @@ type Options struct {
 	// GCInterval is the time between two garbage collections. The default is 3 minutes.
 	GCInterval time.Duration
 
-	// Quantization is how long readers that do not ask for the newest revision get the same one. With 0 they get the
-	// newest, which costs nothing here.
+	// Quantization is how long readers that do not ask for the newest revision get the same revision. With 0, they
+	// always get the newest one; in this store, that costs nothing.
 	Quantization time.Duration
 
 	// WatchBuffer is the number of changes that Watch buffers for a slow watcher. When the buffer is full, the watcher
@@ -144,8 +144,8 @@ func (s *Store) connectWriter() (err error) {
 	return err
 }
 
-// load reads the state of the store. It also compares the row counts of both tables, which takes longer with more
-// relationships.
+// load reads the state of the store. It also compares the row counts of both tables of relationships; this takes longer
+// the more relationships there are.
 func (s *Store) load() error {
 	if err := compareCounts(s.writer); err != nil {
 		return err

@@ -56,8 +56,8 @@ func checkTables(c *conn) error {
 // declaration is a row of sqlite_schema: a table, index, trigger or view.
 type declaration struct{ kind, name, table, sql string }
 
-// statistics are the tables that ANALYZE creates, in all versions of SQLite. They can make a statement slow but change
-// no result. Opening a store for writing drops them.
+// statistics are the tables that ANALYZE creates, in all versions of SQLite. These tables can make a statement slow,
+// but they change no result. Opening a store for writing drops them.
 var statistics = []declaration{
 	{"table", "sqlite_stat1", "sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"},
 	{"table", "sqlite_stat2", "sqlite_stat2", "CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)"},
@@ -81,8 +81,8 @@ func dropStatistics(c *conn) error {
 	return nil
 }
 
-// dropStatistics drops the statistics tables of the store. It uses its own connection, since a connection that has read
-// them keeps using them.
+// dropStatistics drops the statistics tables of the store. It uses a connection of its own, since a connection that has
+// read the statistics continues to use them.
 func (d *directory) dropStatistics() error {
 	c, err := connectStore(d.file(), "rw")
 	if err != nil {
@@ -103,8 +103,8 @@ func (d declaration) named() string {
 
 var comments = regexp.MustCompile(`--[^\n]*`)
 
-// readTables lists the declarations of a file. It removes comments and spaces before it compares them. That is safe
-// because no declaration in schema.sql has a quoted text or name.
+// readTables lists the declarations of a file. It removes comments and spaces from the declarations, so that they can
+// be compared. That is safe because no declaration in schema.sql has a quoted text or name.
 func readTables(c *conn) (found []declaration, err error) {
 	const query = "SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_schema"
 	wrong := false

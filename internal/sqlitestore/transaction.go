@@ -18,7 +18,7 @@ const (
 )
 
 // ReadWriteTx waits until it may write, or until ctx ends, and calls do in a transaction. do sees the committed state
-// and its own writes. If ReadWriteTx returns an error, nothing of it is stored.
+// and its own writes. If ReadWriteTx returns an error, nothing of the transaction is stored.
 func (s *Store) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {
@@ -100,8 +100,8 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 	return t.head.revision, nil
 }
 
-// rollBack ends the transaction. If that fails, for example after a disk failure, it closes the connection, which is in
-// an unknown state.
+// rollBack ends the transaction. If the rollback fails, for example after a disk failure, rollBack closes the
+// connection, since the state of the connection is unknown.
 func (s *Store) rollBack() error {
 	if _, err := s.writer.exec("ROLLBACK"); err == nil {
 		return nil

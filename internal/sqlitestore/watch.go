@@ -9,8 +9,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// Watch sends the changes committed after a revision, and then each new one, until ctx ends. The revision may be any
-// whose later changes the garbage collection has not deleted.
+// Watch sends the changes committed after a revision, and then each new one, until ctx ends. The garbage collection
+// must not have deleted changes after that revision.
 func (s *Store) Watch(
 	ctx context.Context, after datastore.Revision, o datastore.WatchOptions,
 ) (<-chan datastore.RevisionChanges, <-chan error) {
