@@ -92,8 +92,8 @@ func (b *batch) contains(revision string, part int) (known bool, err error) {
 	return n > 0, err
 }
 
-// appendEntry appends an entry and updates the tables that are derived from entries. It sets Seq, Prev and Hash, and it
-// raises a Time that lies before the previous entry.
+// appendEntry appends an entry and updates the tables that are derived from entries. It sets Seq, Prev and Hash. If
+// Time is before that of the previous entry, appendEntry sets it to the latter.
 func (b *batch) appendEntry(e Entry) error {
 	e.Seq, e.Prev = b.last.Seq+1, b.last.Hash
 	if e.Seq == 1 {
@@ -227,7 +227,7 @@ func (b *batch) putAll(table string, updates []Update) error {
 	return b.execRows(rows, fmt.Sprintf(putInto, table))
 }
 
-// due returns those of the relationships that are stored in sluice_audit_present and have expired by a time.
+// due returns the relationships among the updates that are stored in sluice_audit_present and have expired by a time.
 func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
 	var some bool
 	err = b.queryOne(

@@ -13,8 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// derived computes the tables that follow from the text of the entries, so that Verify can compare them with the stored
-// ones.
+// derived computes, from the text of the entries, the tables that Verify compares with the stored ones.
 type derived struct {
 	batch       *batch // reads the transaction
 	shared      bool   // the log is in PostgreSQL
@@ -26,7 +25,7 @@ type derived struct {
 	present           map[string]map[[2]string]value // relationships after the last entry, by resource
 	places            map[authz.Object]map[authz.Object]bool
 	snapshotPlaces    map[authz.Object]map[authz.Object]bool // the containing objects after the current snapshot
-	isPlaceholder     map[int64]bool                         // placeholders; lost updates may change their accounts
+	isPlaceholder     map[int64]bool                         // placeholders; their lost updates may change their accounts
 	hasUnknownObjects bool                                   // a placeholder names no object
 }
 
@@ -159,8 +158,8 @@ type value struct {
 	caveat, context string
 }
 
-// compareIfComplete runs a comparison if all entries could be read. Otherwise, everything that follows from the others
-// would be a fault.
+// compareIfComplete runs a comparison if all entries could be read. Otherwise, the comparison would report a fault for
+// every value that follows from an unreadable entry.
 func (d *derived) compareIfComplete(whole bool, compare func() error) error {
 	if !whole {
 		return nil

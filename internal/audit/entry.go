@@ -1,6 +1,6 @@
-// Package audit stores a log of every change in SQLite or PostgreSQL. The follower copies what SpiceDB's Watch
-// delivers, with the person and key that made each change. A chain of hashes makes later changes of the log evident. No
-// authorization decision depends on the log.
+// Package audit stores a log of every change in SQLite or PostgreSQL. The follower copies the changes that SpiceDB's
+// Watch delivers, with the person and the key that made each change. A chain of hashes makes later changes of the log
+// evident. No authorization decision depends on the log.
 package audit
 
 import (

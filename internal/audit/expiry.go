@@ -11,9 +11,9 @@ import (
 
 // expiryWriter writes an entry when a relationship has expired. Watch does not deliver expiries.
 //
-// Watch may deliver a renewal or deletion late, and a renewed relationship has not expired. So expiryWriter waits until
-// Watch has delivered all changes up to the expiration, or none for watchDelay. Then it asks SpiceDB, whose clock
-// decides, whether the relationship is still stored.
+// A relationship may have been renewed or deleted before its end, and Watch may deliver this late. So expiryWriter
+// waits until Watch has delivered all changes up to the expiration, or has delivered nothing for watchDelay. Then it
+// asks SpiceDB, whose clock decides, whether the relationship is still stored.
 type expiryWriter struct {
 	follower       *Follower
 	writer         *Writer
@@ -23,7 +23,7 @@ type expiryWriter struct {
 }
 
 const (
-	// watchDelay is longer than SpiceDB takes to deliver a change. It polls PostgreSQL every second.
+	// watchDelay is longer than SpiceDB takes to deliver a change. SpiceDB polls PostgreSQL every second.
 	watchDelay = 2 * time.Second
 
 	// recheckInterval is the time between two checks of a relationship that SpiceDB still has.
@@ -141,8 +141,9 @@ func (b *batch) appendExpiry(u Update) error {
 // maxEntriesRead is how many of an object's newest entries storedEnd reads.
 const maxEntriesRead = 100
 
-// storedEnd returns the exact expiration of a relationship from the newest entry about it. The log's tables have
-// firstMicro for every earlier expiration. If the entry is not among the object's newest, it returns firstMicro.
+// storedEnd returns the exact expiration of a relationship, from the newest entry about the relationship. It is needed
+// because the log's tables have firstMicro for every earlier expiration. If the entry is not among the newest
+// maxEntriesRead entries of the object, storedEnd returns firstMicro.
 func (b *batch) storedEnd(u Update) (*Time, error) {
 	found, err := b.log.entries(b.ctx, b.tx, `SELECT body, hash FROM sluice_audit_entries WHERE seq IN
 		(SELECT seq FROM sluice_audit_marks WHERE kind = $1 AND value = $2) ORDER BY seq DESC LIMIT $3`,

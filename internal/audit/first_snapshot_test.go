@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// blockedSource is a source whose export waits until it is released. It fails if it is never released.
+// blockedSource is a source whose export waits until the test releases it. If the test never does, the export fails.
 type blockedSource struct {
 	authz.Source
 	letGo chan struct{}

@@ -102,9 +102,10 @@ func (f *Follower) FollowOnce(ctx context.Context) error {
 // markReady makes WaitForStart return.
 func (f *Follower) markReady() { f.readyOnce.Do(func() { close(f.ready) }) }
 
-// WaitForStart returns when the log has stored its starting position or continues, after a gap if there is one. Every
-// later change then has its origin in the log. It does not wait for a log that has already started if another server
-// writes it, or if SpiceDB or the log is unavailable. It returns ctx's error when ctx ends.
+// WaitForStart returns when a new log has stored its starting position, or when an existing log continues, after a gap
+// if there is one. The log then has the origin of every later change. For a log that has started earlier, WaitForStart
+// does not wait while another server writes the log, or while SpiceDB or the log is unavailable. When ctx ends, it
+// returns ctx's error.
 func (f *Follower) WaitForStart(ctx context.Context) error {
 	select {
 	case <-f.ready:
@@ -175,8 +176,8 @@ type watched struct {
 	err    error
 }
 
-// maxWaitingChanges is the largest number of changes that wait in memory, and maxChangesPerWrite the largest number
-// per transaction.
+// maxWaitingChanges is the largest number of changes that wait in memory. maxChangesPerWrite is the largest number of
+// changes in one transaction.
 const (
 	maxWaitingChanges  = 1024
 	maxChangesPerWrite = 100

@@ -171,8 +171,8 @@ func wait(t *testing.T, log *audit.Log, n int, query audit.Query) []audit.Stored
 	}
 }
 
-// inTime runs a part of a test that must finish before an expiration. The part returns false if it was too late. It
-// then runs again on a new server and a new log, with twice as much time, since the machine may be slow.
+// inTime runs a part of a test that must finish before an expiration. If the part was too late, it returns false. Then
+// inTime runs it again on a new server and a new log, with twice as much time, since the machine may be slow.
 func inTime(t *testing.T, left time.Duration, run func(left time.Duration) bool) {
 	t.Helper()
 	for ; !run(left); left *= 2 {

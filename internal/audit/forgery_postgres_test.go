@@ -16,7 +16,7 @@ import (
 )
 
 // TestVerifyNamesEveryForgeryInPostgres changes a log in PostgreSQL as TestVerifyNamesEveryForgeryInAFile changes a
-// file. PostgreSQL rejects values of other types.
+// file. It does not write values of other types, since PostgreSQL rejects these.
 func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)

@@ -43,8 +43,8 @@ func (r Reason) message() string {
 }
 
 const (
-	// confirmedEntries is how many of the last entries are compared with SpiceDB, and confirmedUpdates how many of
-	// their updates.
+	// confirmedEntries is how many of the last entries are compared with SpiceDB. confirmedUpdates is how many updates
+	// of these entries are compared.
 	confirmedEntries = 10
 	confirmedUpdates = 50
 
@@ -53,8 +53,9 @@ const (
 	expiresSoon = time.Minute
 )
 
-// confirmHistory returns authz.ErrWentBack if SpiceDB lacks the updates of the last entries. A restored database keeps
-// its name. After enough new writes, SpiceDB even knows the log's position again, but with another history.
+// confirmHistory returns authz.ErrWentBack if SpiceDB lacks the updates of the last entries. The name of a database
+// does not change when it is restored. After enough new writes, a restored database even has a revision equal to the
+// log's position, but with another history.
 func (f *Follower) confirmHistory(ctx context.Context, w *Writer) error {
 	last, err := f.log.entries(
 		ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmedEntries,
@@ -85,9 +86,9 @@ func (f *Follower) confirmHistory(ctx context.Context, w *Writer) error {
 	return nil
 }
 
-// isUpdateStored reports whether SpiceDB shows an update at the log's position or now. It checks both, since on
-// PostgreSQL a revision does not show every transaction that Watch delivered before it. It reports true if SpiceDB no
-// longer knows the revision or the schema of the update.
+// isUpdateStored reports whether SpiceDB shows an update at the log's position or now. It checks both states, since on
+// PostgreSQL the state at a revision may lack transactions that Watch delivered before that revision. It reports true
+// if SpiceDB no longer knows the revision or the schema of the update.
 func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update) (bool, error) {
 	for _, consistency := range []authz.Consistency{authz.AtSnapshot(at), authz.Fully()} {
 		isStored, err := f.isStored(ctx, u.Relationship(), consistency)
@@ -101,8 +102,8 @@ func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update)
 	return false, nil
 }
 
-// rebuildTables recomputes the derived tables from the entries, after some entries were deleted. With starts, it also
-// recomputes the search terms byStart; other search terms remain.
+// rebuildTables recomputes the derived tables from the entries, after some entries were deleted. If starts is true, it
+// also recomputes the search terms byStart. It does not change other search terms.
 func (b *batch) rebuildTables(l *Log, starts bool) error {
 	if err := errors.Join(
 		b.exec("DELETE FROM sluice_audit_present"),

@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// gap requires that the entries from index from on are a gap with a reason, which starts at the previous entry, and
-// then a snapshot. It verifies the log, and requires that past access in the gap is unknown.
+// gap requires that the entry at index from is a gap with this reason, which starts at the previous entry, and that a
+// snapshot follows. It verifies the log, and requires that past access is unknown for times in the gap.
 func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audit.Reason, then ...string) {
 	t.Helper()
 	require.Equal(t, append([]string{"gap", "snapshot"}, then...), lines(all[from:]))
@@ -264,8 +264,8 @@ func TestCutOffCausesGap(t *testing.T) {
 	wait(t, log, 7, audit.Query{})
 }
 
-// TestExpiredOrDeletedRelationshipsCauseNoGap continues a log where nothing is lost, although the last relationship it
-// saw has expired or was deleted in the meantime.
+// TestExpiredOrDeletedRelationshipsCauseNoGap continues a log where nothing is lost, although the last relationship in
+// the log has expired or was deleted in the meantime.
 func TestExpiredOrDeletedRelationshipsCauseNoGap(t *testing.T) {
 	t.Parallel()
 	inTime(t, time.Second, func(left time.Duration) bool { return hasNoGap(t, left) })

@@ -68,9 +68,9 @@ func (h *History) decide(
 // isUnknown reports whether an error says that the schema lacks a type or permission.
 func isUnknown(err error) bool { return authz.CodeOf(err) == authz.CodeInvalid }
 
-// VisibleEntries returns the part of the entries that a person may see. It removes updates about objects that they may
-// not view now, or that are about an earlier object with the same id, and all hashes. It then removes entries that the
-// query no longer selects. Seq remains set for the caller, but is not in the JSON.
+// VisibleEntries returns the part of the entries that a person may see. It removes all hashes, updates about objects
+// that the person may not view now, and updates about an earlier object with the same id. Then it removes entries of
+// which the query does not select the remaining part. Seq stays set for the caller, but is not in the JSON.
 func (h *History) VisibleEntries(
 	ctx context.Context, reader authz.ID, query Query, entries []Stored,
 ) (shown []Entry, err error) {
@@ -87,11 +87,11 @@ func (h *History) VisibleEntries(
 	return shown, err
 }
 
-// maxCatchUp is how long a request waits for the log. It usually has a change within a few milliseconds.
+// maxCatchUp is how long a request waits for the log. Usually, the log has a change within a few milliseconds.
 const maxCatchUp = 2 * time.Second
 
-// catchUp calls read. If the reader has just received a permission and the log does not have that change yet, catchUp
-// waits for the change and calls read again.
+// catchUp calls read. If the reader has just received a permission, and the log does not yet have the change that
+// granted it, catchUp waits for this change and calls read again.
 func (h *History) catchUp(ctx context.Context, read func() (*view, error)) error {
 	waiting, cancel := context.WithTimeout(ctx, maxCatchUp)
 	defer cancel()

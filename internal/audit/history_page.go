@@ -21,9 +21,9 @@ const (
 )
 
 // Page returns the newest entries of a query that a person may see, and the number before which the next page starts,
-// or zero at the end. The query must name an account. Where a page ends depends only on the visible entries and on the
-// number of entries of the account since it was created. So it does not reveal how many hidden entries the other
-// filters would select.
+// or zero at the end. The query must name an account. The end of a page depends only on the visible entries, and on the
+// number of entries of the account since the account was created. So the end of a page does not reveal how many hidden
+// entries the other filters would select.
 func (h *History) Page(
 	ctx context.Context, reader authz.ID, query Query, limit int,
 ) (page []Entry, before int64, err error) {
@@ -93,8 +93,8 @@ func (v *view) page(ctx context.Context, query Query, limit int) (page []Entry, 
 	}
 }
 
-// windowEnd returns the number of the first entry outside the window of a page, which are the account's newest entries.
-// It returns zero if the window contains all of them.
+// windowEnd returns the number of the first entry outside the window of a page. The window is the account's newest
+// entries. windowEnd returns zero if the window contains all entries of the account.
 func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, error) {
 	before := query.Before
 	if before == 0 {

@@ -30,7 +30,7 @@ type Log struct {
 	lock   *flock.Flock // locks the file while the log is open; nil in PostgreSQL
 	secret string       // key that seals the numbers of entries
 
-	// The next three belong to the writer.
+	// Only the writer uses the next three fields.
 	careful  bool                        // the last write failed
 	failures map[string]*repeatedFailure // parts with a transient error, by key
 	// ends of relationships that remain in sluice_audit_present although they have a placeholder
@@ -69,13 +69,13 @@ const (
 )
 
 // version is the version of the tables and of the format of entries. A log of versionWithoutStarts lacks the search
-// terms byStart; its writer adds them.
+// terms byStart. When its writer starts, the writer adds them.
 const (
 	version              = 2
 	versionWithoutStarts = 1
 )
 
-// writerLock is the PostgreSQL advisory lock of the writer, and tablesLock the lock for creating tables.
+// writerLock is the PostgreSQL advisory lock of the writer. tablesLock is the advisory lock for creating tables.
 const (
 	writerLock = 0x736c756963650001
 	tablesLock = 0x736c756963650002
@@ -121,7 +121,7 @@ func openFile(ctx context.Context, directory string, trusting bool) (*Log, error
 		return nil, fmt.Errorf("the audit log %s is in use by another process: "+
 			"give each server its own data directory, or let all servers share a log in PostgreSQL", path)
 	}
-	// SQLite would create a file that other users can read. It copies the file's permissions to its other files.
+	// If SQLite created the file, other users could read it. SQLite gives its other files the permissions of this file.
 	if file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory: %w", err), lock.Close())
 	} else if err := file.Close(); err != nil {

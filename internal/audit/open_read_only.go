@@ -41,8 +41,8 @@ func ReadPostgres(ctx context.Context, uri string) (*Log, error) {
 	return requireTables(ctx, &Log{db: db, shared: true, changed: make(chan struct{})}, "the database")
 }
 
-// requireTables returns the log, or an error if the place has no log. A damaged log is no error here: Verify reports
-// the damage.
+// requireTables returns the log, or an error if the place has no log. A damaged log causes no error: Verify reports the
+// damage.
 func requireTables(ctx context.Context, l *Log, at string) (*Log, error) {
 	query := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'sluice\_audit\_%' ESCAPE '\'`
 	if l.shared {

@@ -15,14 +15,15 @@ type Past struct {
 	Relationships []authz.Relationship
 }
 
-// MaxPastRelationships limits the size of a Past, and maxPastEntries the entries that are read for it.
+// MaxPastRelationships is the largest number of relationships in a Past. maxPastEntries is the largest number of
+// entries that are read for a Past.
 const (
 	MaxPastRelationships = 10_000
 	maxPastEntries       = 50_000
 )
 
-// farFuture replaces expirations in the scratch engine, where a relationship that had not expired at the earlier time
-// would expire now.
+// farFuture replaces every expiration in the scratch engine. Otherwise a relationship that had not yet expired at the
+// earlier time could be expired now.
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Past rebuilds the relationships of an object, and of the objects that they lead to, at an earlier time. It reads only
@@ -73,7 +74,7 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 type replay struct {
 	log     *Log
 	until   time.Time
-	gap     int64 // number of the last gap before until; the snapshot after it replaces what placeholders lack
+	gap     int64 // number of the last gap before until; after it, a snapshot has the lost updates of placeholders
 	read    int
 	present map[authz.Object]map[string]authz.Relationship
 }

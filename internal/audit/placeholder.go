@@ -30,7 +30,7 @@ type placeholder struct {
 	cause error
 }
 
-// maxObjects is the largest number of objects in a placeholder, and maxReason the size of its reason in bytes.
+// maxObjects is the largest number of objects in a placeholder. maxReason is the largest size of its reason in bytes.
 const (
 	maxObjects = 1000
 	maxReason  = 300
@@ -52,8 +52,8 @@ func (b *batch) store(e Entry) error {
 	return b.storePlaceholder(e, refused)
 }
 
-// attemptEntry appends an entry as a part that may be rejected. applied are updates that change sluice_audit_present
-// but are not in the entry.
+// attemptEntry appends an entry as a part that may be rejected. applied are updates that the entry does not contain,
+// but that change sluice_audit_present.
 func (b *batch) attemptEntry(e Entry, applied []Update) (refused, err error) {
 	return b.attemptPart(writePart{
 		name: fmt.Sprintf("the entry %d of kind %s and revision %q", b.last.Seq+1, e.Kind, e.Revision),

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Query selects the entries that match every field that is set.
+// Query selects entries. An entry must match every field that is set.
 type Query struct {
 	Object    authz.Object // resource or subject of an update
 	Account   authz.ID     // account that contains the resource of an update

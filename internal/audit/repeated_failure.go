@@ -9,8 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// A part of a write with a transient error gets a placeholder after minFailures failures, if another part of the same
-// size could be stored for permanentAfter, or a small one for permanentSizeAfter.
+// A part of a write that fails with a transient error gets a placeholder after at least minFailures failures.
+// Meanwhile, another part of the same size must have been storable for permanentAfter, or a small part for
+// permanentSizeAfter.
 const (
 	minFailures        = 10
 	permanentAfter     = 3 * time.Minute
@@ -37,8 +38,8 @@ func (s *streak) lasted(least time.Duration, now time.Time) bool {
 	return s.times >= minFailures && now.Sub(s.since) >= least
 }
 
-// repeatedFailure is a part of a write that fails with a transient error. A failure counts only if other parts can be
-// stored at the time. So an unavailable or full database never causes a placeholder.
+// repeatedFailure is a part of a write that fails with a transient error. A failure counts only if another part can be
+// stored at the same time. So a database that is unavailable or full never causes a placeholder.
 type repeatedFailure struct {
 	cause error
 	last  time.Time
@@ -61,8 +62,8 @@ type writePart struct {
 }
 
 // attemptPart stores a part of a careful write in a savepoint. It returns the log's error as refused, or nil if the
-// part is stored. After a transient error it sets b.pending: the write continues with its other parts, so that one
-// attempt finds all failing parts, and is then rolled back. err is an error of the whole log.
+// part is stored. After a transient error it sets b.pending. The write then continues with its other parts, so that one
+// attempt finds all failing parts, and is rolled back at its end. err is an error of the whole log.
 func (b *batch) attemptPart(o writePart) (refused, err error) {
 	now := b.now()
 	f, known := b.log.failures[o.key]
@@ -75,7 +76,7 @@ func (b *batch) attemptPart(o writePart) (refused, err error) {
 			b.attemptedKeys = append(b.attemptedKeys, o.key)
 			return f.cause, nil
 		}
-		// Probe before the entry, which may break the connection.
+		// Probe before the entry is stored, since that may break the connection.
 		if err := b.probe(o, f); err != nil {
 			return nil, err
 		}

@@ -43,7 +43,7 @@ func (a *attempts) advance(by time.Duration) {
 	a.later += by
 }
 
-// attemptFirst follows an engine of its own into a log in PostgreSQL, which has its first entry.
+// attemptFirst follows an engine of its own into a log in PostgreSQL, and returns when the log has its first entry.
 func attemptFirst(t *testing.T) (*spicedb.EmbeddedEngine, *attempts) {
 	t.Helper()
 	engine := embedded(t)
@@ -124,7 +124,7 @@ func (a *attempts) entries(n int) []audit.Stored {
 	}
 }
 
-// refuseBodies makes the log's database reject entries that match a condition, by running an SQL statement.
+// refuseBodies makes the log's database reject entries that match a condition: for each, it runs the SQL statement do.
 func (a *attempts) refuseBodies(condition, do string) {
 	a.t.Helper()
 	a.exec(`CREATE OR REPLACE FUNCTION refuse_body() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -234,8 +234,8 @@ func TestSnapshotContinuesAfterTransientErrors(t *testing.T) {
 	require.EqualValues(t, refused, a.stats.Unstored())
 }
 
-// TestNothingIsLostWhileTheDatabaseFails checks that entries wait while nothing can be stored, or nothing of their size
-// because the disk is full.
+// TestNothingIsLostWhileTheDatabaseFails checks that entries wait while the database stores nothing, and while it
+// stores nothing of their size because the disk is full.
 func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	for name, condition := range map[string]string{
@@ -274,8 +274,8 @@ func TestErrorThatPassesLosesNothing(t *testing.T) {
 	require.Equal(t, audit.Changed, a.entries(2)[1].Kind)
 }
 
-// TestEntryTooLargeForTheDatabaseHasAPlaceholder checks that an entry which fails because of its size, and not because
-// the disk is full, stops the log for about an hour.
+// TestEntryTooLargeForTheDatabaseHasAPlaceholder checks an entry that fails because of its size, and not because the
+// disk is full. The log waits for about an hour, and then stores a placeholder.
 func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -301,7 +301,7 @@ func TestExpiryThatCannotBeStoredIsWrittenOnce(t *testing.T) {
 	require.Equal(t, audit.Changed, a.entries(4)[3].Kind)
 }
 
-// away is a source that cannot be reached while a test says so.
+// away is a source that a test can make unavailable.
 type away struct {
 	authz.Source
 	mu  sync.Mutex

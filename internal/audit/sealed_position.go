@@ -13,7 +13,7 @@ import (
 // secretBytes is the length of a log's secret.
 const secretBytes = 32
 
-// newSecret returns a random secret. All servers that share the log seal numbers with it.
+// newSecret returns a random secret, with which all servers that share the log seal numbers.
 func newSecret() string {
 	var secret [secretBytes]byte
 	_, _ = rand.Read(secret[:]) // never fails

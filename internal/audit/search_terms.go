@@ -33,7 +33,8 @@ func termValue(value string) string {
 	return "sha256 " + hashOf([]byte(value))
 }
 
-// Place returns the relation in which objects of a type hold the object that contains them, or "" if the type has none.
+// Place returns the relation from an object of a type to the object that contains it, or "" if the type has no such
+// relation.
 type Place func(authz.Type) authz.Relation
 
 // account is the type whose history people read.

@@ -9,7 +9,8 @@ import (
 )
 
 // start stores the current position of SpiceDB, then writes the relationships at that position as the first entries.
-// Changes during the snapshot, or during an interruption, are later changes and follow it. So none is lost.
+// Changes during the snapshot, or during an interruption, come after that position, so their entries follow the
+// snapshot. So no change is lost.
 func (f *Follower) start(ctx context.Context, w *Writer) error {
 	if w.next == "" {
 		if err := f.storePosition(ctx, w); err != nil {
@@ -112,7 +113,7 @@ func (b *batch) storeFound(all func(func(authz.Relationship, error) bool)) error
 }
 
 const (
-	// missingQuery selects relationships that SpiceDB has and the log lacks, or has with other fields.
+	// missingQuery selects relationships of SpiceDB that the log lacks, or that the log has with other fields.
 	missingQuery = `SELECT f.resource, f.relation, f.subject, f.expires_at, f.caveat, f.context FROM sluice_audit_found f
 		LEFT JOIN sluice_audit_present p ON p.resource = f.resource AND p.relation = f.relation AND p.subject = f.subject
 		WHERE (p.resource IS NULL OR p.expires_at <> f.expires_at OR p.caveat <> f.caveat OR p.context <> f.context)

@@ -11,19 +11,19 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// An id can be used again after the deletion of its object. People may read about the present object only, so the log
-// stores with which entry the present existence of each object started, as the search term byStart. Everything about
-// the id in earlier entries is about an earlier object.
+// An id can be used again after the deletion of its object. People may read only about the present object. So the log
+// stores, as the search term byStart, which entry started the present existence of each object. Everything about the id
+// in earlier entries is about an earlier object.
 
-// clockDifference is how much the clocks of SpiceDB and of the log may differ. An object does not exist only because
-// of a relationship that expires within this time, since SpiceDB may consider it expired.
+// clockDifference is how much the clocks of SpiceDB and of the log may differ. A relationship that expires within this
+// time does not make an object exist, since SpiceDB may already consider it expired.
 const clockDifference = time.Minute
 
-// startedBy returns the objects whose existence starts with an entry. An existence starts if a change adds a
-// relationship to an object that has none, or if it places the object in another object that it was not in. Operations
-// create an object only if no relationship of it is left and no deletion of it is under way. So every entry about an
-// earlier object, and about references to it, precedes the start. A placeholder starts the existence of its objects:
-// it may stand for a deletion and a creation.
+// startedBy returns the objects whose existence starts with an entry. An existence starts when a change adds a
+// relationship to an object that has none, or when it places the object in a containing object that did not contain it
+// before. Operations create an object only if no relationship of an earlier object with the id is left, and no deletion
+// of it is under way. So every entry about the earlier object, and about references to it, precedes the start. A
+// placeholder starts the existence of its objects: it may stand for a deletion and a creation.
 //
 // A snapshot starts no existence. After a gap, its entry is the start of every object: see view.
 func (b termIndexer) startedBy(e Entry) (map[authz.Object]bool, error) {
@@ -67,8 +67,7 @@ func (b termIndexer) startedBy(e Entry) (map[authz.Object]bool, error) {
 	return started, nil
 }
 
-// existing returns those of the objects that have a relationship in sluice_audit_present that does not expire by a
-// time.
+// existing returns the objects that have, in sluice_audit_present, a relationship that does not expire by a time.
 func (b *batch) existing(objects []authz.Object, by time.Time) (map[authz.Object]bool, error) {
 	existing := make(map[authz.Object]bool)
 	for some := range slices.Chunk(objects, b.rowsPerStatement) {

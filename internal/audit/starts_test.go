@@ -70,8 +70,8 @@ func shownTo(t *testing.T, history *audit.History, reader authz.ID, query audit.
 	return shown
 }
 
-// createAgain is a case in which an object is deleted and its id is used again. The steps are transactions: all before
-// again are about the earlier object.
+// createAgain is a case in which an object is deleted and its id is used again. Each step is a transaction. The steps
+// before again are about the earlier object.
 type createAgain struct {
 	steps []string // "actor +RELATIONSHIP -RELATIONSHIP …"
 	again []string
@@ -288,7 +288,7 @@ func TestExpiryOfEarlierObjectIsHidden(t *testing.T) {
 	})
 }
 
-// TestPeopleReadNothingBeforeGap restores another store, in which every id may be another object's.
+// TestPeopleReadNothingBeforeGap restores another store, in which every id may belong to another object.
 func TestPeopleReadNothingBeforeGap(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

@@ -40,13 +40,13 @@ type Expected struct {
 }
 
 // Verify checks the whole log. Every entry must have the next number, the hash of its text, and the hash of the
-// previous entry. If kept is set, an entry must have this hash, which an earlier run printed. Otherwise the log was cut
-// off before that entry, or rewritten.
+// previous entry. If kept is set, one entry must have this hash, which an earlier run printed. If no entry has it, the
+// log was cut off before that entry, or rewritten.
 //
 // Verify also recomputes and compares everything that is stored beside the text of the entries: columns, search terms,
-// current relationships, the number of the last entry, and the position as far as Expected can. It compares the
-// database's schema with the expected schema, every index with its table, and every value's type with its column's.
-// Damage is a fault, and Verify continues with the parts that it can read.
+// current relationships, the number of the last entry, and the position, as far as expected has rules for it. It
+// compares the database's schema with the expected schema, every index with its table, and every value's type with its
+// column's. Damage is a fault, and Verify continues with the parts that it can read.
 func (l *Log) Verify(ctx context.Context, kept string, expected Expected) (Report, error) {
 	v := verification{expected: expected, kept: kept, prev: firstPreviousHash}
 	var options *sql.TxOptions

@@ -46,7 +46,7 @@ var postgresIndexes = []index{
 	{table: "sluice_audit_state", columns: "id"},
 }
 
-// Settings that make PostgreSQL read a table without its indexes, or through the index that has the order of the
+// Settings that make PostgreSQL read a table without its indexes, or through the index with the sort order of the
 // query.
 const (
 	byTable = "SET LOCAL enable_seqscan TO on; SET LOCAL enable_indexscan TO off; " +

@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// view decides, for one request, which updates in the log a person may see. An id can be used again for a new object,
-// whose readers may not see updates of the earlier object. The position of the log is the state of SpiceDB up to which
-// the log has every change. So an update is visible if
+// view decides, for one request, which updates in the log a person may see. An id can be used again for a new object.
+// The readers of the new object may not see updates of the earlier one. The position of the log is the state of SpiceDB
+// up to which the log has every change. So an update is visible if
 //   - the person has the needed permissions now, and had them at the position of the log. The second condition hides
 //     updates of an object that was deleted and created again after the position; and
 //   - the present objects of these permissions were created by the update or before it: see starts.go.
@@ -25,7 +25,7 @@ type view struct {
 	reset    int64       // number of the last gap or placeholder, which may hide that an id was used again; or 0
 
 	starts   map[string]start // by keyOfObject; the zero value if an object has existed since the log started
-	isBehind bool             // the person has a permission now that they did not have at the position
+	isBehind bool             // the person has a permission now that they lacked at the position
 }
 
 // newView reads the position of the log. The view decides about entries up to that position.
@@ -150,8 +150,9 @@ func (v *view) entries(ctx context.Context, entries []Stored) (shown []Entry, er
 	return shown, nil
 }
 
-// entry returns the part of an entry that the person may see. It does not reveal whether the entry has hidden updates:
-// Omitted is always set, and Overlapping is empty, since an overlapping origin may have made only hidden updates.
+// entry returns the part of an entry that the person may see. The result does not reveal whether the entry has hidden
+// updates: Omitted is always set. Overlapping is always empty, since an overlapping origin may have made only hidden
+// updates.
 func (v *view) entry(e Entry) Entry {
 	visible := e
 	visible.Part, visible.Prev, visible.Hash, visible.Schema, visible.Updates = 0, "", "", "", nil

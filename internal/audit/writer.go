@@ -26,8 +26,8 @@ type Writer struct {
 	stored   func(authz.Token)  // nil, or called after each write with the position, once the log has an entry
 }
 
-// AcquireWriter waits until no other server writes to the log and returns the Writer. While another server of a shared
-// log writes, it calls others before each wait.
+// AcquireWriter waits until no other server writes to the log and returns the Writer. While another server writes to a
+// shared log, AcquireWriter calls others before each wait.
 func (l *Log) AcquireWriter(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
 	w := &Writer{log: l, place: place, now: time.Now}
 	defer func() {
@@ -111,8 +111,8 @@ func (w *Writer) connection() connection {
 	return w.log.db
 }
 
-// write runs do in one transaction. If the log rejects a part, write runs do again with a savepoint per part, and with
-// a placeholder for each rejected entry.
+// write runs do in one transaction. If the log rejects a part of the write, write runs do again: each part then has a
+// savepoint, and each rejected entry gets a placeholder.
 func (w *Writer) write(ctx context.Context, do func(*batch) error) error {
 	if !w.log.careful {
 		err := w.tryWrite(ctx, false, do)
@@ -140,7 +140,7 @@ func (w *Writer) tryWrite(ctx context.Context, careful bool, do func(*batch) err
 		rowsPerStatement: 250,
 	}
 	if !w.log.shared {
-		// In SQLite a call is cheap. Repeating a prepared statement costs less than preparing a longer one.
+		// In SQLite, a call is cheap: to repeat a prepared statement costs less than to prepare a longer one.
 		b.rowsPerStatement, b.prepared = 1, make(map[string]*sql.Stmt)
 	}
 	if careful && w.log.shared {
