@@ -12,10 +12,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. The keys
-// are tests: each hides its fields from an actor who may not view the objects that the fields name. Under the key ""
-// are the other fields: those that name only the request, its object or numbers of the server, and objects whose fields
-// are listed separately.
+// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. Each key
+// is a test, which checks that an answer hides the fields from an actor who may not view the objects that the fields
+// name. The key "" has the other fields: those that hold only values of the request, the object of the request, numbers
+// of the server, or objects whose own fields are listed separately.
 var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
 		Account.role_set Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user ChangedMembers.members

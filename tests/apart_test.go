@@ -97,7 +97,7 @@ func (s scene) outsiders(sub, master string) []string {
 }
 
 // accountsApart checks that people with roles elsewhere have no permission on anything in an account. Their roles are
-// in an account of another subscription, on that subscription, or on other accounts of the same subscription.
+// on an account of another subscription, on that other subscription, or on other accounts of the same subscription.
 func accountsApart(t *testing.T, on *backend) {
 	for _, set := range []string{"multi_owner", "single_owner"} {
 		t.Run(set, func(t *testing.T) {
@@ -125,8 +125,8 @@ func accountsApart(t *testing.T, on *backend) {
 			s.mayNothing(t, people, objects)
 			neverAsked(t, s.catalogue(), objects)
 
-			// Other accounts of the same subscription. The test does not check the subscription, since editors and
-			// viewers are its members.
+			// Other accounts of the same subscription. The test makes no checks on the subscription itself, since
+			// editors and viewers are members of it.
 			s.mayNothing(t, s.outsiders("s", "olga"), insideObjects)
 		})
 	}

@@ -51,22 +51,21 @@ type backend struct {
 	// address and key are those of SpiceDB's API.
 	address, key string
 
-	// serial backends get one request at a time. SpiceDB v1.56.0's memory datastore may hide a write from a later
-	// read if another write overlaps. Only the embedded one prevents this.
+	// serial backends get one request at a time. If two writes overlap, SpiceDB v1.56.0's memory datastore may hide one
+	// of them from a later read. Sluice prevents this only in its embedded SpiceDB.
 	serial bool
 
-	// overlapping backends may order a running write before a write that has answered, as PostgreSQL does. The
-	// embedded memory datastore orders writes by their end.
+	// overlapping backends may order a write that is still running before a write that has ended, as PostgreSQL does.
+	// The embedded memory datastore orders writes by the time at which they end.
 	overlapping bool
 
-	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and each
-	// store has tests of its own for overlapping writes. So in `make test`, such a store has a quarter of the rounds, and
-	// a third of the role tables, cases and roles of escalations. After a rejected request, the test does not compare all
-	// stored relationships. `make test-long` runs everything on every store.
+	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and
+	// each store has tests of its own for overlapping writes. So in `make test`, a backend with few runs a quarter of
+	// the rounds, and a third of the role tables, of the cases and of the roles of escalations. After a rejected
+	// request, it does not compare all stored relationships. `make test-long` runs everything on every store.
 	few bool
 
-	// remembers means that SpiceDB caches parts of answers beyond the expiration of the relationships that they
-	// depend on.
+	// remembers is set if SpiceDB's cache may return parts of answers that depend on expired relationships.
 	remembers bool
 }
 

@@ -53,9 +53,9 @@ type problem struct {
 	Subscriptions []string `json:"subscriptions"`
 }
 
-// call sends a request. A nil body is no body, []byte is sent unchanged, and other values are sent as JSON. The path
-// is below /v1 unless it starts with a slash. It is safe for concurrent use: it reports failures without ending the
-// test. A request without an answer has the status 0.
+// call sends a request. If body is nil, the request has no body; []byte is sent unchanged, and any other value as JSON.
+// The path is below /v1 unless it starts with a slash. call is safe for concurrent use: it reports a failure without
+// ending the test. A request without an answer has the status 0.
 func (c caller) call(method, path string, body any) answer {
 	c.t.Helper()
 	return c.send(c.request(method, path, body))

@@ -148,7 +148,7 @@ func TestLookupsAgreeWithChecks(t *testing.T) {
 }
 
 // decisionIn returns the decision about a subject in a look-up's answer. As docs/api.md says, the subject's own entry
-// decides. Otherwise the wildcard does, unless it excludes the subject.
+// decides. Without such an entry, the wildcard decides, unless it excludes the subject.
 func decisionIn(found []foundSubject, subject string) (foundSubject, bool) {
 	for _, f := range found {
 		if f.Subject == subject {

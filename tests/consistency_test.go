@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestReadYourWrites makes many concurrent writers write through one server. Each reads its own writes without
+// TestReadYourWrites lets many writers write concurrently through one server. Each writer reads its own writes without
 // tokens.
 func TestReadYourWrites(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ var fewestCrashes, mostCrashes = testsize.Of(16, 50), 50
 type removal struct {
 	name, actor, path string
 
-	// becomes returns the expected form of a relationship after ulla's removal, or "" if it is to be deleted. Private
+	// becomes returns the relationship as it must be after ulla's removal, or "" if the removal must delete it. Private
 	// connections have names ~p….
 	becomes func(relationship string) string
 	notes   func(s scene) []string
@@ -70,7 +70,7 @@ var removals = []removal{
 	},
 }
 
-// leaves returns the expected form of a relationship if ulla is removed and bob gets her creations.
+// leaves returns a relationship as it must be after ulla is removed and bob has received her creations.
 func leaves(r string) string {
 	what, found := strings.CutSuffix(r, "@user:~ulla")
 	switch {
@@ -89,7 +89,7 @@ func leavesTheAccount(r string) string {
 	return leaves(r)
 }
 
-// notes returns the records of who disconnected the private connections.
+// notes returns the stored records that the actor disconnected the private connections.
 func notes(s scene, actor string) []string {
 	notes := make([]string, privateOnes)
 	for i := range notes {
@@ -140,8 +140,8 @@ func leaver() []string {
 	return rows
 }
 
-// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals. If the next server would finish
-// the removal, it is killed too. Then a start, or the same call to another server, finishes the removal. No
+// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals. The next server, which would finish
+// the removal, is killed too. Then another start, or the same call to another server, finishes the removal. No
 // relationship may be left over or lost. SLUICE_TEST_SEED repeats the moments of a run.
 func TestKilledWhileSomebodyLeaves(t *testing.T) {
 	t.Parallel()
@@ -206,7 +206,8 @@ type crash struct {
 	killed, inside, resuming int
 }
 
-// haveInterrupted reports whether enough of the kills interrupted a removal, and one the server that finished it.
+// haveInterrupted reports whether enough kills interrupted a removal, and at least one kill interrupted a server that
+// was finishing one.
 func (c *crash) haveInterrupted() bool { return c.inside >= fewestCrashes/10 && c.resuming > 0 }
 
 // prepare writes a scene with ulla. It returns a caller who may remove her, and the expected relationships after the
@@ -270,7 +271,8 @@ func (c *crash) round(round int, r removal) {
 	c.clear(s)
 }
 
-// send requests the removal, and signals when it has an answer or failed. Its status may be read then.
+// send requests the removal, and closes ended when the request has an answer or has failed. status may be read after
+// that.
 func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	done := make(chan struct{})
 	status = new(int)
@@ -285,8 +287,8 @@ func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	return done, status
 }
 
-// sooner returns the longest wait before the next kill. It is shorter if the last kill came too late, and longer
-// otherwise.
+// sooner returns the longest wait before the next kill. This wait is shorter than the last one if the last kill came
+// too late, and longer otherwise.
 func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	if late {
 		return d * 3 / 4

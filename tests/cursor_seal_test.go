@@ -147,8 +147,8 @@ func TestCursorsHoldNoID(t *testing.T) {
 
 func entity(typ, id string) map[string]any { return map[string]any{"type": typ, "id": id} }
 
-// decoded searches a text for an id. It decodes the text and each of its parts as text, base64, hexadecimal digits
-// and compressed data, up to four times. It returns the part with the id.
+// decoded searches a text for an id. It decodes the text, and each part of it, as text, base64, hexadecimal digits and
+// compressed data, up to four times. It returns the decoded part that has the id.
 func decoded(text []byte, depth int) string {
 	if bytes.Contains(text, []byte(sealedID)) {
 		return fmt.Sprintf("%q", text)

@@ -49,7 +49,7 @@ definition lad {
 `
 
 // endlessObjects are a cycle, a cycle with two paths, ladders with two paths per step, a deep chain, and sets that
-// share a large set. Requests name the first document of each. alice is at the end of each.
+// share a large set. Requests name the first document of each of these. alice is a subject at the end of each.
 func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	rows := []string{
@@ -113,7 +113,7 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 
 type endlessCall struct{ method, path, body, accept string }
 
-// endlessCalls are the endpoints that check permissions, with their body or, for GET, their parameters, which name
+// endlessCalls are the endpoints that check permissions. Each has its body or, for GET, its parameters. These contain
 // $TYPE, $DOC and $MAY.
 var endlessCalls = []endlessCall{
 	{method: "POST", path: "/v1/check", body: `{"subject":"user:alice","permission":"$MAY","resource":"$TYPE:$DOC"}`},
@@ -154,7 +154,7 @@ var endlessCalls = []endlessCall{
 }
 
 // notEndless are calls with the scope check or inspect to which the test does not apply, since they check no permission
-// of a company's own schema. Each has its reason.
+// of a company's own schema. The value is the reason why the call checks none.
 var notEndless = map[string]string{
 	"GET /v1/accounts/{id}/{collection}":   "permissions of the product alone, which lead to no object twice",
 	"GET /v1/workspaces/{id}/{collection}": "permissions of the product alone",
@@ -293,8 +293,8 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	}
 }
 
-// TestServerStopsWhileQuestionsRun stops a server while calls run that take exponential time. It must end within its
-// drain timeout.
+// TestServerStopsWhileQuestionsRun stops a server while calls run that take exponential time. The server must end
+// within its drain timeout.
 func TestServerStopsWhileQuestionsRun(t *testing.T) {
 	t.Parallel()
 	key := rand.Text()

@@ -84,7 +84,7 @@ func readAttempts(t *testing.T, file string) attempts {
 // attempt tries all lines of the table in one role.
 func (a attempts) attempt(t *testing.T, on *backend, column int) {
 	role := a.roles[column]
-	// Under single_owner, a transfer grants the role of owner, and there is no other owner.
+	// Under single_owner, only a transfer grants the role of owner, and eve is then the only owner.
 	become, owner := "olga PUT subscriptions/~s/members/~eve {roles: ["+role+"]}", "olga"
 	if role == "owner" {
 		become, owner = "olga POST subscriptions/~s/transfer {to: ~eve}", "eve"

@@ -98,7 +98,7 @@ func events(t *testing.T, on *backend) {
 		t.Fatalf("the stream of all begins with %+v", e)
 	}
 
-	// A person receives the events that they may see, as long as they may.
+	// A person receives the events that they may see, as long as they may read the account's history.
 	peter := s.withKey(checkKey).by("peter")
 	his, leave := peter.follow(account, "0")
 	defer leave()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// existing creates a scene with an object of every type that sven and other outsiders may not view. They have
+// existing creates a scene with an object of every type that sven and other outsiders may not view. The outsiders have
 // accounts of their own, ~x…, in which they have every permission.
 var existing = slices.Concat([]string{
 	"include team",

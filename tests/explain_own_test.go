@@ -86,7 +86,8 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		require.Len(t, suggestions, len(distinct), "each once: %s", suggestions)
 	}
 
-	// A group is checked as one subject. A role counts with a flag that holds only people.
+	// SpiceDB checks a group as one subject. A role counts only together with a flag, and a flag holds people, not
+	// groups.
 	require.Contains(
 		t,
 		why(question{"account:sales#owner", "view", "account:sales"}).Text,

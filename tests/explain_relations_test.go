@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestExplanationsShowRelationsOfVisibleObjects reads explanations with a key without inspect, for named readers and
-// without one. Such a key cannot check relations. So an explanation may show it relationships only of an object that
-// its reader may view: the actor or, without one, the subject of the check. It never shows internal types.
+// TestExplanationsShowRelationsOfVisibleObjects reads explanations with a key without inspect, with and without an
+// actor. Such a key cannot check relations. So an explanation for it may show only relationships of objects that the
+// reader may view. The reader is the actor or, without one, the subject of the check. The explanation never shows
+// internal types.
 func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

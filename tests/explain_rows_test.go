@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestExplainRoleTables explains rows of the role tables. For every sixth allowed row, different in each column, the
-// path must be a chain of stored relationships from the resource to the subject. For every 24th denied row there must
-// be a suggestion with an operation. For every second of these, the test performs the first suggestion as a named
-// person, which must allow the check.
+// TestExplainRoleTables explains rows of the role tables. It takes every sixth allowed row, beginning with another row
+// in each column: the path must be a chain of stored relationships from the resource to the subject. It also takes
+// every 24th denied row: there must be a suggestion with an operation. For every second one of these denied rows, the
+// test performs the first suggestion as a person whom the suggestion names. After that, the check must be allowed.
 func TestExplainRoleTables(t *testing.T) {
 	t.Parallel()
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
@@ -32,8 +32,8 @@ func TestExplainRoleTables(t *testing.T) {
 	}
 }
 
-// beyondOperations are the denied permissions that no operation grants: only the creator of a connection shares it,
-// and under multi_owner nobody pays or transfers.
+// beyondOperations are the denied permissions that no operation grants: only the creator of a connection may share it,
+// and under multi_owner nobody may pay or transfer.
 var beyondOperations = []string{"connection share", "subscription pay", "subscription transfer_ownership"}
 
 func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {

@@ -17,9 +17,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps its history. The next start
-// reports a gap in the log of the process, the metrics and the audit log. The audit log then has the stored
-// relationships.
+// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps its history. The next start must
+// report a gap in three places: the log of the process, the metrics and the audit log. After the gap, the audit log
+// must have the stored relationships.
 func TestCollectedWhileAway(t *testing.T) {
 	t.Parallel()
 	const window = 7 * time.Second // longer than the quantization of revisions

@@ -157,8 +157,8 @@ func history(t *testing.T, on *backend) {
 	s.requireRefusals(account)
 }
 
-// hasTimeOfPrevious reports whether an entry has the time of the previous entry because its own time, should, is
-// earlier.
+// hasTimeOfPrevious reports whether an entry has the time of the previous entry, because the time that it should have
+// is earlier than that.
 func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 	s.t.Helper()
 	found, _ := s.page("limit=1000&since=" + e.Time.Format(time.RFC3339Nano) +

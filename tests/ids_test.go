@@ -239,7 +239,8 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 }
 
 // TestForeignIDIsGivenNothing uses ids that no caller can choose in operations that create objects or grant something
-// to people. A person whom another tool stored acts, and is removed, by the shown form of the id.
+// to people. A person whom another tool stored under such an id can act, and can be removed, under the form of the id
+// that answers show.
 func TestForeignIDIsGivenNothing(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)

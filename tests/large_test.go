@@ -78,8 +78,9 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestTakingAnIDThatIsBeingDeleted takes the id of a large account as soon as possible during its deletion. The
-// cleanup must not change the new account, and the new account must have nothing of the old one.
+// TestTakingAnIDThatIsBeingDeleted creates an account with the id of a large account as soon as the deletion of the
+// large one allows it. The cleanup must not change the new account, and the new account must have nothing of the old
+// one.
 func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -114,6 +115,7 @@ func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("stored is %v, want %v", got, want)
 	}
-	// For the actor who deleted the old account, the deletion is done; repeating it does not affect the new one.
+	// For the actor who deleted the old account, the deletion is done. If they repeat it, the new account does not
+	// change.
 	s.play("olga DELETE accounts/~a => 200", "otto GET accounts/~a => 200 {subscription: ~s2}")
 }

@@ -43,7 +43,8 @@ func roleEnds(t *testing.T, on *backend) {
 		"olga GET accounts/~a/members => 200 {members: [{user: ~gert, roles: [guest]}, {user: ~olga, roles: [owner]}, {user: ~ulla, roles: [user]}]}",
 	)
 
-	// A SpiceDB with a cache caches answers of one state. A write creates the next state.
+	// If SpiceDB has a cache, it caches answers of one state. A write creates the next state, whose answers are not
+	// cached.
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}")
 	s.play(
 		"carl may not view, create_importer account:~a",
@@ -156,8 +157,8 @@ func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bo
 	return ends, answer.status == http.StatusOK
 }
 
-// endsAt repeats a check until the end has passed. A check that answers before the end must be allowed, and one that
-// starts after it denied. It returns false if no check answered before the end.
+// endsAt repeats a check until the end has passed. A check that is answered before the end must be allowed. A check
+// that starts after the end must be denied. endsAt returns false if no check was answered before the end.
 func (s scene) endsAt(q question, ends time.Time) (inTime bool) {
 	s.t.Helper()
 	for asked := 0; ; asked++ {

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// foreignGoroutines are those that libraries start once per process and never stop.
+// foreignGoroutines are goroutines that libraries start once per process and never stop.
 var foreignGoroutines = []goleak.Option{
 	goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 }

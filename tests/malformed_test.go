@@ -21,8 +21,8 @@ type malformed struct {
 	words    string // a text that the answer must have
 }
 
-// TestMalformed sends invalid requests to every call of the contract. The answer is always a problem document and
-// never an internal error, and nothing is written. It uses a separate server to check that.
+// TestMalformed sends invalid requests to every call of the contract. The answer must be a problem document, and not an
+// internal error. Nothing may be written; to check this, the test uses a server of its own.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	server := start(t, configuration())
@@ -208,7 +208,7 @@ func (e endpoint) allows(t testing.TB, method string) bool {
 	return slices.ContainsFunc(endpoints(t), func(o endpoint) bool { return o.path == e.path && o.method == method })
 }
 
-// malformedBodies returns bodies that a schema does not allow, derived from a valid one.
+// malformedBodies returns bodies that a schema does not allow. It derives them from a valid body.
 func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string][]byte {
 	text, err := json.Marshal(example)
 	if err != nil {

@@ -80,7 +80,7 @@ func onceForWhom(t *testing.T, on *backend) {
 	}
 }
 
-// onceForWhat checks that a key belongs to the content of one request, however its body is written.
+// onceForWhat checks that a key belongs to the content of one request. The form of the request's body does not matter.
 func onceForWhat(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

@@ -35,7 +35,8 @@ func TestOutage(t *testing.T) {
 	s.survives(t, way.cut, way.mend, http.StatusServiceUnavailable)
 }
 
-// TestOutageOfContainer pauses a SpiceDB in a container. Requests wait for it, so some end by their time limit.
+// TestOutageOfContainer pauses a SpiceDB in a container. Requests wait for the paused SpiceDB, so some of them end at
+// their time limit.
 func TestOutageOfContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
@@ -100,7 +101,7 @@ func TestStartBeforeSpiceDB(t *testing.T) {
 	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga} => 201")
 }
 
-// survives checks the server during an outage of SpiceDB. Its answers have one of the statuses.
+// survives checks the server during an outage of SpiceDB. Each answer must have one of the statuses.
 func (s scene) survives(t *testing.T, away, back func(), statuses ...int) {
 	t.Helper()
 	s.play(

@@ -10,7 +10,7 @@ import (
 )
 
 // creations are requests by which sven creates an object, $ID, in his own accounts, for every call of the contract in
-// which an actor gives the id of a new object. Another company has an object of the same type that he may not view.
+// which an actor gives the id of a new object. Another company has an object of the same type, which sven may not view.
 var creations = slices.Concat([]struct{ object, request string }{
 	{"a", "POST accounts {id: $ID, subscription: ~xs, role_set: team}"},
 	{"o", "POST accounts {id: $ID, subscription: ~xs, role_set: operations}"},
@@ -55,8 +55,9 @@ func (s scene) creation(request, name string) requestStep {
 	return next.(requestStep)
 }
 
-// TestPreviewOfCreationHidesTakenIDs previews creations with ids of hidden objects, and with free ids. The answers
-// must be equal. The creation itself is a conflict. So is its preview if the actor may view the object.
+// TestPreviewOfCreationHidesTakenIDs previews creations with ids of hidden objects, and with free ids. The answers must
+// be equal. The creation itself is a conflict. If the actor may view the object with the id, the preview is a conflict
+// too.
 func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	t.Parallel()
 	s := newCreationScene(t)

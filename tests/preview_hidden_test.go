@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// hiddenFacts are facts about a person X that are hidden from the actors of hiddenFromPreview. The first person has
-// none.
+// hiddenFacts are facts about a person X that are hidden from the actors of hiddenFromPreview. Each entry is a person
+// with one such fact. The first person has no such fact.
 var hiddenFacts = []struct{ person, fact string }{
 	{"x-plain", ""},
 	{"x-owner", "olga PUT subscriptions/~s/members/X {roles: [owner]}"},

@@ -11,11 +11,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// raceOfLeaving removes people concurrently, each with reassign_to another of them, while they create objects and are
-// invited again. Each object must have exactly one creator at any time. At the end, the creator is a person who stayed.
+// raceOfLeaving removes people concurrently, while they create objects and are invited again. Each removal reassigns
+// the creations to another one of these people. Each object must have exactly one creator at any time. At the end, the
+// creator is a person who stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	left, kept := 0, 0
-	// Few scenes, since each round also moves the creations of earlier rounds.
+	// There are only few scenes, since each round also moves the creations of earlier rounds.
 	for range testsize.Of(1, 2) {
 		answered, created := leavingForOneAnother(t, on)
 		left, kept = left+answered[http.StatusOK], kept+created

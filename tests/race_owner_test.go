@@ -53,7 +53,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		object, role string
 		set          string // role set of the account
 		path         string
-		// first is anna's request about a person. Without it she removes the person.
+		// first is anna's request about a person. If it is empty, she removes the person.
 		first     string
 		firstBody any
 		// second is the same for bert.
@@ -98,7 +98,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 				"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 				"olga POST accounts {id: ~a, subscription: ~s, role_set: "+race.set+"}",
 			)
-			// Both are owners. The remaining one grants the role to the other again.
+			// At the start of a round, both are owners: the owner who remained grants the role to the other one again.
 			renew := func(by string) {
 				other := map[string]string{"anna": "bert", "bert": "anna"}[by]
 				s.by(by).must(http.MethodPut, s.in(race.path)+s.id(other), roles(race.role))

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// raceOnAnID creates objects with the same id from eight clients concurrently, half of them by another person in
-// another place. One succeeds, and the others get a conflict.
+// raceOnAnID lets eight clients create an object with the same id concurrently. Half of the clients act for another
+// person, in another place. One client must succeed, and the others must get a conflict.
 func raceOnAnID(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	people := []string{"olga", "otto"}
@@ -158,8 +158,9 @@ func raceWithDeletion(t *testing.T, on *backend) {
 	}
 }
 
-// nothingIsWrittenAfterRemoval removes people who write continuously. After the answer to a removal, they write
-// nothing more. On datastores with overlapping writes, a write that was running at that moment may succeed.
+// nothingIsWrittenAfterRemoval removes people who write continuously. After the answer to a removal, the removed person
+// must not write any more. On datastores with overlapping writes, a write that was running at the moment of the answer
+// may succeed.
 func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 	for name, remove := range map[string]string{
 		"account": "accounts/~a/members/~busy", "subscription": "subscriptions/~s/members/~busy",
@@ -230,8 +231,8 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfSharingAndRemoval shares with a person during their removal. If the person comes back, no earlier share may
-// exist.
+// raceOfSharingAndRemoval shares with a person during their removal. When the person comes back, no share from before
+// may exist.
 func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

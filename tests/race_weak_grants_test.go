@@ -7,7 +7,8 @@ import (
 )
 
 // raceOfWeakGrants concurrently adds strangers, removes them and adds them again. A person who may only invite and
-// remove must not turn a guest into a user. A removed person stays out, or has the role that an owner granted.
+// remove must not turn a guest into a user. At the end, a removed person has no role, or the role that an owner
+// granted.
 func raceOfWeakGrants(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// readable has an object of every type that an operation creates, with a person who may view it. hidden has people
-// who may not view them, each from another account or from none.
+// readable has an object of every type that an operation creates, with a person who may view it. The field hidden names
+// a person who may not view the object, from another account or from none.
 var readable = []struct{ object, viewer, hidden string }{
 	{"subscription:~s", "olga", "sven"},
 	{"account:~a", "ulla", "sven"},

@@ -109,7 +109,7 @@ func TestRefusalsDoNotDependOnHiddenRoles(t *testing.T) {
 	}
 }
 
-// TestAccountsNameOnlyVisibleSubscriptions checks answers about an account and errors. They may name the account's
+// TestAccountsNameOnlyVisibleSubscriptions checks answers about an account and errors. These may name the account's
 // subscription only to an actor who may view the subscription.
 func TestAccountsNameOnlyVisibleSubscriptions(t *testing.T) {
 	t.Parallel()

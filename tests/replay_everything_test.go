@@ -71,7 +71,8 @@ var replays = []string{
 	"backend DELETE platform/administrators/~pat",
 }
 
-// hidings are changes that replace facts in the answers by facts that are hidden from the actors of replays.
+// hidings are changes after which the answers to replays would have other facts, which are hidden from the actors of
+// replays.
 var hidings = []string{
 	"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
 	"peter PUT importers/~i/connections {source: ~secret, destination: ~secret}",
@@ -94,8 +95,8 @@ var endings = []string{
 }
 
 // TestReplaysHideWhatFreshCallsHide replays a request of every operation that accepts an Idempotency-Key. First it
-// replays them after values of the answer were replaced by hidden ones: no hidden value may appear. Then it replays
-// them after all roles of the actor ended: only values of the request may appear.
+// replays the requests after values of the answers were replaced by hidden ones: no hidden value may appear. Then it
+// replays them after all roles of the actors have ended: only values of the request may appear.
 func TestReplaysHideWhatFreshCallsHide(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

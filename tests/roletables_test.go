@@ -95,8 +95,8 @@ type world struct {
 	objects map[string]string
 }
 
-// master returns the person with every right in the subscription. Under single_owner there is one owner, so in the
-// owner's column it is the subject.
+// master returns the person with every right in the subscription. Under single_owner there is only one owner, so in the
+// owner's column the subject is this person.
 func (w *world) master() string {
 	if w.table.RoleSet.Name == authz.SingleOwner && w.column.Name == string(authz.RoleOwner) {
 		return "subject"

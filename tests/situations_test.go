@@ -27,8 +27,8 @@ var homes = map[authz.RoleSetName][]home{
 	},
 }
 
-// In the operations below, $master has every right in the subscription. colleague creates the objects of the account
-// that the subject did not create. $roles are the roles of the column. ~it is the object of the row.
+// In the operations below, $master has every right in the subscription. The person colleague creates those objects of
+// the account that the subject does not create. $roles are the roles of the column. ~it is the object of the row.
 
 // stages are the operations that create a home, before the subject gets a role.
 var stages = map[authz.RoleSetName][]string{

@@ -140,8 +140,8 @@ func (r requestStep) verify(t testing.TB, a answer) {
 	}
 }
 
-// lacks describes the parts of wanted that got lacks. got may have additional fields; everything else must be equal.
-// null in wanted stands for a missing field.
+// lacks describes the parts of wanted that got does not have. got may have additional fields; everything else must be
+// equal. A null in wanted means that the field must be missing.
 func lacks(got, wanted any) string {
 	w, isObject := wanted.(map[string]any)
 	g, gotObject := got.(map[string]any)

@@ -132,8 +132,8 @@ func TestLookupSubjects(t *testing.T) {
 	}
 }
 
-// TestManySubjects looks up more subjects than one answer can have. A stream returns all of them, and ends if its
-// reader leaves.
+// TestManySubjects looks up more subjects than one answer can have. A stream returns all of them, and ends when its
+// reader closes the connection.
 func TestManySubjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

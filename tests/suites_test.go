@@ -35,7 +35,7 @@ var durable = []suite{
 }
 
 // races are the tests of overlapping requests. The memory datastore of a SpiceDB v1.56.0 in a container does not pass
-// them (see backend.serial). The embedded one prevents its fault, and PostgreSQL does not have it.
+// them (see backend.serial). Sluice's embedded SpiceDB prevents the fault, and PostgreSQL does not have it.
 var races = []suite{
 	{"an id", raceOnAnID},
 	{"deletion", raceWithDeletion},

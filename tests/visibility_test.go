@@ -202,8 +202,8 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayedInvitationNeedsTheRight replays an invitation after its inviter lost the permission to make it. The
-// answer does not name it.
+// TestReplayedInvitationNeedsTheRight replays an invitation after its inviter has lost the permission to make it. The
+// answer must not name the invitation.
 func TestReplayedInvitationNeedsTheRight(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
