@@ -11,8 +11,8 @@ import (
 )
 
 // TestAdditionalRoleAloneIsRefused grants only additional roles to a person without a base role, by every operation
-// that grants roles. Each must fail. An invitation may offer them to a person with a base role. If the person holds no
-// base role at acceptance, the answer is a conflict.
+// that grants roles. Each must fail. An invitation may offer additional roles alone to a person with a base role. If
+// this person holds no base role when they accept, the answer is a conflict.
 func TestAdditionalRoleAloneIsRefused(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -17,7 +17,7 @@ import (
 
 var errFailed = errors.New("failed")
 
-// failing is an engine whose calls succeed a number of times and then fail.
+// failing is an engine whose first calls succeed, and whose later calls fail.
 type failing struct {
 	authz.Engine
 	left atomic.Int64

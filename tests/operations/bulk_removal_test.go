@@ -55,8 +55,8 @@ func membershipReason(who, subscription, relation, account string) string {
 }
 
 // TestPatchRemovesAThousandEditors removes 1000 people in one call. Their memberships of the subscription end with
-// their roles. The call needs several writes. Each write ends the roles and memberships of some of the people.
-// Repeating the call finishes an interrupted one.
+// their roles. The call needs several writes. Each write ends the roles and memberships of some of the people. If the
+// call is interrupted, repeating it finishes the removals.
 func TestPatchRemovesAThousandEditors(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -220,8 +220,8 @@ func TestPatchNoticesOwnerWhoLeavesBetweenWrites(t *testing.T) {
 	require.Equal(t, []string{"account:team#owner@user:olaf"}, matching(t, engine, owners))
 }
 
-// TestPutRemovesPersonFromAThousandAccounts ends the roles of one person on 1000 analytics accounts in one call. All
-// of them are reasons for the membership of the subscription, which must end with the last one.
+// TestPutRemovesPersonFromAThousandAccounts ends the roles of one person on 1000 analytics accounts in one call. All of
+// these roles are reasons for the membership of the subscription. The membership must end with the last role.
 func TestPutRemovesPersonFromAThousandAccounts(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))

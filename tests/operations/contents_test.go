@@ -113,8 +113,8 @@ func (u *undecided) CheckBulk(
 	return results, token, err
 }
 
-// TestContentsWithUndecidedPermissions checks a list page with permissions that cannot be decided. It names such a
-// permission and continues, hides an object whose visibility is undecided, and fails if SpiceDB does.
+// TestContentsWithUndecidedPermissions checks a list page with permissions that cannot be decided. The page names such
+// a permission and continues. It hides an object whose visibility is undecided. If SpiceDB fails, the page fails too.
 func TestContentsWithUndecidedPermissions(t *testing.T) {
 	engine := &undecided{Engine: newEngine(t)}
 	s := operation.New(engine)
@@ -145,7 +145,7 @@ func TestContentsWithUndecidedPermissions(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeUnavailable)
 }
 
-// TestContents lists everything in the company for people who may view all, some and none of it.
+// TestContents lists everything in the company, for people who may view all of it, a part of it, or nothing.
 func TestContents(t *testing.T) {
 	s := operation.New(newEngine(t))
 	company(t, s)
@@ -241,7 +241,7 @@ func TestContentsPages(t *testing.T) {
 		}
 		return ids, pages
 	}
-	// A page that the person may view completely takes four calls for every length.
+	// If the person may view every object on a page, the page takes four calls, however long it is.
 	seen, pages := walk("uma", 500, 4, func(page int) {
 		_, _, err := s.CreateImporter(t.Context(), by("uma"), operation.NewImporter{ID: authz.ID(fmt.Sprintf("p%05d-late", page*1000)), Account: "team"})
 		require.NoError(t, err)
@@ -259,7 +259,8 @@ func TestContentsPages(t *testing.T) {
 	require.Equal(t, []authz.ID{"p01400"}, seen)
 	require.Equal(t, 2, pages)
 
-	// A cursor is valid only for its list and person. A person who loses the account sees nothing more of it.
+	// A cursor is valid only for its list and person. A person who loses access to the account sees nothing of it any
+	// more.
 	first, _, err := s.Contents(t.Context(), by("uma"), of, operation.Page{Limit: 2})
 	require.NoError(t, err)
 	require.Len(t, first.Objects, 2)
@@ -289,7 +290,8 @@ func TestContentsPages(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeNotFound)
 }
 
-// TestSubscriptionPeople reads the people of a subscription page by page. It has 40 accounts with 30 members each.
+// TestSubscriptionPeople reads the people of a subscription page by page. The subscription has 40 accounts with 30
+// members each.
 func TestSubscriptionPeople(t *testing.T) {
 	engine := newCounting(t)
 	s := operation.New(engine)

@@ -11,9 +11,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestEndOfMembershipWithdrawsInvitations ends the last role that made ed a member, by every operation that can.
-// After the first write nobody may accept an older invitation to the subscription to or by ed. Invitations to another
-// account, and of others, stay.
+// TestEndOfMembershipWithdrawsInvitations ends the last role that made ed a member, by every operation that can. After
+// the first write, nobody may accept an older invitation to the subscription that ed received or sent. Invitations to
+// another account, and invitations of other people, stay.
 func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()
@@ -56,7 +56,7 @@ func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 }
 
 // TestEndOfMembershipWithdrawsManyInvitations ends a membership by several kinds of operations. The person has more
-// open invitations to the subscription than one write deletes. They must end before the membership.
+// open invitations to the subscription than one write deletes. The invitations must end before the membership.
 func TestEndOfMembershipWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	for _, name := range []string{"removed", "reassigned", "account deleted"} {
@@ -133,9 +133,9 @@ func TestInvitationEndsWithRoleOfInviter(t *testing.T) {
 	}
 }
 
-// TestRoleGivenAgainLeavesOldInvitationsClosed grants a role to a person whose earlier role was shortened after they
-// had invited, and ended. Earlier invitations are withdrawn, even very many. That of an owner of the subscription
-// stays.
+// TestRoleGivenAgainLeavesOldInvitationsClosed grants a role to a person whose earlier role was shortened and has
+// ended. While the person had that role, they sent invitations. These must be withdrawn, however many there are. But an
+// invitation by an owner of the subscription must stay.
 func TestRoleGivenAgainLeavesOldInvitationsClosed(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

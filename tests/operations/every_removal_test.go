@@ -23,9 +23,9 @@ type offer struct {
 	role    string
 }
 
-// closing is an operation that removes sam from a place. Each runs in a new scene. Subscription one belongs to sam
-// under single_owner and has the account room. Subscription two belongs to olga under multi_owner and has the account
-// hall.
+// closing is an operation that removes sam from a place. Each operation runs in a new scene. The subscription one is
+// under single_owner, belongs to sam and has the account room. The subscription two is under multi_owner, belongs to
+// olga and has the account hall.
 type closing struct {
 	name    string
 	prepare []string // additional relationships of sam in the scene
@@ -124,8 +124,8 @@ var closings = []closing{
 }
 
 // TestEveryRemovalWithdrawsInvitations performs each of closings. After the first write, nobody may accept an
-// invitation to that place, to the person or by the person, even if the person could invite again. Invitations to other
-// places stay open.
+// invitation to that place that the person received or sent, even if the person could invite again. Invitations to
+// other places stay open.
 func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()

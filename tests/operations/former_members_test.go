@@ -13,8 +13,8 @@ import (
 )
 
 // TestRemovalEndsSharesWrittenMeanwhile shares a connection with sam, and admits him to a workspace, between the plan
-// and the first write of each removal. Afterwards neither may name him. It covers a sam whom nothing named before, whom
-// an object in this account named, and whom one in another account named.
+// and the first write of each removal. After the removal, neither object may name him. There are three cases: before,
+// nothing named sam, an object in this account named him, or an object in another account did.
 func TestRemovalEndsSharesWrittenMeanwhile(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -61,8 +61,8 @@ func nameSam(t *testing.T, engine authz.Engine) {
 	require.NoError(t, err)
 }
 
-// TestRepeatedRemovalEndsShares interrupts a removal after its write. A connection was shared with sam during that
-// write. Repeating the call ends the share, also as a replay.
+// TestRepeatedRemovalEndsShares shares a connection with sam during the write of his removal, and interrupts the
+// removal after that write. Repeating the call must end the share, even if the repeated call is a replay.
 func TestRepeatedRemovalEndsShares(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -104,7 +104,8 @@ func namingObjects(t *testing.T, engine authz.Engine) (found []string) {
 }
 
 // TestExpiredRoleLeavesNoShare checks a share of sam, whose role on the account expired. The share must not count
-// again, whatever role he gets elsewhere. No answer shows it. A request can repeat the people that an answer showed.
+// again, whatever role sam gets elsewhere. No answer may show the share. A request may name the people that an answer
+// showed.
 func TestExpiredRoleLeavesNoShare(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

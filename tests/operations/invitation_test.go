@@ -113,8 +113,8 @@ func requireAnswers(
 	require.Equal(t, last, answer.ExpiresAt, what)
 }
 
-// TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the person's roles changed, after they ended, and
-// during the deletion of the place. The answer has the roles of that moment.
+// TestAcceptingAgainAnswersRolesHeldThen repeats an acceptance after the person's roles changed, after the roles ended,
+// and during the deletion of the place. Each answer must have the roles that the person holds at that moment.
 func TestAcceptingAgainAnswersRolesHeldThen(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

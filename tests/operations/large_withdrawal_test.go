@@ -126,7 +126,7 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 }
 
 // TestClosedInvitationsHoldUpNewOnes invites while the invitations to and by a person are being withdrawn. The new
-// invitation waits until that has ended, and is open then.
+// invitation must wait until the withdrawal has ended. Then it must be open.
 func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -169,8 +169,8 @@ func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
 	require.Empty(t, invited(t, engine))
 }
 
-// TestTransferWithdrawsManyInvitations transfers a subscription, directly and by an invitation. Its owner has more
-// open invitations than one write deletes. Those on an account on which the owner holds a role stay.
+// TestTransferWithdrawsManyInvitations transfers a subscription, directly and by an invitation. The owner has more open
+// invitations than one write deletes. Invitations to an account on which the owner holds a role stay.
 func TestTransferWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

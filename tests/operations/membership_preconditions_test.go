@@ -119,8 +119,8 @@ func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 }
 
 // TestOwnAccountKeepsMembership checks memberships that derive from roles on an account that a member created. ed
-// creates an analytics account and adds kim. ed belongs to the subscription until he has left this account as well. kim
-// belongs to it until she is removed from the subscription.
+// creates an analytics account and adds kim. ed stays a member of the subscription until he has left this account as
+// well. kim stays a member until she is removed from the subscription.
 func TestOwnAccountKeepsMembership(t *testing.T) {
 	c := newPublisher(t, newEngine(t), "own")
 	_, _, err := c.s.PutFeatures(t.Context(), by(""), c.id, []string{"dashboards"}) // this lets members create accounts

@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// publisher is a subscription of olga with three analytics accounts. Their ids start with that of the subscription.
+// publisher is a subscription of olga with three analytics accounts. The ids of the accounts start with the id of the
+// subscription.
 type publisher struct {
 	t      *testing.T
 	engine authz.Engine
@@ -179,8 +180,8 @@ func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 			_, err = c.s.RemoveSubscriptionMember(t.Context(), by("olga"), c.id, "ed")
 			require.NoError(t, err)
 			require.Empty(t, c.belongs("ed"))
-			// Earlier, ed had an explicit membership. A new membership that comes with a role must not be explicit because of
-			// that.
+			// ed had an explicit membership earlier. If he now becomes a member by a role, this new membership must not
+			// be explicit.
 			if !end.gone {
 				c.give("ed", "a", "editor")
 				c.remove("ed", "a")
@@ -232,8 +233,8 @@ func TestMembershipEndsWithSeveralRolesAtOnce(t *testing.T) {
 	other.requireNoReasons()
 }
 
-// TestExplicitMembershipStays grants a membership by an invitation, as an owner, and by a write that bypasses Sluice.
-// It stays.
+// TestExplicitMembershipStays grants a membership in three ways: by an invitation, as an owner, and by a write that
+// bypasses Sluice. The membership stays.
 func TestExplicitMembershipStays(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "kept")

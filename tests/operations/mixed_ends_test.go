@@ -10,8 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestEndOfAdditionalRoleLimitsNothingElse lets administrators with an additional role that has an end grant roles by
-// every operation. The role that gives them the permission has no end, so their grants need none.
+// TestEndOfAdditionalRoleLimitsNothingElse lets administrators grant roles by every operation. The administrators also
+// hold an additional role with an end. Their role administrator, which gives them the permission, has no end, so their
+// grants need none.
 func TestEndOfAdditionalRoleLimitsNothingElse(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -166,7 +167,7 @@ func TestRoleThatNeverEndsRefusesEnd(t *testing.T) {
 }
 
 // TestExpiryIsShownWhereAllRolesEnd grants roles with different ends. An answer shows an end only if all roles of the
-// person have one, and then the last one.
+// person have one. Then it shows the latest.
 func TestExpiryIsShownWhereAllRolesEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

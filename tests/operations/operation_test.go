@@ -232,7 +232,7 @@ func seen(t *testing.T, engine authz.Engine, views []authz.Check) (found []strin
 	return found
 }
 
-// unable returns an error if the subscription can be created, since its id is then free.
+// unable returns an error if the subscription can be created again: its id must not be free.
 func unable(t *testing.T, s *operation.Service) error {
 	_, _, err := s.CreateSubscription(t.Context(), by(""), operation.NewSubscription{ID: "acme", RoleSet: "multi_owner", Owner: "eve"})
 	if !errors.Is(err, authz.CodeConflict) {

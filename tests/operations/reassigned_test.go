@@ -12,7 +12,7 @@ import (
 )
 
 // TestReassigningRemovalReportsWhatMoved removes people who created more objects than one write moves. The report
-// counts all moved objects, and names those that the actor may view after the removal. A replayed answer omits it.
+// counts all moved objects, and names those that the actor may view after the removal. A replayed answer has no report.
 func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

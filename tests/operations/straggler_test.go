@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// straggling is an engine that delays the visibility of some writes, as a database may: until just before the deletion
-// is recorded as done.
+// straggling is an engine that makes some writes visible late, as a database may: only just before the deletion is
+// recorded as done.
 type straggling struct {
 	authz.Engine
 	t    *testing.T
@@ -55,8 +55,8 @@ func parse(t *testing.T, text string) authz.Relationship {
 }
 
 // TestDeletionFindsWhatComesToLight delays writes that started before the cut-off of an account until its cleanup has
-// read everything. The deletion must find them. It must not change an object whose id was in the account before, and
-// was then used in another account.
+// read everything. The deletion must find these writes. It must not change a new object in another account whose id is
+// that of a deleted object of this account.
 func TestDeletionFindsWhatComesToLight(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

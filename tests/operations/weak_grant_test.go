@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAddingRemovedPersonNeedsAssignRoles removes people in every way that needs no assign_roles. For a day, a person
-// who may only invite can neither add them again nor have them accept an invitation.
+// TestAddingRemovedPersonNeedsAssignRoles removes people in every way that needs no assign_roles. For a day, an actor
+// who may only invite can neither add the removed person again, nor make an invitation that the person can accept.
 func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 	engine := newEngine(t)
 	now := time.Now()
@@ -63,7 +63,7 @@ func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 }
 
 // TestLimitedPersonGrantsUntilTheirEnd lets people whose role has an end grant roles in every way. No granted role may
-// end later than theirs.
+// end later than the role of the person who granted it.
 func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -132,7 +132,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	member, _ = inBulk(by("ada"))
 	require.Empty(t, member.AccountsExpireAt)
 
-	// Owners of the subscription have the permission from there, and it has no end.
+	// Owners of the subscription have the permission through that role, which has no end.
 	_, _, err = s.PutSubscriptionMember(ctx, by("ada"), "acme", "carl", []string{"owner"})
 	require.NoError(t, err)
 	_, _, err = s.PutAccountMember(ctx, by("carl"), "team", "permanent", []string{"user"}, time.Time{})
@@ -155,7 +155,7 @@ func (i *interposing) Write(ctx context.Context, write authz.Write) (authz.Token
 }
 
 // TestRemovalDuringGrantNeedsAssignRoles adds a stranger in each way that needs no assign_roles. Between the decision
-// and the write, the person is made a guest and removed. They must get no role.
+// and the write, the person is made a guest and removed. The person must get no role.
 func TestRemovalDuringGrantNeedsAssignRoles(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

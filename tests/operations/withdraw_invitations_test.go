@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestRemovalWithdrawsInvitations removes a person in every way. After the first write, no invitation to that place, to
-// them or by them, is open, even if they come back. Invitations to other places stay open.
+// TestRemovalWithdrawsInvitations removes a person in every way. After the first write, no invitation to that place
+// that the person received or sent may be open, even if the person comes back. Invitations to other places stay open.
 func TestRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -207,8 +207,8 @@ func TestNewerInvitationReplacesOlder(t *testing.T) {
 }
 
 // TestReplacingInvitationOfAnotherNeedsRightToWithdraw checks people who may invite, but may not withdraw invitations
-// of others. They invite a person who has, or concurrently gets, an open invitation by an owner. The owner's invitation
-// stays, for every role that it offers.
+// of others. Each of them invites somebody who has an open invitation by an owner, or gets one at the same time. The
+// owner's invitation must stay, for every role that it offers.
 func TestReplacingInvitationOfAnotherNeedsRightToWithdraw(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
