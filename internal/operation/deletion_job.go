@@ -235,7 +235,7 @@ func placeFilter(object authz.Object) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}
 }
 
-// readIsPlaced reports whether an object has a place. An object that is cut off has none.
+// readIsPlaced reports whether an object has a place. An object that is cut off has no place.
 func readIsPlaced(ctx context.Context, p *plan, object authz.Object) (bool, error) {
 	found, err := p.FindSome(ctx, placeFilter(object), 1)
 	return len(found) > 0, err

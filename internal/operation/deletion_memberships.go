@@ -26,8 +26,8 @@ func (j deletionJob) readReasons(ctx context.Context, p *plan) ([]authz.Relation
 	return found[:min(len(found), membershipBatch)], err
 }
 
-// planMemberships plans to delete the reasons, and to end each membership that has no other reason. If they do not fit
-// one write, it plans the part that must come first, and the next step reads the rest again.
+// planMemberships plans to delete the reasons, and to end each membership that has no other reason. If these updates do
+// not fit one write, it plans those that must come first, and the next step reads the remaining reasons again.
 func (j deletionJob) planMemberships(
 	ctx context.Context, p *plan, reasons []authz.Relationship,
 ) (job.Step, error) {

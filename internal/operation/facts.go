@@ -131,8 +131,8 @@ func flagsIn(found []authz.Relationship) []authz.Relation {
 	return relations
 }
 
-// requireRoleSet returns the role set that is among the flags and requires it. It returns an error with CodeNotFound
-// if none is.
+// requireRoleSet returns the role set that is among the flags and requires it. It returns an error with CodeNotFound if
+// no flag is a role set.
 func requireRoleSet(p *plan, object authz.Object, flags []authz.Relation) (authz.RoleSet, error) {
 	for _, set := range authz.RoleSets {
 		if set.On == object.Type && slices.Contains(flags, authz.Relation(set.Name)) {

@@ -77,7 +77,7 @@ func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place aut
 	return rows[0].Subject.Object, true, nil
 }
 
-// isGone reports whether a person holds a role on none of the places and no offboarding of theirs is under way.
+// isGone reports whether a person holds a role on none of the places, and no offboarding of the person is under way.
 func (l *Leftovers) isGone(ctx context.Context, who authz.ID, places ...authz.Object) (bool, error) {
 	filters := []authz.Filter{{Type: offboardingType, ID: who, Relation: offboardingFrom}}
 	for _, place := range places {

@@ -158,7 +158,7 @@ func fitsOffboarding(p *plan, more int) bool {
 	return max(len(p.Updates()), len(p.Preconditions()))+more <= most>>p.halved
 }
 
-// planCleanup plans the rest of an offboarding except the roles, as much of it as fits the write.
+// planCleanup plans the updates of an offboarding that follow the end of the roles, as many as fit the write.
 func planCleanup(ctx context.Context, p *plan, d offboarding) error {
 	in, err := accountsOfPlace(ctx, p, d.from)
 	if err != nil {

@@ -34,7 +34,7 @@ type Service struct {
 // Option sets an optional property of a Service.
 type Option func(*Service)
 
-// WithLogger makes the service log events that no answer reports, such as deletions finished at the start.
+// WithLogger makes the service log events that no answer reports, for example deletions that the start finishes.
 func WithLogger(log *slog.Logger) Option { return func(s *Service) { s.log = log } }
 
 // WithClock replaces the clock from which expirations are counted. A nil clock changes nothing.

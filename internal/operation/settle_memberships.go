@@ -119,8 +119,8 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	return nil
 }
 
-// endDerivedMembership plans the end of a derived membership, unless a reason for it is left. As a precondition, the
-// write requires the reason that is left, or that there is still none.
+// endDerivedMembership plans the end of a derived membership, unless a reason for it is left. If a reason is left, the
+// write requires it as a precondition. Otherwise it requires that there is still no reason.
 func endDerivedMembership(
 	ctx context.Context, p *plan, c membershipChange, m membership,
 ) (first *authz.Write, err error) {

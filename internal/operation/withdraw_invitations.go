@@ -91,7 +91,8 @@ func requireMayWithdraw(ctx context.Context, p *plan, stored storedInvitation) e
 	return err
 }
 
-// withdrawal ends the open invitations to and by a person to a place and, if that is a subscription, to its accounts.
+// withdrawal ends the open invitations that a person received or sent: those to a place and, if the place is a
+// subscription, those to its accounts.
 type withdrawal struct {
 	who  authz.ID
 	from authz.Object
