@@ -295,7 +295,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"backup", "b.db", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
 		{args: []string{"restore", "main_test.go", "--data-dir", "nowhere"}, says: "is not a SQLite file"},
 		{args: []string{"export", "main_test.go", "--data-dir", "nowhere"}, says: "there is no store in nowhere"},
-		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "the datastore memory is empty"},
+		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "the datastore memory is lost when its server ends"},
 		{args: []string{"import", "no-such-file.yaml"}, says: "no-such-file.yaml"},
 		{args: []string{"import", "main_test.go", "--data-dir", "nowhere"}, says: "main_test.go: line 1"},
 		{args: []string{"nope"}, says: "sluice --help lists them"},

@@ -135,7 +135,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 			out := method.Func.Call(in)
 			if err, _ := out[2].Interface().(error); err != nil {
 				failures++
-				if !out[0].IsZero() || out[1].String() != "" {
+				if !out[0].IsZero() || !out[1].IsZero() {
 					t.Errorf("%s, failing after %d calls with %v, answers %v as well", method.Name, calls, err, out[0])
 				}
 			}
