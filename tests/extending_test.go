@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -211,4 +212,55 @@ func TestNothingDangles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPreviewNamesWhatIsUndecided previews a change of a role in an account with a chain of dashboards that is too deep
+// for SpiceDB, and with a circle of them. Effects on the other objects are complete, and undecided objects that the actor
+// may see are named.
+func TestPreviewNamesWhatIsUndecided(t *testing.T) {
+	t.Parallel()
+	server, conn := own(t, `use import
+use expiration
+import "sluice/root.zed"
+
+definition dashboard {
+  relation account: account
+  relation parent: dashboard
+  permission view = account->view + parent->view
+}
+`)
+	rows := []string{
+		"dashboard:good#account@account:sales", "dashboard:deep-60#account@account:sales",
+		"dashboard:round-0#account@account:sales", "dashboard:round-0#parent@dashboard:round-1",
+		"dashboard:round-1#parent@dashboard:round-0",
+	}
+	for n := range 60 {
+		rows = append(rows, fmt.Sprintf("dashboard:deep-%d#parent@dashboard:deep-%d", n, n+1))
+	}
+	write(t, conn, rows...)
+	answer := newCaller(t, server.URL).withKey(server.Key).as("olga").must(http.MethodPost, "preview", map[string]any{
+		"method": "PUT", "path": "/v1/accounts/sales/members/nina", "body": roles("user"),
+	})
+	lines, _ := answer.effects(t)
+	require.Contains(t, lines, "+ user:nina view dashboard:good")
+	require.Contains(t, lines, "+ user:nina run importer:leads-sales")
+	require.Contains(t, lines, "+ user:nina view dashboard:deep-60")
+	var preview struct {
+		Undecided []struct {
+			Resource string
+			Errors   map[string]struct{ Code, Detail string }
+		}
+	}
+	answer.decode(t, &preview)
+	var undecided []string
+	for _, u := range preview.Undecided {
+		undecided = append(undecided, u.Resource)
+		require.Equal(t, "too_large", u.Errors["view"].Code)
+		require.NotEmpty(t, u.Errors["view"].Detail)
+	}
+	// Olga sees both dashboards of the circle. Whether she sees the deepest one cannot be decided, so it is not named.
+	require.Contains(t, undecided, "dashboard:round-0")
+	require.Contains(t, undecided, "dashboard:round-1")
+	require.NotContains(t, undecided, "dashboard:deep-0")
+	require.NotContains(t, undecided, "dashboard:good")
 }

@@ -72,9 +72,13 @@ func verdictsOf(t *testing.T, text []byte) verdicts {
 		var whole struct {
 			anyItem
 			Results, Evaluations, Resources, Subjects, Effects []anyItem
-			Permissions                                        map[string]bool
-			Errors                                             map[string]anyError
-			Code                                               string
+			Undecided                                          []struct {
+				Resource string
+				Errors   map[string]anyError
+			}
+			Permissions map[string]bool
+			Errors      map[string]anyError
+			Code        string
 		}
 		require.NoError(t, json.Unmarshal(line, &whole), "%s", text)
 		switch {
@@ -97,6 +101,11 @@ func verdictsOf(t *testing.T, text []byte) verdicts {
 		}
 		for i, item := range items {
 			add(cmp.Or(item.Subject, item.Resource, item.ID, item.Name, fmt.Sprint(i)), item)
+		}
+		for _, undecided := range whole.Undecided {
+			for permission, failed := range undecided.Errors {
+				found[undecided.Resource+" "+permission] = failed.String()
+			}
 		}
 		for _, effect := range whole.Effects {
 			for _, gain := range effect.Gains {

@@ -1870,6 +1870,9 @@ type Preview struct {
 
 	// Omitted True if effects may be hidden from the actor. With an actor, it is always true.
 	Omitted bool `json:"omitted,omitempty,omitzero"`
+
+	// Undecided Permissions that cannot be decided before or after the operation, for example on an object of your own type in a circle. Effects on them are unknown.
+	Undecided []Undecided `json:"undecided,omitempty,omitzero"`
 }
 
 // PreviewRequest defines model for PreviewRequest.
@@ -2372,6 +2375,17 @@ type Transfer struct {
 //
 // Example: importer
 type TypeName = string
+
+// Undecided defines model for Undecided.
+type Undecided struct {
+	// Resource An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	Errors PermissionErrors `json:"errors"`
+}
 
 // Users defines model for Users.
 type Users = []ID
@@ -4473,7 +4487,7 @@ type ClientInterface interface {
 	// PreviewWithBody Preview the effects of an operation
 	//
 	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
 	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 	//
 	// Takes any type of body and a specified content type.
@@ -4484,7 +4498,7 @@ type ClientInterface interface {
 	// Preview Preview the effects of an operation
 	//
 	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
 	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 	//
 	// Takes a body of the `application/json` content type.
@@ -6531,7 +6545,7 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 // PreviewWithBody Preview the effects of an operation
 //
 // Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
 // With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 //
 // Takes any type of body and a specified content type.
@@ -6552,7 +6566,7 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 // Preview Preview the effects of an operation
 //
 // Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 pairs of an object and a person. Above that, for example for a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
+// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 100,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
 // With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 //
 // Takes a body of the `application/json` content type.

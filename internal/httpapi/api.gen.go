@@ -1866,6 +1866,9 @@ type Preview struct {
 
 	// Omitted True if effects may be hidden from the actor. With an actor, it is always true.
 	Omitted *bool `json:"omitted,omitempty"`
+
+	// Undecided Permissions that cannot be decided before or after the operation, for example on an object of your own type in a circle. Effects on them are unknown.
+	Undecided *[]Undecided `json:"undecided,omitempty"`
 }
 
 // PreviewRequest defines model for PreviewRequest.
@@ -2368,6 +2371,17 @@ type Transfer struct {
 //
 // Example: importer
 type TypeName = string
+
+// Undecided defines model for Undecided.
+type Undecided struct {
+	// Resource An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	Errors PermissionErrors `json:"errors"`
+}
 
 // Users defines model for Users.
 type Users = []ID

@@ -3,8 +3,10 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -121,6 +123,20 @@ func showEffects(found preview.Effects) (_ Preview, err error) {
 			return shown, err
 		}
 		shown.Effects = append(shown.Effects, effect)
+	}
+	var undecided []Undecided
+	for _, object := range slices.SortedFunc(maps.Keys(found.Undecided), func(a, b authz.Object) int {
+		return strings.Compare(a.String(), b.String())
+	}) {
+		undecided = append(undecided, Undecided{
+			Resource: refer.object(object), Errors: *permissionErrors(found.Undecided[object]),
+		})
+		if err := size.add(&undecided[len(undecided)-1]); err != nil {
+			return shown, err
+		}
+	}
+	if undecided != nil {
+		shown.Undecided = &undecided
 	}
 	return shown, err
 }

@@ -2,7 +2,6 @@ package preview
 
 import (
 	"context"
-	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/visibility"
@@ -54,57 +53,30 @@ func (v *view) hides(r authz.Relationship) bool { return !v.visible.MayDependOn(
 
 // ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and
 // records what the actor may see before and after them.
-func (v *view) ownEffects(
-	ctx context.Context, objects []authz.Object, questions []question, updates []authz.Update,
-) ([]Effect, error) {
-	if err := v.recordVisible(ctx, objects); err != nil {
-		return nil, err
+func (v *view) ownEffects(ctx context.Context, c comparison, updates []authz.Update) (changes, error) {
+	if err := v.recordVisible(ctx, c.objects); err != nil {
+		return changes{}, err
 	}
-	before, err := v.own(ctx, questions)
+	before, err := checkPeople(ctx, v.scratch, c.questions, []authz.Subject{v.actor})
 	if err != nil {
-		return nil, err
+		return changes{}, err
 	}
 	if err := apply(ctx, v.scratch, updates); err != nil {
-		return nil, err
+		return changes{}, err
 	}
-	if err := v.recordVisible(ctx, objects); err != nil {
-		return nil, err
+	if err := v.recordVisible(ctx, c.objects); err != nil {
+		return changes{}, err
 	}
-	after, err := v.own(ctx, questions)
+	after, err := checkPeople(ctx, v.scratch, c.questions, []authz.Subject{v.actor})
 	if err != nil {
-		return nil, err
+		return changes{}, err
 	}
-	return differences(ctx, questions, before, after)
-}
-
-// own checks which permissions the actor has.
-func (v *view) own(ctx context.Context, questions []question) (answers, error) {
-	all := make(answers, len(questions))
-	for batch := range slices.Chunk(questions, 1000) {
-		checks := make([]authz.Check, len(batch))
-		for i, q := range batch {
-			checks[i] = authz.Check{Subject: v.actor, Permission: q.permission, Resource: q.object}
-		}
-		results, _, err := v.scratch.CheckBulk(ctx, checks, authz.Fully())
-		if err != nil {
-			return nil, err
-		}
-		for i, result := range results {
-			if result.Err != nil {
-				return nil, result.Err
-			}
-			all[batch[i]] = map[authz.Subject]bool{v.actor: result.Decision.Allowed()}
-			if !result.Decision.Allowed() {
-				all[batch[i]] = nil
-			}
-		}
-	}
-	return all, nil
+	return differences(ctx, c.questions, before, after)
 }
 
 // show returns the effects that the actor may see. Omitted is always true: any other value would reveal whether
 // effects are hidden.
-func (v *view) show(own, others []Effect) Effects {
+func (v *view) show(own, others changes) Effects {
 	named := make(map[authz.ID]bool)
 	for _, r := range v.relationships {
 		if r.Subject.Type == person && !r.Subject.Wildcard && v.visible.Knows(v.rules.PeopleOf(r.Resource)) {
@@ -114,7 +86,7 @@ func (v *view) show(own, others []Effect) Effects {
 	shown := Effects{Omitted: true}
 	visible := func(e Effect) bool { return v.visible.Knows(visibility.Existence(e.Resource)) }
 	everybody := make(map[authz.Object]bool)
-	for _, e := range others {
+	for _, e := range others.effects {
 		isOwn := !e.Subject.Wildcard && e.Subject.ID == v.actor.ID
 		known := e.Subject.Wildcard || named[e.Subject.ID] && v.visible.Knows(v.rules.Access(e.Resource, v.places))
 		if visible(e) && !isOwn && known {
@@ -122,11 +94,19 @@ func (v *view) show(own, others []Effect) Effects {
 			everybody[e.Resource] = everybody[e.Resource] || e.Subject.Wildcard
 		}
 	}
-	for _, e := range own {
+	for _, e := range own.effects {
 		if visible(e) && !everybody[e.Resource] {
 			shown.Effects = append(shown.Effects, e)
 		}
 	}
 	sortEffects(shown.Effects)
+	shown.Undecided = make(map[authz.Object]map[authz.Permission]error)
+	for _, c := range []changes{own, others} {
+		for object, permissions := range c.undecided {
+			if v.visible.Knows(visibility.Existence(object)) {
+				shown.Undecided[object] = permissions
+			}
+		}
+	}
 	return shown
 }

@@ -13,11 +13,9 @@ const (
 	MaxObjects       = 500
 	MaxRelationships = 10_000
 
-	// MaxPairs is the largest number of pairs of a compared object and a person.
-	MaxPairs = 100_000
-
-	// MaxLookups is the largest number of look-ups of the people who have a permission.
-	MaxLookups = 10_000
+	// MaxAnswers is the largest number of answers that a preview compares: for each permission on an object, before and
+	// after, one for each person. Objects with the same relationships count once.
+	MaxAnswers = 100_000
 )
 
 func tooLarge() error {
@@ -29,9 +27,36 @@ func tooLarge() error {
 	)
 }
 
-// checkPairs returns an error if there are more than MaxPairs pairs of the objects with people in the relationships and
-// updates. The errors of previews have no counts, since these include objects and people that are hidden from the actor.
-func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error {
+// comparison returns how the permissions are compared. concerned are the people whose permissions can change, or nil for
+// everybody. The error has CodeTooLarge if that takes more than MaxAnswers
+// answers. It has no counts, since these include objects and people that are hidden from the actor.
+func (w *world) comparison(
+	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
+) (comparison, error) {
+	c := comparison{objects: objects, questions: asked}
+	questions := len(distinct(asked, alike(objects, w.relationships))) +
+		len(distinct(asked, alike(objects, updated(w.relationships, updates))))
+	// A look-up is a call of its own, and so costs as much as several answers.
+	answers := questions * max(w.people(updates), leastLookup)
+	if concerned != nil && questions*len(concerned) <= answers {
+		c.people, answers = concerned, questions*len(concerned)
+	}
+	if answers > MaxAnswers {
+		return comparison{}, authz.Errorf(
+			authz.CodeTooLarge,
+			"the operation affects too many permissions for a preview: it compares at most %d, each of one person on one "+
+				"object, before and after",
+			MaxAnswers,
+		)
+	}
+	return c, nil
+}
+
+// leastLookup is as how many answers a look-up counts at least.
+const leastLookup = 20
+
+// people returns the number of people in the relationships and updates.
+func (w *world) people(updates []authz.Update) int {
 	people := make(map[authz.Subject]bool)
 	for _, r := range w.relationships {
 		people[r.Subject] = r.Subject.Type == person
@@ -45,30 +70,7 @@ func (w *world) checkPairs(objects []authz.Object, updates []authz.Update) error
 			n++
 		}
 	}
-	if pairs := n * len(objects); pairs > MaxPairs {
-		return authz.Errorf(
-			authz.CodeTooLarge,
-			"the operation affects too many objects and people for a preview: it compares at most %d pairs of an object "+
-				"and a person",
-			MaxPairs,
-		)
-	}
-	return nil
-}
-
-// checkLookups returns an error if the questions need more than MaxLookups look-ups, before and after the updates.
-func (w *world) checkLookups(objects []authz.Object, questions []question, updates []authz.Update) error {
-	before := distinct(questions, alike(objects, w.relationships))
-	after := distinct(questions, alike(objects, updated(w.relationships, updates)))
-	if len(before)+len(after) > MaxLookups {
-		return authz.Errorf(
-			authz.CodeTooLarge,
-			"the operation affects too many permissions for a preview: it makes at most %d look-ups of the people who have "+
-				"a permission on an object",
-			MaxLookups,
-		)
-	}
-	return nil
+	return n
 }
 
 // world holds the relationships that the preview has read.

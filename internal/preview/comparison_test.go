@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,8 +37,7 @@ func (c manyPeople) Read(
 			)
 		}
 		for n := range c.people {
-			who := authz.Subject{Object: authz.Object{Type: person, ID: authz.ID(fmt.Sprint(n))}}
-			all = append(all, authz.Relationship{Resource: account, Relation: "user", Subject: who})
+			all = append(all, authz.Relationship{Resource: account, Relation: "user", Subject: personOf(n)})
 		}
 		for _, r := range all {
 			if matches(f, r) && !yield(authz.ReadItem{Relationship: r}, nil) {
@@ -54,8 +54,8 @@ func (c manyPeople) Scratch(context.Context, string, []authz.Relationship) (auth
 	return nil, errStarted
 }
 
-// previewRemoval previews the removal of a person from the account.
-func (c manyPeople) previewRemoval(t *testing.T, permissions int) error {
+// preview previews a change of people's roles on the account. Permissions are those of an importer.
+func (c manyPeople) preview(t *testing.T, changed, permissions int) error {
 	t.Helper()
 	importer := authz.Definition{Type: "importer"}
 	for n := range permissions {
@@ -66,34 +66,87 @@ func (c manyPeople) previewRemoval(t *testing.T, permissions int) error {
 		Engine:  c, Definitions: func(context.Context) ([]authz.Definition, error) { return []authz.Definition{importer}, nil },
 	}
 	overlay := NewOverlay(c)
-	overlay.note(authz.Update{Action: authz.Delete, Relationship: authz.Relationship{
-		Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user", Subject: authz.Subject{Object: authz.Object{
-			Type: person, ID: "0",
-		}},
-	}})
+	for n := range changed {
+		overlay.note(authz.Update{Action: authz.Delete, Relationship: authz.Relationship{
+			Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user", Subject: personOf(n),
+		}})
+	}
 	_, err := p.Effects(t.Context(), "", overlay)
 	return err
 }
 
-// TestPreviewBoundsPairsBeforeItsWork checks that a preview with too many objects and people fails before it compares
-// anything.
-func TestPreviewBoundsPairsBeforeItsWork(t *testing.T) {
-	err := manyPeople{people: 300, importers: 400, creators: 10}.previewRemoval(t, 1)
-	require.ErrorIs(t, err, authz.CodeTooLarge)
-	require.ErrorContains(t, err, "at most 100000 pairs of an object and a person")
-	for _, count := range []string{"300", "400", "401"} { // of people and objects that may be hidden from the actor
-		require.NotContains(t, err.Error(), count)
-	}
-	require.ErrorIs(t, manyPeople{people: 200, importers: 400, creators: 10}.previewRemoval(t, 1), errStarted)
+func personOf(n int) authz.Subject {
+	return authz.Subject{Object: authz.Object{Type: person, ID: authz.ID(fmt.Sprint(n))}}
 }
 
-// TestPreviewBoundsLookupsBeforeItsWork checks that a preview with too many permissions fails before it compares
-// anything. Importers of the same creator need one look-up of each permission.
-func TestPreviewBoundsLookupsBeforeItsWork(t *testing.T) {
-	err := manyPeople{people: 1, importers: 300, creators: 300}.previewRemoval(t, 20)
-	require.ErrorIs(t, err, authz.CodeTooLarge)
-	require.ErrorContains(t, err, "at most 10000 look-ups")
-	require.ErrorIs(t, manyPeople{people: 1, importers: 300, creators: 200}.previewRemoval(t, 20), errStarted)
+// TestPreviewIsBoundedBeforeItsWork checks that a preview that needs too many answers fails before it evaluates a
+// permission. A change of few people's roles needs answers about them alone. Importers of one creator are alike.
+func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		company     manyPeople
+		changed     int // people with a changed role
+		permissions int
+		tooLarge    bool
+	}{
+		{"one person", manyPeople{people: 400, importers: 240, creators: 240}, 1, 10, false},
+		{"a hundred people", manyPeople{people: 400, importers: 240, creators: 240}, 100, 10, true},
+		{"a hundred people, one creator", manyPeople{people: 400, importers: 240, creators: 1}, 100, 10, false},
+		{"everybody", manyPeople{people: 300, importers: 300, creators: 300}, 300, 1, true},
+		{"everybody in a small company", manyPeople{people: 50, importers: 50, creators: 50}, 50, 10, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := c.company.preview(t, c.changed, c.permissions)
+			if !c.tooLarge {
+				require.ErrorIs(t, err, errStarted)
+				return
+			}
+			require.ErrorIs(t, err, authz.CodeTooLarge)
+			require.ErrorContains(t, err, "at most 100000")
+			for _, count := range []string{"300", "400", "240"} { // of people and objects that may be hidden from the actor
+				require.NotContains(t, err.Error(), count)
+			}
+		})
+	}
+}
+
+// TestConcernedPeople checks whose permissions updates can change.
+func TestConcernedPeople(t *testing.T) {
+	definitions := []authz.Definition{
+		{Type: "user"}, {Type: "record"}, {Type: "group"}, {Type: "account", Permissions: []authz.PermissionInfo{{Name: "view"}}},
+	}
+	depends := func(_ authz.Type, _ authz.Permission, of authz.Type, _ authz.Relation) bool { return of != "record" }
+	update := func(resource authz.Type, subject authz.Subject) authz.Update {
+		return authz.Update{Relationship: authz.Relationship{
+			Resource: authz.Object{Type: resource, ID: "a"}, Relation: "owner", Subject: subject,
+		}}
+	}
+	group := authz.Subject{Object: authz.Object{Type: "group", ID: "g"}}
+	ann, bob := personOf(1), personOf(2)
+	for _, c := range []struct {
+		name        string
+		updates     []authz.Update
+		definitions []authz.Definition
+		people      []authz.Subject // nil means everybody
+	}{
+		{"people", []authz.Update{update("account", ann), update("group", bob), update("group", ann)}, nil, []authz.Subject{ann, bob}},
+		{"a record", []authz.Update{update("account", ann), update("record", group)}, nil, []authz.Subject{ann}},
+		{"records alone", []authz.Update{update("record", ann)}, nil, []authz.Subject{}},
+		{"an object", []authz.Update{update("account", ann), update("account", group)}, nil, nil},
+		{"a wildcard", []authz.Update{update("account", authz.Everybody("user"))}, nil, nil},
+		{
+			"people with permissions", []authz.Update{update("account", ann)},
+			[]authz.Definition{{Type: "user", Permissions: []authz.PermissionInfo{{Name: "manage"}}}}, nil,
+		},
+		{
+			"people with relations", []authz.Update{update("account", ann)},
+			[]authz.Definition{{Type: "user", Relations: []authz.Relation{"manager"}}}, nil,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.people, (&Previewer{Depends: depends}).concerned(append(slices.Clone(c.definitions), definitions...), c.updates))
+		})
+	}
 }
 
 // TestObjectsWithSameRelationshipsAreAlike checks that objects are alike only if their relationships are equal in every

@@ -1,0 +1,244 @@
+package preview
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// comparison compares who has each permission on the objects, before and after updates.
+type comparison struct {
+	objects   []authz.Object
+	questions []question
+
+	// people are the only ones whose permissions can change. If it is nil, those of everybody can.
+	people []authz.Subject
+}
+
+// answers holds who has each permission.
+type answers struct {
+	holders map[question]map[authz.Subject]bool
+	failed  map[question]error // the questions that cannot be decided
+}
+
+// changes are the differences between two answers.
+type changes struct {
+	effects   []Effect
+	undecided map[authz.Object]map[authz.Permission]error
+}
+
+// depends reports whether a permission on objects of a type may depend on the relationship of an update.
+func (p *Previewer) depends(on authz.Type, permission authz.Permission, update authz.Update) bool {
+	return p.Depends(on, permission, update.Relationship.Resource.Type, update.Relationship.Relation)
+}
+
+// questions returns the public permissions on the objects that may depend on the updates. Other permissions cannot
+// change.
+func (p *Previewer) questions(
+	definitions []authz.Definition, objects []authz.Object, updates []authz.Update,
+) []question {
+	public := make(map[authz.Type][]authz.Permission)
+	for _, d := range definitions {
+		public[d.Type] = slices.DeleteFunc(d.Public(), func(permission authz.Permission) bool {
+			return !slices.ContainsFunc(updates, func(u authz.Update) bool { return p.depends(d.Type, permission, u) })
+		})
+	}
+	var questions []question
+	for _, object := range objects {
+		for _, permission := range public[object.Type] {
+			questions = append(questions, question{object, permission})
+		}
+	}
+	return questions
+}
+
+// concerned returns the people whose permissions the updates can change, or nil if they can change those of everybody.
+//
+// A relationship whose subject is a person gives its relation to this person alone, and a permission of somebody else
+// can depend on it only through a relation or permission of the person. So the updates concern only the people in them
+// if the type of people has none. Updates on which no permission depends concern nobody.
+func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Update) []authz.Subject {
+	if slices.ContainsFunc(definitions, func(d authz.Definition) bool {
+		return d.Type == person && len(d.Relations)+len(d.Permissions) > 0
+	}) {
+		return nil
+	}
+	people := []authz.Subject{}
+	for _, update := range updates {
+		subject := update.Relationship.Subject
+		switch {
+		case !slices.ContainsFunc(definitions, func(d authz.Definition) bool {
+			return slices.ContainsFunc(d.Public(), func(permission authz.Permission) bool {
+				return p.depends(d.Type, permission, update)
+			})
+		}):
+		case subject.Type != person || subject.Wildcard:
+			return nil
+		case !slices.Contains(people, subject):
+			people = append(people, subject)
+		}
+	}
+	return people
+}
+
+// compare applies the updates to a scratch engine that has the relationships, and returns the changes of permissions.
+func (c comparison) compare(
+	ctx context.Context, scratch authz.Engine, relationships []authz.Relationship, updates []authz.Update,
+) (changes, error) {
+	before, err := c.answers(ctx, scratch, alike(c.objects, relationships))
+	if err != nil {
+		return changes{}, err
+	}
+	if err := apply(ctx, scratch, updates); err != nil {
+		return changes{}, err
+	}
+	after, err := c.answers(ctx, scratch, alike(c.objects, updated(relationships, updates)))
+	if err != nil {
+		return changes{}, err
+	}
+	return differences(ctx, c.questions, before, after)
+}
+
+// answers asks for the holders of each permission: once for objects that are the same.
+func (c comparison) answers(
+	ctx context.Context, engine authz.Engine, same map[authz.Object]authz.Object,
+) (all answers, err error) {
+	questions := distinct(c.questions, same)
+	if c.people != nil {
+		all, err = checkPeople(ctx, engine, questions, c.people)
+	} else {
+		all, err = lookUpHolders(ctx, engine, questions)
+	}
+	if err != nil {
+		return answers{}, err
+	}
+	for _, q := range c.questions {
+		first := question{same[q.object], q.permission}
+		all.holders[q] = all.holders[first]
+		if err := all.failed[first]; err != nil {
+			all.failed[q] = err
+		}
+	}
+	return all, nil
+}
+
+// lookUpHolders looks up the people who have each permission. It makes one look-up after the other, so that a preview
+// keeps only one processor busy.
+func lookUpHolders(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {
+	all := newAnswers(len(questions))
+	for _, q := range questions {
+		holders := make(map[authz.Subject]bool)
+		query := authz.SubjectQuery{Resource: q.object, Permission: q.permission, Type: person}
+		for subject, err := range engine.LookupSubjects(ctx, query, authz.Fully()) {
+			if err != nil {
+				if err := all.fail(q, err); err != nil {
+					return answers{}, err
+				}
+				break
+			}
+			if subject.Decision.Allowed() {
+				holders[subject.Subject] = true
+			}
+		}
+		all.holders[q] = holders
+	}
+	return all, nil
+}
+
+// checkPeople checks which of the people have each permission.
+func checkPeople(
+	ctx context.Context, engine authz.Engine, questions []question, people []authz.Subject,
+) (answers, error) {
+	all := newAnswers(len(questions))
+	var checks []authz.Check
+	for _, q := range questions {
+		all.holders[q] = make(map[authz.Subject]bool)
+		for _, who := range people {
+			checks = append(checks, authz.Check{Subject: who, Permission: q.permission, Resource: q.object})
+		}
+	}
+	for batch := range slices.Chunk(checks, 1000) {
+		results, _, err := engine.CheckBulk(ctx, batch, authz.Fully())
+		if err != nil {
+			return answers{}, err
+		}
+		for i, result := range results {
+			q := question{batch[i].Resource, batch[i].Permission}
+			if result.Err != nil {
+				if err := all.fail(q, result.Err); err != nil {
+					return answers{}, err
+				}
+			} else if result.Decision.Allowed() {
+				all.holders[q][batch[i].Subject] = true
+			}
+		}
+	}
+	return all, nil
+}
+
+func newAnswers(n int) answers {
+	return answers{make(map[question]map[authz.Subject]bool, n), make(map[question]error)}
+}
+
+// fail records a question that cannot be decided. It returns the error if it is not about this question alone.
+func (a answers) fail(q question, err error) error {
+	if !errors.Is(err, authz.CodeTooLarge) && !errors.Is(err, authz.CodeInvalid) {
+		return err
+	}
+	a.failed[q] = err
+	return nil
+}
+
+// differences compares two answers. The effects are in the order of the questions, and sorted by person for each
+// object. A question that one of the answers could not decide has no effects.
+func differences(ctx context.Context, questions []question, before, after answers) (changes, error) {
+	type key struct {
+		object  authz.Object
+		subject authz.Subject
+	}
+	effects := make(map[key]*Effect)
+	var order []key
+	of := func(q question, subject authz.Subject) *Effect {
+		k := key{q.object, subject}
+		if effects[k] == nil {
+			effects[k] = &Effect{Subject: subject, Resource: q.object}
+			order = append(order, k)
+		}
+		return effects[k]
+	}
+	found := changes{undecided: make(map[authz.Object]map[authz.Permission]error)}
+	for _, q := range questions {
+		if err := ctx.Err(); err != nil {
+			return changes{}, err
+		}
+		if err := cmp.Or(before.failed[q], after.failed[q]); err != nil {
+			if found.undecided[q.object] == nil {
+				found.undecided[q.object] = make(map[authz.Permission]error)
+			}
+			found.undecided[q.object][q.permission] = err
+			continue
+		}
+		for subject := range after.holders[q] {
+			if !before.holders[q][subject] {
+				e := of(q, subject)
+				e.Gains = append(e.Gains, q.permission)
+			}
+		}
+		for subject := range before.holders[q] {
+			if !after.holders[q][subject] {
+				e := of(q, subject)
+				e.Loses = append(e.Loses, q.permission)
+			}
+		}
+	}
+	slices.SortStableFunc(order, func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.object.String(), b.object.String()), cmp.Compare(a.subject.String(), b.subject.String()))
+	})
+	for _, k := range order {
+		found.effects = append(found.effects, *effects[k])
+	}
+	return found, nil
+}
