@@ -215,8 +215,8 @@ func TestNothingDangles(t *testing.T) {
 }
 
 // TestPreviewNamesWhatIsUndecided previews a change of a role in an account with a chain of dashboards that is too deep
-// for SpiceDB, and with a circle of them. Effects on the other objects are complete, and undecided objects that the actor
-// may see are named.
+// for SpiceDB, and with a circle of them. Effects on the other objects are complete. The answer names the undecided
+// objects that the actor may see.
 func TestPreviewNamesWhatIsUndecided(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, `use import

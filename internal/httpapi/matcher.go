@@ -51,11 +51,11 @@ func searchOf(c *gin.Context) *search {
 }
 
 // find returns the route of a method and a path. Its errors are those of a request to the path.
-func (m matcher) find(method string, path *url.URL) (routeMatch, error) {
+func (m matcher) find(ctx context.Context, method string, path *url.URL) (routeMatch, error) {
 	var found search
 	sought := &http.Request{Method: method, URL: path, Header: make(http.Header)}
 	m.router.ServeHTTP(noAnswer{make(http.Header)}, sought.WithContext(
-		context.WithValue(context.Background(), searchKey{}, &found),
+		context.WithValue(ctx, searchKey{}, &found),
 	))
 	return found.routeMatch, found.err
 }

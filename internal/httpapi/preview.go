@@ -28,7 +28,7 @@ func (s *server) Preview(c *gin.Context, _ PreviewParams) {
 		if err != nil {
 			return nil, err
 		}
-		perform, err := s.decodePreviewed(callOf(c), body, c.Request.Header.Values(actorHeader))
+		perform, err := s.decodePreviewed(ctx, callOf(c), body, c.Request.Header.Values(actorHeader))
 		if err != nil {
 			return nil, err
 		}
@@ -51,8 +51,10 @@ func (s *server) preview(ctx context.Context, actor authz.ID, perform writeCall)
 
 // decodePreviewed decodes the operation that a preview names. actor is the actor's header. It returns the errors that
 // the operation itself would answer.
-func (s *server) decodePreviewed(outer *call, body PreviewRequest, actor []string) (writeCall, error) {
-	match, query, err := s.matchPreviewed(body)
+func (s *server) decodePreviewed(
+	ctx context.Context, outer *call, body PreviewRequest, actor []string,
+) (writeCall, error) {
+	match, query, err := s.matchPreviewed(ctx, body)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +86,9 @@ func (s *server) decodePreviewed(outer *call, body PreviewRequest, actor []strin
 }
 
 // matchPreviewed finds the route of a preview's method and path. It also returns the query of the path.
-func (s *server) matchPreviewed(body PreviewRequest) (match routeMatch, query string, err error) {
+func (s *server) matchPreviewed(
+	ctx context.Context, body PreviewRequest,
+) (match routeMatch, query string, err error) {
 	if !body.Method.Valid() {
 		return match, "", authz.Errorf(
 			authz.CodeInvalid,
@@ -102,7 +106,7 @@ func (s *server) matchPreviewed(body PreviewRequest) (match routeMatch, query st
 	if err != nil {
 		return match, "", &authz.Error{Code: authz.CodeInvalid, Message: `the field "path" is malformed`, Cause: err}
 	}
-	match, err = s.matcher.find(string(body.Method), path)
+	match, err = s.matcher.find(ctx, string(body.Method), path)
 	return match, path.RawQuery, err
 }
 

@@ -40,7 +40,9 @@ func updated(relationships []authz.Relationship, updates []authz.Update) []authz
 	for _, u := range updates {
 		replaced[identity(u.Relationship)] = true
 	}
-	after := slices.DeleteFunc(slices.Clone(relationships), func(r authz.Relationship) bool { return replaced[identity(r)] })
+	after := slices.DeleteFunc(
+		slices.Clone(relationships), func(r authz.Relationship) bool { return replaced[identity(r)] },
+	)
 	for _, u := range updates {
 		if u.Action != authz.Delete {
 			after = append(after, u.Relationship)

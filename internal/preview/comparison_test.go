@@ -62,8 +62,9 @@ func (c manyPeople) preview(t *testing.T, changed, permissions int) error {
 		importer.Permissions = append(importer.Permissions, authz.PermissionInfo{Name: authz.Permission(fmt.Sprint("p", n))})
 	}
 	p := &Previewer{
-		Depends: func(authz.Type, authz.Permission, authz.Type, authz.Relation) bool { return true },
-		Engine:  c, Definitions: func(context.Context) ([]authz.Definition, error) { return []authz.Definition{importer}, nil },
+		Depends:     func(authz.Type, authz.Permission, authz.Type, authz.Relation) bool { return true },
+		Engine:      c,
+		Definitions: func(context.Context) ([]authz.Definition, error) { return []authz.Definition{importer}, nil },
 	}
 	overlay := NewOverlay(c)
 	for n := range changed {
@@ -129,22 +130,32 @@ func TestConcernedPeople(t *testing.T) {
 		definitions []authz.Definition
 		people      []authz.Subject // nil means everybody
 	}{
-		{"people", []authz.Update{update("account", ann), update("group", bob), update("group", ann)}, nil, []authz.Subject{ann, bob}},
+		{
+			"people",
+			[]authz.Update{update("account", ann), update("group", bob), update("group", ann)},
+			nil,
+			[]authz.Subject{ann, bob},
+		},
 		{"a record", []authz.Update{update("account", ann), update("record", group)}, nil, []authz.Subject{ann}},
 		{"records alone", []authz.Update{update("record", ann)}, nil, []authz.Subject{}},
 		{"an object", []authz.Update{update("account", ann), update("account", group)}, nil, nil},
 		{"a wildcard", []authz.Update{update("account", authz.Everybody("user"))}, nil, nil},
 		{
-			"people with permissions", []authz.Update{update("account", ann)},
-			[]authz.Definition{{Type: "user", Permissions: []authz.PermissionInfo{{Name: "manage"}}}}, nil,
+			"people with permissions",
+			[]authz.Update{update("account", ann)},
+			[]authz.Definition{{Type: "user", Permissions: []authz.PermissionInfo{{Name: "manage"}}}},
+			nil,
 		},
 		{
-			"people with relations", []authz.Update{update("account", ann)},
-			[]authz.Definition{{Type: "user", Relations: []authz.Relation{"manager"}}}, nil,
+			"people with relations",
+			[]authz.Update{update("account", ann)},
+			[]authz.Definition{{Type: "user", Relations: []authz.Relation{"manager"}}},
+			nil,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, c.people, (&Previewer{Depends: depends}).concerned(append(slices.Clone(c.definitions), definitions...), c.updates))
+			all := append(slices.Clone(c.definitions), definitions...)
+			require.Equal(t, c.people, (&Previewer{Depends: depends}).concerned(all, c.updates))
 		})
 	}
 }

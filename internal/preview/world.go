@@ -27,8 +27,8 @@ func tooLarge() error {
 	)
 }
 
-// comparison returns how the permissions are compared. concerned are the people whose permissions can change, or nil for
-// everybody. The error has CodeTooLarge if that takes more than MaxAnswers
+// comparison returns how the permissions are compared. The parameter concerned has the people whose permissions can
+// change, or is nil for everybody. The error has CodeTooLarge if that takes more than MaxAnswers
 // answers. It has no counts, since these include objects and people that are hidden from the actor.
 func (w *world) comparison(
 	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
