@@ -103,7 +103,7 @@ func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, authz.CodeTooLarge)
-			require.ErrorContains(t, err, "at most 100000")
+			require.ErrorContains(t, err, "at most 80000")
 			for _, count := range []string{"300", "400", "240"} { // of people and objects that may be hidden from the actor
 				require.NotContains(t, err.Error(), count)
 			}

@@ -15,7 +15,7 @@ const (
 
 	// MaxAnswers is the largest number of answers that a preview compares: for each permission on an object, before and
 	// after, one for each person. Objects with the same relationships count once.
-	MaxAnswers = 100_000
+	MaxAnswers = 80_000
 )
 
 func tooLarge() error {

@@ -121,6 +121,13 @@ func expensive() map[string][]request {
 				name: "of a deletion", actor: "olga",
 				body: asJSON(map[string]any{"method": "DELETE", "path": "/v1/subscriptions/s"}),
 			},
+			{
+				name: "of the largest deletion", actor: "olga",
+				body: asJSON(map[string]any{"method": "DELETE", "path": "/v1/accounts/previewed"}),
+			},
+			{name: "of one role among many", actor: "olga", body: asJSON(map[string]any{
+				"method": "PUT", "path": "/v1/accounts/previewed/members/v1", "body": map[string]any{"roles": []string{"guest"}},
+			})},
 			{name: "of many roles", actor: "olga", body: asJSON(map[string]any{
 				"method": "PATCH", "path": "/v1/accounts/a/members", "body": map[string]any{"members": roles("q", 900, "guest")},
 			})},
