@@ -3,6 +3,7 @@ package tests
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net"
@@ -170,4 +171,30 @@ func heapInUse() uint64 {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return memory.HeapAlloc
+}
+
+// TestServerStopsWhileNobodyReads stops a server while clients of its streams do not read. The server ends by itself,
+// before it gives up waiting for its parts: that is five seconds after the drain timeout.
+func TestServerStopsWhileNobodyReads(t *testing.T) {
+	t.Parallel()
+	key := rand.Text()
+	server := newProcess(
+		t, "--datastore", "memory", "--grpc-listen", "127.0.0.1:0", "--grpc-key", key, "--schema", writeEndlessSchema(t),
+		"--drain-timeout", "1s",
+	)
+	found := server.addresses()
+	conn, err := dialSpiceDB(found.spicedb, key)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	writeAudience(t, conn)
+	for range 3 {
+		_, first := openStream(t, found.url, lookupRoute)
+		require.Contains(t, first, "user:")
+		openStream(t, found.url, eventsRoute)
+	}
+	began := time.Now()
+	server.stop()
+	took := time.Since(began)
+	t.Logf("the server ended after %s", took)
+	require.Less(t, took, 6*time.Second)
 }
