@@ -32,8 +32,8 @@ func ReadParameters(text string) (Parameters, error) {
 	return parameters, nil
 }
 
-// CheckStored returns an error with code authz.CodeInvalid if a relationship under a caveat has an integer that is
-// too large for its parameter. The error names the field, which begins with field.
+// CheckStored returns an error with code authz.CodeInvalid if a relationship under a caveat has an integer that is too
+// large for its parameter. The error names the number's place: a path that begins with the text field.
 func (p Parameters) CheckStored(caveat, field string, values map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := checkIntegers(field+"."+name, values[name], p[caveat][name]); err != nil {

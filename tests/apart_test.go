@@ -31,7 +31,7 @@ func (c caller) catalogue() map[string][]string {
 	return permissions
 }
 
-// All objects in the accounts that outsiders check.
+// inside creates the objects on which the test checks that outsiders have no permission.
 var inside = append([]string{
 	"backend PUT connectors/~crm {capabilities: [views, financial_settings, postgres_database]}",
 	"backend POST subscriptions {id: ~s, role_set: $set, owner: ~olga, features: [user_permissions, dashboards]}",

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestForeignCursorsAreInvalid sends the cursor of every list to every other list.
+// TestForeignCursorsAreInvalid sends the cursor of every list to every other list, which must reject it.
 func TestForeignCursorsAreInvalid(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -25,8 +25,8 @@ type event struct {
 	entry
 }
 
-// follow opens the stream of events after one of them. It returns a function that reads the next event, or nothing at
-// the end.
+// follow opens the stream of the events after the one with the id after; if after is empty, of new events. next reads
+// the next event, and returns false at the end of the stream. leave closes the stream.
 func (c caller) follow(query, after string) (next func() (event, bool), leave func()) {
 	c.t.Helper()
 	request := c.request(http.MethodGet, "events?"+query, nil)
@@ -215,8 +215,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
-// TestHistoryGoesOn restarts a server on a SpiceDB with PostgreSQL, and lets two servers share a log, while others
-// write.
+// TestHistoryGoesOn restarts a server on a SpiceDB with PostgreSQL. With the log in a database, two servers share it.
+// At the end, the log has every change once, in order.
 func TestHistoryGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"file", "database"} {

@@ -11,8 +11,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// TestHeadAnswersAsGetDoes sends HEAD to every GET call of the contract: with every key and without one, about
-// existing and missing objects, and with an unknown parameter.
+// TestHeadAnswersAsGetDoes sends HEAD to every GET call of the contract: with every key and without one, about existing
+// and missing objects, and with an unknown parameter. Each answer must have the status and the headers of the answer to
+// GET, and no body.
 func TestHeadAnswersAsGetDoes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

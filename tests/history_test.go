@@ -72,7 +72,7 @@ func (c caller) page(query string) (entries []entry, next string) {
 }
 
 // history waits until the selected entries satisfy a condition, and returns them, the oldest first. The log follows
-// Watch, so it can be a moment later than the answer of a write.
+// Watch, so it can have a change a moment later than the answer to the write.
 func (c caller) history(query string, enough func([]entry) bool) []entry {
 	c.t.Helper()
 	end := time.Now().Add(2 * time.Minute)
@@ -157,8 +157,8 @@ func history(t *testing.T, on *backend) {
 	s.requireRefusals(account)
 }
 
-// hasTimeOfPrevious reports whether an entry has the time of the previous entry, because the time that it should have
-// is earlier than that.
+// hasTimeOfPrevious reports whether an entry has the time of the previous entry, because the entry's own time would be
+// earlier.
 func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 	s.t.Helper()
 	found, _ := s.page("limit=1000&since=" + e.Time.Format(time.RFC3339Nano) +

@@ -238,9 +238,9 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	}
 }
 
-// TestForeignIDIsGivenNothing uses ids that no caller can choose in operations that create objects or grant something
-// to people. A person whom another tool stored under such an id can act, and can be removed, under the form of the id
-// that answers show.
+// TestForeignIDIsGivenNothing checks that operations that create objects, or grant something to people, reject ids that
+// only another tool can have stored. A person with such an id can still act and be removed. Requests then name the id
+// as answers show it: stored:ID.
 func TestForeignIDIsGivenNothing(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)

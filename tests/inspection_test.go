@@ -64,7 +64,7 @@ func TestRelationsNeedInspect(t *testing.T) {
 }
 
 // TestInspectionRefusesActors sends an actor to every call of the contract that needs inspect and does not filter its
-// answer for an actor.
+// answer for an actor. The call must reject the request.
 func TestInspectionRefusesActors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -19,7 +19,7 @@ var invisible = []string{"\x00", "\n", "\u0085", "\u200b", "\u3164", "\ufe0f"}
 var freeTexts = []string{"context", "properties", "options"}
 
 // TestInvisibleCharactersAreRefusedInEveryInput sends invisible characters in every path segment, query parameter,
-// actor header and text of a body, for every call of the contract.
+// actor header and text of a body, for every call of the contract. Each request must be rejected as invalid.
 func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -333,8 +333,8 @@ func invitationAgain(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfAcceptances accepts one invitation many times concurrently, also while it is withdrawn or its inviter is
-// removed.
+// raceOfAcceptances lets several people accept one invitation concurrently, also while the invitation is withdrawn or
+// its inviter is removed. At most one person may get the role: the one whose request succeeded.
 func raceOfAcceptances(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	for round := range max(on.rounds(10), 3) {

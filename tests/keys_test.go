@@ -96,7 +96,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// TestActorIsRefusedWhereNobodyActs sends an actor to every call of the backend itself.
+// TestActorIsRefusedWhereNobodyActs sends an actor to every call of the backend itself, which must reject it.
 func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -129,7 +129,7 @@ func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
 	}
 }
 
-// TestActorIsNeeded sends every operation without an actor.
+// TestActorIsNeeded sends every operation without an actor. Each must be rejected.
 func TestActorIsNeeded(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

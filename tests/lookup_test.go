@@ -95,7 +95,7 @@ func TestLookupResourcesPages(t *testing.T) {
 	}
 }
 
-// TestLookupCursorIsTied sends the cursor of one look-up with others.
+// TestLookupCursorIsTied sends the cursor of one look-up with other look-ups, which must reject it.
 func TestLookupCursorIsTied(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -63,8 +63,8 @@ func lostOwners(t *testing.T) scene {
 	return s
 }
 
-// TestReplacingOwnersNeedsProvisionAndReason sends each replacement with insufficient keys, actors and reasons, and
-// then with sufficient ones.
+// TestReplacingOwnersNeedsProvisionAndReason sends each replacement with insufficient keys, actors and reasons, which
+// must be rejected, and then with sufficient ones.
 func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 	t.Parallel()
 	s := lostOwners(t)

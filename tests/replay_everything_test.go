@@ -71,8 +71,8 @@ var replays = []string{
 	"backend DELETE platform/administrators/~pat",
 }
 
-// hidings are changes after which the answers to replays would have other facts, which are hidden from the actors of
-// replays.
+// hidings are changes that replace facts in the answers to replays. The new facts are hidden from the actors of the
+// requests.
 var hidings = []string{
 	"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
 	"peter PUT importers/~i/connections {source: ~secret, destination: ~secret}",

@@ -107,7 +107,7 @@ func TestSQLite(t *testing.T) {
 	run(t, on, slices.Concat(durable, races))
 }
 
-// TestPostgres runs the races with a SpiceDB on PostgreSQL that answers everything.
+// TestPostgres runs the races with a SpiceDB on PostgreSQL. The replica is off, so SpiceDB answers every check.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	config := configuration()
@@ -124,7 +124,7 @@ func TestPostgres(t *testing.T) {
 	run(t, on, races)
 }
 
-// TestContainer runs the suites with a SpiceDB in a container that answers everything.
+// TestContainer runs the suites with a SpiceDB in a container. The replica is off, so SpiceDB answers every check.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)

@@ -8,7 +8,7 @@ import (
 )
 
 // TestBulkAnswerHidesRolesElsewhere changes and lists roles on behalf of people who may not list the members of every
-// place in the answer.
+// place. The answer must have no roles on a place whose members the actor may not list, except the actor's own.
 func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

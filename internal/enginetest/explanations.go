@@ -60,8 +60,8 @@ func find(trace *authz.Trace, object authz.Object, name authz.Permission) *authz
 	return nil
 }
 
-// scratches checks that a scratch engine has the schema and the given relationships only, apart from the engine and
-// other scratches.
+// scratches checks that a scratch engine has only the schema and the given relationships: none of the engine, and none
+// of other scratch engines.
 func (s *suite) scratches(t *testing.T) {
 	doc := document(t, "scratched")
 	stored := relationship(doc, "viewer", user(t, "stored"))

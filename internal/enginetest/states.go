@@ -115,8 +115,8 @@ func (s *suite) endedContexts(t *testing.T) {
 	}())
 }
 
-// overlappingWriters checks that writers read their own writes while others write, with the token of the write or fully
-// consistently.
+// overlappingWriters checks that each writer sees its own write while others write: in a read with the token of the
+// write, and in a fully consistent read.
 func (s *suite) overlappingWriters(t *testing.T) {
 	if s.overlapUnseen != "" {
 		t.Skip(s.overlapUnseen)

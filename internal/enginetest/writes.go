@@ -245,7 +245,7 @@ func Dates() []time.Time {
 	}
 }
 
-// expirationDates checks that a relationship counts exactly if its expiration is in the future, in every kind of
+// expirationDates checks that a relationship counts if its expiration is in the future, and only then, in every kind of
 // question.
 func (s *suite) expirationDates(t *testing.T) {
 	doc := document(t, "doc")

@@ -61,8 +61,8 @@ type Job interface {
 
 // Step is the next write of a job.
 type Step struct {
-	// WaitFor are other jobs that must end first. Run runs them, and then asks for the step again. The other fields are
-	// not used.
+	// WaitFor are other jobs that must end first. Run runs them, and then asks for the step again. If WaitFor is not
+	// empty, Run ignores the other fields.
 	WaitFor []Job
 
 	// Unit holds the write. If it is nil or has no updates, nothing is written.

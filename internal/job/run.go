@@ -17,8 +17,8 @@ type running struct {
 
 func start(job Job) *running { return &running{Job: job, attempts: tx.NewAttempts(job.Conflict())} }
 
-// advance performs one attempt at the next step. It returns the jobs that the step must wait for; then it has written
-// nothing.
+// advance performs one attempt at the next step. If the step must wait for other jobs, advance writes nothing and
+// returns these jobs.
 func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err error) {
 	step, err := r.Next(ctx, r.attempts.Failed())
 	if err == nil && len(step.WaitFor) > 0 {

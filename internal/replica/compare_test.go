@@ -234,8 +234,8 @@ func code(err error) authz.Code {
 	return authz.CodeOf(err)
 }
 
-// resources returns the result of a look-up, sorted by id, at once or, with a limit, page by page. The token is empty
-// if the result is.
+// resources returns the result of a look-up, sorted by id, at once or, with a limit, page by page. If nothing was
+// found, the token is empty.
 func resources(
 	ctx context.Context, engine authz.Engine, query authz.ResourceQuery, at authz.Consistency, limit int,
 ) (string, authz.Token) {
@@ -258,7 +258,7 @@ func resources(
 	}
 }
 
-// subjects returns the sorted result of a look-up. The token is empty if the result is.
+// subjects returns the sorted result of a look-up. If nothing was found, the token is empty.
 func subjects(
 	ctx context.Context, engine authz.Engine, query authz.SubjectQuery, at authz.Consistency,
 ) (string, authz.Token) {

@@ -97,7 +97,7 @@ func (b *breakable) set(isCut bool) {
 	}
 }
 
-// eventually waits for another goroutine that offers no token to wait for.
+// eventually waits for an effect of another goroutine, for which there is no token.
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 5*time.Minute, 5*time.Millisecond)
@@ -243,8 +243,8 @@ func TestTwoServers(t *testing.T) {
 	}
 }
 
-// TestSilentWatch uses a Watch that sends nothing of another server's writes. They must be visible within Bound, and at
-// once with their token.
+// TestSilentWatch uses a Watch that sends nothing of another server's writes. The writes must be visible within Bound,
+// and at once to a request with their token.
 func TestSilentWatch(t *testing.T) {
 	t.Parallel()
 	var told answers

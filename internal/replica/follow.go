@@ -307,7 +307,8 @@ func (r *Replica) probe(ctx context.Context, schema string) {
 	}
 }
 
-// maxProbes limits the waiting probes. Older ones are beyond Bound and of no use.
+// maxProbes limits the number of waiting probes. A state that is older than Bound may not answer, so older probes are
+// of no use.
 const maxProbes = int(2 * Bound / probeEvery)
 
 // updateFreshness updates the time at which the current state was the newest, and wakes the waiting requests. The

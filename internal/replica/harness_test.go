@@ -11,15 +11,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// wrong answers one kind of question wrongly, every n-th time.
-type wrong struct {
+// lyingEngine is an engine that gives a false answer to some calls of one method: to each call whose number is a
+// multiple of the field every.
+type lyingEngine struct {
 	authz.Engine
 	method string
 	every  int
 	asked  *int
 }
 
-func (w wrong) lies(method string) bool {
+func (w lyingEngine) lies(method string) bool {
 	if method != w.method {
 		return false
 	}
@@ -34,7 +35,7 @@ func flipped(d authz.Decision) authz.Decision {
 	return authz.Decision{State: authz.Allowed}
 }
 
-func (w wrong) Check(
+func (w lyingEngine) Check(
 	ctx context.Context, check authz.Check, at authz.Consistency,
 ) (authz.Decision, authz.Token, error) {
 	decision, token, err := w.Engine.Check(ctx, check, at)
@@ -44,7 +45,7 @@ func (w wrong) Check(
 	return decision, token, err
 }
 
-func (w wrong) CheckBulk(
+func (w lyingEngine) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) ([]authz.CheckResult, authz.Token, error) {
 	results, token, err := w.Engine.CheckBulk(ctx, checks, at)
@@ -56,13 +57,13 @@ func (w wrong) CheckBulk(
 	return results, token, err
 }
 
-func (w wrong) LookupResources(
+func (w lyingEngine) LookupResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.FoundResource, error] {
 	return without(w.Engine.LookupResources(ctx, query, at, page), func() bool { return w.lies("resources") })
 }
 
-func (w wrong) LookupSubjects(
+func (w lyingEngine) LookupSubjects(
 	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,
 ) iter.Seq2[authz.FoundSubject, error] {
 	return without(w.Engine.LookupSubjects(ctx, query, at), func() bool { return w.lies("subjects") })
@@ -94,7 +95,7 @@ func TestHarness(t *testing.T) {
 	for method, told := range map[string]string{
 		"": "", "check": "check", "bulk": "check", "resources": "look up resources", "subjects": "look up subjects",
 	} {
-		c := comparison{engine: wrong{w.replica, method, 5, new(int)}, truth: w.engine, who: w.who}
+		c := comparison{engine: lyingEngine{w.replica, method, 5, new(int)}, truth: w.engine, who: w.who}
 		c.compare(t, q, w.token)
 		require.Equal(t, method != "", len(c.found) > 0, "%q: %v", method, c.found)
 		for _, d := range c.found {

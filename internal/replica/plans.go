@@ -60,8 +60,8 @@ func (p *plans) answersFor(plan *plan, typ string) bool {
 	return ok && len(definition.Relations()) == 0 && len(definition.Permissions()) == 0
 }
 
-// of returns the plan for a permission or relation of a type. It returns nil if the schema has none or the planner
-// cannot make one.
+// of returns the plan for a permission or relation of a type. It returns nil if the schema has no such permission or
+// relation, or if the planner cannot make a plan.
 func (p *plans) of(typ, permission string) *plan {
 	key := planKey{typ, permission}
 	if made, ok := p.made.Load(key); ok {

@@ -82,8 +82,8 @@ func draw[T any](r *rand.Rand, all []T, share float64) []T {
 	return out
 }
 
-// subjects returns the objects of the plain types, an unknown one of each, and of every other type an object and a
-// userset.
+// subjects returns subjects of every type: for a plain type, all of its objects and an unknown one, and for any other
+// type, one object and one userset.
 func (m *model) subjects(r *rand.Rand) []authz.Subject {
 	var out []authz.Subject
 	for _, name := range plainTypes {

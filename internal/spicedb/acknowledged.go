@@ -62,8 +62,8 @@ func (a *Acknowledged) addToken(token authz.Token, metadata map[string]any) {
 	}
 }
 
-// Delivered removes the writes that Watch has delivered to its follower. The follower has received everything up to the
-// token.
+// Delivered removes the writes that Watch has delivered to its follower. through is a token up to which the follower
+// has received everything.
 func (a *Acknowledged) Delivered(through authz.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

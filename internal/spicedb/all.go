@@ -25,9 +25,9 @@ func (a *conditionalAlls) forget() {
 }
 
 // conditionalAll returns the permissions that SpiceDB v1.56.0 may decide wrongly if it checks several resources at
-// once. If several resources are related to one object, and one of these relationships has a caveat, an all() applies
-// the caveat to all of these relationships. conditionalAll returns nil if the schema cannot be read, since checks fail
-// then, too.
+// once. In such a check, several resources can be related to one object. If one of these relationships has a caveat, an
+// all() wrongly applies the caveat to all of them. If the schema cannot be read, conditionalAll returns nil: checks
+// fail then anyway.
 func (c *Client) conditionalAll(ctx context.Context) map[schema.Name]bool {
 	c.alls.mu.Lock()
 	known, names := time.Now().Before(c.alls.until), c.alls.names

@@ -7,15 +7,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxScratchSubjects is how many subjects the look-ups of subjects of one use of a scratch may hold together, in units
-// of subjectSimulation, with the relationships that they read. A preview looks up the people of each permission, so
-// that the limit of one look-up does not bound it.
+// maxScratchSubjects limits the look-ups of subjects during one use of a scratch: the subjects that they hold together,
+// counted as in subjectSimulation, plus the relationships that they read. A preview makes a look-up for each
+// permission, so the limit of one look-up does not bound the preview.
 const maxScratchSubjects = 20_000_000
 
 const togetherMessage = "the answer needs the people of too many permissions, or too many paths lead to them"
 
-// allowance is how much the look-ups of subjects of several calls may still cost together. A nil allowance has no
-// limit.
+// allowance is the cost that is left for look-ups of subjects in several calls together. A nil allowance has no limit.
 type allowance struct{ left atomic.Int64 }
 
 func newAllowance() *allowance {

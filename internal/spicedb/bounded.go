@@ -37,7 +37,7 @@ var checkLimits = limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_00
 // step.
 var tracedLimits = limits{steps: 20_000, open: 1_000, queries: 100_000, rows: 2_000_000, same: 1_000}
 
-// bulkCheckLimits are those of one check within a bulk. A check that needs more is repeated alone.
+// bulkCheckLimits are the limits of one check within a bulk. A check that exceeds them is repeated alone.
 var bulkCheckLimits = limits{steps: 2_000, open: 1_000, queries: 10_000, rows: 400_000, same: 200}
 
 // callLimits are the limits of the calls whose names start with prefix.
@@ -93,7 +93,7 @@ type bounded struct {
 
 	waiting atomic.Int64 // reads of the datastore without an answer yet, and messages that the caller has not received yet
 
-	// simulate simulates a look-up of subjects, before its first query; nil for other calls.
+	// simulate simulates the look-up of subjects before its first query. It is nil for other calls.
 	simulate func(datalayer.RevisionedReader) error
 
 	together *allowance // what the look-ups of subjects of several calls may cost together; nil means no limit
@@ -133,8 +133,8 @@ func newBounded(
 	return b
 }
 
-// simulateOnce returns a function that simulates the look-up of subjects that a stream has received, when it is
-// called for the first time.
+// simulateOnce returns a function. Its first call simulates the look-up of subjects whose request the stream has
+// received. Later calls return the same error.
 func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.RevisionedReader) error {
 	var once sync.Once
 	var err error
@@ -193,7 +193,8 @@ func checkOf(ctx context.Context) *work {
 	return nil
 }
 
-// under returns the context for calls of the datastore: that of the limited call.
+// under returns the context under which the datastore is called: the context of the limited call, or ctx if the call is
+// not limited.
 func (b *bounded) under(ctx context.Context) context.Context {
 	if b.request != nil {
 		return b.request
@@ -201,9 +202,9 @@ func (b *bounded) under(ctx context.Context) context.Context {
 	return ctx
 }
 
-// untilEnd returns a context for a step that also ends with the call, and a function that releases it. SpiceDB stops a
-// step only when no other step waits for the result. So without this context, steps that wait for each other would wait
-// forever.
+// untilEnd returns a context for a step, and a function that releases the context. The context ends with ctx, and also
+// when the call ends. SpiceDB itself stops a step only when no other step waits for the result of the step. So without
+// this context, steps that wait for each other would wait forever.
 func (b *bounded) untilEnd(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(b.request, cancel)

@@ -138,8 +138,9 @@ func (b *bulk) checkApart(ctx context.Context, checks []authz.Check, results []a
 	return nil
 }
 
-// repeatAlone repeats, as single checks and one after the other, the checks whose result other checks of the call may
-// have affected. SpiceDB shares parts of concurrent checks. A single check may use more steps than a check in a bulk.
+// repeatAlone repeats the checks whose result other checks of the call may have affected, since SpiceDB shares parts of
+// concurrent checks. It repeats them as single checks, one after the other. A single check may use more steps than a
+// check in a bulk.
 func (b *bulk) repeatAlone(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
 	for i, check := range checks {
 		failure := results[i].Err

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxCanceled is the largest number of evaluations of a call that SpiceDB itself cancels.
+	// maxCanceled is how often a call is evaluated at most, if SpiceDB itself cancels each evaluation.
 	maxCanceled = 10
 
 	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. During the pause,
@@ -46,7 +46,7 @@ func untilNotCanceled(
 	return answer, err
 }
 
-// replayed is a stream with one request that several evaluations receive, one after the other.
+// replayed is a stream with one request. Several evaluations receive this request, one after the other.
 type replayed struct {
 	grpc.ServerStream
 	request proto.Message // nil before it is received

@@ -85,11 +85,11 @@ type stepTracer struct {
 
 	name    string
 	options []trace.TracerOption
-	current atomic.Pointer[replacedTracer]
+	current atomic.Pointer[foreignTracer]
 }
 
-// replacedTracer is the tracer of the provider that replaced stepCounter.
-type replacedTracer struct {
+// foreignTracer is a tracer of another provider, which the process has set in place of stepCounter.
+type foreignTracer struct {
 	provider trace.TracerProvider
 	tracer   trace.Tracer
 }
@@ -122,7 +122,7 @@ func (t *stepTracer) Start(
 			one.begin()
 		}
 	}
-	ctx, span := t.replaced().Start(ctx, name, options...)
+	ctx, span := t.foreign().Start(ctx, name, options...)
 	if !within && next.ended == nil {
 		return ctx, span
 	}
@@ -143,16 +143,16 @@ func stepOf(ctx context.Context, name string) (*bounded, bool) {
 	return bound, ok && bound.call != nil
 }
 
-// replaced returns the tracer of the provider that replaced stepCounter. Without one, it returns a tracer without
-// spans.
-func (t *stepTracer) replaced() trace.Tracer {
+// foreign returns a tracer of the provider that the process has set in place of stepCounter. If there is none, it
+// returns a tracer that makes no spans.
+func (t *stepTracer) foreign() trace.Tracer {
 	provider := otel.GetTracerProvider()
 	if provider == stepCounter {
 		return noop.Tracer{}
 	}
 	current := t.current.Load()
 	if current == nil || current.provider != provider {
-		current = &replacedTracer{provider, provider.Tracer(t.name, t.options...)}
+		current = &foreignTracer{provider, provider.Tracer(t.name, t.options...)}
 		t.current.Store(current)
 	}
 	return current.tracer

@@ -161,7 +161,7 @@ func endlessSubject(typ authz.Type, text string) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: typ, ID: authz.ID(id)}, Relation: authz.Relation(relation)}
 }
 
-// question is one of endless with a user.
+// question is an entry of endless, asked for one user.
 type question struct {
 	user       authz.Subject
 	resource   authz.Object

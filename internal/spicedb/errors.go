@@ -183,8 +183,8 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	return translate(st, v1.ErrorReason(v1.ErrorReason_value[info.GetReason()]), err)
 }
 
-// textlessCause is the cause of an error whose message is SpiceDB's text already. It keeps the reason of the error, see
-// reasonOfCause.
+// textlessCause wraps an error of SpiceDB as the cause of an error that has SpiceDB's text already. Its own text has
+// only the code. SpiceDB's reason stays readable, see reasonOfCause.
 type textlessCause struct{ error }
 
 // Error implements error.

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestExpirationBehindACache measures the delays that docs/membership.md states. SpiceDB on PostgreSQL caches answers:
-// how long can an answer outlast an expiration, while checks continue and nothing is written?
+// TestExpirationBehindACache checks the delays that docs/membership.md states. SpiceDB on PostgreSQL caches answers, so
+// an answer can outlast an expiration. The test measures for how long, while checks continue and nothing is written.
 func TestExpirationBehindACache(t *testing.T) {
 	t.Parallel()
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{

@@ -26,8 +26,8 @@ definition group {
 	permission except = everybody - banned
 }`
 
-// groups are ways in which groups contain each other. The name is that of the group that contains all others. In each,
-// one of the groups contains the user last.
+// groups are cases in which groups contain each other. The name of a case is the name of the group that contains all
+// others. In each case, one of the groups contains the user whose id is "last".
 var groups = []struct {
 	name       string
 	permission authz.Permission

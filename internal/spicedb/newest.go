@@ -13,9 +13,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// newest makes fully consistent requests include every finished write. SpiceDB lets a request use the result of a read
-// of the newest revision that another request began earlier. Under load, this result can be older than the request,
-// which then misses writes that had ended before it arrived. With newest, each request of an embedded SpiceDB reads the
+// newest makes fully consistent requests include every finished write. If another request is already reading the newest
+// revision, SpiceDB lets a new request wait for that result. Under load, that result can be older than the new request,
+// and lack writes that had ended before the request arrived. With newest, each request of an embedded SpiceDB reads the
 // newest revision itself.
 type newest struct {
 	datalayer.DataLayer

@@ -55,8 +55,8 @@ const retries = `{
 	}]
 }`
 
-// Remote returns an engine on a remote SpiceDB. It connects at the first use, so SpiceDB may be down, and reconnects
-// after the connection is lost. An error means that the configuration is wrong.
+// Remote returns an engine on a remote SpiceDB. It connects at its first use, so SpiceDB may be down before. It
+// reconnects after the connection is lost. An error means that the configuration is wrong.
 //
 // SpiceDB v1.56.0 lets overlapping fully consistent requests share one newest revision. Under load, such a request
 // can miss a write that ended just before it arrived. A request with the token of a write never misses that write.

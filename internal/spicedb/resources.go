@@ -15,8 +15,8 @@ import (
 
 // LookupResources implements authz.Engine.
 //
-// SpiceDB's own pages list a resource once for each path to it, possibly on different pages. So this reads the whole
-// stream, without SpiceDB's cursors, and sorts it by id.
+// SpiceDB's own pages list a resource once for each path to it, possibly on different pages. So LookupResources reads
+// the whole stream, without SpiceDB's cursors, and sorts it by id.
 func (c *Client) LookupResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.FoundResource, error] {
@@ -72,7 +72,7 @@ func (c *Client) allResources(
 // candidateResources returns the sorted ids of all resources that the query may find, and the token of their state. It
 // takes the candidates from the same look-up without context, since a caveat with missing context does not fail. If a
 // caveat still fails, the candidates are all resources of the type. If there are too many candidates,
-// candidateResources returns the error failure.
+// candidateResources returns its parameter failure as the error.
 func (c *Client) candidateResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, failure error,
 ) (_ []authz.ID, token authz.Token, err error) {

@@ -69,13 +69,13 @@ func (c subjectCount) plus(other subjectCount) subjectCount {
 	}
 }
 
-// counts are those of the objects of a step, by their ids.
+// counts has the subjectCount of each object of a step, by the id of the object.
 type counts map[string]subjectCount
 
 func (c counts) add(id string, n subjectCount) { c[id] = c[id].plus(n) }
 
 // simulateSubjects fails if SpiceDB would hold too many subjects for the answer to a request, or take too many steps.
-// It takes the cost of the request from together.
+// It subtracts the cost of the request from the allowance together.
 func simulateSubjects(
 	ctx context.Context, reader datalayer.RevisionedReader, request *v1.LookupSubjectsRequest, most limits,
 	together *allowance,
@@ -138,8 +138,8 @@ func (s *subjectSimulation) step(
 	return found, err
 }
 
-// follow counts the subjects to which a relation of objects leads. For an arrow, these are the subjects of a permission
-// or relation of the relation's own subjects.
+// follow counts the subjects to which a relation of objects leads. For an arrow, it counts the subjects of a permission
+// or relation on the objects to which the relation leads.
 func (s *subjectSimulation) follow(
 	ctx context.Context, typ, relation, computed string, ids []string, depth int,
 ) (counts, error) {

@@ -184,8 +184,8 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 
 // candidateSubjects sets open to every subject that the query may find, so that remaining checks them. It takes them
 // from the same look-up without context, because a caveat with missing context does not fail. If a caveat still fails,
-// it takes all subjects of the type that any relationship names. If there are too many, candidateSubjects returns the
-// error failure.
+// it takes all subjects of the type that any relationship names. If there are too many, candidateSubjects returns its
+// parameter failure as the error.
 func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) error {
 	if f.token != "" {
 		at = authz.AtSnapshot(f.token)

@@ -23,9 +23,9 @@ type offer struct {
 	role    string
 }
 
-// closing is an operation that removes sam from a place. Each operation runs in a new scene. The subscription one is
-// under single_owner, belongs to sam and has the account room. The subscription two is under multi_owner, belongs to
-// olga and has the account hall.
+// closing is an operation that removes sam from a place. Each operation runs in a new scene. Subscription "one" is
+// under single_owner, belongs to sam, and has the account "room". Subscription "two" is under multi_owner, belongs to
+// olga, and has the account "hall".
 type closing struct {
 	name    string
 	prepare []string // additional relationships of sam in the scene

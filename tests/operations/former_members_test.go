@@ -13,8 +13,8 @@ import (
 )
 
 // TestRemovalEndsSharesWrittenMeanwhile shares a connection with sam, and admits him to a workspace, between the plan
-// and the first write of each removal. After the removal, neither object may name him. There are three cases: before,
-// nothing named sam, an object in this account named him, or an object in another account did.
+// and the first write of each removal. After the removal, neither object may name him. There are three cases: before
+// the removal, sam is named by no object, by an object in this account, or by an object in another account.
 func TestRemovalEndsSharesWrittenMeanwhile(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -104,8 +104,8 @@ func namingObjects(t *testing.T, engine authz.Engine) (found []string) {
 }
 
 // TestExpiredRoleLeavesNoShare checks a share of sam, whose role on the account expired. The share must not count
-// again, whatever role sam gets elsewhere. No answer may show the share. A request may name the people that an answer
-// showed.
+// again, whatever role sam gets elsewhere. No answer may show the share. A request may repeat the list of people that
+// an answer showed.
 func TestExpiredRoleLeavesNoShare(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -118,7 +118,8 @@ func departing(t *testing.T, engine authz.Engine) (found []string) {
 }
 
 // TestRemovingPersonWithManyShares removes a person with more shares than one write holds, by every operation that
-// does so. The first write ends the roles. If the rest is interrupted, the same call or the next start finishes it.
+// removes people. The first write ends the roles. If the rest is interrupted, the same call or the next start finishes
+// it.
 func TestRemovingPersonWithManyShares(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))

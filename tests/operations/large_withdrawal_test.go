@@ -70,8 +70,8 @@ func invited(t *testing.T, engine authz.Engine) (places []string) {
 }
 
 // TestRemovalWithdrawsManyInvitations removes a person who made more invitations than one write deletes, by every
-// operation that does so. The first write closes all of them. If the rest is interrupted, the same call or the next
-// start deletes them.
+// operation that removes people. The first write closes all of them. If the rest is interrupted, the same call or the
+// next start deletes them.
 func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -28,8 +28,8 @@ func (a *afterWrites) Write(ctx context.Context, write authz.Write) (authz.Token
 
 // TestMembershipWritesRequireReasonsAsRead changes the stored reasons of a membership between the plan and the write of
 // an operation, in ways that no other precondition notices. At the end, the membership is stored if and only if it has
-// a reason. An explicit grant counts as a reason. An ended membership leaves no reason behind, and there are never two
-// first reasons.
+// a reason. An explicit grant counts as a reason. An ended membership leaves no reason behind, and a membership never
+// has two first reasons.
 func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "pre")
