@@ -41,7 +41,8 @@ func (r *Replica) Check(
 	return r.Engine.Check(ctx, check, at)
 }
 
-// CheckBulk implements authz.Engine. The engine behind answers the checks that the replica cannot, at the same state.
+// CheckBulk implements authz.Engine. The engine behind the replica answers the checks that the replica cannot, at the
+// same state.
 func (r *Replica) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) ([]authz.CheckResult, authz.Token, error) {
@@ -84,7 +85,8 @@ func (s *state) checkAll(
 	return results, rest, why
 }
 
-// complete fills in the missing results. It reports false if the engine behind could not answer at the same state.
+// complete fills in the missing results. It reports false if the engine behind the replica could not answer at the same
+// state.
 func (r *Replica) complete(
 	ctx context.Context, s *state, checks []authz.Check, results []authz.CheckResult, rest []int,
 ) bool {
@@ -234,7 +236,7 @@ func (r *Replica) resources(
 	return found, why
 }
 
-// errElsewhere makes the engine behind answer.
+// errElsewhere means that the engine behind the replica must answer.
 var errElsewhere = errors.New("the in-memory replica cannot answer; SpiceDB must")
 
 // resources returns all resources that the query finds, sorted by id.

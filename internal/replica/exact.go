@@ -17,9 +17,10 @@ import (
 //   - self matches nobody in a look-up of subjects of another type, where SpiceDB finds a subject with the resource's
 //     id;
 //   - the planner does not follow a set of subjects within another set, or one behind an arrow to a relation;
-//   - within a recursive permission a wildcard matches nobody, an object met by another relation or as the left side of
-//     an arrow is taken for the next step, and an intersection, an exclusion or an all() applies at the first step
-//     only.
+//   - within a recursive permission, a wildcard matches nobody;
+//   - within a recursive permission, the planner takes an object for the next step even if another relation, or the
+//     left side of an arrow, leads to it;
+//   - within a recursive permission, an intersection, an exclusion or an all() applies at the first step only.
 //
 // The reader handles one more case: look-ups of subjects that meet a wildcard, as in (viewer:* - banned) - viewer.
 func exact(o query.Outline) bool {

@@ -84,7 +84,7 @@ func (r *Replica) end() {
 	r.running.Wait()
 }
 
-// withdraw lets the engine behind answer everything until the next state is published.
+// withdraw makes the engine behind the replica answer everything until the next state is published.
 func (r *Replica) withdraw(why string) {
 	if !r.off.Load() {
 		r.why.Store(why)
@@ -93,7 +93,7 @@ func (r *Replica) withdraw(why string) {
 	r.retired = nil
 }
 
-// standDown lets the engine behind answer everything permanently, and ends Run.
+// standDown makes the engine behind the replica answer everything from now on, and ends Run.
 func (r *Replica) standDown(why string) {
 	r.why.Store(why)
 	r.off.Store(true)

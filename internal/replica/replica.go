@@ -26,12 +26,13 @@ type Source interface {
 	// Head returns the stored schema and a token of the newest state.
 	Head(ctx context.Context) (schema string, token authz.Token, err error)
 
-	// ExportStored calls take with every relationship of a state, in batches. It stops if take returns an error.
+	// ExportStored passes every relationship of a state to the function take, in batches. It stops if take returns an
+	// error.
 	ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) error
 
-	// WatchStored calls take with the messages of SpiceDB's Watch after a state. The first message is a checkpoint of
-	// the state itself. It stops if take returns an error or ctx ends. The error wraps authz.ErrHistoryLost if SpiceDB
-	// no longer has the changes after the state.
+	// WatchStored passes the messages of SpiceDB's Watch after a state to the function take. The first message is a
+	// checkpoint of the state itself. WatchStored stops if take returns an error or ctx ends. The error wraps
+	// authz.ErrHistoryLost if SpiceDB no longer has the changes after the state.
 	WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error
 }
 
@@ -41,7 +42,7 @@ type Options struct {
 	// Zero selects DefaultMaxRelationships.
 	MaxRelationships int
 
-	// Verify is the share of answers, from 0 to 1, that the replica compares with the engine behind.
+	// Verify is the share of answers, from 0 to 1, that the replica compares with those of the engine behind it.
 	Verify float64
 
 	// Observe is called after each call with who answered, FromReplica or FromSpiceDB, and in the latter case the
@@ -82,10 +83,10 @@ const (
 )
 
 // Replica is an authz.Engine that answers from memory if it can. Otherwise the engine behind it answers. Run loads the
-// relationships and follows their changes. Until it has loaded, and whenever it cannot follow, the engine behind
-// answers everything.
+// relationships and follows their changes. Until it has loaded the relationships, and whenever it cannot follow them,
+// the engine behind the replica answers everything.
 type Replica struct {
-	authz.Engine // the engine behind
+	authz.Engine // the engine behind the replica
 
 	source  Source
 	options Options

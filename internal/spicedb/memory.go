@@ -100,8 +100,8 @@ func (m *memory) ReadWriteTx(
 	return revision, nil
 }
 
-// HeadRevision returns the revision of the last finished write. If a follower of Watch already knows a newer
-// revision, it waits for that write.
+// HeadRevision returns the revision of the last finished write. If a follower of Watch already knows a newer revision,
+// HeadRevision waits for the write of that revision.
 func (m *memory) HeadRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
 	head, err := m.Datastore.HeadRevision(ctx)
 	if err == nil {

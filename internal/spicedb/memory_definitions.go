@@ -101,8 +101,8 @@ func (r definedReader) LegacyLookupCaveatsWithNames(
 	return named(all, names), err
 }
 
-// defined calls do with a reader of the transaction's definitions. No definition may change during the call, since the
-// changed definition would be cached for the previous schema.
+// defined calls the function do, with a reader of the transaction's definitions. No definition may change during the
+// call, since the changed definition would be cached for the previous schema.
 func (t *memoryTx) defined(do func(definedReader) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

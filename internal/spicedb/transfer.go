@@ -21,8 +21,8 @@ import (
 // exportBatch is the number of relationships per message of an export or import.
 const exportBatch = 1000
 
-// ExportTexts calls take with all relationships of a state as text, one batch after the other. Each call also gets
-// the cursor that continues after its batch.
+// ExportTexts passes all relationships of a state as text to the function take, one batch after the other. Each call of
+// take also gets the cursor that continues after the batch.
 func (c *Client) ExportTexts(
 	ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error,
 ) error {

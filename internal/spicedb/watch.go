@@ -48,8 +48,8 @@ func (c *Client) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Rel
 	})
 }
 
-// ExportStored calls take with every relationship of a state in SpiceDB's form, a batch at a time, until take returns
-// an error.
+// ExportStored passes every relationship of a state, in SpiceDB's form, to the function take, a batch at a time, until
+// take returns an error.
 func (c *Client) ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) (err error) {
 	defer c.observe("Export", time.Now(), &err)
 	var stop error
@@ -94,8 +94,8 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 	})
 }
 
-// WatchStored calls take with the messages of Watch in SpiceDB's form, until take returns an error. The first message
-// is a checkpoint of the state of the token.
+// WatchStored passes the messages of Watch, in SpiceDB's form, to the function take, until take returns an error. The
+// first message is a checkpoint of the state of the token.
 func (c *Client) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) (err error) {
 	defer c.observe("Watch", time.Now(), &err)
 	return c.watchStored(ctx, after, take)

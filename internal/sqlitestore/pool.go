@@ -47,7 +47,7 @@ func newPool(path string) *pool {
 	return p
 }
 
-// use waits for a free connection and calls do with it. do must not call use.
+// use waits for a free connection and passes it to the function do. The function must not call use.
 func (p *pool) use(do job) error {
 	<-p.free
 	defer func() { p.free <- struct{}{} }()

@@ -27,7 +27,7 @@ func (s *Store) SnapshotReader(r datastore.Revision) datastore.Reader {
 	return out
 }
 
-// use calls do with a connection that sees every write up to the reader's revision.
+// use passes a connection that sees every write up to the reader's revision to the function do.
 func (r *reader) use(do func(*conn) error) error {
 	if err := r.store.readers.use(do); err != nil {
 		return err

@@ -17,8 +17,8 @@ const (
 	pause    = 20 * time.Millisecond
 )
 
-// ReadWriteTx waits until it may write, or until ctx ends, and calls do in a transaction. do sees the committed state
-// and its own writes. If ReadWriteTx returns an error, nothing of the transaction is stored.
+// ReadWriteTx waits until it may write, or until ctx ends. Then it calls the function do in a transaction. The function
+// sees the committed state and its own writes. If ReadWriteTx returns an error, nothing of the transaction is stored.
 func (s *Store) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {
@@ -128,7 +128,7 @@ func newTransaction(s *Store, h head) *transaction {
 	return t
 }
 
-// use calls do with the connection that writes.
+// use passes the connection that writes to the function do.
 func (t *transaction) use(do func(*conn) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
