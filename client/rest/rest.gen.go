@@ -1332,10 +1332,10 @@ type ImporterHiddenEnds string
 
 // ImporterEnds defines model for ImporterEnds.
 type ImporterEnds struct {
-	// Destination The id of a connection. `null` removes the connection.
+	// Destination The id of a connection. `null` leaves this end without a connection.
 	Destination nullable.Nullable[string] `json:"destination,omitempty,omitzero"`
 
-	// Source The id of a connection. `null` removes the connection.
+	// Source The id of a connection. `null` leaves this end without a connection.
 	Source nullable.Nullable[string] `json:"source,omitempty,omitzero"`
 }
 
@@ -2122,7 +2122,7 @@ type RolesByPerson map[string]RoleNames
 
 // SearchContext What the results cannot express: candidates that could not be decided.
 type SearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
 }
 
@@ -2139,7 +2139,7 @@ type SearchError struct {
 	Error EvaluationError `json:"error"`
 }
 
-// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
+// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
 type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
@@ -2217,7 +2217,7 @@ type SubjectSearch struct {
 
 // SubjectSearchContext What the results cannot express: everybody of the type, and candidates that could not be decided.
 type SubjectSearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
 
 	// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
@@ -3781,7 +3781,7 @@ type ClientInterface interface {
 
 	// SearchActionsWithBody Search the actions that a subject may perform on a resource
 	//
-	// Returns every permission that the subject has on the resource, except schema steps.
+	// Returns every permission that the subject has on the resource, except the `as_…` permissions, which only other permissions use.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3790,7 +3790,7 @@ type ClientInterface interface {
 
 	// SearchActions Search the actions that a subject may perform on a resource
 	//
-	// Returns every permission that the subject has on the resource, except schema steps.
+	// Returns every permission that the subject has on the resource, except the `as_…` permissions, which only other permissions use.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3995,7 +3995,7 @@ type ClientInterface interface {
 	//
 	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-	// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4006,7 +4006,7 @@ type ClientInterface interface {
 	//
 	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-	// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4327,7 +4327,7 @@ type ClientInterface interface {
 
 	// SetImporterConnectionsWithBody Set the source and the destination of an importer
 	//
-	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
+	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4336,7 +4336,7 @@ type ClientInterface interface {
 
 	// SetImporterConnections Set the source and the destination of an importer
 	//
-	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
+	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4738,7 +4738,7 @@ type ClientInterface interface {
 	// PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 	//
 	// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-	// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4748,7 +4748,7 @@ type ClientInterface interface {
 	// PutSubscriptionMember Set the roles of a person on a subscription
 	//
 	// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-	// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4782,7 +4782,7 @@ type ClientInterface interface {
 
 	// TransferSubscriptionWithBody Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
+	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4791,7 +4791,7 @@ type ClientInterface interface {
 
 	// TransferSubscription Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
+	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4979,7 +4979,7 @@ func (c *Client) EvaluateAll(ctx context.Context, body EvaluateAllJSONRequestBod
 
 // SearchActionsWithBody Search the actions that a subject may perform on a resource
 //
-// Returns every permission that the subject has on the resource, except schema steps.
+// Returns every permission that the subject has on the resource, except the `as_…` permissions, which only other permissions use.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4998,7 +4998,7 @@ func (c *Client) SearchActionsWithBody(ctx context.Context, contentType string, 
 
 // SearchActions Search the actions that a subject may perform on a resource
 //
-// Returns every permission that the subject has on the resource, except schema steps.
+// Returns every permission that the subject has on the resource, except the `as_…` permissions, which only other permissions use.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5473,7 +5473,7 @@ func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params 
 //
 // Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 // If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5494,7 +5494,7 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 //
 // Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
 // If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-// The backend itself can replace a lost `owner` of a `team` account or `administrator` of an `operations` account: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6195,7 +6195,7 @@ func (c *Client) GetImporter(ctx context.Context, id ID, params *GetImporterPara
 
 // SetImporterConnectionsWithBody Set the source and the destination of an importer
 //
-// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
+// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6214,7 +6214,7 @@ func (c *Client) SetImporterConnectionsWithBody(ctx context.Context, id ID, para
 
 // SetImporterConnections Set the source and the destination of an importer
 //
-// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` removes the connection.
+// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7106,7 +7106,7 @@ func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, pa
 // PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 //
 // Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7126,7 +7126,7 @@ func (c *Client) PutSubscriptionMemberWithBody(ctx context.Context, id ID, user 
 // PutSubscriptionMember Set the roles of a person on a subscription
 //
 // Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-// The backend itself can replace a lost owner of a `multi_owner` subscription: without the header `Sluice-Actor`, with the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7200,7 +7200,7 @@ func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *List
 
 // TransferSubscriptionWithBody Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
+// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7219,7 +7219,7 @@ func (c *Client) TransferSubscriptionWithBody(ctx context.Context, id ID, params
 
 // TransferSubscription Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. The backend itself can replace a lost owner by `to`: without the header `Sluice-Actor`, with the scope `provision` and a `reason`.
+// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 //
 // Takes a body of the `application/json` content type.
 //

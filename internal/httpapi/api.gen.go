@@ -1328,10 +1328,10 @@ type ImporterHiddenEnds string
 
 // ImporterEnds defines model for ImporterEnds.
 type ImporterEnds struct {
-	// Destination The id of a connection. `null` removes the connection.
+	// Destination The id of a connection. `null` leaves this end without a connection.
 	Destination nullable.Nullable[string] `json:"destination,omitempty"`
 
-	// Source The id of a connection. `null` removes the connection.
+	// Source The id of a connection. `null` leaves this end without a connection.
 	Source nullable.Nullable[string] `json:"source,omitempty"`
 }
 
@@ -2118,7 +2118,7 @@ type RolesByPerson map[string]RoleNames
 
 // SearchContext What the results cannot express: candidates that could not be decided.
 type SearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
 	Errors *SearchErrors `json:"errors,omitempty"`
 }
 
@@ -2135,7 +2135,7 @@ type SearchError struct {
 	Error EvaluationError `json:"error"`
 }
 
-// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
+// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
 type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
@@ -2213,7 +2213,7 @@ type SubjectSearch struct {
 
 // SubjectSearchContext What the results cannot express: everybody of the type, and candidates that could not be decided.
 type SubjectSearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They have the order of the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
 	Errors *SearchErrors `json:"errors,omitempty"`
 
 	// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
