@@ -101,7 +101,8 @@ func (s *Service) ShareConnection(
 		if visibility == Shared && len(in.Users) > 0 {
 			return authz.Errorf(
 				authz.CodeInvalid,
-				"users can be given only with visibility %q; the whole account sees a shared connection", Private,
+				`the field "users" is allowed only with visibility %q; everybody in the account sees a shared connection`,
+				Private,
 			)
 		}
 		if connection, err = readShownConnection(ctx, p, object, account); err != nil {

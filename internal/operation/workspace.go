@@ -57,7 +57,8 @@ func (s *Service) SetWorkspaceAccess(
 func planWorkspaceAccess(ctx context.Context, p *plan, object authz.Object, account accountFacts, access Access) error {
 	if access.Open && len(access.Users) > 0 {
 		return authz.Errorf(
-			authz.CodeInvalid, "users can be given only with open false; the whole account enters an open workspace",
+			authz.CodeInvalid,
+			`the field "users" is allowed only with "open": false; everybody in the account may enter an open workspace`,
 		)
 	}
 	if account.set.Name != authz.Operations {

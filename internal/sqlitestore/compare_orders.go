@@ -39,7 +39,9 @@ func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 			case bySubject && key != subject || !bySubject && key != resource:
 				return fmt.Errorf("%w: %q is not a valid key", ErrCorrupt, key)
 			case !bySubject && row[3] != expires(&r):
-				return fmt.Errorf("%w: %q expires at %v, but its column expires has %v", ErrCorrupt, key, expires(&r), row[3])
+				return fmt.Errorf(
+					`%w: %q expires at %v, but the value in its column "expires" is %v`, ErrCorrupt, key, expires(&r), row[3],
+				)
 			}
 			counts[i]++
 			sums[i] += maphash.String(seed, fmt.Sprintf("%s %d %x", resource, created, details))
