@@ -9,7 +9,8 @@ import (
 
 // Handover names the new owner of a removed person's creations. Private selects what happens to the person's private
 // connections: Disconnect or Leave. If Private is empty and actors remove themselves, their private connections move
-// too. If it is empty and another person has private connections, the removal fails with Conflict.
+// too. If Private is empty and actors remove somebody else who has private connections, the removal fails with
+// Conflict.
 type Handover struct {
 	To      string
 	Private PrivateConnections

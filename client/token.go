@@ -54,8 +54,9 @@ func chainOf(ctx context.Context) *chain {
 	return c
 }
 
-// chain stores the token for the next decisions. No single token may cover operations that overlap. After such
-// operations, decisions ask for the newest state until one that began after all of them returns a token.
+// chain stores the token for the next decisions. If operations overlap, there may be no single token that covers all of
+// them. After such operations, decisions ask for the newest state, until a decision that began after all of them
+// returns a token.
 type chain struct {
 	mu      sync.Mutex
 	known   string // covers every finished operation, if missing is not set

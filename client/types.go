@@ -24,8 +24,8 @@ type (
 	// NewWorkspacePart has the parameters of a new flow, schedule or service of a workspace.
 	NewWorkspacePart = rest.NewPartOfWorkspace
 
-	// Sharing selects who in an account sees a connection: everybody with Shared, or with Private only people shared
-	// with by name.
+	// Sharing selects who in an account sees a connection. With Shared, everybody does. With Private, only people whom
+	// it names do.
 	Sharing = rest.Sharing
 
 	// Access selects who may enter a workspace.
@@ -68,13 +68,13 @@ type (
 	// Importer is an importer. Source and Destination are empty if it has none.
 	Importer = rest.Importer
 
-	// CopiedImporter is an importer. LeftOut lists the ends that were not copied.
+	// CopiedImporter is the copy of an importer. LeftOut lists the ends that were not copied.
 	CopiedImporter = rest.CopiedImporter
 
 	// Connection is a connection.
 	Connection = rest.Connection
 
-	// Connector is a connector of the catalogue, or one of an account's own, which has an Account.
+	// Connector is a connector of the catalogue or, if Account is set, of that account.
 	Connector = rest.Connector
 
 	// Workspace is a workspace.

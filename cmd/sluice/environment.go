@@ -16,11 +16,15 @@ import (
 
 const variablePrefix = "SLUICE_"
 
-// fromEnvironment gives each present flag of the command the value of its variable if the flag is not given. For
-// example, --grpc-listen gets that of SLUICE_GRPC_LISTEN. A flag that can be repeated takes a comma-separated list from
-// the plural, --api-key from SLUICE_API_KEYS. The usage text names the variable. An empty variable counts as not set,
-// except that of a credential or of a list, which is an error for every command: a deployment that lost its secret must
-// not start without it. Flags in commandLineOnly, and flags that are added later, have no variable.
+// fromEnvironment gives each flag of the command a variable, except flags in commandLineOnly. A flag that is not given
+// gets the value of its variable: --grpc-listen gets that of SLUICE_GRPC_LISTEN. For a flag that can be repeated, the
+// variable has a plural name and holds a comma-separated list: --api-key has SLUICE_API_KEYS. The usage text names the
+// variable.
+//
+// An empty variable counts as not set. But if it is for a credential or a list, every command fails: a deployment that
+// lost its secret must not start without it.
+//
+// Call fromEnvironment after the flags are added: flags that are added later have no variable.
 func fromEnvironment(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		if commandLineOnly[flag.Name] {
@@ -57,7 +61,8 @@ var commandLineOnly = map[string]bool{
 	"allow-breaking": true, "allow-unsealed": true, "replace": true,
 }
 
-// rejectUnknownVariables makes the command check the environment, though its flags have no variables.
+// rejectUnknownVariables makes the command check the environment, even though the command's own flags have no
+// variables.
 func rejectUnknownVariables(cmd *cobra.Command) {
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return checkEnvironment(cmd.Root()) }
 }
@@ -106,9 +111,9 @@ var otherVariables = map[string]bool{
 // testVariable matches the variables of the tests and benchmarks.
 var testVariable = regexp.MustCompile(`^SLUICE_(TEST|DIFFERENTIAL|BENCH)_[A-Z]+(_[A-Z]+)*$`)
 
-// Kubernetes and Docker links set such variables for each service whose name begins with "sluice". The value of PORT
-// and of PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080; without one, the name is probably meant for Sluice and
-// misspelt.
+// Patterns of the variables that Kubernetes and Docker links set for each service whose name begins with "sluice". The
+// value of PORT and of PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080. If such a variable has another value, it is
+// probably meant for Sluice, and its name is misspelt.
 var (
 	serviceVariable = regexp.MustCompile(
 		`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$`,

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newHealth returns the health check of an image that contains only this program.
+// newHealth returns the command health. It is the health check of an image that contains only this program.
 func newHealth() *cobra.Command {
 	var of endpoint
 	cmd := &cobra.Command{

@@ -72,7 +72,8 @@ keys file and has only a hash of the key. A running server reloads the file at S
 	return cmd
 }
 
-// expiry returns the time after a duration, for example 90d, 12h or 1y, in whole seconds.
+// expiry returns the end of a duration that begins now, in whole seconds. The text is a duration such as 90d, 12h or
+// 1y.
 func expiry(now time.Time, text string) (time.Time, error) {
 	duration, err := model.ParseDuration(text)
 	if err != nil || duration < model.Duration(time.Second) {

@@ -89,8 +89,9 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 	return errors.New(message)
 }
 
-// rejectMisspeltHelp makes `sluice help NAME` and `sluice NAME --help` fail for an unknown command, where cobra shows
-// the help of the command above it. The error is set while the root command runs.
+// rejectMisspeltHelp makes `sluice help NAME` and `sluice NAME --help` fail for an unknown command. Cobra would show
+// the help of the command above it. The result points to the error of `sluice NAME --help`, which is set while the root
+// command runs.
 func rejectMisspeltHelp(root *cobra.Command) *error {
 	var misspelt error
 	show := root.HelpFunc()

@@ -171,8 +171,8 @@ func quietly(
 // of its parts (internal/app), which name what does not end. Only tests change it.
 var stopGrace = 10 * time.Second
 
-// endAfter calls exit a time after the end of ctx, which is the moment of the signal, unless stop is called before. It
-// does so whatever the server does meanwhile.
+// endAfter waits until ctx ends, which is the moment of the signal, and calls exit when a further time has passed,
+// whatever the server does meanwhile. A call of stop before then prevents that.
 func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func()) {
 	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {

@@ -14,15 +14,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// CompleteAudit adds the changes to a directory's audit log that its store has and the log lacks, for example after a
-// killed server. It does nothing if there is no store or no log. No server may run on the directory.
+// CompleteAudit reads the store and the audit log in a directory, and adds to the log the changes that only the store
+// has, for example after a server was killed. It does nothing if there is no store or no log. No server may run on the
+// directory.
 func CompleteAudit(ctx context.Context, directory string) (err error) {
 	if _, err := os.Stat(filepath.Join(directory, audit.FileName)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var missing spicedb.Acknowledged // missing has the last stored write
+	var missing spicedb.Acknowledged // starts with the last write in the store
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
 		Options: spicedb.Options{Acknowledged: &missing}, Datastore: spicedb.SQLite, DataDir: directory, MustExist: true,
 	})

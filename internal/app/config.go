@@ -106,7 +106,7 @@ type StoreConfig struct {
 // DefaultDataDir is the directory of a server's files by default.
 const DefaultDataDir = "./data"
 
-// Directory returns the directory of the relationships. It is empty unless they are in a directory.
+// Directory returns the directory in which the relationships are stored. It is empty if they are stored elsewhere.
 func (c StoreConfig) Directory() string {
 	if c.Remote() || c.Datastore != spicedb.SQLite {
 		return ""
@@ -279,7 +279,7 @@ func address(flag, value string) error {
 	return nil
 }
 
-// secret returns the given key, or a generated one if it is empty.
+// secret returns the given key or, if that is empty, a generated one. made reports that the key was generated.
 func secret(given string) (key string, made bool) {
 	if given != "" {
 		return given, false

@@ -13,8 +13,8 @@ import (
 const renameBatch = authz.MaxUpdates / 2
 
 // renameRelations moves relationships from old names to new ones, if an earlier version of the product's schema called
-// their relations differently. It returns what it renamed. Meanwhile the stored schema has both names, and keeps its
-// stamp.
+// their relations differently. It returns the renamed relations. While relationships move, the stored schema has both
+// names, and keeps its stamp.
 func (s stored) renameRelations(
 	ctx context.Context, engine authz.Engine, text string, allowBreaking bool,
 ) (renamed []authz.SchemaChange, err error) {

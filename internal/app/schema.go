@@ -151,8 +151,8 @@ type server struct {
 }
 
 // applySchema applies a server's schema at its start if it is newer than the stored one. Otherwise the stored schema
-// stays, and the server works with it. It returns an error if the store has a --schema and the server has none, or if
-// the change is breaking.
+// stays, and the server works with it. It returns an error if the stored schema came from a --schema file and the
+// server has no --schema, or if the change is breaking.
 func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slog.Logger) error {
 	s, err := readStored(ctx, engine)
 	if err != nil {

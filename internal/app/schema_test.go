@@ -123,8 +123,8 @@ func TestSchemaVersions(t *testing.T) {
 	}
 }
 
-// TestSchemaChangedByAnotherProgram checks that a server keeps an operator's change that kept the stamp. It replaces a
-// schema without a stamp if the change is not breaking.
+// TestSchemaChangedByAnotherProgram checks that a server keeps a schema that an operator has changed without changing
+// its stamp. A server replaces a schema without a stamp if the change is not breaking.
 func TestSchemaChangedByAnotherProgram(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 
 // batch collects entries in one transaction of the log's database.
 type batch struct {
-	ctx   context.Context //nolint:containedctx // that of the transaction
+	ctx   context.Context //nolint:containedctx // the transaction's context
 	tx    *sql.Tx
 	log   *Log
 	place Place

@@ -135,8 +135,8 @@ func (u Update) names(object authz.Object) bool {
 	return u.Resource.Object == object || !u.Subject.Wildcard && u.Subject.Object == object
 }
 
-// JSON returns the entry as shown to a person. It has no number, since gaps in the numbers would count the hidden
-// entries.
+// JSON returns the entry as shown to a person. It has no number, since gaps in the numbers would reveal how many
+// entries are hidden.
 func (e Entry) JSON() (json.RawMessage, error) {
 	return marshal(struct {
 		Seq *int64 `json:"seq,omitempty"` // shadows the number of Entry

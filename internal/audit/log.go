@@ -22,8 +22,8 @@ import (
 // FileName is the name of the log's file in a data directory.
 const FileName = "audit.db"
 
-// Log is an open audit log. Any number of readers may use it concurrently. AcquireWriter makes sure that there is one
-// writer.
+// Log is an open audit log. Any number of readers may use it concurrently. AcquireWriter makes sure that there is at
+// most one writer.
 type Log struct {
 	db     *sql.DB
 	shared bool         // set for a log in PostgreSQL, where several servers take turns in writing

@@ -74,7 +74,7 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 type replay struct {
 	log     *Log
 	until   time.Time
-	gap     int64 // number of the last gap before until; after it, a snapshot has the lost updates of placeholders
+	gap     int64 // number of the last gap before the time until; the snapshot after a gap has what placeholders lost
 	read    int
 	present map[authz.Object]map[string]authz.Relationship
 }

@@ -95,7 +95,8 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 			return nil
 		}
 	}
-	// The relationship stays in sluice_audit_present, and is due again until the process ends.
+	// The relationship stays in sluice_audit_present. This process skips it from now on. The next one finds it due again,
+	// and stores another placeholder.
 	if e.Kind == Expiry {
 		for _, u := range e.Updates {
 			b.unstorableEnds = append(b.unstorableEnds, endKey(u))

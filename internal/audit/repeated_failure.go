@@ -61,9 +61,10 @@ type writePart struct {
 	same func() error // stores a part of the same size with other content
 }
 
-// attemptPart stores a part of a careful write in a savepoint. It returns the log's error as refused, or nil if the
-// part is stored. After a transient error it sets b.pending. The write then continues with its other parts, so that one
-// attempt finds all failing parts, and is rolled back at its end. err is an error of the whole log.
+// attemptPart stores a part of a careful write in a savepoint. refused is the error of this part, or nil if the part is
+// stored. err is an error that ends the whole write, for example a broken connection. A transient error of a part also
+// sets b.pending: the write still tries its other parts, so that one attempt finds all that fail, but at the end it is
+// rolled back.
 func (b *batch) attemptPart(o writePart) (refused, err error) {
 	now := b.now()
 	f, known := b.log.failures[o.key]

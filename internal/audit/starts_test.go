@@ -70,8 +70,8 @@ func shownTo(t *testing.T, history *audit.History, reader authz.ID, query audit.
 	return shown
 }
 
-// createAgain is a case in which an object is deleted and its id is used again. Each step is a transaction. The steps
-// before again are about the earlier object.
+// createAgain is a case in which an object is deleted and its id is used again. Each step is a transaction. Those in
+// steps are about the earlier object, those in again about the new one.
 type createAgain struct {
 	steps []string // "actor +RELATIONSHIP -RELATIONSHIP …"
 	again []string

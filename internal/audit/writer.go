@@ -27,7 +27,7 @@ type Writer struct {
 }
 
 // AcquireWriter waits until no other server writes to the log and returns the Writer. While another server writes to a
-// shared log, AcquireWriter calls others before each wait.
+// shared log, AcquireWriter calls the function others before each wait.
 func (l *Log) AcquireWriter(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
 	w := &Writer{log: l, place: place, now: time.Now}
 	defer func() {
@@ -111,8 +111,8 @@ func (w *Writer) connection() connection {
 	return w.log.db
 }
 
-// write runs do in one transaction. If the log rejects a part of the write, write runs do again: each part then has a
-// savepoint, and each rejected entry gets a placeholder.
+// write runs the function do in one transaction. If the log rejects a part of the write, write runs do again: each part
+// then has a savepoint, and each rejected entry gets a placeholder.
 func (w *Writer) write(ctx context.Context, do func(*batch) error) error {
 	if !w.log.careful {
 		err := w.tryWrite(ctx, false, do)

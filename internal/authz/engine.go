@@ -46,9 +46,9 @@ type Explainer interface {
 
 // ResourceFinder finds the resources on which a subject has a permission.
 type ResourceFinder interface {
-	// LookupResources yields each resource on which the subject has the permission once, sorted by id. A cursor (see
-	// package pages) continues after its resource at the revision of its page. The cursor of another query causes
-	// CodeInvalid.
+	// LookupResources yields each resource on which the subject has the permission once, sorted by id. Each result has
+	// a cursor (see package pages). A page with this cursor starts after the result, at the revision of the result's
+	// page. The cursor of another query causes CodeInvalid.
 	LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error]
 }
 

@@ -53,7 +53,7 @@ func (id ID) IsForeign() bool { return strings.HasPrefix(string(id), storedPrefi
 // ParseID checks the id of a new or existing object whose type lets callers choose ids. The error has code CodeInvalid.
 func ParseID(s string) (ID, error) { return parseID("", s) }
 
-// parseID is ParseID for an id of a type.
+// parseID does what ParseID does, for an id of the given type.
 func parseID(typ Type, s string) (ID, error) {
 	if strings.HasPrefix(s, storedPrefix) {
 		return parseStoredID(typ, s)

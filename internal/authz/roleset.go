@@ -51,7 +51,7 @@ type RoleInfo struct {
 	// Title is the name of the role in a user interface.
 	Title string
 
-	// Additional roles are held besides a base role, and give no permission without one.
+	// Additional reports that people hold the role besides a base role, and that it gives no permission without one.
 	Additional bool
 
 	// Requires is the feature that a subscription needs before anybody can get the role, or "".
@@ -193,7 +193,8 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 	)
 }
 
-// ParseAdded is Parse for roles that are added to existing ones. The list may contain only additional roles.
+// ParseAdded does what Parse does, for roles that are added to existing ones. The list may contain only additional
+// roles.
 func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {

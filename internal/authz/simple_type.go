@@ -7,7 +7,7 @@ import "slices"
 // client, and its lines in the documentation. The schema defines its permissions, and the role tables state who has
 // them.
 type SimpleType struct {
-	// Name is the type in the schema, and with an s the collection in the API.
+	// Name is the type in the schema. With an s at its end, it names the collection in the API.
 	Name Type
 
 	// Place is the type of the object's place, "account" or "workspace". The relation to the place has the same name.
@@ -25,7 +25,7 @@ type SimpleType struct {
 	// Remove is the permission on the object that deleting needs.
 	Remove Permission
 
-	// Example is an id in the examples of the contract, and Note a sentence about creating, or empty.
+	// Example is the id in the examples of the contract. Note is a sentence about creating such an object, or empty.
 	Example ID
 	Note    string
 }

@@ -48,8 +48,8 @@ func (i *inquiry) findPath(ctx context.Context) ([]authz.Relationship, error) {
 	return i.sortFromResource(path), err
 }
 
-// minimize removes the relationships that the answer does not need. It reports false if the answer does not follow from
-// all.
+// minimize removes the relationships that the answer does not need. It reports false if the answer does not follow even
+// from all of the relationships.
 func (i *inquiry) minimize(
 	ctx context.Context, all []authz.Relationship,
 ) (_ []authz.Relationship, follows bool, err error) {

@@ -58,9 +58,9 @@ func rank(change operation.Grant) int {
 	return 3
 }
 
-// operationGrants returns the operations on the resource and on the objects that contain it. For a resource of another
-// type, these are the operations on the product's objects that it or a related object refers to. It omits grants of
-// roles that are hidden from the reader.
+// operationGrants returns the operations on the resource and on the objects that contain it. If the resource is not an
+// object of the product, it returns the operations on the product's objects that the resource or an object related to
+// it refers to. It omits grants of roles that are hidden from the reader.
 func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Relationship) ([]operation.Grant, error) {
 	if i.operations == nil || !isPerson(i.check.Subject) {
 		return nil, nil

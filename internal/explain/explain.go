@@ -123,10 +123,9 @@ type Approvers struct {
 	More   bool
 }
 
-// Explain decides a check and explains the decision. If an actor asks about another person and may not see the
-// resource, or if the resource does not exist, the error has code CodeNotFound. Without an actor, or if the actor is
-// the subject, it then returns a denial without a reason. A resource that does not exist and a hidden one give the same
-// answer.
+// Explain decides a check and explains the decision. If the resource does not exist, or the reader may not see it, the
+// result is an error with CodeNotFound if an actor asks about another person, and otherwise a denial without a reason.
+// So a resource that does not exist and a hidden one give the same answer.
 func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation, error) {
 	definitions, err := e.definitions(ctx)
 	if err != nil {

@@ -229,8 +229,8 @@ func (r *simulation) add(ctx context.Context, relationships []authz.Relationship
 	return err
 }
 
-// nearbyPermissions returns a check of each public permission on the resource and on the objects that have members
-// around it.
+// nearbyPermissions returns a check for each public permission on the resource, and on each object around the resource
+// on which people can hold roles.
 func (i *inquiry) nearbyPermissions(ctx context.Context) ([]authz.Check, error) {
 	neighborhood, err := i.readNeighborhood(ctx, i.check.Subject, i.check.Resource)
 	if err != nil {

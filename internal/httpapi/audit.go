@@ -118,7 +118,7 @@ func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, l
 	return page, query.Before, nil
 }
 
-// visiblePage is auditPage for the entries that a person may see.
+// visiblePage does what auditPage does, but its page has only what a person may see.
 func (s *server) visiblePage(
 	ctx context.Context, query audit.Query, reader authz.ID, limit int,
 ) (entryPage, int64, error) {

@@ -45,7 +45,8 @@ func (s *server) evaluate(ctx context.Context, body EvaluationItem) (Evaluation,
 	return s.evaluation(ctx, results[0]), nil
 }
 
-// decide is decideAll for AuthZEN, which may have to try two contexts for a question.
+// decide decides questions of AuthZEN. It does what decideAll does, but may try two contexts for a question, see
+// contextsOf.
 func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.CheckResult, error) {
 	results, _, err := s.decideAll(ctx, questions, authz.Consistency{})
 	if err != nil {

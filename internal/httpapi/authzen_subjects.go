@@ -57,9 +57,9 @@ func (s *server) SearchSubjects(c *gin.Context) {
 	})
 }
 
-// subjects is the result of a subject search. named has the subjects with the permission or an error. everybody is set
-// if a wildcard grants the permission to the whole type, except to except. failure is the error of deciding the
-// wildcard.
+// subjects is the result of a subject search. The field named has each found subject, with the error if it could not be
+// decided. everybody is set if a wildcard grants the permission to all subjects of the type but those in except.
+// failure is the error of deciding the wildcard.
 type subjects struct {
 	named     outcomes
 	everybody bool

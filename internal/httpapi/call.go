@@ -45,8 +45,8 @@ type call struct {
 	streams bool
 
 	// idempotency is the idempotency key of the request, or nil. params, query and body identify the request together
-	// with it. query has the ids of people without "user:", and the cursor decrypted. body is the JSON as the server
-	// understood it.
+	// with the key. In query, ids of people are without "user:", and the cursor is decrypted. body is the JSON as the
+	// server understood it.
 	idempotency *operation.Idempotency
 	params      gin.Params
 	query       url.Values

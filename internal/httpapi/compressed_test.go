@@ -68,7 +68,7 @@ func TestCompressedBodiesAreDecodedWithinTheLimit(t *testing.T) {
 			t.Errorf("%s: %v %s", name, got.header, got.body)
 		}
 	}
-	// Calls without a body accept a compressed empty object and compressed nothing.
+	// Calls without a body accept a compressed empty object, and a compressed body without content.
 	for body, status := range map[string]int{
 		"": 200, gzipped(t, ""): 200, gzipped(t, "{}"): 200, gzipped(t, `{"a":1}`): 400, "{}": 400,
 	} {

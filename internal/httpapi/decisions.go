@@ -45,7 +45,7 @@ func (r *reader) check(body CheckRequest) (authz.Check, authz.Consistency) {
 	}, r.consistency("consistency", body.Consistency)
 }
 
-// missingContext returns nil unless the decision is conditional.
+// missingContext shows the missing context of a conditional decision. It returns nil for any other decision.
 func missingContext(d authz.Decision) *MissingContext {
 	if d.State != authz.Conditional {
 		return nil

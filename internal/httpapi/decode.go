@@ -107,8 +107,8 @@ func decodeStrict(what string, data []byte, into any) error {
 	return shape.redecode(what, decoded, into)
 }
 
-// redecode returns the given error of decoding. If the scanner has changed the data since, it decodes the data again
-// first.
+// redecode returns the reason why the data does not fit the type, or nil. decoded is the reason that was found in the
+// data as sent. If the scanner has changed the data since, redecode decodes the changed data instead.
 func (s *scanner) redecode(what string, decoded error, into any) error {
 	if !s.changed {
 		return decoded
@@ -121,7 +121,7 @@ func (s *scanner) redecode(what string, decoded error, into any) error {
 	return decoded
 }
 
-// decodeLenient is decodeStrict, but ignores unknown fields.
+// decodeLenient does what decodeStrict does, but ignores unknown fields.
 func decodeLenient(what string, data []byte, into any) error {
 	if err := checkJSON(what, data); err != nil {
 		return err
@@ -143,8 +143,8 @@ func checkJSON(what string, data []byte) error {
 	return err
 }
 
-// decodeJSON decodes JSON that passes checkJSON, with any fields. mismatch is the reason why it does not fit the type,
-// if it does not.
+// decodeJSON decodes a single JSON value in valid UTF-8, with any fields. err is set if the data is no such value.
+// mismatch is set if the value does not fit the type, and says why.
 func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
 	switch {
 	case len(data) == 0:

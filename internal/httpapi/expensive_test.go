@@ -30,7 +30,7 @@ func (e explainer) Explain(ctx context.Context, _ explain.Question) (explain.Exp
 	}
 }
 
-// history knows of nobody's past access.
+// history is an audit log in which nobody had access in the past.
 type history struct{ httpapi.History }
 
 func (history) Access(context.Context, authz.SubjectQuery, time.Time) ([]authz.FoundSubject, error) {

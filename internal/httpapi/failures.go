@@ -23,7 +23,8 @@ var undecided = map[authz.Code]string{
 	authz.CodeTooLarge: "the answer needs too many steps",
 }
 
-// permissionErrors shows the errors of permissions on one object of such a list. It returns nil if there are none.
+// permissionErrors shows the errors of permissions on one object in a list for a person, with the texts of undecided.
+// It returns nil if there are none.
 func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	if len(failed) == 0 {
 		return nil
@@ -38,7 +39,8 @@ func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	return &errs
 }
 
-// outcomes are the results of a search by id or name. The value is nil if it is permitted, or the error of deciding it.
+// outcomes are the results of a search by id or name. A permitted result has the value nil. A result that could not be
+// decided has the error.
 type outcomes map[string]error
 
 // checkCount returns an error with CodeTooLarge if a search found more than maxSearched results.
@@ -92,7 +94,7 @@ func (s *server) searchErrors(
 	return &errs
 }
 
-// searchContext returns nil without errors.
+// searchContext returns a search context with the errors, or nil if there are none.
 func searchContext(errs *SearchErrors) *SearchContext {
 	if errs == nil {
 		return nil

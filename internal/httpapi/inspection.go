@@ -14,9 +14,9 @@ var internalTypes = []authz.Type{
 }
 
 // requireInspection returns an error if a question names a relation or a schema step in place of a permission, or an
-// internal type of the product. The error has CodeForbidden if the key lacks the scope inspect. It has CodeInvalid if
-// the key has it but the request names an actor, because the answer would not depend on the actor. Names that the
-// schema does not have pass, because the engine rejects them.
+// internal type of the product. Such a question needs a key with the scope inspect, and a request without an actor,
+// because the answer would not depend on the actor. The error has CodeForbidden without the scope, and CodeInvalid with
+// an actor. requireInspection accepts names that the schema does not have, because the engine rejects them.
 func (s *server) requireInspection(
 	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
 ) error {
@@ -62,13 +62,13 @@ func inspectionRequired(reason string) error {
 	return authz.Errorf(authz.CodeForbidden, "%s; such a request needs a key with the scope %s", reason, apikey.Inspect)
 }
 
-// requireTypes is requireInspection for the types of a search, without its action. An action that the schema does not
-// have finds nothing, but must not make an internal type searchable.
+// requireTypes calls requireInspection for the types of a search, without its action. If the schema does not have the
+// action, the search finds nothing, but it may not search an internal type either.
 func (s *server) requireTypes(ctx context.Context, q question) error {
 	return s.requireInspection(ctx, authz.Type(q.subject.Type), authz.Type(q.resource.Type), "")
 }
 
-// requireCheck is requireInspection for a check.
+// requireCheck calls requireInspection for a check.
 func (s *server) requireCheck(ctx context.Context, check authz.Check) error {
 	return s.requireInspection(ctx, check.Subject.Type, check.Resource.Type, check.Permission)
 }

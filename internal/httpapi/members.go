@@ -239,7 +239,7 @@ func showMemberDetails(m operation.Member, token authz.Token) MemberDetails {
 	}
 }
 
-// showEnds returns nil if no role ends.
+// showEnds shows when the roles on accounts end. It returns nil if none of them ends.
 func showEnds(accounts map[authz.ID]time.Time) *map[string]time.Time {
 	if len(accounts) == 0 {
 		return nil
@@ -279,7 +279,7 @@ func showChangedMember(m operation.Member, token authz.Token) ChangedMember {
 	return changed
 }
 
-// showRoles returns nil if the request did not ask for the roles on accounts.
+// showRoles shows the roles of a person on accounts. It returns nil if the request did not ask for them.
 func showRoles(accounts map[authz.ID]operation.Roles) *RolesByID {
 	if accounts == nil {
 		return nil

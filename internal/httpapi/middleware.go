@@ -39,8 +39,8 @@ func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, con
 	return withLimit(ctx, s.Timeout)
 }
 
-// limitBody ends reading the body one second after Config.Timeout. It must be later than the timeout, because net/http
-// cancels the context when reading fails, and the request should end with CodeDeadline.
+// limitBody makes reading the body fail one second after Config.Timeout. When reading fails, net/http cancels the
+// context. Because that happens after the timeout, the request ends with CodeDeadline.
 func (s *server) limitBody(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		// Ignore the error: a recorder in a test has no connection to set a deadline on.
@@ -49,8 +49,8 @@ func (s *server) limitBody(c *gin.Context) {
 	c.Next()
 }
 
-// hidePath replaces the path in the span of the request, which has ids, by the template of the route. It also sets the
-// method that the client sent.
+// hidePath replaces the path in the span of the request by the template of the route, because the path contains ids. It
+// also sets the method that the client sent.
 func hidePath(c *gin.Context) {
 	k := callOf(c)
 	trace.SpanFromContext(c.Request.Context()).SetAttributes(

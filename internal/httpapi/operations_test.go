@@ -30,8 +30,8 @@ func (o *operations) wantCall(t *testing.T, name string, caller operation.Caller
 	}
 }
 
-// TestOperations asserts, for every operation of the contract, which call the request becomes, and which answers its
-// result and its replay become. A preview of the request must make the same call.
+// TestOperations sends a request for every operation of the contract. It asserts which call of Operations the server
+// makes, and how it answers the result of that call and of a replay. A preview of the request must make the same call.
 func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`

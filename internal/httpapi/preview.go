@@ -49,8 +49,8 @@ func (s *server) preview(ctx context.Context, actor authz.ID, perform writeCall)
 	return showEffects(effects)
 }
 
-// decodePreviewed decodes the operation that a preview names. actor is the actor's header. It returns the errors that
-// the operation itself would answer.
+// decodePreviewed decodes the operation that a preview names. actor has the values of the actor's header. It returns
+// the errors that the operation itself would answer.
 func (s *server) decodePreviewed(
 	ctx context.Context, outer *call, body PreviewRequest, actor []string,
 ) (writeCall, error) {

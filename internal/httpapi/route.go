@@ -26,12 +26,12 @@ const scopesExtension = "x-scopes"
 // them.
 const unknownFieldsExtension = "x-unknown-fields"
 
-// costExtension is the number of requests that a call counts as against the rate of its key, 1 by default. Calls with a
-// higher cost also share the limit Config.Expensive.
+// costExtension is how many requests a call counts as in the rate limit of its key; 1 by default. Calls with a higher
+// cost also share the limit Config.Expensive.
 const costExtension = "x-cost"
 
-// personExtension is true on a schema whose value is the id of a person. personKeysExtension is true if the keys of an
-// object are. For both, "user:bob" means the same as "bob".
+// personExtension is true on a schema whose value is the id of a person. personKeysExtension is true on the schema of
+// an object whose keys are ids of people. In both, "user:bob" means the same as "bob".
 const (
 	personExtension     = "x-person"
 	personKeysExtension = "x-person-keys"

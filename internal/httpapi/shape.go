@@ -190,8 +190,8 @@ func tooMany() *fault {
 	}
 }
 
-// entries scans an object. It calls each at the value of every key, with the decoded and the raw key. each must scan
-// the value.
+// entries scans an object. At the value of every key, it calls the function each with the decoded and the raw key. each
+// must scan the value.
 func (s *scanner) entries(each func(key string, raw []byte) *fault) *fault {
 	s.at++ // {
 	for s.peek() != '}' {

@@ -168,7 +168,8 @@ func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFac
 	return changeAccount(ctx, p, account, change)
 }
 
-// parseRoles reads the roles that a person is to hold, of which there must be one at least.
+// parseRoles parses the names of the roles that a person is to hold. It returns an error with CodeInvalid if no role is
+// named.
 func parseRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
 	if err := someRole(set, names); err != nil {
 		return nil, err
@@ -176,7 +177,8 @@ func parseRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
 	return set.Parse(names)
 }
 
-// parseOfferedRoles reads the roles that an invitation offers, which are added to those that the invitee holds.
+// parseOfferedRoles parses the names of the roles that an invitation offers, in addition to those that the invitee
+// holds. It returns an error with CodeInvalid if no role is named.
 func parseOfferedRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
 	if err := someRole(set, names); err != nil {
 		return nil, err
@@ -196,7 +198,7 @@ func someRole(set authz.RoleSet, names []string) error {
 
 // RemoveAccountMember deletes all roles of a person on an account, the shares there that name the person, and the open
 // invitations to and by the person. The removal of an owner or administrator needs assign_roles, that of another member
-// remove_members. Everybody may leave.
+// remove_members. All members may remove themselves.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {
@@ -250,8 +252,9 @@ func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who 
 	return changeAccount(ctx, p, account, change)
 }
 
-// PatchAccountMembers gives each of many people exactly the roles in their entry, or none, until a time if that is set.
-// If the change fits one write, all of it is written or nothing. Otherwise several writes divide it, see portions.
+// PatchAccountMembers sets the roles of many people on an account: each person gets exactly the roles in their entry,
+// until a time if that is set. A person whose entry is empty loses all roles. If the change fits one write, all of it
+// is written or nothing. Otherwise it is divided among several writes, see portions.
 func (s *Service) PatchAccountMembers(
 	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
 ) ([]Member, Done, error) {

@@ -13,22 +13,22 @@ import (
 //
 //sumtype:decl
 type Action interface {
-	// perform performs the action through a service. The engine of the service need not have the people in Others of a
-	// Grant.
+	// perform performs the action through a service. If the action is the Action of a Grant, the service's engine may
+	// lack the people in Grant.Others.
 	perform(ctx context.Context, s *Service, by Caller) error
 }
 
 // AddAdministrator makes a person an administrator of the platform.
 type AddAdministrator struct{ Person authz.ID }
 
-// GiveAccountRoles gives a person all their roles on an account. The roles end at Until; zero means permanently.
+// GiveAccountRoles sets the roles of a person on an account. They end at Until; zero means permanently.
 type GiveAccountRoles struct {
 	Account, Person authz.ID
 	Roles           []authz.Role
 	Until           time.Time
 }
 
-// GiveSubscriptionRoles gives a person all their roles on a subscription.
+// GiveSubscriptionRoles sets the roles of a person on a subscription.
 type GiveSubscriptionRoles struct {
 	Subscription, Person authz.ID
 	Roles                []authz.Role

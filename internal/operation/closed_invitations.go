@@ -10,8 +10,8 @@ import (
 // If the invitations of a removed person do not fit the first write of the removal, this write stores that all of them
 // are closed, and later writes delete them.
 
-// withdraws returns the relationship that closes the invitations to and by a person whose offboarding is under way. It
-// closes the invitations to the place from, and to the objects in this place.
+// withdraws returns the relationship that closes a person's open invitations, received and sent, while the person's
+// offboarding is under way: those to the place that the parameter from names, and to the objects in this place.
 func withdraws(who authz.ID, from authz.Object) authz.Relationship {
 	return authz.Relationship{Resource: offboardingObject(who), Relation: offboardingWithdraws, Subject: only(from)}
 }
@@ -74,7 +74,7 @@ func readPeopleBeingRemoved(ctx context.Context, p *plan, places []authz.Object)
 	return removed, nil
 }
 
-// isInvitationClosed reports whether a removal closes an invitation.
+// isInvitationClosed reports whether a removal that is under way closes an invitation.
 func isInvitationClosed(ctx context.Context, p *plan, stored storedInvitation) (bool, error) {
 	if !stored.open() {
 		return false, nil

@@ -17,7 +17,7 @@ type Collection struct {
 	Permissions []authz.Permission
 }
 
-// Collections returns the lists that a place has: the types of their objects, by the names of the lists.
+// Collections returns the lists that a place has: a map from the name of each list to the type of its objects.
 func Collections(place authz.Type) map[string]authz.Type {
 	lists := make(map[string]authz.Type)
 	for typ, kind := range kinds {
@@ -92,7 +92,7 @@ func readVisible(
 		return pages.CursorsOf(of.Place, of.Type, p.by.Actor).New(item.Cursor)
 	}
 	var batch, visible []authz.ReadItem
-	// One object more than the page has shows whether there is another page.
+	// Read one object more than the page holds, to find out whether there is another page.
 	size, scanned := limit+1, 0
 	scan := func() error {
 		seen, err := filterVisible(ctx, p, of, batch, start.Cursor != "")

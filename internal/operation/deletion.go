@@ -103,7 +103,8 @@ func requireDeletePermission(ctx context.Context, p *plan, object authz.Object) 
 	return requirePermission(ctx, p, place, kind.remove)
 }
 
-// readDeletion reads whether the actor's deletion of an object is under way or done.
+// readDeletion reads a deletion that the actor requested. It reports whether this deletion is under way, and whether it
+// is done.
 func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, done bool, err error) {
 	found, err := p.FindSome(
 		ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: user, SubjectID: p.by.Actor}, 0,
@@ -130,7 +131,8 @@ func readDeletionState(ctx context.Context, p *plan, object authz.Object) (job.S
 }
 
 // cutOff plans the cut-off: it deletes the object's own relationships, and thereby all access to the object and its
-// contents. It returns the state of the deletion after the write: job.Requested if the relationships do not fit.
+// contents. It returns the state of the deletion after the write: job.Cleaning, or job.Requested if the relationships
+// do not fit the write.
 func cutOff(ctx context.Context, p *plan, object authz.Object) (job.State, error) {
 	own, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
 	if err != nil || len(own) > p.Room() {
@@ -147,10 +149,11 @@ func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
-// leavePlace plans that the actor leaves an object. If the actor holds no role on the object, nothing is true: the
-// actor left before, or has access only through another object. It returns an error with CodeNotFound if the actor may
-// not view the object.
-func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (nothing bool, err error) {
+// leavePlace plans that the actor's removal from an object is remembered as done; the caller plans the removal of the
+// roles. isDone is true if the actor holds no role on the object, so that nothing is left to remove: the actor left
+// before, or has access only through another object. leavePlace returns an error with CodeNotFound if the actor may not
+// view the object.
+func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (isDone bool, err error) {
 	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
 	if err != nil {
 		return false, err

@@ -42,7 +42,7 @@ func excludeNaming(ctx context.Context, p *plan, f formerMember) error {
 	return nil
 }
 
-// namingOf returns the filters of naming for one person.
+// namingOf returns the filters of the variable naming, limited to relationships whose subject is one person.
 func namingOf(who authz.ID) []authz.Filter {
 	filters := make([]authz.Filter, len(naming))
 	for i, filter := range naming {
@@ -52,8 +52,9 @@ func namingOf(who authz.ID) []authz.Filter {
 	return filters
 }
 
-// withoutFormerMembers leaves out those relationships of naming whose person holds no role on the object's account. The
-// relationships must have one object as resource. An expired role leaves such relationships behind.
+// withoutFormerMembers returns the relationships without those whose person holds no role on the object's account. An
+// expired role leaves such relationships behind. The relationships must match one of the filters in naming, and have
+// the same object as resource.
 func withoutFormerMembers(
 	ctx context.Context, p *plan, rows []authz.Relationship,
 ) (kept []authz.Relationship, err error) {

@@ -85,9 +85,9 @@ func first(ids []authz.ID) authz.ID {
 	return ids[0]
 }
 
-// getObject reads an object that the actor may view. It calls show with the ids that the object names, and with the
-// relations to objects that the actor may not view. It returns an error with CodeNotFound if the actor may not view
-// the object.
+// getObject reads an object that the actor may view. It passes the ids that the object names, and the relations to
+// objects that the actor may not view, to the function show. It returns an error with CodeNotFound if the actor may not
+// view the object.
 func (s *Service) getObject(
 	ctx context.Context, by Caller, object authz.Object, show func(named references, hidden []authz.Relation),
 ) (authz.Token, error) {

@@ -18,8 +18,8 @@ type Grant struct {
 	// On is the object that the action changes.
 	On authz.Object
 
-	// Needs are the permissions on the object NeedsOn that an approver needs. An action of the Backend needs none, but
-	// a key with the scope provision.
+	// Needs are the permissions on the object NeedsOn that an approver needs. If Backend is set, only the backend can
+	// perform the action: Needs is empty, and the call needs a key with the scope provision.
 	Needs   []authz.Permission
 	NeedsOn authz.Object
 	Backend bool
@@ -43,8 +43,8 @@ type Grant struct {
 	Before   *Grant
 }
 
-// Holder is a relation of an object, and stands for its subjects. A person who may list the people of ListedOn may know
-// who they are.
+// Holder is a relation of an object, and stands for the subjects of the relation. Only somebody who may list the people
+// of the object ListedOn may know who these subjects are.
 type Holder struct {
 	Object   authz.Object
 	Relation authz.Relation
@@ -62,7 +62,7 @@ func (g Grant) IsSameOperation(other Grant) bool {
 	return g.On == other.On && reflect.TypeOf(g.Action) == reflect.TypeOf(other.Action)
 }
 
-// Perform performs the action through a service. The engine of the service need not have the people in Others.
+// Perform performs the action through a service. The service's engine may lack the people in Others.
 func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 	if g.Backend {
 		actor = ""

@@ -10,8 +10,8 @@ import (
 
 // Handover says who becomes the creator of a removed person's creations, and what happens to their private connections.
 // Private is "disconnect", "leave" or empty. If Private is empty and the person removes themselves, their private
-// connections are reassigned with the other creations. If Private is empty, somebody else removes the person, and the
-// person has private connections, that is an error.
+// connections are reassigned with the other creations. If Private is empty and somebody else removes a person who has
+// private connections, the removal fails.
 type Handover struct {
 	To      authz.ID
 	Private string
@@ -40,10 +40,10 @@ func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offbo
 	return d, nil
 }
 
-// HandOverAccountMember removes a person from an account as RemoveAccountMember does, and makes another member, the new
-// owner, the creator of the person's creations in the account. The actor needs assign_roles. The error has CodeInvalid
-// unless the new owner is a member whose roles let them create such objects. HandOverAccountMember returns the
-// reassigned objects, or nil for a replay.
+// HandOverAccountMember removes a person from an account, as RemoveAccountMember does, and reassigns the person's
+// creations in the account to a new owner. The actor needs assign_roles. The error has CodeInvalid unless the new owner
+// is a member whose roles let them create such objects. HandOverAccountMember returns the reassigned objects, or nil
+// for a replay.
 func (s *Service) HandOverAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, Done, error) {
@@ -71,10 +71,10 @@ func (s *Service) HandOverAccountMember(
 	return s.reassign(ctx, by, "remove_account_member", d, may, build)
 }
 
-// HandOverSubscriptionMember removes a person from a subscription and all of its accounts as RemoveSubscriptionMember
-// does, and makes another person, the new owner, the creator of the person's creations in these accounts. The new owner
-// must be a member of each account in which an object is reassigned, and the actor also needs assign_roles on each of
-// these accounts. It returns the reassigned objects, or nil for a replay.
+// HandOverSubscriptionMember removes a person from a subscription and all of its accounts, as RemoveSubscriptionMember
+// does, and reassigns the person's creations in these accounts to a new owner. The new owner must be a member of each
+// account in which an object is reassigned, and the actor also needs assign_roles on each of these accounts. It returns
+// the reassigned objects, or nil for a replay.
 func (s *Service) HandOverSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, Done, error) {
@@ -179,7 +179,7 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 			"%s created %s, which nobody else may take over: private_connections must be disconnect or leave",
 			d.who, authz.Count(private, "private connection", "private connections"))
 	}
-	if len(p.Updates()) > 0 || len(p.withdrawing) > 0 || private > 0 || !nothing(moving) {
+	if len(p.Updates()) > 0 || len(p.withdrawing) > 0 || private > 0 || hasTypes(moving) {
 		return &d, nil
 	}
 	named := false
@@ -193,14 +193,14 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 	return &d, nil
 }
 
-// nothing reports whether no account has a type to reassign.
-func nothing(moving map[authz.ID][]authz.Type) bool {
+// hasTypes reports whether an account has a type to reassign.
+func hasTypes(moving map[authz.ID][]authz.Type) bool {
 	for _, types := range moving {
 		if len(types) > 0 {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // requireNewOwner returns an error with CodeInvalid unless the person is a member of the account whose roles let them

@@ -66,8 +66,8 @@ func findReplay(ctx context.Context, p *plan) (bool, error) {
 	return true, nil
 }
 
-// rememberKey adds the relationship of the idempotency key to the plan, until a time. As a precondition, the key must
-// not be stored yet.
+// rememberKey adds the relationship of the idempotency key to the plan. It expires at the time until. As a
+// precondition, the key must not be stored yet.
 func rememberKey(p *plan, until time.Time) {
 	if p.by.Idempotency == nil {
 		return

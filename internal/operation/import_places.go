@@ -52,8 +52,8 @@ func chosenID(id authz.ID) error {
 	return err
 }
 
-// leftMembership returns the deletion of the place for the deletion of a membership. It returns any other deletion
-// unchanged.
+// leftMembership returns the object that would store the deletion of a place, if the given one stores that a member
+// left this place. It returns any other deletion unchanged.
 func leftMembership(deletion authz.Object) authz.Object {
 	if place, found := strings.CutPrefix(string(deletion.ID), "membership/"); found {
 		deletion.ID = authz.ID(place)

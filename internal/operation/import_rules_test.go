@@ -24,9 +24,9 @@ var inS, inOne = string(digest("s")), string(digest("one"))
 // then breaks exactly one rule.
 type brokenImport struct {
 	rule string
-	// without is a line that is left out. with are additional relationships, separated by spaces.
+	// without is a line that is left out. with has additional relationships, separated by spaces.
 	without, with string
-	// line is the line that the error names. If it is empty, that is the line of with.
+	// line is the line that the error names. If it is empty, the error names a line of the relationships in with.
 	line string
 	says string
 }
@@ -126,7 +126,7 @@ func companyRows(t *testing.T) []string {
 	return strings.Fields(string(content))
 }
 
-// problemsOf checks rows against all rules but one. The first row is on line 1.
+// problemsOf checks rows against all rules except the one named but. The first row is on line 1.
 func problemsOf(t *testing.T, definitions []authz.Definition, rows []string, but string) []error {
 	t.Helper()
 	r := NewImportRules(definitions, nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// checkInvitation reports an invitation that is in none of its three states.
+// checkInvitation reports an invitation that is neither open, accepted nor declined.
 func checkInvitation(_ context.Context, r *ImportRules, o *importedObject) error {
 	places, roles := o.subjects(invitedTo), o.subjects(invitationOffers)
 	inviters, invitees := o.subjects(invitedBy), o.subjects(invitationFor)

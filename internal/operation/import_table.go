@@ -10,7 +10,7 @@ import (
 type productRule struct {
 	name, sentence string
 
-	// types are the types of objects that check checks. check reports each violation with ImportRules.problem.
+	// check examines the objects of these types, and reports each violation with ImportRules.problem.
 	types []authz.Type
 	check func(context.Context, *ImportRules, *importedObject) error
 

@@ -179,8 +179,8 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 	return answered(importer, done, err)
 }
 
-// readUsableEnds returns, by end, the connections of an importer that the actor may use, and the ends with other
-// connections.
+// readUsableEnds reads the connections of an importer. usable has, by end, those that the actor may use. others has the
+// ends with a connection that the actor may not use.
 func readUsableEnds(
 	ctx context.Context, p *plan, importer authz.Object,
 ) (usable map[authz.Relation]authz.ID, others []string, err error) {

@@ -57,7 +57,7 @@ type Invitations struct {
 }
 
 // Invite creates an invitation to an account or a subscription. The actor needs the permissions to grant the roles.
-// They are checked again when the invitation is accepted. The invitation expires when the actor's right to grant ends,
+// Accepting the invitation checks these permissions again. The invitation expires when the actor's right to grant ends,
 // at the latest. It replaces an older invitation of the same invitee to the same place; the actor must be allowed to
 // withdraw the older one.
 func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, Done, error) {
@@ -223,7 +223,7 @@ func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvita
 	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }
 
-// actAs calls do with another person as the actor of the plan.
+// actAs calls the function do while another person is the actor of the plan.
 func actAs(p *plan, actor authz.ID, do func() error) error {
 	own := p.by.Actor
 	defer func() { p.by.Actor = own }()

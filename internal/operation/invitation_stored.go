@@ -53,7 +53,7 @@ func (i Invitation) rows() []authz.Relationship {
 type storedInvitation struct {
 	Invitation
 	found              []authz.Relationship
-	anybody            bool // may accept it
+	anybody            bool // whether anybody who knows the secret may accept it
 	accepted, declined authz.ID
 }
 

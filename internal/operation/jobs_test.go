@@ -120,8 +120,8 @@ func lotsOf(format string) string {
 	return b.String()
 }
 
-// TestInterruptedJobs stops each job after every number of writes. The next start, or the same call, finishes it. Both
-// must store exactly the relationships that an uninterrupted job stores.
+// TestInterruptedJobs stops each job after its first write, after its second, and so on. The next start, or the same
+// call, finishes it. Both must store exactly the relationships that an uninterrupted job stores.
 func TestInterruptedJobs(t *testing.T) {
 	for _, c := range jobCases {
 		t.Run(c.name, func(t *testing.T) {

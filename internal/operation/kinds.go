@@ -16,7 +16,8 @@ type kind struct {
 	remove        authz.Permission
 	removeOnPlace bool
 
-	// create is the permission that creating an object needs. It is a permission on the place, whose type is in.
+	// create is the permission that creating an object needs. It is a permission on the place. The field in is the type
+	// of the place.
 	create authz.Permission
 	in     authz.Type
 

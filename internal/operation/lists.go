@@ -16,7 +16,7 @@ func readPeople(ctx context.Context, p *plan, object authz.Object, set authz.Rol
 	return membersOf(rows, set), err
 }
 
-// rowsOf filters an object's roles and flags.
+// rowsOf returns a filter for the relationships between an object and users: its roles, and its flags (see readFlags).
 func rowsOf(object authz.Object) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
 }
@@ -87,8 +87,8 @@ func (g Page) limit() int {
 // cursorAfter returns the cursor that continues the list after an id.
 func (g Page) cursorAfter(id authz.ID) string { return g.cursors.New(string(id)) }
 
-// cut returns the part of the sorted ids that the page asks for, and the cursor that continues after it. The cursor
-// holds an id and no position, so a list that changes between pages continues at the right place.
+// cut returns the part of the sorted ids that is on the page, and the cursor of the next page. A cursor holds an id and
+// no position, so a list that changes between pages continues at the right place.
 func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 	after, err := g.after()
 	if err != nil {
@@ -136,7 +136,8 @@ func readVisibleAccounts(
 	return accounts, nil
 }
 
-// mayViewSubscriptions reports which of the subscriptions the actor may view. Without an actor, these are all.
+// mayViewSubscriptions reports which of the subscriptions the actor may view. The backend itself, without an actor, may
+// view all of them.
 func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[authz.ID]bool, error) {
 	isVisible := make(map[authz.ID]bool, len(ids))
 	objects := make([]authz.Object, len(ids))
@@ -154,7 +155,7 @@ func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[au
 	return isVisible, nil
 }
 
-// readAccountPage does the work of readVisibleAccounts, but leaves out nothing.
+// readAccountPage does the work of readVisibleAccounts, but shows the subscription of every account.
 func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
 	var accounts Accounts
 	after, err := page.after()

@@ -63,7 +63,7 @@ func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) 
 	})
 }
 
-// addOwner makes a person an owner of a subscription beside the others.
+// addOwner makes a person an owner of a subscription, in addition to the existing owners.
 func (s *Service) addOwner(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string,
 ) (Member, Done, error) {
@@ -101,8 +101,8 @@ func (s *Service) addOwner(
 	return answered(member, done, err)
 }
 
-// addRequiredRole makes a person an owner or administrator of an account in addition to the existing ones. They keep
-// their additional roles.
+// addRequiredRole makes a person an owner or administrator of an account, in addition to the existing ones. The person
+// keeps their additional roles.
 func (s *Service) addRequiredRole(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, Done, error) {

@@ -7,9 +7,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// PutMemberAccounts gives one person, on each named account of a subscription, exactly the roles in its entry, or none,
-// until a time if that is set. The actor needs assign_roles on each of these accounts. If the change fits one write,
-// all of it is written or nothing. Otherwise several writes divide it, see portions.
+// PutMemberAccounts sets the roles of one person on several accounts of a subscription. On each of them, the person
+// gets exactly the roles in the account's entry, until a time if that is set. An empty entry removes all roles. The
+// actor needs assign_roles on each of these accounts. If the change fits one write, all of it is written or nothing.
+// Otherwise it is divided among several writes, see portions.
 func (s *Service) PutMemberAccounts(
 	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
 ) (Member, Done, error) {

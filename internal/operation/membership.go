@@ -11,9 +11,9 @@ import (
 
 // If a person became a member of a subscription through roles on accounts, an object of the type membership stores
 // these accounts as the reasons. Without such an object, the membership was granted explicitly. At most one account is
-// the first reason; every later role adds a further one. The write that ends a membership requires that the account of
-// the ending role is the first reason, and that there is no further reason. So the write fails if another role is given
-// at the same time.
+// stored as the first reason; each account of a later role is stored as a further reason. The write that ends a
+// membership requires that the account of the ending role is the first reason, and that there is no further reason. So
+// the write fails if another role is given at the same time.
 const (
 	membershipType authz.Type     = "membership"
 	firstReason    authz.Relation = "first"
@@ -36,7 +36,7 @@ func memberOf(membership authz.Object) authz.ID {
 	return authz.ID(id[:max(0, strings.LastIndexByte(id, '/'))])
 }
 
-// reasonsOf filters the reasons for a membership.
+// reasonsOf returns a filter for the reasons for a membership.
 func reasonsOf(membership authz.Object) authz.Filter {
 	return authz.Filter{Type: membershipType, ID: membership.ID}
 }
@@ -59,9 +59,9 @@ func makesMembers(role authz.Relation) bool {
 type membershipChange struct {
 	who          authz.ID
 	subscription subscriptionFacts
-	gained       []authz.Object // accounts where the plan gives the person a permanent role that makes members
-	changed      []authz.Object // accounts where the person has a role, and the plan changes one that makes members
-	granted      bool           // roles on the subscription itself are given
+	gained       []authz.Object // accounts on which the plan gives the person a permanent role, see makesMembers
+	changed      []authz.Object // accounts on which the person holds a role, if the plan changes a role there
+	granted      bool           // the plan gives roles on the subscription itself
 }
 
 // object returns the object that stores the reasons for the membership.
@@ -179,7 +179,8 @@ func readMultiOwner(ctx context.Context, p *plan, subscription authz.Object) (*s
 	return &facts, err
 }
 
-// readMemberships reads what settleMembership needs of all changes, several at a time.
+// readMemberships reads in advance, for all changes and several at a time, the relationships that settleMembership
+// needs.
 func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) error {
 	var filters, roles []authz.Filter
 	for _, c := range changes {
@@ -198,12 +199,12 @@ func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) 
 	return err
 }
 
-// rolesFilter filters the roles of a person on an object.
+// rolesFilter returns a filter for the roles of a person on an object.
 func rolesFilter(object authz.Object, who authz.ID) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who}
 }
 
-// accountRoles filters the roles of a person on all accounts.
+// accountRoles returns a filter for the roles of a person on all accounts.
 func accountRoles(who authz.ID) authz.Filter {
 	return authz.Filter{Type: "account", SubjectType: user, SubjectID: who}
 }
@@ -216,7 +217,7 @@ type membership struct {
 	explicit bool                 // one of them is the explicit grant
 	kept     []authz.Relationship // reasons that remain: a permanent role on the account still makes the person a member
 	gone     []authz.Relationship // reasons that end: no such role is left on the account
-	lasting  []authz.Relationship // permanent roles that make members, without those that the plan gives
+	lasting  []authz.Relationship // permanent roles for which makesMembers is true, except those in the plan
 }
 
 // derived reports whether the membership came only from roles on accounts.
@@ -235,7 +236,7 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set, c.who); err != nil {
 		return m, err
 	}
-	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // the plan grants all others explicitly
+	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // without c.granted, the plan deletes the others
 	m.leaves = len(m.held) > 0 && !c.granted && !slices.ContainsFunc(m.held, stays)
 	if m.stored, err = p.Find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
 		return m, err
@@ -268,8 +269,8 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 }
 
 // findUnrecordedReason returns a role on an account that is a reason for the membership but is not stored as one, or
-// nil if there is none. Such a role exists if a promotion was written, but not the operation that follows the
-// promotion.
+// nil if there is none. Such a role exists if a promotion (see there) was written, but not the operation that follows
+// it.
 func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {

@@ -98,9 +98,10 @@ func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding,
 	return d, d.from.ID != "" && d.requestedBy.ID != "", err
 }
 
-// requireNoOffboarding requires, for a person who is given their first role on an object, that no offboarding of this
-// person is under way. If one that reassigns their creations is under way, it returns an error with CodeConflict. If
-// another one is under way, run first finishes it, and then plans the operation again.
+// requireNoOffboarding does nothing unless first is true: the person is given their first role on an object. It then
+// requires that no offboarding of this person is under way. If an offboarding that reassigns their creations is under
+// way, it returns an error with CodeConflict. If another offboarding is under way, run finishes that one and then plans
+// the operation again.
 func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool) error {
 	if !first {
 		return nil

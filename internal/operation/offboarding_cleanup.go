@@ -49,8 +49,8 @@ func accountsOfPlace(ctx context.Context, p *plan, place authz.Object) (func(aut
 	return func(authz.ID) bool { return true }, nil
 }
 
-// accountsWithoutRole returns a function that reports whether the person holds no role on an account for which in is
-// true.
+// accountsWithoutRole returns a function that reports whether an account satisfies the function in, and the person
+// holds no role on it.
 func accountsWithoutRole(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool,
 ) (func(authz.ID) bool, error) {
@@ -65,7 +65,7 @@ func accountsWithoutRole(
 // readChunk is how many objects are read together.
 const readChunk = 256
 
-// forEachCreated yields the objects that the person created in the accounts.
+// forEachCreated yields the objects that the person created in the accounts for which the function in returns true.
 func forEachCreated(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(created) (more bool, err error),
 ) error {
@@ -102,12 +102,12 @@ func forEachCreated(
 	return nil
 }
 
-// creatorRows filters the objects of a type that a person created.
+// creatorRows returns a filter for the objects of a type that a person created.
 func creatorRows(typ authz.Type, who authz.ID) authz.Filter {
 	return authz.Filter{Type: typ, Relation: creator, SubjectType: user, SubjectID: who}
 }
 
-// forEachNamed yields the relationships of naming that name the person in the accounts.
+// forEachNamed yields the relationships that name the person in the accounts, see naming.
 func forEachNamed(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(authz.Relationship) (more bool),
 ) error {
@@ -147,9 +147,9 @@ func forEachNamed(
 // smaller and faster ones, and SpiceDB would retry it again and again.
 const maxWriteTime = 5 * time.Second
 
-// fitsOffboarding reports whether the write of an offboarding has space for that many more updates and preconditions.
-// An empty plan may use all of the space. After each conflict with other writes the limit is halved, since a larger
-// write conflicts more often.
+// fitsOffboarding reports whether the write of an offboarding has space for a number of further updates and as many
+// preconditions. An empty plan may use all of the space. After each conflict with other writes the limit is halved,
+// since a larger write conflicts more often.
 func fitsOffboarding(p *plan, more int) bool {
 	const most = authz.MaxUpdates - 1 // one update stores the idempotency key
 	if len(p.Updates()) == 0 {

@@ -115,8 +115,8 @@ func reportCreated(ctx context.Context, p *plan, account accountFacts, report *O
 	return err
 }
 
-// countUsedByOthers counts the connections that an importer uses which the person did not create. importersOf has a
-// filter for the importers of each connection.
+// countUsedByOthers returns how many connections are used by an importer that somebody other than the person created.
+// For each connection, importersOf has a filter for the importers that use it.
 func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter, who authz.ID) (int, error) {
 	importers, err := p.FindAll(ctx, importersOf)
 	if err != nil {

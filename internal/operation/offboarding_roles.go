@@ -204,10 +204,10 @@ func deleteReasons(ctx context.Context, p *plan, account authz.Object, held []au
 	return nil
 }
 
-// deleteIf plans to delete the rows if all is set.
-func deleteIf(p *plan, all bool, rows []authz.Relationship) {
+// deleteIf plans to delete the rows if the condition is true.
+func deleteIf(p *plan, condition bool, rows []authz.Relationship) {
 	for _, r := range rows {
-		if all {
+		if condition {
 			p.Delete(r)
 		}
 	}

@@ -33,10 +33,10 @@ type plan struct {
 	granted       []explicitGrant
 	// memberships is how many memberships end with a role on an account.
 	memberships int
-	settled     bool // see settleMemberships
+	settled     bool // settleMemberships has run
 	// offboardings are those that the write begins.
 	offboardings []offboarding
-	reassigned   []reassignment // by the write
+	reassigned   []reassignment // objects that the write reassigns
 	// portions divides the changes among several writes. It is nil if one write has all of them.
 	portions *portions
 	// lowered is how many of the updates only take access away although they write a relationship, see
@@ -133,9 +133,9 @@ func checkWritten(p *plan) error {
 	return tx.CheckSize(written, 0)
 }
 
-// requireSome adds as many of the preconditions as one write can hold beside those of an offboarding. The other
-// decisions are known to hold only at the state that the plan has read. This happens only for decisions about very many
-// accounts.
+// requireSome adds as many of the preconditions as one write can hold beside those of an offboarding. It leaves out
+// preconditions only if an operation decides about very many accounts. What those would require is known to hold only
+// in the state that the plan has read.
 func requireSome(p *plan, preconditions []authz.Precondition) {
 	for _, c := range preconditions {
 		if len(p.Preconditions()) < authz.MaxUpdates-maxUpdatesPerPlace {

@@ -21,9 +21,9 @@ type portions struct {
 	lowers []authz.ID
 	// last are the entries of the last write.
 	last []authz.ID
-	// size is how many of lowers the next write covers.
+	// size is how many entries of lowers the next write covers.
 	size int
-	// plans are the entries of the current plan.
+	// plans has the entries of the current plan.
 	plans []authz.ID
 }
 

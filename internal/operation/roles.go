@@ -132,8 +132,8 @@ func fullSecond(at time.Time) time.Time {
 	return at.UTC()
 }
 
-// readChangeUntil is readChange for roles that end at until, if that is set. It returns an error with CodeInvalid if
-// one of the roles cannot end.
+// readChangeUntil does what readChange does. If until is set, the new roles end at that time. It returns an error with
+// CodeInvalid if one of the roles cannot end.
 func readChangeUntil(
 	ctx context.Context, p *plan, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time,
 ) (roleChange, error) {
@@ -186,7 +186,7 @@ func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes [
 }
 
 // requireRoleHolder requires as a precondition that somebody holds the required role after the changes. If none of the
-// changed people holds it, requireRoleHolder searches another holder. It returns false if there is none.
+// changed people holds it, requireRoleHolder searches for another holder. It returns false if there is none.
 func requireRoleHolder(
 	ctx context.Context, p *plan, object authz.Object, required authz.Role, changes []roleChange,
 ) (bool, error) {
@@ -220,8 +220,8 @@ func changeAccount(ctx context.Context, p *plan, account accountFacts, changes .
 	return err
 }
 
-// changeAccountRoles is changeAccount without the last rule: it reports whether nobody would hold the required role
-// afterwards, and leaves the error to the caller.
+// changeAccountRoles does what changeAccount does, except for one rule: if nobody would hold the required role
+// afterwards, it reports that, and the caller returns the error.
 func changeAccountRoles(
 	ctx context.Context, p *plan, account accountFacts, changes []roleChange,
 ) (orphaned bool, err error) {

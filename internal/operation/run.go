@@ -11,7 +11,7 @@ import (
 
 // Done is the result of an operation that changes something.
 type Done struct {
-	// Token is of a state that includes the operation.
+	// Token names a state that includes the change.
 	Token authz.Token
 
 	// IsReplay is set if the operation was performed before under the same idempotency key. Then nothing is written.
@@ -39,7 +39,7 @@ type performed struct {
 	reassigned []reassignment
 }
 
-// perform does what run does, and also returns the objects that the operation reassigned.
+// perform does the work of run, and also returns the objects that the operation reassigned.
 func (s *Service) perform(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
 ) (performed, error) {

@@ -118,8 +118,8 @@ type Member struct {
 	// ExpiresAt is when the last of the roles ends; zero if one of them is permanent.
 	ExpiresAt time.Time
 
-	// Accounts are the person's roles on the accounts of the subscription, if the call asked for them.
-	// AccountsExpireAt is when those that are not permanent end.
+	// Accounts are the person's roles on the accounts of the subscription, if the call asked for them. AccountsExpireAt
+	// has an entry for each account on which all of these roles end: the time when the last of them ends.
 	Accounts         map[authz.ID]Roles
 	AccountsExpireAt map[authz.ID]time.Time
 }
@@ -212,13 +212,13 @@ type NewConnection struct {
 	Visibility  string
 }
 
-// Sharing says who may see a connection. Users can be given only with "private".
+// Sharing says who may see a connection. Users must be empty unless Visibility is "private".
 type Sharing struct {
 	Visibility string
 	Users      []authz.ID
 }
 
-// Access says who may enter a workspace. Users can be given only with Open false.
+// Access says who may enter a workspace. Users must be empty if Open is true.
 type Access struct {
 	Open  bool
 	Users []authz.ID

@@ -72,7 +72,8 @@ func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscriptio
 	return nil
 }
 
-// read reads the relationships that name the person in the accounts for which in is true, and adds them to the plan.
+// read reads the relationships that name the person in the accounts for which the function in returns true. It adds
+// them to e, and e to the plan.
 func (e *endShares) read(ctx context.Context, p *plan, in func(authz.ID) bool) error {
 	err := forEachNamed(ctx, p, e.who, in, func(r authz.Relationship) bool {
 		e.rows = append(e.rows, r)

@@ -139,8 +139,8 @@ func (s *Service) SubscriptionAccounts(
 	return answered(accounts, token, err)
 }
 
-// UserAccounts returns a page of all accounts that a person may view, with their roles there. Only that person may
-// call it, or a caller with inspect and no actor.
+// UserAccounts returns a page of all accounts that a person may view, with their roles there. If the person is not the
+// actor, the call needs a key with the scope inspect (the parameter inspect), and must have no actor.
 func (s *Service) UserAccounts(
 	ctx context.Context, by Caller, who authz.ID, inspect bool, page Page,
 ) (Accounts, authz.Token, error) {

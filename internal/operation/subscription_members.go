@@ -54,7 +54,8 @@ func (s *Service) SubscriptionPeople(
 	)
 }
 
-// subscriptionPeople returns a page of the members of a subscription after add has changed them.
+// subscriptionPeople returns a page of the people of a subscription. Before it selects the page, it passes the members
+// to the function add, which adds other people or the roles on accounts.
 func (s *Service) subscriptionPeople(
 	ctx context.Context, by Caller, id authz.ID, page Page, add func(context.Context, *plan, map[authz.ID]Member) error,
 ) (Members, authz.Token, error) {

@@ -194,8 +194,8 @@ func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscrip
 	return withdrawTo(ctx, p, who, func(to authz.Object) bool { return to == subscription })
 }
 
-// withdrawTo plans to withdraw the open invitations that a person received or sent, to the places for which in is true.
-// If the invitations do not fit the operation's write, earlier writes withdraw them.
+// withdrawTo plans to withdraw the open invitations that a person received or sent, to the places for which the
+// function in returns true. If the invitations do not fit the operation's write, earlier writes withdraw them.
 func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Object) bool) error {
 	handles, err := readInvitationsNaming(ctx, p, []authz.ID{who})
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// withdrawOffers plans to withdraw the open invitations of people to a place that offer more than the roles which the
-// changes set: accepting one would undo the change. These include invitations that the actor could not withdraw
-// directly. A change that only adds roles, for example an acceptance, withdraws none. If the withdrawn invitations do
-// not fit the operation's write, earlier writes withdraw them.
+// withdrawOffers plans to withdraw open invitations to a place. It withdraws an invitation if it offers a person more
+// than the roles that one of the changes sets for this person: accepting it would undo the change. This includes
+// invitations that the actor could not withdraw directly. A change that only adds roles, for example an acceptance,
+// withdraws none. If the withdrawn invitations do not fit the operation's write, earlier writes withdraw them.
 func withdrawOffers(
 	ctx context.Context, p *plan, place authz.Object, set authz.RoleSet, changes []roleChange,
 ) error {

@@ -14,7 +14,7 @@ type comparison struct {
 	objects   []authz.Object
 	questions []question
 
-	// people are the only ones whose permissions can change. If it is nil, those of everybody can.
+	// people are the people whose permissions can change. If it is nil, everybody's permissions can change.
 	people []authz.Subject
 }
 
@@ -55,11 +55,11 @@ func (p *Previewer) questions(
 	return questions
 }
 
-// concerned returns the people whose permissions the updates can change, or nil if they can change those of everybody.
+// concerned returns the people whose permissions the updates can change, or nil if everybody's permissions can change.
 //
-// A relationship whose subject is a person gives its relation to this person alone, and a permission of somebody else
-// can depend on it only through a relation or permission of the person. So the updates concern only the people in them
-// if the type of people has none. Updates on which no permission depends concern nobody.
+// If the subject of a relationship is a person, other people's permissions can depend on the relationship only through
+// a relation or permission on that person. If the schema has neither on the type of people, the updates concern only
+// the people in them. Updates on which no permission depends concern nobody.
 func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Update) []authz.Subject {
 	if slices.ContainsFunc(definitions, func(d authz.Definition) bool {
 		return d.Type == person && len(d.Relations)+len(d.Permissions) > 0
@@ -102,7 +102,7 @@ func (c comparison) compare(
 	return differences(ctx, c.questions, before, after)
 }
 
-// answers asks for the holders of each permission: once for objects that are the same.
+// answers asks who has each permission. It asks once for objects that are alike.
 func (c comparison) answers(
 	ctx context.Context, engine authz.Engine, same map[authz.Object]authz.Object,
 ) (all answers, err error) {

@@ -81,7 +81,8 @@ func personOf(n int) authz.Subject {
 }
 
 // TestPreviewIsBoundedBeforeItsWork checks that a preview that needs too many answers fails before it evaluates a
-// permission. A change of few people's roles needs answers about them alone. Importers of one creator are alike.
+// permission. If only a few people's roles change, only answers about these people count. Importers with the same
+// creator have the same relationships, so they count once.
 func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 	for _, c := range []struct {
 		name        string

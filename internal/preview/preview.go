@@ -14,7 +14,8 @@ const person authz.Type = "user"
 
 // Previewer compares permissions before and after an operation.
 type Previewer struct {
-	// Depends reports whether a permission on objects of the type on may depend on a relation of objects of the type of.
+	// Depends reports whether the permission on objects of the first type may depend on the relation of objects of the
+	// second type.
 	Depends func(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool
 
 	Engine      authz.Engine
@@ -32,8 +33,8 @@ type Effect struct {
 }
 
 // Effects holds the changes. Omitted reports that some may be hidden from the actor: it is always true with an actor.
-// Undecided has the permissions that SpiceDB could not decide before or after the change, for example on an object in a
-// circle, with their errors.
+// Undecided has the permissions that SpiceDB could not decide before or after the change, with their errors, for
+// example if objects contain each other in a cycle.
 type Effects struct {
 	Effects   []Effect
 	Undecided map[authz.Object]map[authz.Permission]error

@@ -7,14 +7,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of a preview: the objects that an operation changes with all objects that are in them or refer to them, and
-// the relationships of these objects and of the objects that they lead to.
+// Limits of a preview.
 const (
-	MaxObjects       = 500
+	// MaxObjects limits the objects that an operation changes, plus all objects that are in them or refer to them.
+	MaxObjects = 500
+
+	// MaxRelationships limits the relationships of these objects, and of the objects that they lead to.
 	MaxRelationships = 10_000
 
-	// MaxAnswers is the largest number of answers that a preview compares: for each permission on an object, before and
-	// after, one for each person. Objects with the same relationships count once.
+	// MaxAnswers limits the answers that a preview compares. For each permission on an object there is one answer for
+	// each person before the operation, and one after it. Objects with the same relationships count once.
 	MaxAnswers = 80_000
 )
 
@@ -28,8 +30,8 @@ func tooLarge() error {
 }
 
 // comparison returns how the permissions are compared. The parameter concerned has the people whose permissions can
-// change, or is nil for everybody. The error has CodeTooLarge if that takes more than MaxAnswers
-// answers. It has no counts, since these include objects and people that are hidden from the actor.
+// change, or is nil for everybody. The error has CodeTooLarge if the comparison takes more than MaxAnswers answers. It
+// has no counts, since these include objects and people that are hidden from the actor.
 func (w *world) comparison(
 	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
 ) (comparison, error) {
@@ -52,7 +54,7 @@ func (w *world) comparison(
 	return c, nil
 }
 
-// leastLookup is as how many answers a look-up counts at least.
+// leastLookup is the number of answers that a look-up counts as, if there are fewer people.
 const leastLookup = 20
 
 // people returns the number of people in the relationships and updates.

@@ -19,9 +19,9 @@ type Source interface {
 	// Head returns the schema of the newest state, and the token of that state.
 	Head(ctx context.Context) (schema string, at authz.Token, err error)
 
-	// ExportTexts calls take with the relationships of a state, a batch at a time, and with a cursor after the batch.
-	// If after is such a cursor, the export continues there. The error is authz.CodeInvalid if SpiceDB no longer has
-	// the state.
+	// ExportTexts exports the relationships of a state in batches. It calls the function take with each batch, and with
+	// a cursor after the batch. If the parameter after is such a cursor, the export continues there. The error is
+	// authz.CodeInvalid if SpiceDB no longer has the state.
 	ExportTexts(
 		ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error,
 	) error

@@ -22,7 +22,8 @@ const batchSize = 10_000
 // Apply applies a schema to the target.
 type Apply func(ctx context.Context, schema string) error
 
-// Check reads the beginning of a file. It returns the error with which an import of the file would start.
+// Check reads the beginning of a file, up to the end of the schema. It returns the error that an import of the file
+// would find there.
 func Check(file string) error {
 	in, err := os.Open(file)
 	if err != nil {

@@ -46,8 +46,8 @@ func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token
 // hold, so that the caller can retry with a smaller write. Without it the request's deadline is the limit.
 func (u *Unit) LimitWriteTime(limit time.Duration) { u.maxWrite = limit }
 
-// DeleteFirst adds relationships that belong to one write but not to the same write as the other updates. Split deletes
-// them before the other updates if they do not fit beside them.
+// DeleteFirst adds relationships to delete, all of them in one write. If they do not fit beside the other updates,
+// Split deletes them in a write before the other updates.
 func (u *Unit) DeleteFirst(together []authz.Relationship) {
 	u.deletedFirst = append(u.deletedFirst, together)
 }
@@ -55,12 +55,13 @@ func (u *Unit) DeleteFirst(together []authz.Relationship) {
 // AllowSplit lets Split commit deletes in writes of their own, before the other updates.
 func (u *Unit) AllowSplit() { u.splits = true }
 
-// Split prepares the next commit. If all updates fit one write, it adds those of DeleteFirst and returns false.
-// Otherwise it keeps only as many deletes as fit and returns true: the caller commits them, and plans the operation
-// again on a new Unit. The error is CodeTooLarge if the updates that are no deletes do not fit one write.
+// Split prepares the next commit. If all updates, with the deletes of DeleteFirst, fit one write, it adds these deletes
+// and returns false. Otherwise it keeps only as many deletes as fit and returns true: the caller commits them, and
+// plans the operation again on a new Unit. The error is CodeTooLarge if the updates that are no deletes do not fit one
+// write.
 func (u *Unit) Split() (more bool, err error) {
 	var first []authz.Update
-	full := 0 // how many of first fit one write, as whole groups
+	full := 0 // how many of first fit one write; a group is not divided
 	for _, together := range u.deletedFirst {
 		for _, r := range together {
 			if u.indexOf(r) < 0 {

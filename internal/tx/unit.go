@@ -131,8 +131,9 @@ func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.R
 	return answers, nil
 }
 
-// FindOfSubjects does what Find does for each of many subjects, with one read of what matches the filter without them.
-// The filter names their type. If more than limit relationships match, it remembers nothing, and Find reads later.
+// FindOfSubjects prepares Find for each of many subjects with a single read: it reads all relationships that match the
+// filter, which has the type of the subjects but no id. Find then answers from memory. If more than limit relationships
+// match, it remembers nothing, and Find reads later.
 func (u *Unit) FindOfSubjects(ctx context.Context, filter authz.Filter, subjects []authz.ID, limit int) error {
 	all, err := u.FindSome(ctx, filter, limit+1)
 	if err != nil || len(all) > limit {
@@ -166,7 +167,7 @@ func (u *Unit) FindSome(ctx context.Context, filter authz.Filter, limit int) ([]
 	return found, nil
 }
 
-// Check decides several questions at the Unit's snapshot. If it is the first, it asks the newest state and fixes the
+// Check decides several questions at the Unit's snapshot. The first Check of a Unit asks the newest state and fixes the
 // snapshot. A result has an error of its own if its question alone cannot be decided, with CodeInvalid or CodeTooLarge;
 // every other error of a result is an error of the whole call.
 func (u *Unit) Check(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {

@@ -83,8 +83,8 @@ func (u *Unit) setUpdates(updates []authz.Update) {
 // Updates returns the updates in the order in which they were added. The caller must not change them.
 func (u *Unit) Updates() []authz.Update { return u.updates }
 
-// DiscardUpdates drops all updates and keeps the preconditions. An operation uses it that plans a change only to learn
-// whether the actor may make it.
+// DiscardUpdates drops all updates and keeps the preconditions. It is for an operation that plans a change only to
+// learn whether the actor may make it.
 func (u *Unit) DiscardUpdates() {
 	u.setUpdates(nil)
 	u.deletedFirst = nil

@@ -11,8 +11,8 @@ import (
 
 // Rules say which permissions show the objects of each type to a reader.
 type Rules struct {
-	// Objects returns the permissions on an object of which each shows that the object exists. Objects of a type without
-	// such permissions are never shown.
+	// Objects returns permissions on an object of the type. Each of them shows that the object exists. Objects of a
+	// type without such permissions are never shown.
 	Objects func(authz.Type) []authz.Permission
 
 	// Roles returns the permission on an object that shows who holds which role on it. It is empty for a type without
@@ -55,7 +55,7 @@ func Roles(object authz.Object) Fact { return Fact{object, roles} }
 // Invitations are the open invitations to an object.
 func Invitations(object authz.Object) Fact { return Fact{object, invitations} }
 
-// permissions returns the permissions on the object of which each shows the fact.
+// permissions returns the permissions on the object of the fact. Each of them shows the fact.
 func (r Rules) permissions(fact Fact) []authz.Permission {
 	var of func(authz.Type) authz.Permission
 	switch fact.aspect {
@@ -107,7 +107,8 @@ func (r Rules) Places(relationships []authz.Relationship) map[authz.Object]authz
 	return places
 }
 
-// Naming returns the facts that the name of an object reveals: its existence, and nothing if it is a person.
+// Naming returns the facts that the name of an object reveals: the object's existence, or no fact if the object is a
+// person.
 func (r Rules) Naming(object authz.Object) []Fact {
 	if object.Type == r.People {
 		return nil

@@ -23,7 +23,8 @@ type Reader struct {
 // a check that cannot be decided is denied or an error.
 type Check func(ctx context.Context, checks []authz.Check) (allowed []bool, err error)
 
-// HideUndecided returns a Check that denies the checks that cannot be decided. bulk decides them at some state.
+// HideUndecided returns a Check that denies the checks that cannot be decided. It decides checks by calling bulk, which
+// chooses the state of the relationships.
 func HideUndecided(bulk func(context.Context, []authz.Check) ([]authz.CheckResult, error)) Check {
 	return func(ctx context.Context, checks []authz.Check) ([]bool, error) {
 		results, err := bulk(ctx, checks)
@@ -58,7 +59,7 @@ func New(rules Rules, reader Reader, check Check) *View {
 // Reader returns whose view it is.
 func (v *View) Reader() Reader { return v.reader }
 
-// Ask checks the facts that are not checked yet, for Knows.
+// Ask checks the facts that are not checked yet. Afterwards, Knows answers questions about the facts.
 func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 	var checks []authz.Check
 	var checked []Fact // by check
@@ -194,10 +195,10 @@ func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.
 	return v.MayKnow(ctx, Roles(on))
 }
 
-// MayDependOn reports whether the effects of a change on others, as shown to the reader, may depend on a relationship.
-// Besides the relationships that reveal only people whom the reader may know, these are the reader's own roles, and the
-// flags and places of objects with roles: permissions on objects that the reader sees follow from them. Ask must have
-// checked the PeopleOf the resource.
+// MayDependOn reports whether the effects on other people that the reader is shown may depend on a relationship. They
+// may depend on every relationship of an object whose people the reader may know. For any other object with roles, they
+// may depend only on the reader's own roles and on the object's flags and place, since permissions on objects that the
+// reader sees follow from these. Ask must have checked PeopleOf for the resource.
 func (v *View) MayDependOn(relationship authz.Relationship) bool {
 	if v.Knows(v.rules.PeopleOf(relationship.Resource)) {
 		return true

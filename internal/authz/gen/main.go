@@ -126,7 +126,8 @@ func editLimits(page string) (string, error) {
 	return page, nil
 }
 
-// replace writes content between the first text after and the next text before.
+// replace returns the text with other content between two marks: the first occurrence of after, and the next occurrence
+// of before.
 func replace(in, after, before, content string) (string, error) {
 	head, tail, found := strings.Cut(in, after)
 	_, rest, closed := strings.Cut(tail, before)

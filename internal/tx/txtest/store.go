@@ -58,7 +58,8 @@ func (s *Store) Remove(relationships ...authz.Relationship) authz.Token {
 	})
 }
 
-// Stored returns every stored relationship as text, sorted. One that ends has how long after Now it does.
+// Stored returns every stored relationship as text, sorted. The text of a relationship with an expiration says how long
+// after Now it expires.
 func (s *Store) Stored() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
