@@ -59,7 +59,9 @@ var answerFields = map[string]string{
 		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",
 	"TestBulkAnswerHidesRolesElsewhere":   "ChangedMember.roles Member.roles",
-	"TestPreviewShowsNothingHidden":       "Effect.gains Effect.loses Effect.resource Effect.subject Preview.omitted",
+	"TestPreviewNamesWhatIsUndecided": `Preview.undecided Undecided.errors Undecided.resource ItemError.code
+		ItemError.detail`,
+	"TestPreviewShowsNothingHidden": "Effect.gains Effect.loses Effect.resource Effect.subject Preview.omitted",
 }
 
 // TestAnswerFieldsAreThoseOfTheContract checks that answerFields has exactly the fields of the contract, and that its
