@@ -63,7 +63,9 @@ func TestExplainHidesRoles(t *testing.T) {
 				if (n+objects)%3 != 0 {
 					continue
 				}
-				reported := make(map[bool]string) // the explanations by decision, since a check reveals the decision anyway
+				// reported has the explanation for each decision. Explanations about different people may differ only in the
+				// decision, which a check reveals anyway.
+				reported := make(map[bool]string)
 				for _, who := range append(c.members, "sven") {
 					a := s.by(c.reader).withKey(checkKey).must(
 						http.MethodPost, "explain", question{"user:" + s.id(who), permission, s.in(object)},

@@ -39,7 +39,8 @@ func inAccount(roleSet, role string, more ...string) []string {
 	}, more...)
 }
 
-// reusedPart returns the case of an object of a type whose objects are created, edited and deleted in the same way.
+// reusedPart returns the case of one of authz.SimpleTypes: olga creates an object, deletes it, and creates another one
+// with the same id.
 func reusedPart(kind, create, roleSet, reader string, before ...string) reusedID {
 	return reusedID{
 		name: kind, reader: "joe", object: kind + ":~x",

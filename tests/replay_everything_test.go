@@ -71,9 +71,9 @@ var replays = []string{
 	"backend DELETE platform/administrators/~pat",
 }
 
-// hidings are changes that replace facts in the answers to replays. The new facts are hidden from the actors of the
-// requests.
-var hidings = []string{
+// hiddenChanges change the objects that the replays are about. The values after these changes are hidden from the
+// actors of the replayed requests.
+var hiddenChanges = []string{
 	"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
 	"peter PUT importers/~i/connections {source: ~secret, destination: ~secret}",
 	"peter PUT importers/~j/connections {source: ~secret, destination: ~secret}",
@@ -118,7 +118,7 @@ func TestReplaysHideWhatFreshCallsHide(t *testing.T) {
 		}
 		return again.withoutToken(t)
 	}
-	s.play(hidings...)
+	s.play(hiddenChanges...)
 	for i, request := range requests {
 		shown := fmt.Sprint(replay(i))
 		if strings.Contains(shown, s.id("secret")) && !strings.Contains(request, "secret") {

@@ -173,8 +173,8 @@ func heapInUse() uint64 {
 	return memory.HeapAlloc
 }
 
-// TestServerStopsWhileNobodyReads stops a server while clients of its streams do not read. The server ends by itself,
-// before it gives up waiting for its parts: that is five seconds after the drain timeout.
+// TestServerStopsWhileNobodyReads stops a server while clients of its streams do not read. The server must end by
+// itself. Five seconds (closeGrace) after the drain timeout, it would give up waiting for its parts.
 func TestServerStopsWhileNobodyReads(t *testing.T) {
 	t.Parallel()
 	key := rand.Text()

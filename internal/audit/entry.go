@@ -45,7 +45,7 @@ type Entry struct {
 	Time     Time   `json:"time"`
 	Kind     Kind   `json:"kind"`
 	Revision string `json:"revision,omitempty"` // SpiceDB's revision, for changes and schemas
-	Part     int    `json:"part,omitempty"`     // counts from 1, if a transaction has several entries
+	Part     int    `json:"part,omitempty"`     // the number among the entries of a transaction, from 1
 	Origin
 	// the origins, if the datastore merged several transactions into one revision
 	Overlapping []Origin    `json:"overlapping,omitempty"`

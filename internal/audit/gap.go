@@ -103,7 +103,7 @@ func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update)
 }
 
 // rebuildTables recomputes the derived tables from the entries, after some entries were deleted. If starts is true, it
-// also recomputes the search terms byStart. It does not change other search terms.
+// also recomputes the search terms of the kind byStart. Search terms of other kinds stay as they are.
 func (b *batch) rebuildTables(l *Log, starts bool) error {
 	if err := errors.Join(
 		b.exec("DELETE FROM sluice_audit_present"),

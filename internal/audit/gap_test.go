@@ -148,7 +148,8 @@ func restore(t *testing.T, file, directory string) {
 	require.NoError(t, err)
 }
 
-// putBack restores the file in a way that the documentation forbids: the store keeps its name.
+// putBack copies the backup over the store's file, which the documentation forbids. Unlike restore, it does not give
+// the store a new id.
 func putBack(t *testing.T, file, directory string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -159,8 +160,8 @@ func putBack(t *testing.T, file, directory string) {
 	}
 }
 
-// TestRestoreOfPostgresCausesGap restores SpiceDB's database, which keeps its name. PostgreSQL continues to number
-// transactions, so SpiceDB believes that it knows the log's position.
+// TestRestoreOfPostgresCausesGap restores SpiceDB's database, which keeps the id of its store. PostgreSQL continues to
+// number transactions, so SpiceDB believes that it knows the log's position.
 func TestRestoreOfPostgresCausesGap(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)

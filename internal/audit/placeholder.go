@@ -119,8 +119,8 @@ func (b *batch) notePlaceholder(candidate Entry, cause error) {
 // endKey identifies a relationship with its expiration.
 func endKey(u Update) string { return fmt.Sprint(identity(u), microsOf(u.ExpiresAt)) }
 
-// dueOrNone returns those of the updates' relationships that have expired. A careful batch skips them if they cannot be
-// read.
+// dueOrNone returns the stored relationships that the updates name and that have expired, like due. If a careful batch
+// cannot read them, it returns none.
 func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err error) {
 	if !b.careful {
 		return b.due(updates, at)

@@ -632,7 +632,7 @@ type AuditEntry struct {
 	// Revision SpiceDB's revision of the transaction.
 	Revision *string `json:"revision,omitempty"`
 
-	// Part The number of this part, from 1, because a transaction with more than 1000 updates has several entries. It is left out if the request names a person in `Sluice-Actor`.
+	// Part A transaction with more than 1000 updates has several entries. This is the number of this entry among them, from 1. It is left out if the request names a person in `Sluice-Actor`.
 	Part *int `json:"part,omitempty"`
 
 	// Actor The person who performed the operation. It is left out if the backend itself performed it, or if the change did not come through Sluice.

@@ -4,9 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 
-	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
@@ -76,7 +76,7 @@ func (k *call) parsePage(token string) (searchPage, error) {
 		err = decodeStrict("the token", []byte(text), &page.searchToken)
 	}
 	if err == nil && (page.Limit < 0 || page.Limit > maxFound) {
-		err = authz.Errorf(authz.CodeInvalid, "page.token has the limit %d; send a next_token of an earlier page", page.Limit)
+		err = errors.New("the limit in the token is out of range")
 	}
 	return page, err
 }

@@ -180,7 +180,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		require.Equal(t, version, response.Proto)
 		require.Equal(t, http.StatusOK, response.StatusCode)
 
-		// Too large headers are a problem document over both, also if they arrive in many small pieces.
+		// Over HTTP/2 and HTTP/1.1, headers that are too large get a problem document, also if they are many small ones.
 		for name, header := range map[string]http.Header{
 			"a large header": {"X": {large}}, "many headers": {"X": slices.Repeat([]string{"eight by"}, 6000)}, "a large key": {
 				"Authorization": {"Bearer " + large},

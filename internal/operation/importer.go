@@ -7,7 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateImporter creates an importer whose creator is the actor. The actor needs use on each connection.
+// CreateImporter creates an importer whose creator is the actor. The actor needs the permissions create_importer on the
+// account and use on each connection.
 func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter) (Importer, Done, error) {
 	done, err := s.run(ctx, by, "create_importer", func(ctx context.Context, p *plan) error {
 		if err := requirePermission(ctx, p, accountObject(in.Account), "create_importer"); err != nil {

@@ -163,9 +163,10 @@ func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, 
 	return nil
 }
 
-// withdrawFirst plans to withdraw open invitations to and by a person who stops being the owner of a subscription and
-// holds no other role on it. These are the invitations to the subscription, and to its accounts on which the person
-// holds no role. If the invitations do not fit the operation's write, earlier writes withdraw them.
+// withdrawFirst plans to withdraw open invitations that a person received or sent. The person stops being the owner of
+// a subscription, and holds no other role on it. withdrawFirst withdraws the invitations to the subscription, and those
+// to its accounts on which the person holds no role. If the invitations do not fit the operation's write, earlier
+// writes withdraw them.
 func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object) error {
 	if err := requireNoneInvited(ctx, p, who); err != nil {
 		return err

@@ -152,8 +152,9 @@ func size(o query.Outline) int {
 	return n
 }
 
-// unnamed removes the names of permissions and relations from an outline. Only subjects that are sets, and results,
-// need them.
+// unnamed removes the nodes of an outline that only name a permission or relation. A check of a subject that is no set
+// does not need the names: they only identify sets such as group:g#member, as the subject or in the paths that are
+// found.
 func unnamed(o query.Outline) query.Outline {
 	if o.Type == query.AliasIteratorType {
 		return o.SubOutlines[0]

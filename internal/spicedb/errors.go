@@ -183,8 +183,9 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	return translate(st, v1.ErrorReason(v1.ErrorReason_value[info.GetReason()]), err)
 }
 
-// textlessCause wraps an error of SpiceDB as the cause of an error that has SpiceDB's text already. Its own text has
-// only the code. SpiceDB's reason stays readable, see reasonOfCause.
+// textlessCause wraps SpiceDB's error as the cause of an authz.Error whose message is already SpiceDB's text. So that a
+// log does not repeat the text, the text of textlessCause has only the code. reasonOfCause can still read SpiceDB's
+// reason.
 type textlessCause struct{ error }
 
 // Error implements error.
