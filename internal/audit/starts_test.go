@@ -272,7 +272,7 @@ func TestExpiryOfEarlierObjectIsHidden(t *testing.T) {
 	}
 }
 
-// expiresHidden returns false if the relationship expired before the log had it, or if the log has its expiry before the
+// expiresHidden returns false if the relationship expired before the log had it, or if its expiry comes before the
 // new account.
 func expiresHidden(t *testing.T, log *audit.Log, left time.Duration) bool {
 	t.Helper()
