@@ -103,9 +103,9 @@ func (l streamLog) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// TestStreamsEndWithoutReaders opens streams whose clients stop reading, beside a client that reads a line from time to
+// TestUnreadStreamsEnd opens streams whose clients stop reading, beside a client that reads a line from time to
 // time. The server ends each stream within the time limit of a request, and holds little memory for it until then.
-func TestStreamsEndWithoutReaders(t *testing.T) { // not parallel: goroutines and memory of other tests would count
+func TestUnreadStreamsEnd(t *testing.T) { // not parallel: goroutines and memory of other tests would count
 	for _, replica := range []string{"auto", "off"} {
 		t.Run("replica "+replica, func(t *testing.T) {
 			// a slow machine needs more time for the first line
@@ -173,9 +173,9 @@ func heapInUse() uint64 {
 	return memory.HeapAlloc
 }
 
-// TestServerStopsWhileNobodyReads stops a server while clients of its streams do not read. The server must end by
+// TestServerEndsWithUnreadStreams stops a server while clients of its streams do not read. The server must end by
 // itself. Five seconds (closeGrace) after the drain timeout, it would give up waiting for its parts.
-func TestServerStopsWhileNobodyReads(t *testing.T) {
+func TestServerEndsWithUnreadStreams(t *testing.T) {
 	t.Parallel()
 	key := rand.Text()
 	server := newProcess(
