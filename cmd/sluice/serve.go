@@ -172,7 +172,7 @@ func quietly(
 var stopGrace = 10 * time.Second
 
 // endAfter waits until ctx ends, which is the moment of the signal, and calls exit when a further time has passed,
-// whatever the server does meanwhile. A call of stop before then prevents that.
+// even if a part of the server blocks. A call of stop before then prevents that.
 func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func()) {
 	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {

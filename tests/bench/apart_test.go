@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve runs a server until it is told to stop. It prints the addresses of SpiceDB's API and gateway.
+// serve runs a server until SIGTERM. It prints the addresses of SpiceDB's API and gateway.
 func serve(text string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

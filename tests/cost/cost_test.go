@@ -381,26 +381,6 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 	t.Logf("a unit is %s; the highest of all: %s (the units: %s)", price, worst, worst.name)
 }
 
-// measured is the cost of a request.
-type measured struct {
-	name   string
-	units  float64
-	memory uint64
-	answer int
-}
-
-func (m measured) String() string {
-	return fmt.Sprintf("%.1f units, %d MiB, answer %d KiB", m.units, m.memory>>20, m.answer>>10)
-}
-
-// raise sets each value to the higher one of both.
-func (m *measured) raise(other measured) {
-	if other.units > m.units {
-		m.name, m.units = other.name, other.units
-	}
-	m.memory, m.answer = max(m.memory, other.memory), max(m.answer, other.answer)
-}
-
 // escaped returns a path with an escaped query.
 func escaped(path string, query ...string) string {
 	values := url.Values{}

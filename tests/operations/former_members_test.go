@@ -104,7 +104,7 @@ func namingObjects(t *testing.T, engine authz.Engine) (found []string) {
 }
 
 // TestExpiredRoleLeavesNoShare checks a share of sam, whose role on the account expired. The share must not count
-// again, whatever role sam gets elsewhere. No answer may show the share. A request may repeat the list of people that
+// again, even if sam gets a role elsewhere. No answer may show the share. A request may repeat the list of people that
 // an answer showed.
 func TestExpiredRoleLeavesNoShare(t *testing.T) {
 	engine := newEngine(t)

@@ -15,14 +15,14 @@ import (
 )
 
 // offboarding is a long removal of uma by an actor, with the relationships that it leaves.
-type departure struct {
+type offboarding struct {
 	name  string
 	leave func(ctx context.Context, s *operation.Service) error
 	after func(r authz.Relationship) (kept bool, creator authz.ID)
 	notes []string
 }
 
-var departures = []departure{
+var offboardings = []offboarding{
 	{
 		"account, disconnecting",
 		func(ctx context.Context, s *operation.Service) error {
@@ -75,25 +75,25 @@ func TestInterruptedOffboarding(t *testing.T) {
 	company(t, operation.New(engine))
 	createMany(t, engine)
 	rows := stored(t, engine)
-	for i, departure := range departures {
+	for i, offboarding := range offboardings {
 		step := 3
 		if i == 0 {
 			step = 1
 		}
-		t.Run(departure.name, func(t *testing.T) {
-			want := departure.leaves(rows)
+		t.Run(offboarding.name, func(t *testing.T) {
+			want := offboarding.leaves(rows)
 			for writes, finished := max(i, 1), false; !finished; writes += step {
 				require.Less(t, writes, 50)
 				empty(t, engine)
 				load(t, engine, rows)
-				finished = interruptedDeparture(t, engine, departure, writes, want)
+				finished = interruptedOffboarding(t, engine, offboarding, writes, want)
 			}
 		})
 	}
 }
 
 // leaves returns the expected relationships after uma's removal.
-func (d departure) leaves(rows []authz.Relationship) []string {
+func (d offboarding) leaves(rows []authz.Relationship) []string {
 	want := slices.Clone(d.notes)
 	for _, r := range rows {
 		kept, creator := d.after(r)
@@ -107,11 +107,11 @@ func (d departure) leaves(rows []authz.Relationship) []string {
 	return want
 }
 
-func interruptedDeparture(
-	t *testing.T, engine authz.Engine, departure departure, writes int, want []string,
+func interruptedOffboarding(
+	t *testing.T, engine authz.Engine, offboarding offboarding, writes int, want []string,
 ) (finished bool) {
 	s := operation.New(engine)
-	err := departure.leave(t.Context(), operation.New(&crashing{engine, writes}))
+	err := offboarding.leave(t.Context(), operation.New(&crashing{engine, writes}))
 	if finished = err == nil; !finished {
 		require.ErrorIs(t, err, errCrash)
 		_, _, err := s.PutAccountMember(t.Context(), by("ada"), "team", "uma", []string{"user"}, time.Time{})
@@ -120,10 +120,10 @@ func interruptedDeparture(
 	if writes%2 == 1 {
 		require.NoError(t, operation.New(engine).Resume(t.Context()))
 	} else {
-		require.NoError(t, departure.leave(t.Context(), s))
+		require.NoError(t, offboarding.leave(t.Context(), s))
 	}
 	requireStored(t, engine, want, "after %d writes", writes)
-	require.NoError(t, departure.leave(t.Context(), s))
+	require.NoError(t, offboarding.leave(t.Context(), s))
 	requireStored(t, engine, want, "the same again, after %d writes", writes)
 	return finished
 }
