@@ -35,7 +35,7 @@ GOVULNCHECK   := bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 
 .PHONY: run
 run: ## Start a server with an embedded SpiceDB and the demo company in it
-	go build -o bin/dev/sluice ./cmd/sluice
+	scripts/build -o bin/dev/sluice ./cmd/sluice
 	exec bin/dev/sluice serve --demo # go run would report Ctrl-C as a failure
 
 .PHONY: test
@@ -99,7 +99,7 @@ compose-check: ## Check that Docker Compose accepts docker-compose.yml
 
 .PHONY: build
 build: ## Compile the static binary bin/sluice
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sluice ./cmd/sluice
+	CGO_ENABLED=0 scripts/build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sluice ./cmd/sluice
 
 # The files of the image: in the image, root/ belongs to root, and writable/ to the user of the server.
 .PHONY: layout
