@@ -19,7 +19,7 @@ type foundSubject struct {
 	MissingContext []string `json:"missing_context"`
 	Excluded       []string
 
-	// Only the last line of a stream has one of these fields.
+	// The last line of a stream has one of these.
 	Token string
 	Error *problem
 }

@@ -120,8 +120,7 @@ func (w *world) compareLookUps(t *testing.T, q questions) {
 	}
 }
 
-// answersItself reports whether the replica answers, without SpiceDB, checks of this permission for this type of
-// subject.
+// answersItself reports whether the replica decides such questions without SpiceDB.
 func (w *world) answersItself(t *testing.T, subject authz.Subject, permission authz.Permission, typ authz.Type) bool {
 	t.Helper()
 	before := w.who.of(replica.FromReplica)

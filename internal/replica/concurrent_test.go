@@ -59,7 +59,7 @@ func newScene(t *testing.T, config spicedb.EmbeddedConfig) *scene {
 	s := &scene{engine: embedded(t, config), who: &answers{}, given: make(map[authz.Token][]answer)}
 	s.model = randomModel(r, traits{usersets: true, recursion: true, subtraction: true})
 	s.questions = s.model.questions(r)
-	// The replica leaves checks of usersets to SpiceDB, so this test makes none.
+	// SpiceDB answers these
 	s.questions.checks = slices.DeleteFunc(
 		s.questions.checks, func(c authz.Check) bool { return c.Subject.Relation != "" },
 	)
