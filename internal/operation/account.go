@@ -196,9 +196,9 @@ func someRole(set authz.RoleSet, names []string) error {
 	return nil
 }
 
-// RemoveAccountMember deletes all roles of a person on an account, the shares there that name the person, and the open
-// invitations to and by the person. The removal of an owner or administrator needs assign_roles, that of another member
-// remove_members. All members may remove themselves.
+// RemoveAccountMember deletes all roles of a person on an account, and the shares there that name the person. It
+// withdraws the open invitations to the account that the person received or sent. The removal of an owner or
+// administrator needs assign_roles, that of another member remove_members. All members may remove themselves.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {

@@ -13,8 +13,9 @@ import (
 //
 //sumtype:decl
 type Action interface {
-	// perform performs the action through a service. If the action is the Action of a Grant, the service's engine may
-	// lack the people in Grant.Others.
+	// perform performs the action through a service. The engine of the service may be a copy that lacks the people in
+	// Grant.Others. So where the action names several people, perform names only the one to whom the action gives
+	// access.
 	perform(ctx context.Context, s *Service, by Caller) error
 }
 
@@ -43,16 +44,16 @@ type TurnOnFeature struct {
 	Features     []authz.Feature
 }
 
-// ShareWith shares a connection with its whole account, or with the people in Users. The person of the suggestion is
-// one of them.
+// ShareWith shares a connection with its whole account, or with the people in Users. One of them is Person, to whom the
+// action gives access.
 type ShareWith struct {
 	Connection, Person authz.ID
 	Visibility         Visibility
 	Users              []authz.ID
 }
 
-// AdmitTo opens a workspace to its whole account, or admits the people in Users. The person of the suggestion is one of
-// them.
+// AdmitTo opens a workspace to its whole account, or admits the people in Users. One of them is Person, to whom the
+// action gives access.
 type AdmitTo struct {
 	Workspace, Person authz.ID
 	Open              bool

@@ -6,11 +6,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// claimID requires that an object's id is free: no relationship of the object is stored, and no deletion of an object
-// with that id is under way. It reads only after a precondition failed, since most ids are free. It returns an error
-// with CodeConflict if the id is taken, and one with CodeInvalid if callers cannot choose the id.
+// claimID requires as preconditions that an object's id is free: no relationship of the object is stored, and no
+// deletion of an object with that id is under way. It reads only after a precondition failed, since most ids are free.
+// It returns an error with CodeConflict if the id is taken, and one with CodeInvalid if callers cannot choose the id.
 //
-// A preview does not reveal that an object which the actor may not view has the id.
+// If the actor may not view the object that has the id, a preview returns no error, so that it does not reveal the
+// object.
 func claimID(ctx context.Context, p *plan, object authz.Object) error {
 	if err := mayBeNew(object); err != nil {
 		return err
@@ -45,7 +46,7 @@ func claimID(ctx context.Context, p *plan, object authz.Object) error {
 type hider interface{ Hide(objects ...authz.Object) }
 
 // hideUnseen makes a preview continue as if an id were free, unless the actor may view the object that has it. It does
-// nothing outside a preview: the new object would be the same as the existing one.
+// nothing outside a preview, where an operation would otherwise write to the object that has the id.
 func hideUnseen(ctx context.Context, p *plan, object authz.Object) error {
 	engine, previews := p.engine.(hider)
 	if !previews || p.by.Actor == "" {

@@ -10,14 +10,14 @@ import (
 // If the invitations of a removed person do not fit the first write of the removal, this write stores that all of them
 // are closed, and later writes delete them.
 
-// withdraws returns the relationship that closes a person's open invitations, received and sent, while the person's
-// offboarding is under way: those to the place that the parameter from names, and to the objects in this place.
+// withdraws returns a relationship that is stored while a person's offboarding is under way. It closes the open
+// invitations that the person received or sent: those to the place from, and to the objects in this place.
 func withdraws(who authz.ID, from authz.Object) authz.Relationship {
 	return authz.Relationship{Resource: offboardingObject(who), Relation: offboardingWithdraws, Subject: only(from)}
 }
 
-// requireInvitationsNotClosed requires that no removal closes the people's invitations to a place. It returns the
-// people whose invitations a removal closes.
+// requireInvitationsNotClosed requires as preconditions that no removal closes the people's invitations to a place. It
+// returns the people whose invitations a removal closes.
 func requireInvitationsNotClosed(
 	ctx context.Context, p *plan, to authz.Object, people ...authz.ID,
 ) (closed []authz.ID, err error) {
@@ -136,7 +136,7 @@ func deleteClosedInvitations(ctx context.Context, p *plan, who authz.ID) error {
 	return nil
 }
 
-// readWithdrawals returns the relationships that close the invitations to and by a person.
+// readWithdrawals returns the relationships that close the invitations that a person received or sent, see withdraws.
 func readWithdrawals(ctx context.Context, p *plan, who authz.ID) ([]authz.Relationship, error) {
 	return p.Find(ctx, authz.Filter{Type: offboardingType, ID: who, Relation: offboardingWithdraws})
 }

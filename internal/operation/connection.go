@@ -188,7 +188,8 @@ func readShownConnection(ctx context.Context, p *plan, object authz.Object, acco
 	return c, nil
 }
 
-// readConnection reads a connection as it is stored before the plan, see GetConnection.
+// readConnection reads a connection as it is stored before the plan's write. It shows the connection as GetConnection
+// does.
 func readConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c := Connection{ID: object.ID, Account: account.object.ID, Visibility: Private}
 	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID})

@@ -65,8 +65,9 @@ func (b *batch) addAll(filter authz.Filter) (complete bool) {
 	return false
 }
 
-// addObject adds the deleted object or an object in it: first its access, then its contents, last the relationship to
-// its place. It returns false if the batch is full before the object is complete.
+// addObject adds the deleted object or an object in it: first the relationships that give access to it, then its
+// contents, and last the relationship to its place. It returns false if the batch is full before the object is
+// complete.
 func (b *batch) addObject(ctx context.Context, object authz.Object) (complete bool, err error) {
 	if kindOf(object.Type).hasUnboundedMembers {
 		people := authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
@@ -125,7 +126,8 @@ func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool,
 // references to it. It reports false if the batch is full.
 func (b *batch) addContents(ctx context.Context, object authz.Object) (complete bool, err error) {
 	referring := authz.Filter{SubjectType: object.Type, SubjectID: object.ID}
-	// Types of references. A filter deletes them, whichever ids their resources have.
+	// byType collects the types of references that are deleted by a filter: references from types that the product does
+	// not define, and references with ids that no delete can name.
 	var byType []authz.Type
 	for r, err := range b.read(ctx, referring) {
 		if err != nil {
@@ -134,7 +136,7 @@ func (b *batch) addContents(ctx context.Context, object authz.Object) (complete 
 		kind, isProduct := kinds[r.Resource.Type]
 		complete = true
 		switch {
-		case !isProduct: // The product does not define this type.
+		case !isProduct: // deleted by a filter
 		case r.Relation == kind.place:
 			complete, err = b.addObject(ctx, r.Resource)
 		default:

@@ -190,7 +190,7 @@ func (j deletionJob) planAgain(
 	if b.isEmpty() {
 		return job.Step{}, false, nil
 	}
-	for _, object := range emptied { // A new object can get such an id before the write.
+	for _, object := range emptied { // otherwise the write could change a new object that has got this id
 		p.Forbid(placeFilter(object))
 	}
 	return b.step(union(emptied, later, b.emptied)), true, nil
@@ -211,8 +211,8 @@ func (j deletionJob) planEnd(p *plan, verified, later []authz.Object) job.Step {
 	return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j.in(job.Done)}
 }
 
-// planDone plans that a person's deletion is remembered as done. The backend itself does not repeat calls, so nothing
-// is remembered for it.
+// planDone plans to remember for a day that a person's deletion is done, so that the person can repeat the call. The
+// backend itself does not repeat calls, so nothing is remembered for it.
 func (j deletionJob) planDone(p *plan) {
 	if j.record.Subject.Type != user {
 		return

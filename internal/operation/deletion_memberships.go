@@ -40,8 +40,8 @@ func (j deletionJob) planMemberships(
 	return j.step(p), beforeCommit(p)
 }
 
-// endReasons plans that the accounts in the reasons are no longer reasons for memberships. Nobody holds a role on them
-// any more.
+// endReasons plans that the accounts in the reasons are no longer reasons for memberships. The accounts are deleted, so
+// nobody holds a role on them.
 func endReasons(ctx context.Context, p *plan, reasons []authz.Relationship) error {
 	var changes []*membershipChange
 	for _, r := range reasons {

@@ -78,7 +78,8 @@ func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Jo
 			filters[filter] = true
 		}
 	}
-	// The relationships to an invitation come first, because they are found through it.
+	// First comes each relationship that refers to an invitation: a repeated attempt can find it only while the
+	// invitation is stored.
 	return waitFor, slices.AppendSeq(latest, maps.Keys(filters)), nil
 }
 

@@ -41,8 +41,8 @@ func (f accountFacts) needsRequiredRole() bool {
 	return f.set.Required != "" && f.subscription.set.Name != authz.SingleOwner
 }
 
-// readSubscription reads the facts about a subscription and requires its role set. It returns an error with
-// CodeNotFound if there is no such subscription.
+// readSubscription reads the facts about a subscription, and requires its role set as a precondition. It returns an
+// error with CodeNotFound if there is no such subscription.
 func readSubscription(ctx context.Context, p *plan, id authz.ID) (subscriptionFacts, error) {
 	facts := subscriptionFacts{object: subscriptionObject(id)}
 	flags, err := readFlags(ctx, p, facts.object)
@@ -58,8 +58,8 @@ func readSubscription(ctx context.Context, p *plan, id authz.ID) (subscriptionFa
 	return facts, err
 }
 
-// readAccount reads the facts about an account and requires its role set and its subscription. It returns an error
-// with CodeNotFound if there is no such account.
+// readAccount reads the facts about an account, and requires its role set and its subscription as preconditions. It
+// returns an error with CodeNotFound if there is no such account.
 func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error) {
 	facts := accountFacts{object: accountObject(id)}
 	flags, err := readFlags(ctx, p, facts.object)
@@ -131,8 +131,8 @@ func flagsIn(found []authz.Relationship) []authz.Relation {
 	return relations
 }
 
-// requireRoleSet returns the role set that is among the flags and requires it. It returns an error with CodeNotFound if
-// no flag is a role set.
+// requireRoleSet returns the role set that is among the flags, and requires this flag as a precondition. It returns an
+// error with CodeNotFound if no flag is a role set.
 func requireRoleSet(p *plan, object authz.Object, flags []authz.Relation) (authz.RoleSet, error) {
 	for _, set := range authz.RoleSets {
 		if set.On == object.Type && slices.Contains(flags, authz.Relation(set.Name)) {
@@ -164,7 +164,7 @@ func readRoles(
 
 // readRolesOfMany reads the roles of many people on an account and its subscription at once, for readRoles.
 func readRolesOfMany(ctx context.Context, p *plan, account accountFacts, people []authz.ID) error {
-	const few = 20 // people, whom readRoles reads one by one
+	const few = 20 // up to this number, readRoles reads each person alone
 	if len(people) <= few {
 		return nil
 	}

@@ -20,8 +20,8 @@ type formerMember struct {
 // in reports whether an account is the one that the person leaves.
 func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
 
-// excludeNaming makes sure that nothing in the account names the person after the operation. If no relationship names
-// the person now, the write requires that this is still so. Otherwise run reads again after the write, see
+// excludeNaming makes sure that nothing in the account names the person after the operation. If nothing names the
+// person now, the write requires as preconditions that this is still so. Otherwise run reads again after the write, see
 // endNamedSince.
 func excludeNaming(ctx context.Context, p *plan, f formerMember) error {
 	unnamed := p.removals < maxGuardedMemberships
@@ -52,9 +52,9 @@ func namingOf(who authz.ID) []authz.Filter {
 	return filters
 }
 
-// withoutFormerMembers returns the relationships without those whose person holds no role on the object's account. An
-// expired role leaves such relationships behind. The relationships must match one of the filters in naming, and have
-// the same object as resource.
+// withoutFormerMembers returns the relationships, except those that name a person who holds no role on the object's
+// account. An expired role leaves such relationships behind. All of the relationships must match one of the filters in
+// naming, and have the same object as resource.
 func withoutFormerMembers(
 	ctx context.Context, p *plan, rows []authz.Relationship,
 ) (kept []authz.Relationship, err error) {

@@ -65,8 +65,8 @@ type Subscriptions struct {
 	NextCursor    string
 }
 
-// Subscriptions returns a page of all subscriptions. It has no actor and checks no permission. // // A cursor
-// continues the list as it was when the first page was read. It leaves out a subscription deleted since.
+// Subscriptions returns a page of all subscriptions. It has no actor and checks no permission. A cursor continues the
+// list as it was when the first page was read. Each page leaves out subscriptions that were deleted since.
 func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subscriptions, authz.Token, error) {
 	var subscriptions Subscriptions
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -102,7 +102,7 @@ func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subs
 	return answered(subscriptions, token, err)
 }
 
-// readSubscriptions reads the facts about those of the subscriptions that exist, several at a time.
+// readSubscriptions reads several subscriptions at a time. It leaves out those that do not exist.
 func readSubscriptions(ctx context.Context, p *plan, ids []authz.ID) ([]Subscription, error) {
 	flags := make([]authz.Filter, len(ids))
 	for i, id := range ids {

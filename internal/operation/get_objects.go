@@ -11,8 +11,8 @@ import (
 // references are the ids that an object names in each relation, sorted. A relation that holds `user:*` has no ids.
 type references map[authz.Relation][]authz.ID
 
-// GetImporter returns an importer that the actor may view. HiddenEnds names the ends whose connection they may not
-// view.
+// GetImporter returns an importer that the actor may view. HiddenEnds names each end, source or destination, whose
+// connection the actor may not view.
 func (s *Service) GetImporter(ctx context.Context, by Caller, id authz.ID) (Importer, authz.Token, error) {
 	importer := Importer{ID: id}
 	token, err := s.getObject(ctx, by, importerObject(id), func(named references, hidden []authz.Relation) {
@@ -127,7 +127,7 @@ func (s *Service) getObject(
 }
 
 // mayNameEach reports, for each of one object's relationships, whether an answer about the object may name its subject.
-// A subject that cannot be decided is hidden.
+// If this cannot be decided, the subject is hidden.
 func mayNameEach(ctx context.Context, p *plan, rows []authz.Relationship) ([]bool, error) {
 	subjects := make([]authz.Subject, len(rows))
 	for i, r := range rows {

@@ -62,7 +62,8 @@ func (g Grant) IsSameOperation(other Grant) bool {
 	return g.On == other.On && reflect.TypeOf(g.Action) == reflect.TypeOf(other.Action)
 }
 
-// Perform performs the action through a service. The service's engine may lack the people in Others.
+// Perform performs the action through a service. The engine of the service may be a copy that lacks the people in
+// Others, see Action.perform.
 func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 	if g.Backend {
 		actor = ""

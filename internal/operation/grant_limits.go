@@ -39,8 +39,8 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 	return err
 }
 
-// endAfterChange returns when the roles end after a change. For a replay, it returns the stored end of the roles, not
-// the present end of the actor's role.
+// endAfterChange returns the time at which the person's roles end after a change. For a replay, this is the end that is
+// stored. limitEnd could now compute another one, since the actor's own role may have changed since the operation.
 func endAfterChange(p *plan, change roleChange) time.Time {
 	if p.isReplay && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
 		return lastEnd(change.held)
@@ -63,9 +63,9 @@ func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time
 	return end, nil
 }
 
-// limitEnd limits the end of a change to the end of the actor's right to grant. A change without an end gets the end of
-// that right. But if the person already holds all of the roles until later, these keep their end. limitEnd returns an
-// error with CodeForbidden if the change names an end after that of the right.
+// limitEnd limits the end of a change to the end of the actor's right to grant, see readGrantEnd. A change without an
+// end gets this end. But if the person already holds all of the roles for longer, the roles keep their present end.
+// limitEnd returns an error with CodeForbidden if the change names a later end than that of the right.
 func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) (roleChange, error) {
 	if change.who == p.by.Actor || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
 		return change, nil

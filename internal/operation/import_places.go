@@ -185,8 +185,8 @@ func checkPrivate(ctx context.Context, r *ImportRules, o *importedObject) error 
 	return nil
 }
 
-// checkNamed reports people whom an object names and who hold no role on its account. Expired roles count: an export
-// leaves them out, but contains the names.
+// checkNamed reports people whom an object names and who hold no role on its account. It does not report people whose
+// role has expired: an export leaves out the role, but contains the relationships that name the person.
 func checkNamed(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {

@@ -183,7 +183,8 @@ func (row importedRow) makesMember() bool {
 	return isPerson(row.subject) && !row.ends && makesMembers(row.relation)
 }
 
-// checkMembership reports stored reasons for a membership that are not true.
+// checkMembership reports stored reasons for a membership that do not hold: the person must hold a permanent role on
+// the account of the reason, and a role on the subscription.
 func checkMembership(ctx context.Context, r *ImportRules, o *importedObject) error {
 	who := memberOf(o.Object)
 	leaving, err := r.isLeaving(ctx, who, o.line)

@@ -25,7 +25,7 @@ func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter)
 	)
 }
 
-// planImporter plans a new importer with its ends.
+// planImporter plans a new importer with its ends, source and destination.
 func planImporter(ctx context.Context, p *plan, account accountFacts, in NewImporter) error {
 	object := importerObject(in.ID)
 	if err := claimID(ctx, p, object); err != nil {
@@ -57,7 +57,8 @@ func connectEnd(
 	return nil
 }
 
-// requireInAccount returns an error with CodeInvalid unless the object is in the account, and requires that it is.
+// requireInAccount returns an error with CodeInvalid unless the object is in the account. It requires as a precondition
+// that the object stays there.
 func requireInAccount(ctx context.Context, p *plan, object authz.Object, account accountFacts) error {
 	place, err := readPlaceOf(ctx, p, object)
 	if err != nil {
@@ -138,7 +139,7 @@ func setImporterEnd(
 }
 
 // CopyImporter copies an importer within its account; the actor becomes the copy's creator. It leaves out each
-// connection that the actor may not use and reports its end in LeftOut.
+// connection that the actor may not use, and reports its end, source or destination, in LeftOut.
 func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.ID) (Importer, Done, error) {
 	importer := Importer{ID: copied}
 	done, err := s.run(ctx, by, "copy_importer", func(ctx context.Context, p *plan) error {

@@ -188,12 +188,12 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		case errors.Is(err, authz.CodeNotFound):
 			return errNoInvitation
 		case errors.As(err, &refused) && refused.Code == authz.CodeForbidden:
-			// The actor may know neither the inviter nor the place.
+			// The error names neither the inviter nor the place, since the actor may know neither.
 			return authz.Errorf(
 				authz.CodeForbidden, "the person who invited %s may no longer give these roles; ask for a new invitation",
 				by.Actor,
 			)
-		// The actor's roles have changed since the invitation.
+		// The actor's roles have changed since the invitation, so that they cannot also hold the offered roles.
 		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid:
 			return authz.Errorf(
 				authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor,

@@ -94,9 +94,9 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 	return stored
 }
 
-// closeInvitation plans that an open invitation closes, and requires that it is unchanged. flag is the relation that
-// stores, until the given time, that the actor accepted or declined the invitation. After an acceptance, the place and
-// the roles stay stored as well. A withdrawal has no flag, and nothing stays stored.
+// closeInvitation plans that an open invitation closes, and requires as preconditions that it is unchanged. flag is the
+// relation that stores, until the given time, that the actor accepted or declined the invitation. After an acceptance,
+// the place and the roles stay stored as well. A withdrawal has no flag, and nothing stays stored.
 func closeInvitation(p *plan, stored storedInvitation, flag authz.Relation, until time.Time) {
 	for _, r := range stored.found {
 		p.Require(r)

@@ -21,8 +21,8 @@ type kind struct {
 	create authz.Permission
 	in     authz.Type
 
-	// creates is the permission on the account that the schema step as_creator requires besides the relation creator. It
-	// is empty if objects of the type have no creator.
+	// creates is the permission on the account that the schema's permission as_creator requires besides the relation
+	// creator. It is empty if objects of the type have no creator.
 	creates authz.Permission
 
 	// list is the permission to see who holds which role on the object. It is empty if there are no roles on it.

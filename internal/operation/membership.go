@@ -236,7 +236,7 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set, c.who); err != nil {
 		return m, err
 	}
-	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // without c.granted, the plan deletes the others
+	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // unless c.granted, the plan deletes the others
 	m.leaves = len(m.held) > 0 && !c.granted && !slices.ContainsFunc(m.held, stays)
 	if m.stored, err = p.Find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
 		return m, err
@@ -269,8 +269,8 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 }
 
 // findUnrecordedReason returns a role on an account that is a reason for the membership but is not stored as one, or
-// nil if there is none. Such a role exists if a promotion (see there) was written, but not the operation that follows
-// it.
+// nil if there is none. Such a role exists if the write of a promotion, which deletes reasons, succeeded, and the
+// operation after it did not.
 func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {

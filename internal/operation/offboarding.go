@@ -98,10 +98,10 @@ func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding,
 	return d, d.from.ID != "" && d.requestedBy.ID != "", err
 }
 
-// requireNoOffboarding does nothing unless first is true: the person is given their first role on an object. It then
-// requires that no offboarding of this person is under way. If an offboarding that reassigns their creations is under
-// way, it returns an error with CodeConflict. If another offboarding is under way, run finishes that one and then plans
-// the operation again.
+// requireNoOffboarding does nothing unless first is true, which means that the person is given their first role on an
+// object. Then it requires as a precondition that no offboarding of this person is under way. If one that reassigns
+// their creations is under way, it returns an error with CodeConflict. If another one is under way, run finishes that
+// offboarding and then plans the operation again.
 func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool) error {
 	if !first {
 		return nil
@@ -145,8 +145,8 @@ func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
 	return waitForOffboarding(d)
 }
 
-// forbidOffboardings requires, for each person in arriving, that they are not being removed. If one write cannot hold
-// that many preconditions, it requires that no offboarding at all is under way.
+// forbidOffboardings requires as preconditions that none of the people in arriving is being removed. If one write
+// cannot hold that many preconditions, it requires that no offboarding at all is under way.
 func forbidOffboardings(p *plan) {
 	if len(p.Preconditions())+len(p.arriving) > authz.MaxUpdates {
 		p.arriving = nil
@@ -210,7 +210,7 @@ func (s *Service) offboard(
 			return err
 		}
 		startOffboarding(p, *begun, begun.from)
-		// A write that changes only the roles conflicts with fewer other writes.
+		// After a conflict, the write changes only the roles, since a small write conflicts with fewer other writes.
 		if p.isRetry {
 			return nil
 		}

@@ -189,7 +189,8 @@ func planCleanup(ctx context.Context, p *plan, d offboarding) error {
 const maxUpdatesPerObject = 4
 
 // handOverObject plans what happens to an object that the person created, and reports whether it fitted the write. It
-// requires that the person is still the object's creator, and that its visibility is unchanged.
+// requires as preconditions that the person is still the object's creator, and that its place and visibility are
+// unchanged.
 func handOverObject(p *plan, d offboarding, c created) bool {
 	if c.private() && d.private == disconnectsPrivate {
 		return disconnectPrivate(p, d, c)
@@ -209,7 +210,7 @@ func handOverObject(p *plan, d offboarding, c created) bool {
 	return true
 }
 
-// requireUnchanged requires the creator, the place and the visibility of an object that a person created.
+// requireUnchanged requires the creator, the place and the visibility of an object as preconditions.
 func requireUnchanged(p *plan, c created) {
 	for _, r := range c.own {
 		if r.Relation == creator || r.Relation == kindOf(r.Resource.Type).place || r.Relation == sharedWithTheWhole {

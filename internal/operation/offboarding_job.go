@@ -9,14 +9,14 @@ import (
 )
 
 // offboardingJob performs an offboarding after its first write. It checks no permission, since this was done when the
-// actor requested the offboarding. Each write requires that the offboarding is still under way. It deletes or reassigns
-// the relationships of the first group that is not empty: roles, invitations that the offboarding closed, shares,
-// creations. Then the job finishes the deletions of private connections. If the person is erased, the job then deletes
-// all other relationships of the person. The last write deletes the record.
+// actor requested the offboarding. Each write requires as a precondition that the offboarding is still under way. It
+// deletes or reassigns the relationships of the first group that is not empty: roles, invitations that the offboarding
+// closed, shares, creations. Then the job finishes the deletions of private connections. If the person is erased, the
+// job then deletes all other relationships of the person. The last write deletes the record.
 //
 // A write that the person began before their roles ended may become visible later, see deletionJob. So the last write
-// requires that no object has the person as creator. It cannot require that if the person also created objects outside
-// the place of the offboarding.
+// requires as a precondition that no object has the person as creator. It cannot do so if the person also created
+// objects outside the place of the offboarding.
 type offboardingJob struct {
 	offboarding
 
@@ -112,7 +112,8 @@ func (j offboardingJob) planCleaning(ctx context.Context, p *plan) (job.Step, er
 			return job.Step{}, err
 		}
 	}
-	// Since the first write, another holder lost the role, or the person got a new one.
+	// A place would lose its last owner or administrator. Since the first write, its other holder lost the role, or the
+	// person got this role there.
 	if err := orphaned.err(); err != nil {
 		j.cause = err
 		return job.Step{Then: j.in(job.Canceling)}, nil
@@ -179,7 +180,8 @@ func endOffboarding(ctx context.Context, p *plan, d offboarding) error {
 	return err
 }
 
-// requireNothingLeft makes the last write require that nothing is left for this offboarding to delete or reassign.
+// requireNothingLeft requires as preconditions of the last write that nothing is left for this offboarding to delete or
+// reassign.
 func requireNothingLeft(ctx context.Context, p *plan, d offboarding) error {
 	if d.erases() {
 		p.Forbid(authz.Filter{SubjectType: user, SubjectID: d.who})

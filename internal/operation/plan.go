@@ -45,7 +45,8 @@ type plan struct {
 	decided map[authz.Object]bool // see requireDecision
 }
 
-// maxRead is the highest number of relationships that the answer to a question about the product may read.
+// maxRead is the highest number of relationships that an operation without changes reads, unless WithMaxRead sets
+// another.
 const maxRead = 500_000
 
 func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {
@@ -134,8 +135,8 @@ func checkWritten(p *plan) error {
 }
 
 // requireSome adds as many of the preconditions as one write can hold beside those of an offboarding. It leaves out
-// preconditions only if an operation decides about very many accounts. What those would require is known to hold only
-// in the state that the plan has read.
+// preconditions only if an operation decides about very many accounts. Nothing then verifies at the write that the
+// facts of these preconditions still hold.
 func requireSome(p *plan, preconditions []authz.Precondition) {
 	for _, c := range preconditions {
 		if len(p.Preconditions()) < authz.MaxUpdates-maxUpdatesPerPlace {

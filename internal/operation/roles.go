@@ -271,7 +271,8 @@ func changeAccountRoles(
 	if err := withdrawOffers(ctx, p, account.object, account.set, changes); err != nil {
 		return false, err
 	}
-	// These people may have open invitations. They must not come back by accepting one.
+	// The people in without hold no role, neither before nor after. They must not get one by accepting an open
+	// invitation. So if the actor may withdraw invitations, those of these people are withdrawn too.
 	if len(without) > 0 {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {

@@ -54,7 +54,7 @@ func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *
 	for _, r := range m.gone {
 		p.Delete(r)
 	}
-	for _, account := range c.changed { // another request must not make the role permanent at the same time
+	for _, account := range c.changed { // keeps another request from making the role permanent at the same time
 		if !m.records(account) && !slices.Contains(c.gained, account) {
 			requireSome(p, []authz.Precondition{{Absent: true, Filter: authz.Filter{
 				Type: membershipType, ID: c.object().ID, SubjectType: account.Type, SubjectID: account.ID,

@@ -97,7 +97,7 @@ func completePlan(ctx context.Context, p *plan) error {
 // roles and stores that an offboarding is under way. The offboarding deletes the shares and invitations later. Until it
 // has ended, the shares give nothing without a role, the invitations are closed, and the person gets no new role.
 func endSharesAndInvitations(ctx context.Context, p *plan) error {
-	// An offboarding of this plan deletes them.
+	// The offboarding that this plan begins deletes the shares and invitations.
 	if len(p.offboardings) > 0 {
 		return nil
 	}

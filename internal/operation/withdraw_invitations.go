@@ -16,8 +16,8 @@ func latestInvitation(i Invitation) authz.Relationship {
 	}
 }
 
-// requireLatestInvitation requires that nobody else invites the person at the same time, and returns the stored
-// relationship to their newest invitation.
+// requireLatestInvitation requires as preconditions that nobody else invites the person at the same time. It returns
+// the stored relationship from the person to their newest invitation.
 func requireLatestInvitation(ctx context.Context, p *plan, invitee authz.ID) ([]authz.Relationship, error) {
 	filter := authz.Filter{Type: inviteeType, ID: invitee}
 	latest, err := p.Find(ctx, filter)
@@ -116,11 +116,11 @@ func (w withdrawal) size() int {
 }
 
 const (
-	// maxGuardedMemberships is the highest number of removed people for which a write requires that nobody invites them at
-	// the same time. For more people, it would need too many preconditions.
+	// maxGuardedMemberships is the highest number of removed people for whom one write requires as preconditions that
+	// nobody invites them at the same time. For more people, it would need too many preconditions.
 	maxGuardedMemberships = 20
 
-	// mostReadFirst is the highest number of invitations to and by a person that are read before the person is removed.
+	// mostReadFirst is the highest number of invitations, received and sent, that are read before a person is removed.
 	// If there are more, they would not fit the removal's write, and are read after it.
 	mostReadFirst = 200
 )
@@ -249,7 +249,8 @@ func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz
 	return nil
 }
 
-// readInvitationsNaming returns, for each of the people, the sorted handles of the stored invitations to and by them.
+// readInvitationsNaming returns, for each of the people, the sorted handles of the stored invitations that they
+// received or sent.
 func readInvitationsNaming(ctx context.Context, p *plan, people []authz.ID) ([][]authz.ID, error) {
 	filters := make([]authz.Filter, len(people))
 	for i, who := range people {
@@ -315,8 +316,8 @@ func deleteInvitation(p *plan, stored storedInvitation) {
 	}
 }
 
-// requireNoneInvited requires that nobody invites the person at the same time. If the person has not invited anybody
-// yet, it also requires that the person invites nobody at the same time.
+// requireNoneInvited requires as preconditions that nobody invites the person at the same time. If the person has not
+// invited anybody yet, it also requires that the person invites nobody at the same time.
 func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
 	inviting := authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
 	invited, err := p.Find(ctx, inviting)
