@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// A key is stored as its components, joined by spaces. No component contains a space or a lower character, so that the
-// texts sort like the components.
+// A key is stored as its components, joined by spaces. No component contains a space or a character that sorts before
+// it. So the texts sort like the components.
 const (
 	separator = " "
 	above     = "!" // the next greater character

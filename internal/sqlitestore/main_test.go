@@ -12,7 +12,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// children are the functions that a child process of a test runs: the test binary with the name in its environment.
+// children are functions that tests run in a child process. The child is the test binary, started with the name of the
+// function in an environment variable.
 var children = map[string]func(directory string) error{
 	"write": writeForever,
 	"hold":  holdForever,

@@ -98,7 +98,7 @@ func (p *pool) close() error {
 	for range cap(p.free) {
 		<-p.free
 	}
-	// Afterwards, later calls of use and close must not wait.
+	// Put all elements back at the end, so that later calls of use and close do not wait.
 	defer func() {
 		for range cap(p.free) {
 			p.free <- struct{}{}

@@ -49,7 +49,7 @@ type span struct {
 	keys      []string
 }
 
-// A source returns the rows of a span in order, or the first limit of them.
+// source returns the rows of a span in order, up to a limit.
 type source func(ctx context.Context, s span, limit int) ([]row, error)
 
 // Rows are read in pages. No connection is held between pages: a reader may take any time and run other queries
@@ -60,7 +60,8 @@ const (
 	maxKeys   = 64 // per statement
 )
 
-// pastKey is appended to a key to get the least text above it that is not above any other key.
+// pastKey is appended to a key to get the bound of a range after that key. The bound is greater than the key, and less
+// than every greater key.
 const pastKey = "\x01"
 
 // iterate yields the relationships that the query selects. With Unsorted or ChooseEfficient, it yields them in the
@@ -88,7 +89,7 @@ func iterate(ctx context.Context, read source, q query) datastore.RelationshipIt
 	}
 }
 
-// scanSorted collects the matches in one order and visits them in the other.
+// scanSorted reads the matches in the order of the plan, and then visits them in the order that the query asks for.
 func scanSorted(ctx context.Context, read source, p keyspan.Plan, q query, visit func(tuple.Relationship) bool) error {
 	order := orderOf(q.sort == options.BySubject)
 	after, before := q.after, q.before

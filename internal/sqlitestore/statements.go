@@ -48,9 +48,9 @@ func countMatches(found datastore.RelationshipIterator) (count int, err error) {
 	return count, nil
 }
 
-// shapes are the statements that read, for each of the two orders: statements over a range of keys, and statements over
-// a list of keys, by the largest length of the list. The parameters are not numbered, since the driver would have to
-// search for the numbers.
+// shapes holds the statements that read in each of the two orders, by resource and by subject. The first statement of
+// an order reads a range of keys. The others read lists of keys, of at most 1, 2, 4 and so on up to maxKeys. The
+// parameters are not numbered, since the driver would have to search for the numbers.
 var shapes = func() (all [2][]shape) {
 	for i, names := range []struct{ table, index, column string }{
 		{"by_resource", "history_by_resource", "key"},
@@ -109,7 +109,8 @@ func statementAt(s span, limit int, at int64) (statement string, args []any) {
 	return found.at, slices.Concat(condition, []any{at}, condition, []any{at, at, s.atMost(limit)})
 }
 
-// atMost returns the limit of a statement. A span of single keys is read at once.
+// atMost returns the limit of a statement. For a list of keys, this is the length of the list, so that one statement
+// reads all of them.
 func (s span) atMost(limit int) int64 {
 	if s.keys != nil {
 		return int64(len(s.keys))

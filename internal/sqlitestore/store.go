@@ -80,7 +80,7 @@ type Store struct {
 
 	gcHasRun atomic.Bool
 	closing  context.CancelFunc
-	closed   chan struct{} // by Close
+	closed   chan struct{} // closed by Close
 	tasks    sync.WaitGroup
 }
 

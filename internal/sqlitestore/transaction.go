@@ -89,7 +89,7 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 		return 0, err
 	}
 	if t.ended {
-		s.ended.Store(int64(h.revision)) // this comes before any reader can miss the moved rows
+		s.ended.Store(int64(h.revision)) // before the commit, so that readers know of moved rows
 	}
 	if _, err := s.writer.exec("COMMIT"); err != nil {
 		return 0, fmt.Errorf("cannot commit: %w", err)

@@ -70,7 +70,7 @@ func withContext(caveat *core.ContextualizedCaveat) *core.ContextualizedCaveat {
 	}
 }
 
-// create reports whether the relationship did not exist before.
+// create stores a relationship that does not exist. It reports false, and stores nothing, if the relationship exists.
 func (t *transaction) create(c *conn, resource, subject string, r tuple.Relationship) (bool, error) {
 	details, err := encodeDetails(&r)
 	if err != nil {
@@ -118,7 +118,7 @@ func (t *transaction) touch(c *conn, resource, subject string, r tuple.Relations
 	return t.log.relationship(tuple.Touch(r))
 }
 
-// remove does nothing if the relationship does not exist.
+// remove deletes a relationship. It does nothing if the relationship does not exist.
 func (t *transaction) remove(c *conn, resource, subject string) error {
 	var created int64
 	var stored []byte
