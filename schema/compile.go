@@ -61,7 +61,8 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 }
 
 // validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. One
-// question must not need two types of one caveat parameter. It returns warnings about parts that grant nothing.
+// question must not evaluate two caveats whose parameters have the same name and different types. It returns warnings
+// about parts that grant nothing.
 func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) (warnings []string, err error) {
 	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
 	for _, definition := range compiled.ObjectDefinitions {

@@ -32,8 +32,8 @@ func ReadParameters(text string) (Parameters, error) {
 	return parameters, nil
 }
 
-// CheckStored returns an error with code authz.CodeInvalid if a relationship under a caveat has an integer that is too
-// large for its parameter. The error names the number's place: a path that begins with the text field.
+// CheckStored returns an error with code authz.CodeInvalid if the context of a relationship has an integer that is too
+// large for the caveat's parameter. The error names the place of the integer by a path that begins with field.
 func (p Parameters) CheckStored(caveat, field string, values map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := checkIntegers(field+"."+name, values[name], p[caveat][name]); err != nil {
@@ -43,7 +43,7 @@ func (p Parameters) CheckStored(caveat, field string, values map[string]any) err
 	return nil
 }
 
-// CheckGiven is CheckStored for the context of a request, which any caveat may read.
+// CheckGiven does the same for the context of a request, which any caveat may read.
 func (p Parameters) CheckGiven(field string, values map[string]any) error {
 	for _, caveat := range slices.Sorted(maps.Keys(p)) {
 		if err := p.CheckStored(caveat, field, values); err != nil {

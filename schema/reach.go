@@ -36,7 +36,8 @@ func newGraph(compiled *compiler.CompiledSchema) graph {
 // arrow is an expression relation->name.
 type arrow struct{ relation, name string }
 
-// expression calls name and follow with the names and arrows of a permission's expression.
+// expression calls name for each relation or permission that a permission's expression names, and follow for each of
+// its arrows.
 func expression(rewrite *core.UsersetRewrite, name func(string), follow func(arrow)) {
 	for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
 		for _, child := range operation.GetChild() {

@@ -10,14 +10,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Beyond is a line of beyond.csv: permissions that no row of a table grants, but a sentence of the model does.
+// Beyond is a line of beyond.csv: permissions that a role has although no row of a table grants them. A sentence of the
+// model grants them.
 type Beyond struct {
 	table, account, resource string
 	permissions              []string
 	situation                string
 	roles                    []string
 
-	// Reason is that sentence.
+	// Reason is the sentence of the model.
 	Reason string
 
 	used bool
@@ -26,8 +27,8 @@ type Beyond struct {
 const (
 	beyondHeader = "table,account,resource,permissions,situation,roles,reason"
 
-	// anything is a wildcard in beyond.csv for a table, account, situation or role of a table. everybody includes the
-	// outsider.
+	// In beyond.csv, anything stands for every table, account or situation, or for every role of a table. everybody
+	// stands for every role of a table and for the outsider.
 	anything  = "*"
 	everybody = "everybody"
 

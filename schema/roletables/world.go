@@ -30,7 +30,7 @@ func newWorld(table Table) *world {
 	return &world{table: table, known: map[string]bool{}}
 }
 
-// add adds a relationship and the connector that it refers to.
+// add adds a relationship. If it refers to a connector of the catalogue, add also adds that connector's relationships.
 func (w *world) add(relationship string) {
 	if w.known[relationship] {
 		return
