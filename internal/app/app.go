@@ -50,7 +50,7 @@ type Server struct {
 	failed chan error
 	close  []func(context.Context) error
 
-	draining atomic.Bool // Ready fails
+	draining atomic.Bool // makes Ready return an error
 
 	acknowledged  spicedb.Acknowledged // acknowledged writes that the audit log may not have yet
 	stopListening func() error         // closes SpiceDB's own API, through which other clients write

@@ -63,13 +63,13 @@ func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 	return log, nil
 }
 
-// ExpectedAudit returns the derived values that a log stores beside its entries.
+// ExpectedAudit returns the rules with which audit.Log.Verify recomputes what a log stores beside its entries.
 func ExpectedAudit() audit.Expected {
 	return audit.Expected{Place: operation.Place, Position: spicedb.ComparePosition}
 }
 
-// openAudit opens the log. It returns the function that starts following changes; that function returns once every
-// later write is followed.
+// openAudit opens the log. It also returns a function that starts to follow the changes. That function returns when the
+// log is sure to get every later change.
 func (s *Server) openAudit(
 	ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics,
 ) (*audit.Log, func(context.Context) error, error) {

@@ -161,7 +161,7 @@ func TestAuthZENMalformed(t *testing.T) {
 			got := p.send(t, path, body)
 			require.Equal(t, http.StatusOK, got.status, "%s %s\n%s", path, body, got.body)
 		}
-		// Unknown fields are ignored with any value, for example a known name in another case.
+		// An unknown field is ignored, whatever its value. A known name in another case is such a field.
 		for _, body := range []string{
 			with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)),
 			with("", `null`, good),

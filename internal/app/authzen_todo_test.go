@@ -93,7 +93,8 @@ func TestAuthZENSemantics(t *testing.T) {
 	}
 }
 
-// TestAuthZENDefaults checks that an entity of an evaluation replaces the whole default, except for required fields.
+// TestAuthZENDefaults checks batches with default values. A subject, action or resource of an evaluation replaces the
+// default as a whole. Only required fields that it lacks come from the default.
 func TestAuthZENDefaults(t *testing.T) {
 	p, _ := startPDP(t, "doors.yaml")
 	body := `{"subject":{"type":"badge","id":"cid","properties":{"blocked":true}},"action":{"name":"open_door"},"resource":` + door(
@@ -112,8 +113,8 @@ func TestAuthZENDefaults(t *testing.T) {
 	require.Equal(t, []bool{true, false, false, true}, p.decisions(t, context))
 }
 
-// TestAuthZENWildcard checks that a permission for everybody is returned beside the results. Among them it would be the
-// id "*".
+// TestAuthZENWildcard checks that a search returns a permission for everybody in its context, and not as a result with
+// the id "*".
 func TestAuthZENWildcard(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	answer := p.ask(t, "search/subject", asking(`{"type":"user"}`, named("can_see"), todo("todo-1")))

@@ -54,7 +54,7 @@ type Config struct {
 	TLSKey  string // --tls-key: PEM file
 
 	RequestTimeout time.Duration // --request-timeout: time limit of a request of the HTTP API
-	// --expensive-requests: explanations, previews and questions about past access at a time
+	// --expensive-requests: how many explanations, previews and questions about past access run at a time
 	Expensive     int
 	DrainTimeout  time.Duration // --drain-timeout: time for running requests and the audit log at a stop
 	ShutdownDelay time.Duration // --shutdown-delay: time of serving with a failing readiness check before the drain
