@@ -55,7 +55,7 @@ func (a *Acknowledged) add(text string, metadata map[string]any) {
 	)
 }
 
-// addToken is add for the token of a write. It does nothing if a is nil.
+// addToken does what add does, for the token of a write. It does nothing if a is nil.
 func (a *Acknowledged) addToken(token authz.Token, metadata map[string]any) {
 	if a != nil && token != "" {
 		a.add(revisionText(token), metadata)

@@ -7,9 +7,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxScratchSubjects limits the look-ups of subjects during one use of a scratch: the subjects that they hold together,
-// counted as in subjectSimulation, plus the relationships that they read. A preview makes a look-up for each
-// permission, so the limit of one look-up does not bound the preview.
+// maxScratchSubjects limits the look-ups of subjects during one use of a scratch engine. Each look-up costs the
+// subjects that it holds, counted as in subjectSimulation, plus the relationships that it reads. A preview makes a
+// look-up for each permission, so the limit of one look-up does not bound the preview.
 const maxScratchSubjects = 20_000_000
 
 const togetherMessage = "the answer needs the people of too many permissions, or too many paths lead to them"

@@ -103,8 +103,8 @@ type bounded struct {
 	request context.Context //nolint:containedctx // a bounded belongs to one call
 }
 
-// newBounded returns the bounded of one call of a SpiceDB method. ctx is the context of the call. The limits are
-// divided by the divisor of limited.
+// newBounded returns the bounded of one call of a SpiceDB method. ctx is the context of the call. limited.divisor
+// divides the limits.
 func newBounded(
 	ctx context.Context, layer datalayer.DataLayer, method string, request any, limited limited,
 ) *bounded {
@@ -134,7 +134,7 @@ func newBounded(
 }
 
 // simulateOnce returns a function. Its first call simulates the look-up of subjects whose request the stream has
-// received. Later calls return the same error.
+// received, and returns the error of the simulation. Later calls return this error again.
 func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.RevisionedReader) error {
 	var once sync.Once
 	var err error
@@ -185,7 +185,8 @@ func (b *bounded) query(ctx context.Context, what counted, ids []string, parts .
 	return nil
 }
 
-// checkOf returns the work of the check within a call to which a context belongs, or nil if there is none.
+// checkOf returns the work of the check to which a context belongs, or nil if the context belongs to no check within a
+// call.
 func checkOf(ctx context.Context) *work {
 	if span, counted := trace.SpanFromContext(ctx).(*stepSpan); counted {
 		return span.check

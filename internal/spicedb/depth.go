@@ -36,7 +36,7 @@ func checkDepth(ctx context.Context) error {
 	return nil
 }
 
-// depthOf returns how many steps of a look-up of resources lead to a context.
+// depthOf returns how many nested steps of a look-up of resources the context is in.
 func depthOf(ctx context.Context) int {
 	if span, counted := trace.SpanFromContext(ctx).(*stepSpan); counted {
 		return span.depth
@@ -44,14 +44,14 @@ func depthOf(ctx context.Context) int {
 	return 0
 }
 
-// stepSpan is a span that stores how many steps of a look-up of resources lead to it, and the check to which it
+// stepSpan is a span that stores in how many nested steps of a look-up of resources it is, and the check to which it
 // belongs.
 type stepSpan struct {
 	trace.Span
 
 	depth int
 	check *work   // work of the check; nil outside of checks
-	ended []*work // the span ends a step of each
+	ended []*work // End ends a step in each of them
 	stop  func()  // releases the context of the span; nil if the span has no context of its own
 }
 

@@ -158,8 +158,8 @@ func drain(done <-chan spicedb.Work) (all []spicedb.Work) {
 	return all
 }
 
-// TestLookupsOfScratchAreBoundedTogether checks that the look-ups of one use of a scratch share an allowance, and that
-// its next use has the whole allowance again.
+// TestLookupsOfScratchAreBoundedTogether checks that the look-ups of one use of a scratch engine share an allowance,
+// and that its next use has the whole allowance again.
 func TestLookupsOfScratchAreBoundedTogether(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), groupsSchema))

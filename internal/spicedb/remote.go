@@ -58,9 +58,9 @@ const retries = `{
 // Remote returns an engine on a remote SpiceDB. It connects at its first use, so SpiceDB may be down before. It
 // reconnects after the connection is lost. An error means that the configuration is wrong.
 //
-// SpiceDB v1.56.0 lets overlapping fully consistent requests share one newest revision. Under load, such a request
-// can miss a write that ended just before it arrived. A request with the token of a write never misses that write.
-// SpiceDB's caches can return an answer after an expiration.
+// SpiceDB v1.56.0 lets overlapping fully consistent requests share one newest revision. Under load, such a request can
+// miss a write that ended just before it arrived. A request with the token of a write never misses that write.
+// SpiceDB's caches can return an outdated answer after a relationship has expired.
 func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	if config.Endpoint == "" {
 		return nil, errors.New("SpiceDB's endpoint is missing")

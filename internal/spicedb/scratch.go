@@ -10,11 +10,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxScratchUses is how often a scratch is used. Its store keeps the history of all uses.
+// maxScratchUses is how often a scratch engine is used. Its store keeps the history of all uses.
 const maxScratchUses = 200
 
-// Scratch implements authz.Engine. It returns an embedded SpiceDB in memory. It reuses closed scratches, since starting
-// a SpiceDB takes far longer than filling it.
+// Scratch implements authz.Engine. It returns an embedded SpiceDB in memory. It reuses closed scratch engines, since
+// starting a SpiceDB takes far longer than filling it.
 func (c *Client) Scratch(
 	ctx context.Context, schema string, relationships []authz.Relationship,
 ) (_ authz.Engine, err error) {

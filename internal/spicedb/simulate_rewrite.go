@@ -124,7 +124,7 @@ func (s *subjectSimulation) set(n subjectCount) (subjectCount, error) {
 		return n, err
 	}
 	if n.wildcards > 0 {
-		// Each subject that is added copies the exceptions of the wildcard.
+		// For each subject that it adds, SpiceDB copies the exceptions of the wildcard.
 		if err := s.spend((n.subjects + n.wildcards - 1) * min(n.excluded, s.named) / excludedPerCost); err != nil {
 			return n, err
 		}
@@ -151,12 +151,12 @@ func (s *subjectSimulation) intersection(a, b subjectCount) (subjectCount, error
 // exclusion counts the subjects of a that are not in b. If a has a wildcard, the subjects of b become its exceptions.
 func (s *subjectSimulation) exclusion(a, b subjectCount) (subjectCount, error) {
 	if a.wildcards > 0 {
-		// Each exception is added to a copy of those before it.
+		// SpiceDB copies the list of exceptions for each exception that it adds, so the cost is quadratic.
 		if err := s.spend(b.subjects * (a.excluded + b.subjects/2) / excludedPerCost); err != nil {
 			return a, err
 		}
 		a.excluded += b.subjects
-		a.subjects += b.excluded // a wildcard in b excludes every subject of a except the exceptions of the wildcard
+		a.subjects += b.excluded // a wildcard in b excludes all subjects of a but its own exceptions
 	}
 	if a.conditional = a.conditional || b.conditional; b.conditional {
 		a.subjects += b.subjects

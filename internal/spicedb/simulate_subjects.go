@@ -45,8 +45,7 @@ type subjectSimulation struct {
 
 type storedKey struct{ typ, relation, id string }
 
-// storedSubjects are the subjects of one object and relation. caveat says which of
-// the relationships have a caveat.
+// storedSubjects are the subjects of one object and relation. caveat says which of their relationships have a caveat.
 type storedSubjects struct {
 	all    []tuple.ObjectAndRelation
 	caveat []bool
@@ -56,7 +55,8 @@ type storedSubjects struct {
 type subjectCount struct {
 	subjects, wildcards, excluded int64
 
-	// The conditions of repeated subjects are joined, so they grow with each repetition.
+	// conditional is set if subjects have conditions. SpiceDB joins the conditions of a repeated subject, so that they
+	// grow with each repetition.
 	conditional bool
 }
 
