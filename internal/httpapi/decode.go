@@ -108,7 +108,8 @@ func decodeStrict(what string, data []byte, into any) error {
 }
 
 // redecode returns the reason why the data does not fit the type, or nil. decoded is the reason that was found in the
-// data as sent. If the scanner has changed the data since, redecode decodes the changed data instead.
+// data as sent. If the scanner has changed the data since, decoded is outdated. Then redecode decodes the changed data
+// and returns the reason found there.
 func (s *scanner) redecode(what string, decoded error, into any) error {
 	if !s.changed {
 		return decoded

@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// guard calls the handler only if the request has a valid key with the required scope and a free rate, and the actor,
-// parameters and body that the contract requires.
+// guard calls the handler only if the request has a valid key with the required scope, the key's rate is not exhausted,
+// and the request has the actor, parameters and body that the contract requires.
 func (s *server) guard(c *gin.Context) {
 	if err := s.validateRequest(c); err != nil {
 		s.problem(c, err)

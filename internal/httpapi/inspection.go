@@ -13,10 +13,11 @@ var internalTypes = []authz.Type{
 	"deletion", "offboarding", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
 }
 
-// requireInspection returns an error if a question names a relation or a schema step in place of a permission, or an
-// internal type of the product. Such a question needs a key with the scope inspect, and a request without an actor,
-// because the answer would not depend on the actor. The error has CodeForbidden without the scope, and CodeInvalid with
-// an actor. requireInspection accepts names that the schema does not have, because the engine rejects them.
+// requireInspection returns an error if a question names, in place of a permission, a relation or a permission as_…
+// that only other permissions use, or if it names an internal type of the product. Such a question needs a key with the
+// scope inspect, and a request without an actor, because the answer would not depend on the actor. The error has
+// CodeForbidden without the scope, and CodeInvalid with an actor. requireInspection accepts names that the schema does
+// not have, because the engine rejects them.
 func (s *server) requireInspection(
 	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
 ) error {

@@ -22,9 +22,9 @@ import (
 const handshakeTimeout = 10 * time.Second
 
 // Listener returns a listener whose connections answer problem documents where net/http would answer plain text: for
-// requests that are not HTTP, too large headers, and malformed paths or hosts. No handler sees such requests. If config
-// is not nil, connections use TLS. Connections with HTTP/2 are *tls.Conn, as net/http requires. Close ends running
-// handshakes and stops accepting.
+// requests that are not HTTP, for headers that are too large, and for malformed paths or hosts. No handler sees such
+// requests. If config is not nil, connections use TLS. Connections with HTTP/2 are *tls.Conn, as net/http requires.
+// Close ends running handshakes and stops accepting.
 func Listener(listener net.Listener, config *tls.Config) net.Listener {
 	if config == nil {
 		return plainListener{listener}
