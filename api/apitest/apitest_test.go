@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/api/apitest"
 )
 
-// witness is a test that remembers how it failed.
+// witness takes the place of a test, and records how it would have failed.
 type witness struct {
 	testing.TB
 	failure string

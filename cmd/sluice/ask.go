@@ -65,7 +65,7 @@ func questionArgs(cmd *cobra.Command, args []string) error {
 }
 
 // ask sends a question to a path of a running server, on behalf of an actor if there is one. It returns the unparsed
-// answer. An error answer is an error.
+// answer. An answer with an error status is an error.
 func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]any) ([]byte, error) {
 	body, err := json.Marshal(question)
 	if err != nil {
@@ -75,7 +75,7 @@ func (c client) ask(cmd *cobra.Command, path, actor string, question map[string]
 }
 
 // send sends a request to a path of a running server, with a body unless that is nil, on behalf of an actor if there is
-// one. It returns the answer as it came. A refusal is an error.
+// one. It returns the unparsed answer. An answer with an error status is an error.
 func (c client) send(cmd *cobra.Command, method, path, actor string, body []byte) (_ []byte, err error) {
 	request, err := http.NewRequestWithContext(
 		cmd.Context(), method, strings.TrimSuffix(c.url, "/")+path, bytes.NewReader(body),

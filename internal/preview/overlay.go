@@ -143,7 +143,8 @@ func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) 
 	return nil
 }
 
-// Read implements authz.Engine. A cursor does not continue after recorded relationships.
+// Read implements authz.Engine. It yields the recorded relationships first. These have no cursor, so a page cannot
+// continue after one of them.
 func (o *Overlay) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.ReadItem, error] {
