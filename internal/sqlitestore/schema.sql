@@ -1,6 +1,7 @@
--- The relationships as they are now, sorted by resource and by subject. A key is type, id and relation of the one, then of
--- the other, with spaces between them. created is the revision since which the relationship is as it is; details, mostly
--- NULL, its caveat and its expiration (a core.v1.RelationTuple); expires, in seconds since 1970, is for the garbage collection.
+-- The current relationships, once sorted by resource and once by subject. The key in by_resource has type, id and relation of
+-- the resource and then those of the subject, joined by spaces. In by_subject, the subject comes first. created is the revision
+-- that wrote the relationship. details has its caveat and its expiration as a core.v1.RelationTuple; it is NULL without both.
+-- expires is the expiration in seconds since 1970, for the garbage collection.
 CREATE TABLE by_resource (
   key     TEXT PRIMARY KEY,
   created INTEGER NOT NULL,
@@ -16,7 +17,8 @@ CREATE TABLE by_subject (
 
 CREATE INDEX by_expiry ON by_resource (expires) WHERE expires IS NOT NULL;
 
--- The relationships as they were from created until just before ended.
+-- Replaced and deleted relationships. Each was current from the revision created until just before the revision ended. key
+-- and swapped are its keys in by_resource and by_subject.
 CREATE TABLE history (
   ended   INTEGER NOT NULL,
   key     TEXT NOT NULL,
@@ -29,7 +31,8 @@ CREATE TABLE history (
 CREATE INDEX history_by_resource ON history (key, ended);
 CREATE INDEX history_by_subject ON history (swapped, ended);
 
--- The schema and the counters: namespaces, caveats, the schema as a whole. ended is 0 for what is valid now.
+-- The definitions of the schema (namespaces and caveats), the schema as a whole, and SpiceDB's counters. ended is 0 for a
+-- current row.
 CREATE TABLE definition (
   kind       TEXT NOT NULL,
   name       TEXT NOT NULL,
@@ -41,8 +44,8 @@ CREATE TABLE definition (
   PRIMARY KEY (kind, name, created)
 ) WITHOUT ROWID;
 
--- What each write changed, in one row or, for large writes, several. The last row is never removed: it says what the newest
--- revision is. relationships is how many there are since then.
+-- The changes of each write, in one row or, for a large write, in several. The last row is never deleted, since it has the
+-- newest revision. relationships is the number of current relationships after the write.
 CREATE TABLE change (
   id            INTEGER PRIMARY KEY,
   revision      INTEGER NOT NULL,
@@ -51,7 +54,7 @@ CREATE TABLE change (
   updates       BLOB
 );
 
--- One row. collected: the garbage collection has removed what ended at or before this revision.
+-- One row with the id of the store. The garbage collection has deleted the history that ended at or before collected.
 CREATE TABLE store (
   id        TEXT NOT NULL,
   collected INTEGER NOT NULL
