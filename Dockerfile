@@ -1,7 +1,9 @@
-# docker build --build-arg VERSION=v1.2.3 -t sluice .
+# This command compiles Sluice in a container and builds the image:
 #
-# compiles in a container. Where no base image can be had, `make image` compiles outside, and builds the last stage
-# below, word for word, around what it compiled.
+#   docker build --build-arg VERSION=v1.2.3 -t sluice .
+#
+# On a machine that cannot pull the base image, use `make image`. It compiles outside of a container, and then builds the
+# last stage of this file with the result.
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -17,20 +19,20 @@ LABEL org.opencontainers.image.title="Sluice" \
       org.opencontainers.image.description="Authorization server for data-integration products, on SpiceDB" \
       org.opencontainers.image.source="https://github.com/sluice-authz/sluice" \
       org.opencontainers.image.version="${VERSION}"
-# The binary and the CA certificates; then /tmp and /data, which the server may write to.
+# The first folder has the binary and the CA certificates, the second has /tmp and /data, which the server may write to.
 COPY --from=build /src/bin/image/root/ /
 COPY --from=build --chown=65532:65532 /src/bin/image/writable/ /
-# A container's own loopback is of no use to its callers.
+# The server must listen on all addresses, since clients are outside of the container.
 ENV SLUICE_LISTEN=0.0.0.0:8080
 
-# The server keeps everything in ./data, unless it is told otherwise.
+# By default, the server stores everything in ./data, so the volume is /data.
 WORKDIR /
 VOLUME /data
 EXPOSE 8080
-# 65532 is "nonroot" by convention. A number, so that Kubernetes' runAsNonRoot can see that it is not root.
+# 65532 is the user "nonroot" by convention. With a number, Kubernetes' runAsNonRoot can verify that it is not root.
 USER 65532:65532
-# Readiness, for whoever waits for it. What restarts a container had better ask /healthz: a SpiceDB that is down is
-# no reason to restart Sluice.
+# The health check asks for readiness, for containers that start after this one. A supervisor that restarts containers
+# should ask /healthz instead: restarting Sluice does not help while SpiceDB is down.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["/sluice", "health"]
 ENTRYPOINT ["/sluice"]
 CMD ["serve"]

@@ -7,7 +7,7 @@ SHELL := bash
 
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE        ?= sluice:dev
-# The tag leaves out gin's MessagePack codec: nothing uses it, and it takes longer to compile than gin itself.
+# The tag nomsgpack leaves out gin's MessagePack codec. Nothing uses it, and it takes longer to compile than gin itself.
 export GOFLAGS := $(strip $(GOFLAGS) -tags=nomsgpack)
 # Packages start in this order: those that take longest come first.
 TEST         ?= ./tests ./tests/operations ./internal/spicedb ./internal/sqlitestore ./internal/replica ./...
@@ -42,7 +42,7 @@ run: ## Start a server with an embedded SpiceDB and the demo company in it
 test: $(GOTESTSUM) ## Run all tests (TEST=./tests/... selects packages; SLUICE_REQUIRE_CONTAINERS=1 requires containers)
 	GOTESTSUM=$(GOTESTSUM) scripts/test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
 
-# Cached results may be those of `make test`, since Go does not notice a variable that is read before the tests start.
+# -count=1 prevents the use of cached results of `make test`: Go does not notice that a test read another SLUICE_TEST_LONG.
 .PHONY: test-long
 test-long: $(GOTESTSUM) ## Run all tests in full size: every kill, round and table on every store
 	SLUICE_TEST_LONG=1 GOTESTSUM=$(GOTESTSUM) scripts/test -count=1 -timeout 120m $(TEST_FLAGS) $(TEST)
