@@ -45,7 +45,7 @@ func pastAccess(t *testing.T, on *backend) {
 		for _, line := range lines {
 			s.play(line)
 		}
-		// The log has the time of the last change.
+		// This change only gives the moment a time: that of its entry in the log.
 		s.play("backend PUT connectors/~tick {capabilities: [" + []string{"", "views"}[len(moments)%2] + "]}")
 		ticks := s.history("object=connector:"+s.id("tick"), atLeast(len(moments)+1))
 		moments = append(moments, moment{ticks[len(ticks)-1].Time, want})

@@ -14,8 +14,8 @@ import (
 
 // answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. Each key
 // is a test, which checks that an answer hides the fields from an actor who may not view the objects that the fields
-// name. The key "" has the other fields: those that hold only values of the request, the object of the request, numbers
-// of the server, or objects whose own fields are listed separately.
+// name. The key "" has the fields that need no such test: they hold values of the request, its object, numbers that the
+// server chooses, or objects whose own fields this map lists too.
 var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
 		Account.role_set Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user ChangedMembers.members

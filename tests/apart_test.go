@@ -174,7 +174,7 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 	}
 }
 
-// neverAsked fails the test if a type with permissions has no object among the checked ones.
+// neverAsked fails the test if the catalogue has a type with permissions, but no checked object has this type.
 func neverAsked(t *testing.T, catalogue map[string][]string, objects []string) {
 	t.Helper()
 	for typ, permissions := range catalogue {

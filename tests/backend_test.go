@@ -87,10 +87,11 @@ func (b *backend) rounds(n int) int {
 	return (n + 1) / 2
 }
 
-// plays reports whether a backend runs one of many similar tests, by its number. A brief backend runs every third.
+// plays reports whether the backend runs the test with this number, one of many similar tests. A brief backend runs
+// every third of them.
 func (b *backend) plays(number int) bool { return !b.isBrief() || number%3 == 0 }
 
-// isBrief reports whether a backend runs less than the embedded memory datastore does.
+// isBrief reports whether the backend runs fewer tests than the embedded memory datastore.
 func (b *backend) isBrief() bool { return b.few && !testsize.IsLong() }
 
 // configuration returns the configuration of a test server with an embedded SpiceDB in memory, whose API is open.

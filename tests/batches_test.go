@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// shelves is a schema with chains, a condition that can fail, and an all() over conditions.
+// shelves is a schema with recursive permissions, a condition that can fail, and an all() over conditions.
 const shelves = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }

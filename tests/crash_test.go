@@ -89,7 +89,7 @@ func leavesTheAccount(r string) string {
 	return leaves(r)
 }
 
-// notes returns the stored records that the actor disconnected the private connections.
+// notes returns the records that say that the actor disconnected the private connections.
 func notes(s scene, actor string) []string {
 	notes := make([]string, privateOnes)
 	for i := range notes {
@@ -198,8 +198,8 @@ type crash struct {
 	victim *victim
 	url    string // address of the killed server
 
-	// Durations that were observed so far: from the request to its answer, from the first write to the end, and a
-	// start that finishes a removal.
+	// The durations so far: from the request to its answer, from the first write to the end, and of a start that
+	// finishes a removal.
 	takes, under map[string]time.Duration
 	finishes     time.Duration
 

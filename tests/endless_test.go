@@ -48,8 +48,9 @@ definition lad {
 }
 `
 
-// endlessObjects are a cycle, a cycle with two paths, ladders with two paths per step, a deep chain, and sets that
-// share a large set. Requests name the first document of each of these. alice is a subject at the end of each.
+// endlessObjects writes objects for which evaluation takes long: a cycle, a cycle with two paths, ladders with two
+// paths per step, a deep chain, and sets that share a large set. Requests name the first document of each of these.
+// alice is a subject at the end of each.
 func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	rows := []string{
@@ -165,8 +166,8 @@ var notEndless = map[string]string{
 	"GET /v1/subscriptions":                "reads what is stored",
 }
 
-// TestEveryQuestionIsAskedEndlessly checks that endlessCalls and notEndless together have every endpoint that checks
-// permissions.
+// TestEveryQuestionIsAskedEndlessly checks that every endpoint that checks permissions is in endlessCalls or in
+// notEndless.
 func TestEveryQuestionIsAskedEndlessly(t *testing.T) {
 	all, err := readContract()
 	require.NoError(t, err)
@@ -245,7 +246,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	answered := 0
 	for i, question := range []struct {
 		doc, may string
-		rejects  string // part of the paths of calls that are rejected soon, and otherwise would take minutes
+		rejects  string // a part of paths: calls with it must be rejected soon, since they would take minutes
 	}{
 		{doc: "doc:circle", may: "viewer"},
 		{doc: "doc:ladder", may: "viewer"},
@@ -260,7 +261,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	} {
 		for j, c := range endlessCalls {
 			lookup := c.path == "/v1/lookup/resources"
-			if raceDetector && !lookup && (i+j)%3 > 0 { // each takes ten times as long to end
+			if raceDetector && !lookup && (i+j)%3 > 0 { // with the detector, each takes ten times as long
 				continue
 			}
 			timeout := 100 * time.Millisecond

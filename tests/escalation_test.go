@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// escalation lets eve, in every role of every role set, try forbidden and allowed requests. A table of
-// testdata/escalation has the steps that create the scene, a line with the roles, and a line for each attempt with
-// its expected status in each role. Rejected attempts must write nothing. Allowed attempts run in a second scene, in
-// the order of the table. With a '*' after the status, an attempt runs in a separate scene.
+// escalation lets eve, in every role of every role set, make forbidden and allowed requests. A table in
+// testdata/escalation has the steps that create the scene, a line with the roles, and a line for each request with its
+// expected status in each role. A rejected request must write nothing. The allowed requests run in a second scene, in
+// the order of the table. A request with a '*' after its status runs in a scene of its own.
 func escalation(t *testing.T, on *backend) {
 	files, err := filepath.Glob("testdata/escalation/*.table")
 	if err != nil || len(files) == 0 {
@@ -81,10 +81,10 @@ func readAttempts(t *testing.T, file string) attempts {
 	return table
 }
 
-// attempt tries all lines of the table in one role.
+// attempt makes all requests of the table in one role.
 func (a attempts) attempt(t *testing.T, on *backend, column int) {
 	role := a.roles[column]
-	// Under single_owner, only a transfer grants the role of owner, and eve is then the only owner.
+	// Under single_owner, only a transfer grants the role of owner. After it, eve is the only owner.
 	become, owner := "olga PUT subscriptions/~s/members/~eve {roles: ["+role+"]}", "olga"
 	if role == "owner" {
 		become, owner = "olga POST subscriptions/~s/transfer {to: ~eve}", "eve"

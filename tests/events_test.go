@@ -25,8 +25,8 @@ type event struct {
 	entry
 }
 
-// follow opens the stream of the events after the one with the id after; if after is empty, of new events. next reads
-// the next event, and returns false at the end of the stream. leave closes the stream.
+// follow opens a stream of events: of those after the event with the id after, or, if after is empty, of new events.
+// next reads the next event, and returns false at the end of the stream. leave closes the stream.
 func (c caller) follow(query, after string) (next func() (event, bool), leave func()) {
 	c.t.Helper()
 	request := c.request(http.MethodGet, "events?"+query, nil)
@@ -114,7 +114,7 @@ func events(t *testing.T, on *backend) {
 	if e, ok := his(); !ok || e.Operation != "remove_account_member" {
 		t.Fatalf("peter's stream goes on with %+v", e)
 	}
-	// His event ids are valid only for him and reveal nothing.
+	// The ids of these events are valid only for peter, and reveal nothing.
 	for _, test := range []struct {
 		by caller
 		id string

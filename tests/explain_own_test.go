@@ -86,8 +86,8 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		require.Len(t, suggestions, len(distinct), "each once: %s", suggestions)
 	}
 
-	// SpiceDB checks a group as one subject. A role counts only together with a flag, and a flag holds people, not
-	// groups.
+	// SpiceDB checks the group account:sales#owner as one subject, and does not check its members. Permissions require
+	// a role and a flag, which is a relation to user:*. The group has the role owner, but is not part of user:*.
 	require.Contains(
 		t,
 		why(question{"account:sales#owner", "view", "account:sales"}).Text,

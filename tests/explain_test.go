@@ -76,7 +76,8 @@ func TestExplainReads(t *testing.T) {
 	}
 }
 
-// TestExplainEveryWay performs every second suggestion, in a separate scene.
+// TestExplainEveryWay reads the suggestions of explanations for several denied checks. It performs every second
+// suggestion, each in a separate scene. Then the check must be allowed.
 func TestExplainEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ who, permission, resource string }{
@@ -199,7 +200,8 @@ func TestExplainNamesPeople(t *testing.T) {
 			t.Errorf("%s: the body is not omitted: %s", c.name, body)
 		}
 	}
-	// Approvers are listed only under relations that alone grant the needed permission.
+	// Suggestions list approvers by relation. They list only relations each of which alone grants the permission to
+	// approve.
 	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
 	for _, group := range e.Suggestions[0].Operations[0].Approvers {
 		if group.Relation == "member" || group.Relation == "guest" {

@@ -317,7 +317,7 @@ func TestHistoryOfOthers(t *testing.T) {
 		t.Errorf("%s: %d %s", answer.request, answer.status, answer.body)
 	}
 
-	// Her current permissions decide.
+	// Olga's present permissions decide which entries she may read.
 	s.play("peter PUT connections/~private/sharing {visibility: shared}")
 	if olga := strings.Join(reported("olga"), "\n"); !strings.Contains(olga, s.id("private")) {
 		t.Errorf("olga does not read of the connection that is shared now:\n%s", olga)

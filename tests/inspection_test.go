@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestRelationsNeedInspect names every relation and every schema step in every call that accepts a permission. A key
-// with only check gets an error, and a key with every scope an answer.
+// TestRelationsNeedInspect names every relation, and every permission as_… that only other permissions use, in every
+// call that accepts a permission. A key with only the scope check gets an error, and a key with every scope an answer.
 func TestRelationsNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -63,8 +63,8 @@ func TestRelationsNeedInspect(t *testing.T) {
 	}
 }
 
-// TestInspectionRefusesActors sends an actor to every call of the contract that needs inspect and does not filter its
-// answer for an actor. The call must reject the request.
+// TestInspectionRefusesActors sends an actor to every call of the contract that needs the scope inspect, and whose
+// answer does not depend on what an actor may see. The call must reject the request.
 func TestInspectionRefusesActors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

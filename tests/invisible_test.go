@@ -33,10 +33,10 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 				tried++
 				a := s.send(request)
 				refused := a.problem().Code == "invalid"
-				if a.status == http.StatusOK { // only one of several items fails, so the status is 200
+				if a.status == http.StatusOK { // one of several items has the error
 					refused = strings.Contains(string(a.body), `"invalid"`) || strings.Contains(string(a.body), "invisible")
 				}
-				// An unknown role is an error only if the actor may view the place.
+				// If the actor may not view the place, an unknown role gets the answer not_found.
 				isRole := strings.HasSuffix(what, "[0]") && a.problem().Code == "not_found"
 				if !refused && !isRole {
 					t.Errorf("%s, %s with %U: %d %.300s", e, what, []rune(c)[0], a.status, a.body)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// invitationsOfWhoLeaves checks that the offboarding report lists open invitations to and by a person, and that
-// erasing the person withdraws them.
+// invitationsOfWhoLeaves checks the open invitations that a person received or sent: the offboarding report lists them,
+// and erasing the person withdraws them.
 func invitationsOfWhoLeaves(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	sent := s.invite("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
@@ -108,7 +108,7 @@ func invitationEnds(t *testing.T, on *backend) {
 		"olga GET accounts/~a/invitations => 200 {invitations: []}",
 		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
 	)
-	// The acceptance is remembered for longer than the invitation is open.
+	// The acceptance can be repeated even after the time at which the invitation would have ended.
 	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}")
 	again := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(again, "nina POST invitations/$ID/accept => 200")
@@ -165,7 +165,7 @@ func invitationsGoWithTheirPlace(t *testing.T, on *backend) {
 	)
 	s.with(used, "nothing left of invitation:$HANDLE")
 	s.with(toOther, "stored invitation:$HANDLE#inviter@user:~olga")
-	// Another account takes the id.
+	// The deleted account's id is used for a new account.
 	s.play("olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
 	s.with(toAccount, "nina POST invitations/$ID/accept => 404 not_found")
 	s.play("olga DELETE subscriptions/~s", "nothing left of subscription:~s")

@@ -167,7 +167,7 @@ func invitersRight(t *testing.T, on *backend) {
 		"nina POST invitations/$ID/accept => 403 forbidden may no longer give these roles",
 		"olga DELETE accounts/~a/members/~ulla",
 		"nina POST invitations/$ID/accept => 404 not_found",
-		// The removal withdrew the invitation, so it stays closed when its inviter comes back.
+		// The removal withdrew the invitation. It stays closed even if its inviter gets a role again.
 		"olga PUT accounts/~a/members/~ulla {roles: [user]}",
 		"nina POST invitations/$ID/accept => 404 not_found",
 	)

@@ -59,7 +59,8 @@ func TestNothingAnswersWithoutKey(t *testing.T) {
 	}
 }
 
-// TestScopes sends every call of the contract with a key of each scope. A key without a needed scope is forbidden.
+// TestScopes sends every call of the contract with a key of each scope. If the call needs another scope, the answer is
+// forbidden.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -96,7 +97,8 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// TestActorIsRefusedWhereNobodyActs sends an actor to every call of the backend itself, which must reject it.
+// TestActorIsRefusedWhereNobodyActs sends an actor with every call that only the backend itself may make. The call must
+// reject it.
 func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -43,8 +43,8 @@ func roleEnds(t *testing.T, on *backend) {
 		"olga GET accounts/~a/members => 200 {members: [{user: ~gert, roles: [guest]}, {user: ~olga, roles: [owner]}, {user: ~ulla, roles: [user]}]}",
 	)
 
-	// If SpiceDB has a cache, it caches answers of one state. A write creates the next state, whose answers are not
-	// cached.
+	// If SpiceDB has a cache, the cached answers are those of one revision. This write creates the next revision, whose
+	// answers are not cached.
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}")
 	s.play(
 		"carl may not view, create_importer account:~a",
@@ -136,7 +136,7 @@ func inTime(t testing.TB, run func(left time.Duration) bool) {
 	}
 }
 
-// until grants a role on the scene's account that ends after at least that time.
+// until grants a role on the scene's account. The role ends after at least the given time.
 func (s scene) until(who, role string, in time.Duration) {
 	s.t.Helper()
 	if _, ok := s.endsIn(who, role, in); !ok {
@@ -144,7 +144,7 @@ func (s scene) until(who, role string, in time.Duration) {
 	}
 }
 
-// endsIn grants a role on the scene's account that ends after at least that time, and returns the end. It returns
+// endsIn grants a role on the scene's account that ends after at least the given time, and returns the end. It returns
 // false if the end had passed before Sluice got the request.
 func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bool) {
 	s.t.Helper()

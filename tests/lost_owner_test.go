@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// replacements are the calls with which the backend replaces a lost owner or administrator, without their reason, and
-// the granted role. In the contract, only these operations may have an actor or none.
+// replacements are the calls with which the backend replaces a lost owner or administrator. Each has its body, to which
+// withReason adds a reason, and the role that it grants. In the contract, only these operations work both with and
+// without an actor.
 var replacements = []struct {
 	operation, method, path string
 	body                    map[string]any
@@ -188,7 +189,8 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 	})
 }
 
-// TestReplacedOwnerLosesInvitations replaces a lost owner who invited somebody, and who keeps another role or none.
+// TestReplacedOwnerLosesInvitations replaces a lost owner who sent invitations. In one case the lost owner keeps
+// another role, in the other none.
 func TestReplacedOwnerLosesInvitations(t *testing.T) {
 	t.Parallel()
 	for held, left := range map[string]int{"owner": 0, "owner, it_admin": 1} {

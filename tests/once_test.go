@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// under sends the request of a line under an idempotency key.
+// under sends the request of a line with an idempotency key.
 func (s scene) under(key, line string) answer {
 	s.t.Helper()
 	next, err := parseStep(s.in(line))
@@ -58,7 +58,7 @@ func exactlyOnce(t *testing.T, on *backend) {
 	}
 }
 
-// onceForWhom checks that a key belongs to one API key and one actor.
+// onceForWhom checks that an idempotency key belongs to one API key and one actor.
 func onceForWhom(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -80,7 +80,8 @@ func onceForWhom(t *testing.T, on *backend) {
 	}
 }
 
-// onceForWhat checks that a key belongs to the content of one request. The form of the request's body does not matter.
+// onceForWhat checks that an idempotency key belongs to the content of one request. The form of the request's body does
+// not matter.
 func onceForWhat(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -122,7 +123,7 @@ func onceForWhat(t *testing.T, on *backend) {
 	}
 }
 
-// refusedIsNotOnce checks that a rejected request can be sent again with the same key.
+// refusedIsNotOnce checks that a rejected request can be sent again with the same idempotency key.
 func refusedIsNotOnce(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -195,7 +196,7 @@ func onceInThePast(t *testing.T, on *backend) {
 	}
 }
 
-// onceAcrossServers replays a request on another server with the same SpiceDB.
+// onceAcrossServers replays a request on another server that uses the same SpiceDB.
 func onceAcrossServers(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -212,7 +213,7 @@ func onceAcrossServers(t *testing.T, on *backend) {
 	}
 }
 
-// onceForADay moves the clock of a server forward, so that keys stored for a day expire soon.
+// onceForADay moves the clock of a server forward, so that idempotency keys, which are stored for a day, expire soon.
 func onceForADay(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -252,7 +253,7 @@ func onceForADay(t *testing.T, on *backend) {
 	}
 }
 
-// keysOfRequests sends valid and invalid keys.
+// keysOfRequests sends valid and invalid idempotency keys.
 func keysOfRequests(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -319,7 +320,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 	}
 }
 
-// TestKeysAreNoSecretsInStore checks that the store reveals neither keys nor requests.
+// TestKeysAreNoSecretsInStore checks that the store reveals neither idempotency keys nor requests.
 func TestKeysAreNoSecretsInStore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -123,7 +123,7 @@ func (s scene) survives(t *testing.T, away, back func(), statuses ...int) {
 	}
 }
 
-// isAway calls endpoints that need SpiceDB and endpoints that do not.
+// isAway calls endpoints that need SpiceDB, which must fail, and endpoints that do not.
 func (s scene) isAway(t *testing.T, statuses ...int) {
 	t.Helper()
 	check := question{"user:" + s.id("olga"), "view", "account:" + s.id("a")}
@@ -184,7 +184,8 @@ func (s scene) comesBack(t *testing.T) {
 	}
 }
 
-// writesAgain writes until a write succeeds: a connection pool notices each broken connection separately.
+// writesAgain writes until a write succeeds. Some writes still fail, since a connection pool notices each broken
+// connection separately.
 func (s scene) writesAgain(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
@@ -200,7 +201,7 @@ func (s scene) writesAgain(t *testing.T) {
 	}
 }
 
-// cut is a connection to a server that can be interrupted and restored.
+// cut is a proxy for a server. The connections through it can be closed, and accepted again.
 type cut struct {
 	t       *testing.T
 	address string // listen address

@@ -136,7 +136,7 @@ func TestCreationsAreThoseOfTheContract(t *testing.T) {
 		previewed = append(previewed, words[0]+" /v1/"+parameter.ReplaceAllString(words[1], "{id}"))
 	}
 	for _, e := range endpoints(t) {
-		// their ids are random
+		// A new invitation has no id that an actor chooses: its id is random.
 		created := e.operation.Responses.Value("201") != nil && !strings.HasSuffix(e.path, "/invitations")
 		if created && slices.Contains(e.scopes, "operate") && !slices.Contains(previewed, e.String()) {
 			t.Errorf("the preview of %s is not tried", e)

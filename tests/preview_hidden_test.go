@@ -8,7 +8,7 @@ import (
 )
 
 // hiddenFacts are facts about a person X that are hidden from the actors of hiddenFromPreview. Each entry is a person
-// with one such fact. The first person has no such fact.
+// about whom one such fact holds. About the first person, none holds.
 var hiddenFacts = []struct{ person, fact string }{
 	{"x-plain", ""},
 	{"x-owner", "olga PUT subscriptions/~s/members/X {roles: [owner]}"},

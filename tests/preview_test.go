@@ -140,7 +140,8 @@ func previews(t *testing.T, on *backend) {
 		reported := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.omitted != "" && strings.HasSuffix(line, s.in(test.omitted))
 		})
-		// effects on platform administrators, which she may not see either
+		// If the preview omits effects, it may omit more than those on test.omitted: those on platform administrators,
+		// whom the actor may not list either. Then it sets omitted.
 		if !slices.Equal(got, reported) || !omitted && len(reported) < len(want) {
 			t.Errorf(
 				"%s: the preview (omitted %t) is\n%s\nbut the operation does\n%s", name, omitted, strings.Join(got, "\n"),

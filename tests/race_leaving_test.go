@@ -16,7 +16,7 @@ import (
 // creator is a person who stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	left, kept := 0, 0
-	// There are only few scenes, since each round also moves the creations of earlier rounds.
+	// There are few scenes, since each round takes long: it also moves the creations of earlier rounds.
 	for range testsize.Of(1, 2) {
 		answered, created := leavingForOneAnother(t, on)
 		left, kept = left+answered[http.StatusOK], kept+created
@@ -26,7 +26,8 @@ func raceOfLeaving(t *testing.T, on *backend) {
 	}
 }
 
-// leavingForOneAnother counts the answers to removals by status, and the created objects.
+// leavingForOneAnother runs the rounds of one scene. It returns how many removals had each status, and how many objects
+// were created.
 func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept int) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -133,7 +134,8 @@ func (s scene) withoutOneCreator(importers []string) []string {
 	return slices.DeleteFunc(slices.Clone(importers), func(id string) bool { return creators[id] == 1 })
 }
 
-// raceOfErasing erases a person who creates objects and is granted roles. Afterwards, erasing again leaves nothing.
+// raceOfErasing erases a person who creates objects and is granted roles at the same time. Then it erases the person
+// again, after which nothing may be left.
 func raceOfErasing(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

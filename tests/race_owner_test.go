@@ -56,7 +56,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		// first is anna's request about a person. If it is empty, she removes the person.
 		first     string
 		firstBody any
-		// second is the same for bert.
+		// second is bert's request, in the same form.
 		second     string
 		secondBody any
 	}{

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// raceOfWeakGrants concurrently adds strangers, removes them and adds them again. A person who may only invite and
-// remove must not turn a guest into a user. At the end, a removed person has no role, or the role that an owner
-// granted.
+// raceOfWeakGrants concurrently adds strangers, removes them and adds them again. An actor who may invite and remove,
+// but may not change roles, must not turn a guest into a user. At the end, a removed person has no role, or the role
+// that an owner granted.
 func raceOfWeakGrants(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -36,7 +36,8 @@ func raceOfWeakGrants(t *testing.T, on *backend) {
 				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
 			}
 		}
-		// If the owner's change came last, it replaced earlier grants. Otherwise later grants followed a removal.
+		// The owner made the person a guest, then ulla removed the person. Ulla may neither grant a guest another role
+		// nor add a removed person again.
 		if answers[0].status == http.StatusOK && s.may(question{"user:" + who, "create_importer", "account:" + s.id("a")}) {
 			t.Fatalf("round %d: who was made a guest and was removed is a user: %v", round, texts(answers))
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// roleTables checks every row of the role tables for every role, in situations that only operations created.
+// roleTables checks every row of the role tables for every role, in situations that operations alone created.
 func roleTables(t *testing.T, on *backend) {
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
 	if err != nil {
@@ -34,7 +34,7 @@ func roleTables(t *testing.T, on *backend) {
 	}
 }
 
-// everyRowHasAHome fails for rows that no home checks.
+// everyRowHasAHome fails for each row that would not be checked, because no entry of homes can have its resource.
 func everyRowHasAHome(t *testing.T, table roletables.Table) {
 	t.Helper()
 	if len(table.Rows) == 0 {
@@ -47,8 +47,8 @@ func everyRowHasAHome(t *testing.T, table roletables.Table) {
 	}
 }
 
-// has reports whether the home can have the resource of a row in its situation. Only team accounts under multi_owner
-// have private connections.
+// has reports whether a row can be checked in this home: whether the resource of the row exists there, in the row's
+// situation. Only team accounts under multi_owner have private connections.
 func (h home) has(row roletables.Row) bool {
 	if sets, limited := roletables.AccountsOf[row.Resource]; limited && !slices.Contains(sets, h.account) {
 		return false
@@ -84,7 +84,7 @@ func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column
 	}
 }
 
-// world is a home with the person of one column.
+// world is a home (see homes) in which one person has the roles of one column of a table.
 type world struct {
 	scene
 	table  roletables.Table

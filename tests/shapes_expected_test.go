@@ -20,8 +20,8 @@ type solution struct {
 	grew  bool // add has added a holder
 }
 
-// holdersOf evaluates shapesSchema over relationships, repeatedly until no holder is added: the least solution. viewers
-// are the people who may view the account.
+// holdersOf evaluates the permissions of shapesSchema over relationships. It repeats this until no holder is added, so
+// it returns the smallest set of holders that satisfies the schema. viewers are the people who may view the account.
 func holdersOf(rows []string, viewers ...string) holders {
 	s := &solution{holders: make(holders), links: make(map[string][]string), docs: make(userSet), grew: true}
 	for _, row := range rows {
@@ -56,7 +56,7 @@ func holdersOf(rows []string, viewers ...string) holders {
 	return s.holders
 }
 
-// evaluate adds the holders of each permission of a document that follow from those known.
+// evaluate adds the holders of each permission of a document, given the holders that are known so far.
 func (s *solution) evaluate(doc string) {
 	direct := s.holders[doc+"#viewer"]
 	s.add(doc+"#view", direct)

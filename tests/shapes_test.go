@@ -37,11 +37,12 @@ type docShape struct {
 	last int // number of the last document
 	link func(at func(i int) string) (rows []string)
 
-	// isLarge reports that SpiceDB may find a question too large.
+	// isLarge reports whether SpiceDB may answer a question about this shape with an error, because it is too large.
 	isLarge bool
 }
 
-// linked leads from each document but the last to the next, by relations.
+// linked makes a chain: each document has each of the relations to the next document. The results of linked, cyclic,
+// sets and sharing return relationships, given the names of the documents.
 func linked(last int, relations ...string) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		for i := range last {
@@ -53,7 +54,7 @@ func linked(last int, relations ...string) func(at func(int) string) []string {
 	}
 }
 
-// cyclic is linked, and leads back from the last document to the first.
+// cyclic makes a cycle: the chain of linked, with the same relations from the last document to the first.
 func cyclic(last int, relations ...string) func(at func(int) string) []string {
 	return func(at func(int) string) []string {
 		rows := linked(last, relations...)(at)
@@ -64,7 +65,8 @@ func cyclic(last int, relations ...string) func(at func(int) string) []string {
 	}
 }
 
-// sets shares the first document with groups that all contain the same people. Other documents lead to it twice.
+// sets makes groups that all contain the same people, and shares the first document with each of them. The other
+// documents have two relations each to the first.
 func sets(groups, people, docs int) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		group := func(i int) string { return strings.Replace(at(i), "doc:", "group:", 1) }
@@ -84,7 +86,8 @@ func sets(groups, people, docs int) func(at func(int) string) []string {
 	}
 }
 
-// sharing leads from each document to the next in two ways, one of them through the people with a permission.
+// sharing makes a chain with two relations from each document to the next: its viewers are the people with the
+// permission shared on the next one, and its parent is the next one.
 func sharing(last int) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		for i := range last {

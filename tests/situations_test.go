@@ -27,8 +27,9 @@ var homes = map[authz.RoleSetName][]home{
 	},
 }
 
-// In the operations below, $master has every right in the subscription. The person colleague creates those objects of
-// the account that the subject does not create. $roles are the roles of the column. ~it is the object of the row.
+// In the operations below, $roles are the roles of a column of the role table. The subject is the person with these
+// roles. $master is a person with every right in the subscription. The person colleague creates the objects of the
+// account that the subject does not create. ~it is the object of the row.
 
 // stages are the operations that create a home, before the subject gets a role.
 var stages = map[authz.RoleSetName][]string{
@@ -54,7 +55,7 @@ var arrivals = map[authz.Type]string{
 	"platform":     "backend PUT platform/administrators/~subject",
 }
 
-// situation lists the operations that create a resource of one type in the situation that words describes.
+// situation lists the operations that create a resource of one type in the situation that the field words describes.
 type situation struct {
 	resource authz.Type
 	words    string

@@ -19,7 +19,7 @@ type foundSubject struct {
 	MissingContext []string `json:"missing_context"`
 	Excluded       []string
 
-	// The last line of a stream has one of these.
+	// Only the last line of a stream has one of these fields.
 	Token string
 	Error *problem
 }

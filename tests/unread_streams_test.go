@@ -33,15 +33,15 @@ func writeAudience(t *testing.T, conn *grpc.ClientConn) {
 	}
 }
 
-// Requests for streams, of which the log has the route.
+// Requests for streams. The log names each request by its route.
 const (
 	lookupRoute = "/v1/lookup/subjects"
 	lookupBody  = `{"resource":"doc:hit","permission":"allowed","subject_type":"user","consistency":"fully_consistent"}`
 	eventsRoute = "/v1/events"
 )
 
-// openStream requests a stream over a connection with small buffers, and returns it with its first line. The client
-// reads no more until the caller does.
+// openStream requests a stream over a connection with small buffers. It returns the stream and its first line, and
+// reads nothing more.
 func openStream(t *testing.T, url, route string) (stream *bufio.Reader, first string) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))

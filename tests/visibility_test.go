@@ -8,7 +8,7 @@ import (
 )
 
 // TestBulkAnswerHidesRolesElsewhere changes and lists roles on behalf of people who may not list the members of every
-// place. The answer must have no roles on a place whose members the actor may not list, except the actor's own.
+// place. If the actor may not list the members of a place, the answer must show no roles on it, except the actor's own.
 func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -202,8 +202,8 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayedInvitationNeedsTheRight replays an invitation after its inviter has lost the permission to make it. The
-// answer must not name the invitation.
+// TestReplayedInvitationNeedsTheRight replays a request for an invitation after its inviter has lost the permission to
+// invite. The answer must not name the invitation.
 func TestReplayedInvitationNeedsTheRight(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{

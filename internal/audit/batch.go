@@ -28,7 +28,7 @@ type batch struct {
 	placeholders   []placeholder
 	pending        error    // the error of the first part that failed with a transient error
 	attemptedKeys  []string // keys of the parts that a careful batch has stored, or has a placeholder for
-	unstorableEnds []string // ends of relationships that remain in sluice_audit_present
+	unstorableEnds []string // keys of expired relationships that must stay in sluice_audit_present: see endKey
 
 	rowsPerStatement int // rows of values per SQL statement
 	// statements of this transaction by their text; nil if the driver caches statements itself
@@ -93,7 +93,7 @@ func (b *batch) contains(revision string, part int) (known bool, err error) {
 }
 
 // appendEntry appends an entry and updates the tables that are derived from entries. It sets Seq, Prev and Hash. If
-// Time is before that of the previous entry, appendEntry sets it to the latter.
+// Time is before the previous entry's, appendEntry sets it to the previous entry's.
 func (b *batch) appendEntry(e Entry) error {
 	e.Seq, e.Prev = b.last.Seq+1, b.last.Hash
 	if e.Seq == 1 {

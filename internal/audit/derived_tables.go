@@ -15,7 +15,7 @@ import (
 
 // derived computes, from the text of the entries, the tables that Verify compares with the stored ones.
 type derived struct {
-	batch       *batch // reads the transaction
+	batch       *batch // reads within the transaction of the verification
 	shared      bool   // the log is in PostgreSQL
 	v           *verification
 	termIndexer termIndexer
@@ -25,8 +25,8 @@ type derived struct {
 	present           map[string]map[[2]string]value // relationships after the last entry, by resource
 	places            map[authz.Object]map[authz.Object]bool
 	snapshotPlaces    map[authz.Object]map[authz.Object]bool // the containing objects after the current snapshot
-	isPlaceholder     map[int64]bool                         // placeholders; their lost updates may change their accounts
-	hasUnknownObjects bool                                   // a placeholder names no object
+	isPlaceholder     map[int64]bool                         // placeholders, whose accounts follow from missing updates
+	hasUnknownObjects bool                                   // a placeholder does not name the objects of its updates
 }
 
 func newDerived(ctx context.Context, tx *sql.Tx, place Place, shared bool, v *verification) *derived {
@@ -220,7 +220,7 @@ func (d *derived) comparePresent() error {
 	var missing []string
 	for resource, relationships := range d.present {
 		for key, value := range relationships {
-			if !d.hasUnknownObjects || value.expires == 0 { // a placeholder without objects may stand for the expiry
+			if !d.hasUnknownObjects || value.expires == 0 { // such a placeholder may replace the expiry
 				missing = append(missing, resource+" "+strings.Join(key[:], " "))
 			}
 		}

@@ -23,7 +23,7 @@ type Follower struct {
 	stats  Stats
 
 	readyOnce sync.Once
-	ready     chan struct{} // closed when the log is known to continue, or to be unavailable for now
+	ready     chan struct{} // closed when WaitForStart may return
 }
 
 // Config configures a Follower.
@@ -205,7 +205,7 @@ func (f *Follower) follow(ctx context.Context, w *Writer) error {
 	accepted := false
 	for {
 		wait := maxIdle
-		if accepted { // a gap covers the expiries before it
+		if accepted { // until then, a gap may be needed, which covers the expiries
 			var err error
 			if wait, err = expiry.wait(ctx); err != nil {
 				return err

@@ -37,7 +37,7 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	for _, table := range tables {
 		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
 	}
-	without, err := url.Parse(uri) // statements that were prepared before the schema changed
+	without, err := url.Parse(uri) // prepares no statements: they would break when the schema changes
 	require.NoError(t, err)
 	query := without.Query()
 	query.Set("default_query_exec_mode", "exec")
@@ -98,7 +98,7 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 		forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
 	}
 
-	// The index was not maintained for a while, so it lacks rows.
+	// Each of these forgeries inserts a row while PostgreSQL does not maintain one index, so that index lacks the row.
 	indexes, err := db.QueryContext(t.Context(), `SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index
 		WHERE indrelid::regclass::text LIKE 'sluice_audit_%'`)
 	require.NoError(t, err)

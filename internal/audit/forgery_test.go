@@ -233,7 +233,7 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 			),
 		)
 	}
-	// The index was partial for a while, so it lacks an entry.
+	// This forgery rebuilds the index with a condition and then removes the condition, so the index lacks an entry.
 	forge(
 		"SQLite's integrity check says: row 5 missing from index sluice_audit_entries_at",
 		"PRAGMA writable_schema = on",

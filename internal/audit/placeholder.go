@@ -52,8 +52,8 @@ func (b *batch) store(e Entry) error {
 	return b.storePlaceholder(e, refused)
 }
 
-// attemptEntry appends an entry as a part that may be rejected. applied are updates that the entry does not contain,
-// but that change sluice_audit_present.
+// attemptEntry appends an entry as a part that may be rejected. It also applies other updates, which the entry does not
+// contain, to sluice_audit_present.
 func (b *batch) attemptEntry(e Entry, applied []Update) (refused, err error) {
 	return b.attemptPart(writePart{
 		name: fmt.Sprintf("the entry %d of kind %s and revision %q", b.last.Seq+1, e.Kind, e.Revision),
@@ -83,7 +83,8 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 	for _, candidate := range []Entry{full, some} {
 		var ended []Update
 		if e.Kind == Expiry && len(candidate.Objects) == 0 {
-			// Otherwise the relationship would remain due.
+			// This placeholder does not name the expired relationship's objects. The relationship is deleted here;
+			// otherwise its expiry would be written again.
 			ended = e.Updates
 		}
 		refused, err := b.attemptEntry(candidate, ended)
@@ -95,8 +96,8 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 			return nil
 		}
 	}
-	// The relationship stays in sluice_audit_present. This process skips it from now on. The next one finds it due again,
-	// and stores another placeholder.
+	// The log accepts only the smallest placeholder, so the expired relationship stays in sluice_audit_present. This
+	// process writes no further expiry of it. After a restart, the expiry is due again and gets another placeholder.
 	if e.Kind == Expiry {
 		for _, u := range e.Updates {
 			b.unstorableEnds = append(b.unstorableEnds, endKey(u))

@@ -134,7 +134,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 			wait(t, log, 1, audit.Query{Actor: "nul\x00nul"})
 			wait(t, log, 1, audit.Query{Object: authz.Object{Type: "folder", ID: "json"}})
 
-			// An expiry is an entry too. The log continues after it.
+			// The log rejects the entry of an expiry, which gets a placeholder too. Then the log continues.
 			_, err = db.ExecContext(t.Context(), refuseExpiry[driver])
 			require.NoError(t, err)
 			expiring := reader("fine", "short")
@@ -147,7 +147,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 
 			report, err := log.Verify(t.Context(), "", expected)
 			require.NoError(t, err)
-			for _, fault := range report.Faults { // the test changed the schema
+			for _, fault := range report.Faults { // the triggers of this test are foreign parts of the schema
 				require.Contains(t, fault, "the database's schema has a part that Sluice does not create")
 			}
 			_, err = past(t, log, engine, "good", all[len(all)-1].Time.Time)

@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// A part of a write that fails with a transient error gets a placeholder after at least minFailures failures.
-// Meanwhile, another part of the same size must have been storable for permanentAfter, or a small part for
-// permanentSizeAfter.
+// If storing a part of a write keeps failing with a transient error, the part gets a placeholder after minFailures
+// failures. The database must have stored other content all the time: content of the same size for permanentAfter, or a
+// small entry for permanentSizeAfter.
 const (
 	minFailures        = 10
 	permanentAfter     = 3 * time.Minute
@@ -77,7 +77,7 @@ func (b *batch) attemptPart(o writePart) (refused, err error) {
 			b.attemptedKeys = append(b.attemptedKeys, o.key)
 			return f.cause, nil
 		}
-		// Probe before the entry is stored, since that may break the connection.
+		// The probe comes before the entry: storing the entry may break the connection.
 		if err := b.probe(o, f); err != nil {
 			return nil, err
 		}

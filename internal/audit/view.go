@@ -184,7 +184,8 @@ func (v *view) isVisible(e Entry, u Update) bool {
 	return e.Kind != Expiry || start.seq == 0 || u.ExpiresAt != nil && u.ExpiresAt.After(start.at.Add(clockDifference))
 }
 
-// newestBefore limits a query to entries up to the position of the log.
+// newestBefore returns the upper limit of a query for entries before a number, or for all entries if the number is
+// zero. The limit excludes entries after the position of the log.
 func (v *view) newestBefore(before int64) int64 {
 	if before == 0 {
 		before = math.MaxInt64

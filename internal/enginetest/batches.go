@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// chainLength is more objects than SpiceDB follows one after another.
+// chainLength is the number of objects in a chain that is longer than SpiceDB's limit of depth.
 const chainLength = 60
 
 // chain returns boxes, each inside the one before. The owner owns the first one.

@@ -49,7 +49,8 @@ func (s *suite) ids(t *testing.T) {
 		require.Len(t, subjects, 1, "%q", id)
 		require.Equal(t, subject, subjects[0].Subject)
 	}
-	// The id "*" is that character. Reading it must not find the wildcard.
+	// This user has the id "*". SpiceDB writes the wildcard in the same way, but a filter for this user must not find
+	// the wildcard.
 	star := authz.Subject{Object: authz.Object{Type: "user", ID: "*"}}
 	everybody := relationship(document(t, "open"), "viewer", authz.Everybody("user"))
 	s.touch(t, everybody)
@@ -252,7 +253,7 @@ func (s *suite) bulkLarge(t *testing.T) {
 	for i := range checks {
 		checks[i] = authz.Check{Subject: alice, Permission: "viewer", Resource: document(t, number("d", i))}
 	}
-	// The race detector on a busy machine needs more than the engine's own time limit.
+	// The engine's own time limit is too short for a busy machine under the race detector.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	results, _, err := s.engine.CheckBulk(ctx, checks, authz.Fully())

@@ -8,7 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// explanations checks that an explanation agrees with a check, and that its trace contains the relationships.
+// explanations checks that an explanation agrees with a check, and that its trace contains the relationships on which
+// the decision depends.
 func (s *suite) explanations(t *testing.T) {
 	doc, folder, team := document(t, "explained"), object(t, "folder", "explained"), object(t, "team", "explained")
 	token := s.touch(
@@ -60,8 +61,8 @@ func find(trace *authz.Trace, object authz.Object, name authz.Permission) *authz
 	return nil
 }
 
-// scratches checks that a scratch engine has only the schema and the given relationships: none of the engine, and none
-// of other scratch engines.
+// scratches checks that a scratch engine has only the schema and the relationships that it was given. It must not have
+// relationships of the engine, or of other scratch engines.
 func (s *suite) scratches(t *testing.T) {
 	doc := document(t, "scratched")
 	stored := relationship(doc, "viewer", user(t, "stored"))
@@ -74,7 +75,7 @@ func (s *suite) scratches(t *testing.T) {
 		require.NoError(t, err)
 		return decision.Allowed()
 	}
-	for range 3 { // a reused scratch must be empty
+	for range 3 { // an engine may reuse a closed scratch engine, which must then be empty
 		one, err := s.engine.Scratch(t.Context(), "", []authz.Relationship{given})
 		require.NoError(t, err)
 		other, err := s.engine.Scratch(t.Context(), "", nil)
@@ -93,7 +94,7 @@ func (s *suite) scratches(t *testing.T) {
 		require.False(t, may(other, "added"))
 		require.False(t, may(s.engine, "added"))
 		require.False(t, may(s.engine, "given"))
-		// The scratch engines are closed in reverse order, so that the next round gets them swapped.
+		// This order of closing makes an engine that reuses scratch engines return them in the other order next time.
 		require.NoError(t, other.Close())
 		require.NoError(t, one.Close())
 	}

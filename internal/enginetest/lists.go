@@ -39,7 +39,7 @@ func (s *suite) lookupResources(t *testing.T) {
 			if len(part) < limit {
 				break
 			}
-			// A cursor continues its list at the same state, for every consistency of the next request.
+			// A cursor continues its list at the list's state, whatever consistency the next request names.
 			page.Cursor = pages.Cursor(query, part[len(part)-1])
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))
@@ -64,7 +64,8 @@ func (s *suite) lookupResources(t *testing.T) {
 	}
 }
 
-// zzz returns how many documents the earlier rounds of lookupResources added.
+// zzz returns how many documents named zzz earlier rounds of lookupResources have stored, given the limit of a round.
+// The round with the limit 500 is the first.
 func zzz(limit int) int {
 	if limit == 500 {
 		return 0
@@ -97,7 +98,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 	s.touch(t, all...)
 	slices.Sort(want)
 	query := authz.ResourceQuery{Subject: alice, Permission: "view", Type: "document"}
-	// Tests that run in parallel may have documents for everybody.
+	// Tests that run in parallel may have stored documents that everybody may view.
 	mine := func(found []authz.FoundResource) (ids []authz.ID) {
 		for _, one := range found {
 			require.True(t, one.Decision.Allowed())
@@ -117,7 +118,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 				break
 			}
 			page.Cursor = pages.Cursor(query, part[len(part)-1])
-			// later pages of the cursor must not have this relationship
+			// The cursor's later pages must not contain this document, which is shared after the first page.
 			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice))
 		}
 		got = slices.DeleteFunc(got, func(id authz.ID) bool { return strings.Contains(string(id), "late") })

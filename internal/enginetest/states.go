@@ -31,7 +31,7 @@ func (s *suite) snapshots(t *testing.T) {
 	require.Len(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(with), authz.Page{})), 1)
 	require.Empty(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(without), authz.Page{})))
 
-	// The token of an answer names the state of the answer, also after later writes.
+	// The token of an answer names the state to which the answer belongs, even after later writes.
 	_, token, err := s.engine.Check(
 		t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc}, authz.Fully(),
 	)
@@ -97,7 +97,7 @@ func (s *suite) endedContexts(t *testing.T) {
 	}
 	require.Empty(t, s.read(t, authz.Exactly(write.Updates[0].Relationship)))
 
-	// A context that ends within a sequence ends the sequence. The sequence is longer than a page of SpiceDB.
+	// If its context ends, a sequence ends too. This sequence is longer than one page of SpiceDB's.
 	doc := document(t, "many")
 	s.touch(
 		t, many(1100, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })...,
@@ -152,8 +152,8 @@ func (s *suite) overlappingWriters(t *testing.T) {
 	}
 }
 
-// racingCreators checks that of several writers who create the same relationship under the same precondition, one
-// succeeds. The others must get the error to retry.
+// racingCreators lets several writers create the same relationship concurrently, with the precondition that it is
+// missing. One must succeed. The others must get ErrPrecondition, which tells them to retry.
 func (s *suite) racingCreators(t *testing.T) {
 	for round := range 10 {
 		doc := document(t, fmt.Sprint(round))

@@ -163,7 +163,7 @@ func (s *suite) deleteAll(t *testing.T) {
 	_, err = s.engine.DeleteAll(t.Context(), viewers, nil, nil) // nothing left to delete
 	require.NoError(t, err)
 
-	// By subject alone, across resources.
+	// This filter names only the subject, so it selects relationships of several resources.
 	_, err = s.engine.DeleteAll(t.Context(), authz.Filter{SubjectType: "user", SubjectID: alice.ID}, nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, s.read(t, authz.Filter{SubjectType: "user", SubjectID: alice.ID}))
@@ -202,7 +202,7 @@ func (s *suite) expiration(t *testing.T) {
 	require.Len(t, items, 1)
 	require.True(t, items[0].Relationship.ExpiresAt.IsZero())
 
-	// A remote SpiceDB may cache decisions beyond an expiration, so this test asks nothing before it.
+	// A remote SpiceDB may cache decisions beyond an expiration, so this test makes no check before the expiration.
 	var soon authz.Relationship
 	for left := 1500 * time.Millisecond; ; left *= 2 { // a slow machine needs more time
 		soon = grant("soon", time.Now().Add(left))

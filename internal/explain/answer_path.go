@@ -88,8 +88,8 @@ func (i *inquiry) minimize(
 	return needed, true, nil
 }
 
-// isDeniedByRelationships reports whether a relationship is missing for an answer. It reports false if a condition
-// fails.
+// isDeniedByRelationships reports whether this part of a trace is denied because a relationship is missing, and not
+// because a condition does not hold.
 func isDeniedByRelationships(t *authz.Trace) bool {
 	return t.State == authz.Denied && t.Condition == nil
 }

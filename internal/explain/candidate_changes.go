@@ -45,7 +45,8 @@ func (i *inquiry) candidateChanges(ctx context.Context, neighborhood []authz.Rel
 	return changes, nil
 }
 
-// rank orders changes: grants of a role first, then other operations, then single relationships, and last a creator.
+// rank orders changes: grants of a role first, then other operations, then single relationships, and last a change of
+// the creator.
 func rank(change operation.Grant) int {
 	switch {
 	case givesRole(change):

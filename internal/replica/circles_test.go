@@ -120,7 +120,8 @@ func (w *world) compareLookUps(t *testing.T, q questions) {
 	}
 }
 
-// answersItself reports whether the replica decides such questions without SpiceDB.
+// answersItself reports whether the replica answers, without SpiceDB, checks of this permission for this type of
+// subject.
 func (w *world) answersItself(t *testing.T, subject authz.Subject, permission authz.Permission, typ authz.Type) bool {
 	t.Helper()
 	before := w.who.of(replica.FromReplica)

@@ -26,7 +26,7 @@ type comparison struct {
 	// returns CodeTooLarge.
 	circles bool
 
-	asked, own int // number of comparisons, and of those with an answer of the replica itself
+	asked, own int // number of comparisons, and how many of these answers the replica gave itself
 	divided    int // how often SpiceDB's bulk and its check differ
 	outcomes   map[string]int
 	found      []difference
@@ -73,7 +73,7 @@ func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 	}
 }
 
-// ask asks both engines. Both answer at the same state, since the replica has no newer state.
+// ask asks the replica, and then SpiceDB at the same state. The replica has no newer state.
 func (c *comparison) ask(
 	t *testing.T, question string, token authz.Token,
 	ask func(ctx context.Context, engine authz.Engine, at authz.Consistency) string,

@@ -59,7 +59,7 @@ func newScene(t *testing.T, config spicedb.EmbeddedConfig) *scene {
 	s := &scene{engine: embedded(t, config), who: &answers{}, given: make(map[authz.Token][]answer)}
 	s.model = randomModel(r, traits{usersets: true, recursion: true, subtraction: true})
 	s.questions = s.model.questions(r)
-	// SpiceDB answers these
+	// The replica leaves checks of usersets to SpiceDB, so this test makes none.
 	s.questions.checks = slices.DeleteFunc(
 		s.questions.checks, func(c authz.Check) bool { return c.Subject.Relation != "" },
 	)

@@ -175,7 +175,8 @@ func TestHistoryLost(t *testing.T) {
 	})
 	line.set(false)
 	reached(t, r, last)
-	// If the machine pauses, SpiceDB gives some answers.
+	// If the machine pauses, the replica's state may become too old, so SpiceDB gives some answers. The loop repeats
+	// until the replica gives all four.
 	eventually(t, func() bool {
 		before := told.of(replica.FromReplica)
 		for document, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true} {

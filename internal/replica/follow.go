@@ -275,7 +275,7 @@ func (f *follower) publish(s *state) {
 	r.updateFreshness()
 }
 
-// probe is a newest state of SpiceDB with the time of the question.
+// probe is the newest state of SpiceDB at the time when SpiceDB was asked for it.
 type probe struct {
 	at       time.Duration
 	revision revision

@@ -2,8 +2,8 @@
 
 package replica_test
 
-// schemasInCI is the number of schemas that take about ten seconds under the race detector.
+// schemasInCI is the number of random schemas. Under the race detector, they take about ten seconds.
 const schemasInCI = 6
 
-// circlesInCI is the number of random fillings of each schema with circles.
+// circlesInCI is how often the test fills each schema with random relationships that form circles.
 const circlesInCI = 1

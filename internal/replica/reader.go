@@ -85,7 +85,7 @@ func (r *reader) holds(resourceType, resourceID, relation string, subject query.
 	return false, nil
 }
 
-// counts reports whether a row of the state counts at this time.
+// counts reports whether a relationship of the state has not expired. If it has a caveat, counts returns errCaveat.
 func (r *reader) counts(one *row) (bool, error) {
 	switch {
 	case one.expires <= r.now:
@@ -105,7 +105,8 @@ func subjectRelation(name string) string {
 	return name
 }
 
-// stored returns the relation of a subject as relationships name it. The planner omits it for wildcards.
+// stored returns the relation of a subject in the form that relationships have. For a wildcard, the planner leaves it
+// empty.
 func stored(relation string) string {
 	if relation == "" {
 		return tuple.Ellipsis

@@ -99,7 +99,7 @@ type Replica struct {
 	known   atomic.Int64          // the last value of fresh, kept after Watch fails
 	off     atomic.Bool           // permanently
 
-	life context.Context //nolint:containedctx // Run's, which verifications end with
+	life context.Context //nolint:containedctx // context of Run; verifications end with it
 	stop context.CancelFunc
 
 	retired []*state // earlier states of the current store that may be pinned, oldest first; only Run uses it
@@ -144,8 +144,8 @@ const never = int64(-1 << 62)
 // clock returns a monotonic time.
 func clock() time.Duration { return time.Since(started) }
 
-// acquire pins the state that answers a request of some consistency. It returns nil and the reason if SpiceDB has to
-// answer.
+// acquire pins the state that answers a request with the given consistency. If SpiceDB has to answer, it returns nil
+// and the reason.
 func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 	var wanted revision
 	switch at.Freshness {

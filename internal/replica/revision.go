@@ -141,7 +141,8 @@ func (s *snapshot) missing(below uint64) []uint64 {
 	return missing
 }
 
-// token returns a token of the revision. like is a token of another revision of the same store.
+// token returns a token of the revision. It takes the other fields of the token from like, the token of another
+// revision of the same store.
 func (r revision) token(like authz.Token) (authz.Token, error) {
 	decoded, err := zedtoken.Decode(&v1.ZedToken{Token: string(like)})
 	if err != nil {

@@ -202,7 +202,8 @@ func (m *model) leaf(r *rand.Rand, d *definition, permission int) string {
 	return string(d.relations[r.IntN(len(d.relations))].name)
 }
 
-// arrow returns an arrow over a relation whose objects have a name to refer to, or an empty text if there is none.
+// arrow returns an expression with an arrow over a random relation of the definition. If the relation cannot have an
+// arrow, it returns an empty text.
 func (m *model) arrow(r *rand.Rand, d *definition) string {
 	rel := d.relations[r.IntN(len(d.relations))]
 	if len(rel.allowed) == 0 || slices.ContainsFunc(rel.allowed, func(a allowed) bool { return a.wildcard }) {

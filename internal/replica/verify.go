@@ -60,8 +60,9 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 	})
 }
 
-// isOfAnotherTime reports whether the expected answer is the replica's at another time. SpiceDB evaluates expirations
-// at a later time, by the clock of its database, and not at all in cached parts of an answer.
+// isOfAnotherTime reports whether SpiceDB's answer is the one that the replica gives for another time. Then the
+// difference is no fault: SpiceDB compares expirations with a later time, that of its database's clock, and does not
+// check them in cached parts of an answer.
 func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	now := time.Now()
 	for _, at := range []time.Time{now, now.Add(Bound), now.Add(-Bound), {}} {

@@ -32,8 +32,8 @@ import (
 // asServer is an environment variable. If it is set, this program is a server on the store that the variable describes.
 const asServer = "SLUICE_BENCH_SERVER"
 
-// held is a store and the kind of server on it: only SpiceDB, as Sluice embeds it, or all of Sluice. The first kind has
-// no audit log, which would follow a million relationships for minutes.
+// held is a store, and whether the server on it is only SpiceDB, as Sluice embeds it, or all of Sluice. A server that
+// is only SpiceDB has no audit log, which would need minutes to record a million relationships.
 type held struct {
 	Datastore, Directory, URI, Gateway string
 	Sluice                             bool

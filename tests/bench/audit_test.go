@@ -102,7 +102,7 @@ func BenchmarkAudit(b *testing.B) {
 	for _, store := range []string{"memory", "sqlite"} {
 		b.Run(store, func(b *testing.B) {
 			with, without := startAudited(b, store, false), startAudited(b, store, true)
-			with.caughtUp(b) // with the company
+			with.caughtUp(b) // wait until the log has the company
 			b.Run("processor", func(b *testing.B) {
 				var took [2][]time.Duration
 				for range rounds {
@@ -119,7 +119,8 @@ func BenchmarkAudit(b *testing.B) {
 			for _, connections := range []int{1, 16} {
 				b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
 					results := sideBySide(b, connections,
-						// The server with the log comes last, so that its log is as late as it can be.
+						// The server with the log is loaded last, so that its log has no time to catch up before
+						// caughtUp measures.
 						without.createImporter("without"), with.createImporter("with"))
 					behind := with.caughtUp(b)
 					report(b, results, "with", "without")

@@ -31,7 +31,7 @@ func (s *apart) checks(consistency string) target {
 	return target{name: s.name, url: s.gateway + "/v1/permissions/check", header: gatewayHeader(), body: body}
 }
 
-// writes returns a target whose requests each touch that many relationships, none of which exists.
+// writes returns a target. Each of its requests writes the given number of relationships, all of them new.
 func (s *apart) writes(updates int) target {
 	return target{
 		name: s.name, url: s.gateway + "/v1/relationships/write", header: gatewayHeader(),

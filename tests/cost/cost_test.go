@@ -42,7 +42,7 @@ type request struct {
 	body                      []byte
 }
 
-// server is the tested server. SpiceDB answers everything, since answers of the in-memory replica cost less.
+// server is the tested server. The in-memory replica is off, since its answers cost less than SpiceDB's.
 type server struct {
 	t   *testing.T
 	url string
@@ -55,7 +55,7 @@ func start(t *testing.T) *server {
 	config.Store.Datastore = "memory"
 	config.APIKeys = []string{"master:check+operate+provision+inspect:" + key}
 	config.Replica.Mode = app.Off
-	// A busy machine takes longer, but the test counts only processor time.
+	// The test counts only processor time, so a busy machine may take longer for a request.
 	config.RequestTimeout = 10 * time.Minute
 	config.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	running, err := app.Start(t.Context(), config)
@@ -320,8 +320,9 @@ func exampleOf(media *openapi3.MediaType) map[string]any {
 	return copied
 }
 
-// TestEveryRequestHasABoundedCost sends the most expensive requests that we know to every call of the contract, within
-// the limit of the body, and compares their cost with the limits. A call without a request in the table fails the test.
+// TestEveryRequestHasABoundedCost sends the most expensive known requests to every call of the contract, and compares
+// their cost with the limits. No body is larger than a body may be. A call without a request in the table fails the
+// test.
 func TestEveryRequestHasABoundedCost(t *testing.T) {
 	s := start(t)
 	s.found()

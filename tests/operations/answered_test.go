@@ -17,7 +17,7 @@ import (
 
 var errFailed = errors.New("failed")
 
-// failing is an engine whose first calls succeed, and whose later calls fail.
+// failing is an engine whose first calls succeed. The field left counts them down. All later calls fail.
 type failing struct {
 	authz.Engine
 	left atomic.Int64
@@ -47,9 +47,9 @@ func (f *failing) Read(
 
 func (f *failing) Write(context.Context, authz.Write) (authz.Token, error) { return "", errFailed }
 
-// TestNoValueComesWithAnError performs every operation that returns a value, on an engine that fails at one of the
-// operation's calls: at one of the last calls, when most values are known, or at one in the middle. The value must be
-// empty.
+// TestNoValueComesWithAnError performs every operation that returns a value. In each run, one of the calls that the
+// operation makes to the engine fails: one of the last, when most of the value is known, or one in the middle. The
+// operation must return an empty value with its error.
 func TestNoValueComesWithAnError(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -142,7 +142,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 			return on
 		}
 		const many = 1000
-		needed := many - int(perform(many).left.Load()) // the write fails after all reads
+		needed := many - int(perform(many).left.Load()) // the last of these calls is the write
 		for _, calls := range []int{needed - 1, needed - 2, needed / 2} {
 			perform(max(0, calls))
 		}

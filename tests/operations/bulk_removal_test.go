@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// guarded is an engine that counts writes. It fails the test if a place has no holder of its required role after a
-// write.
+// guarded is an engine that counts writes. It fails the test if no relationship matches holder after a write. holder
+// selects the people with a role that a place must never lose, for example its owners.
 type guarded struct {
 	authz.Engine
 	t      *testing.T
@@ -46,7 +46,7 @@ func matching(t *testing.T, engine authz.Engine, filter authz.Filter) (found []s
 	return found
 }
 
-// membershipReason returns the relationship that makes an account the reason for a person's membership of a
+// membershipReason returns the relationship that records an account as a reason for a person's membership of a
 // subscription.
 func membershipReason(who, subscription, relation, account string) string {
 	sum := sha256.Sum256([]byte(subscription))
@@ -184,7 +184,7 @@ func TestPatchThatGivesTooMuchChangesNothing(t *testing.T) {
 		_, _, err := s.PatchAccountMembers(t.Context(), by("ada"), account, members, time.Time{})
 		require.ErrorIs(t, err, code)
 	}
-	// Each editor also becomes a member of the subscription, so few of them fit one write.
+	// Each new editor also becomes a member of the subscription, so one write holds few new editors.
 	editors := make(map[authz.ID][]string)
 	for i := range 500 {
 		editors[authz.ID(fmt.Sprint("e", i))] = []string{"editor"}

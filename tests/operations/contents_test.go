@@ -145,7 +145,8 @@ func TestContentsWithUndecidedPermissions(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeUnavailable)
 }
 
-// TestContents lists everything in the company, for people who may view all of it, a part of it, or nothing.
+// TestContents lists everything that the function company stores, for people who may view all of it, a part of it, or
+// nothing.
 func TestContents(t *testing.T) {
 	s := operation.New(newEngine(t))
 	company(t, s)
@@ -247,7 +248,8 @@ func TestContentsPages(t *testing.T) {
 		require.NoError(t, err)
 	})
 	require.Equal(t, 4, pages)
-	// company creates i1. The list leaves out the importers that are created between its pages.
+	// i1 is the importer that the function company creates. The list leaves out importers that are created between its
+	// pages.
 	require.Equal(t, append([]authz.ID{"i1"}, all...), seen)
 
 	seen, pages = walk("gus", 2, 5, func(int) {})
@@ -271,7 +273,7 @@ func TestContentsPages(t *testing.T) {
 	_, _, err = s.Contents(t.Context(), by("ada"), of, operation.Page{Cursor: first.NextCursor})
 	require.ErrorIs(t, err, authz.CodeInvalid)
 
-	// A deleted object whose id is now in another place is not listed.
+	// The list leaves out a deleted object, even if a new object in another account has its id.
 	_, err = s.Delete(t.Context(), by("ada"), object("importer", "p00001"))
 	require.NoError(t, err)
 	_, _, err = s.CreateAccount(t.Context(), by("ada"), operation.NewAccount{ID: "second", Subscription: "acme", RoleSet: "team"})

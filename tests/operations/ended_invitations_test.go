@@ -44,7 +44,7 @@ func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 			err = end.perform(ctx, operation.New(engine), c.id, c.account("a"))
 			require.NoError(t, err)
 			require.Empty(t, c.belongs("ed"))
-			// ed could make the invitations again: they must stay closed.
+			// As an owner, ed may invite again, but the withdrawn invitations must stay closed.
 			c.grant("ed", "owner")
 			requireEnded()
 			_, _, err = c.s.AcceptInvitation(ctx, by("nora"), others)
@@ -113,7 +113,7 @@ func TestInvitationEndsWithRoleOfInviter(t *testing.T) {
 			require.Less(t, sooner.ExpiresAt, ends)
 			in.ExpiresIn = nil
 
-			put(time.Time{}) // earlier invitations keep their end
+			put(time.Time{}) // a permanent role does not extend earlier invitations
 			open, _, err := s.Invitations(ctx, by("ada"), place, operation.Page{Limit: 1000})
 			require.NoError(t, err)
 			for _, invitation := range open.Invitations {

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// offer is an open invitation of a scene.
+// offer is an open invitation that a test stores.
 type offer struct {
 	inviter authz.ID
 	to      authz.Object
@@ -23,12 +23,12 @@ type offer struct {
 	role    string
 }
 
-// closing is an operation that removes sam from a place. Each operation runs in a new scene. Subscription "one" is
-// under single_owner, belongs to sam, and has the account "room". Subscription "two" is under multi_owner, belongs to
-// olga, and has the account "hall".
+// closing is an operation that removes sam from a place. Each operation runs with two new subscriptions: "one", under
+// single_owner, belongs to sam and has the account "room"; "two", under multi_owner, belongs to olga and has the
+// account "hall".
 type closing struct {
 	name    string
-	prepare []string // additional relationships of sam in the scene
+	prepare []string // relationships of sam that are stored before the operation
 
 	// perform removes sam. toOwn is the id of tess's invitation to become owner of subscription one.
 	perform func(ctx context.Context, s *operation.Service, toOwn string) error
@@ -52,8 +52,8 @@ var (
 	othersTwo = offer{"olga", two, "nora", "member"}
 )
 
-// closings are the removals that TestRemovalWithdrawsInvitations does not perform: those of administrators, owners,
-// erased people, and places.
+// closings are the removals that TestRemovalWithdrawsInvitations does not perform: an administrator or an owner is
+// removed, a person is erased, or a place is deleted.
 var closings = []closing{
 	{
 		name: "an administrator of the platform is removed", prepare: []string{"platform:main#administrator@user:sam"},
@@ -124,8 +124,8 @@ var closings = []closing{
 }
 
 // TestEveryRemovalWithdrawsInvitations performs each of closings. After the first write, nobody may accept an
-// invitation to that place that the person received or sent, even if the person could invite again. Invitations to
-// other places stay open.
+// invitation to the place of the removal that sam received or sent, even if he could invite again. Invitations to other
+// places stay open.
 func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()
@@ -150,7 +150,7 @@ func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 			if err := closing.perform(ctx, operation.New(&crashing{engine, 1}), ids[samToOwn]); !errors.Is(err, errCrash) {
 				require.NoError(t, err)
 			}
-			// sam could make the invitations again: they must stay closed.
+			// sam may invite again, but the withdrawn invitations must stay closed.
 			store(ctx, t, engine, "platform:main#administrator@user:sam")
 			requireEnded()
 			require.NoError(t, s.Resume(ctx))
@@ -195,8 +195,8 @@ func TestRemovedAdministratorHadManyInvitations(t *testing.T) {
 	}
 }
 
-// TestInvitationsOfDemotedInviter checks invitations of a person who stays, but may no longer invite. Accepting them
-// is forbidden. They stay open, so they can be accepted if the person may invite again.
+// TestInvitationsOfDemotedInviter checks invitations whose inviter stays in the account, but may no longer invite.
+// Accepting them is forbidden. They stay open, and can be accepted if the inviter gets the permission again.
 func TestInvitationsOfDemotedInviter(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -241,7 +241,8 @@ func TestEveryOperationIsClassified(t *testing.T) {
 	require.ElementsMatch(t, append(removes, others...), found)
 }
 
-// makeScene replaces all stored relationships by the scene of closing and additional relationships.
+// makeScene deletes all stored relationships. Then it creates the subscriptions and accounts that closing describes,
+// and stores the relationships more.
 func makeScene(t *testing.T, engine authz.Engine, s *operation.Service, more []string) {
 	t.Helper()
 	ctx := t.Context()

@@ -103,9 +103,9 @@ func namingObjects(t *testing.T, engine authz.Engine) (found []string) {
 	return found
 }
 
-// TestExpiredRoleLeavesNoShare checks a share of sam, whose role on the account expired. The share must not count
-// again, even if sam gets a role elsewhere. No answer may show the share. A request may repeat the list of people that
-// an answer showed.
+// TestExpiredRoleLeavesNoShare checks a share of sam, whose role on the account expired. The share must give no access
+// again, even if sam gets a role elsewhere. No answer may show it. If a request sends back the list of people that an
+// answer showed, the share is deleted.
 func TestExpiredRoleLeavesNoShare(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -88,7 +88,7 @@ func TestEveryWriteCanBeImported(t *testing.T) {
 	}
 	soon := time.Now().Add(time.Hour)
 
-	// Roles, with and without an end, and the memberships that come with them.
+	// roles, permanent and with an end, and the memberships that some roles grant
 	ok(s.AddPlatformAdministrator(ctx, by(""), "root"))
 	must(s.PutAccountMember(ctx, by("root"), "analytics", "ed", []string{"editor"}, time.Time{}))
 	must(s.PutAccountMember(ctx, by("ada"), "analytics", "tim", []string{"editor"}, soon))
@@ -118,7 +118,7 @@ func TestEveryWriteCanBeImported(t *testing.T) {
 	invite("root", account("analytics"), "", "editor")
 	ok(s.RemovePlatformAdministrator(ctx, by(""), "root"))
 
-	// parts of accounts
+	// objects in accounts
 	must(s.ShareConnection(ctx, by("uma"), "crm", operation.Sharing{Visibility: "private", Users: []authz.ID{"bob", "nina"}}))
 	must(s.PutAccountMember(ctx, by("ada"), "team", "bob", []string{"guest"}, time.Time{}))
 	must(s.CopyImporter(ctx, by("uma"), "i1", "i2"))
@@ -131,7 +131,7 @@ func TestEveryWriteCanBeImported(t *testing.T) {
 	invite("sam", account("room"), "rita", "user")
 	ok(s.TransferSubscription(ctx, by("sam"), "solo", "tess"))
 
-	// removals, also interrupted and in many writes
+	// removals, also interrupted ones and some that need many writes
 	must(s.HandOverAccountMember(ctx, by("ada"), "team", "nina", operation.Handover{To: "uma", Private: "disconnect"}))
 	many := make(map[authz.ID][]string)
 	for i := range 66 {

@@ -80,7 +80,7 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 					if _, has := want[offered]; !has && (together || stronger) {
 						want[offered] = until
 						if offered == set.Required {
-							want[offered] = time.Time{} // it never ends
+							want[offered] = time.Time{} // the granted role has no end
 						}
 					}
 					if heldInfo.Additional && (offeredInfo.Additional || offered == "read_only") {

@@ -16,7 +16,7 @@ import (
 
 const many = authz.MaxUpdates + 100
 
-// removal is an operation that removes access of sam.
+// removal is an operation that removes sam's access to one or more places.
 type removal struct {
 	name    string
 	perform func(ctx context.Context, s *operation.Service) error
@@ -68,14 +68,14 @@ var removals = []removal{
 	}, nil},
 }
 
-// elsewhere reports whether a relationship stays if sam is only removed from the account team.
+// elsewhere is the function keeps of a removal from the account team alone.
 func elsewhere(r string) bool {
 	return slices.Contains([]string{
 		"subscription:acme#member@user:sam", "account:operations#operator@user:sam", "account:other#user@user:sam", "workspace:closed#member@user:sam",
 	}, r)
 }
 
-// sam returns relationships about sam: more shares and workspace entries than one write can delete.
+// sam returns relationships about sam, among them more shares of connections than one write can delete.
 func sam() []string {
 	rows := []string{
 		"subscription:acme#member@user:sam", "account:team#user@user:sam", "account:operations#operator@user:sam",
@@ -95,7 +95,7 @@ func storeAll(t *testing.T, engine authz.Engine, rows []string) {
 	}
 }
 
-// naming returns the relationships that name a person, except records of their deletions.
+// naming returns the relationships that name a person as a subject, except the records of deletions.
 func naming(t *testing.T, engine authz.Engine, who authz.ID) []string {
 	t.Helper()
 	found := []string{}
@@ -227,8 +227,8 @@ func TestRemovingPersonFromManyAccounts(t *testing.T) {
 	}
 }
 
-// TestUnsharingFromMany ends the shares of an object with more people than one write holds, also if the same call
-// adds other people.
+// TestUnsharingFromMany ends the shares of an object. The object is shared with more people than one write can change.
+// The same call may also share the object with other people.
 func TestUnsharingFromMany(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -26,10 +26,10 @@ func (a *afterWrites) Write(ctx context.Context, write authz.Write) (authz.Token
 	return token, err
 }
 
-// TestMembershipWritesRequireReasonsAsRead changes the stored reasons of a membership between the plan and the write of
-// an operation, in ways that no other precondition notices. At the end, the membership is stored if and only if it has
-// a reason. An explicit grant counts as a reason. An ended membership leaves no reason behind, and a membership never
-// has two first reasons.
+// TestMembershipWritesRequireReasonsAsRead changes the reasons of a membership between the plan and the write of an
+// operation, in ways that no other precondition notices. A reason is a relationship that records why a person is a
+// member: a role on an account, or an explicit grant. At the end, the membership is stored if and only if it has a
+// reason. If it has ended, no reason is stored. At no time are two reasons stored with the relation first.
 func TestMembershipWritesRequireReasonsAsRead(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "pre")

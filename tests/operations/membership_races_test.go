@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// act is an operation about one person.
+// act is an operation that changes one person's roles.
 type act struct {
 	name    string
 	perform func(ctx context.Context, s *operation.Service, c publisher, who authz.ID) error
@@ -78,8 +78,8 @@ func (m *meanwhile) Write(ctx context.Context, write authz.Write) (authz.Token, 
 }
 
 // TestMembershipSurvivesInterference performs each operation between the plan and the write of each other operation,
-// from several states. At the end, the membership is stored if and only if the person has a role that makes members, or
-// an explicit grant.
+// from several states. At the end, the membership is stored if and only if the person has a role on an account that
+// grants it, or got it explicitly.
 func TestMembershipSurvivesInterference(t *testing.T) {
 	engine := newEngine(t)
 	c := newPublisher(t, engine, "mid")
@@ -136,7 +136,7 @@ func TestMembershipSurvivesInterference(t *testing.T) {
 func TestMembershipRaces(t *testing.T) {
 	c := newPublisher(t, newEngine(t), "race")
 	for i, race := range []struct {
-		before []string // accounts with a role of the person
+		before []string // accounts on which the person holds a role before the round
 		acts   []act
 	}{
 		{[]string{"a", "b"}, []act{removeFrom("a"), removeFrom("b")}},
@@ -182,8 +182,8 @@ func TestDeletedAccountRacesWithGrant(t *testing.T) {
 	}
 }
 
-// requireMembershipHasReason fails unless the person is a member exactly if they hold a permanent role that makes
-// members, or an explicit membership.
+// requireMembershipHasReason fails in two cases: the person is a member without a reason, or has a reason and is not a
+// member. A reason is a permanent role on an account that grants membership, or an explicit grant.
 func requireMembershipHasReason(t *testing.T, c publisher, who authz.ID, explicit bool, message string, args ...any) {
 	t.Helper()
 	reasons := []string{}

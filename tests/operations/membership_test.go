@@ -60,7 +60,7 @@ func (c publisher) grant(who authz.ID, role string) {
 	require.NoError(c.t, err)
 }
 
-// report returns ends_membership of the offboarding report.
+// report returns the field ends_membership of a person's offboarding report on an account.
 func (c publisher) report(who authz.ID, account string) bool {
 	c.t.Helper()
 	report, _, err := c.s.ReportOffboarding(c.t.Context(), by("olga"), c.account(account), who)
@@ -84,7 +84,8 @@ func (c publisher) belongs(who authz.ID) []string {
 	return c.roles(authz.Object{Type: "subscription", ID: c.id}, who)
 }
 
-// requireNoReasons fails if a relationship of the type membership about the accounts or the subscription is stored.
+// requireNoReasons fails if a resource of the type membership has a relationship about the accounts or the
+// subscription.
 func (c publisher) requireNoReasons() {
 	c.t.Helper()
 	for item, err := range c.engine.Read(c.t.Context(), authz.Filter{Type: "membership"}, authz.Fully(), authz.Page{}) {
@@ -100,7 +101,7 @@ func (c publisher) requireNoReasons() {
 // ending is an operation that ends the last role that makes ed a member.
 type ending struct {
 	name    string
-	gone    bool // gone is set if the account no longer exists
+	gone    bool // the account no longer exists after the operation
 	perform func(ctx context.Context, s *operation.Service, subscription, account authz.ID) error
 }
 
@@ -141,8 +142,8 @@ var endings = []ending{
 	}},
 }
 
-// TestMembershipEndsWithLastAccountRole ends the roles that made ed a member, by every operation that can. The
-// membership ends with the last role, unless it was granted explicitly before or after the roles.
+// TestMembershipEndsWithLastAccountRole ends the roles that made ed a member, by every operation that can. His
+// membership must end with the last of these roles, unless it was also granted explicitly, before or after the roles.
 func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 	engine := newEngine(t)
 	for i, end := range endings {

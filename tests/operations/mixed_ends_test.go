@@ -11,8 +11,8 @@ import (
 )
 
 // TestEndOfAdditionalRoleLimitsNothingElse lets administrators grant roles by every operation. The administrators also
-// hold an additional role with an end. Their role administrator, which gives them the permission, has no end, so their
-// grants need none.
+// hold an additional role with an end. Their permission to grant comes from the role administrator, which has no end,
+// so the roles that they grant need no end.
 func TestEndOfAdditionalRoleLimitsNothingElse(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -76,8 +76,9 @@ func TestEndOfAdditionalRoleLimitsNothingElse(t *testing.T) {
 	}
 }
 
-// TestOwnRoleThatEndsLimitsOnlyItsRight lets people change their own roles. An editor cannot extend their own role. An
-// owner of the subscription can, since their permission does not end with their role on the account.
+// TestOwnRoleThatEndsLimitsOnlyItsRight lets people whose role on an account has an end change this role. An editor
+// cannot extend it. An owner of the subscription can, since an owner's permission does not come from the role on the
+// account.
 func TestOwnRoleThatEndsLimitsOnlyItsRight(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -107,8 +108,9 @@ func TestOwnRoleThatEndsLimitsOnlyItsRight(t *testing.T) {
 	require.NoError(t, own("carl", "viewer", ends))
 }
 
-// TestRoleThatNeverEndsRefusesEnd grants owner and administrator with an end, by every operation that accepts one, to
-// people with and without the role. The error names the role and those that can end.
+// TestRoleThatNeverEndsRefusesEnd grants the roles owner and administrator with an end, which must fail. It does so by
+// every operation that accepts an end, to people with and without the role. The error names the role, and the roles
+// that can have an end.
 func TestRoleThatNeverEndsRefusesEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// offboarding is a long removal of uma by an actor, with the relationships that it leaves.
+// offboarding is a removal of uma that needs many writes. It has the actor, and the relationships that must be left.
 type offboarding struct {
 	name  string
 	leave func(ctx context.Context, s *operation.Service) error
@@ -92,7 +92,7 @@ func TestInterruptedOffboarding(t *testing.T) {
 	}
 }
 
-// leaves returns the expected relationships after uma's removal.
+// leaves returns the relationships that must be stored after uma's removal, given those before.
 func (d offboarding) leaves(rows []authz.Relationship) []string {
 	want := slices.Clone(d.notes)
 	for _, r := range rows {
@@ -128,8 +128,8 @@ func interruptedOffboarding(
 	return finished
 }
 
-// createMany lets uma create more objects than one write can reassign, since each needs three
-// preconditions. It also makes eve a member.
+// createMany lets uma create more objects than one write can reassign: each object needs three preconditions. It also
+// makes eve a member.
 func createMany(t *testing.T, engine authz.Engine) {
 	t.Helper()
 	rows := []string{"account:team#user@user:eve", "connection:crm#shared_with@user:eve"}
@@ -161,7 +161,7 @@ var storedTypes = func() []authz.Type {
 	return types
 }()
 
-// stored returns every stored relationship of the product.
+// stored returns every stored relationship whose resource has a type of the product's schema.
 func stored(t *testing.T, engine authz.Engine) []authz.Relationship {
 	t.Helper()
 	var found []authz.Relationship
@@ -174,7 +174,7 @@ func stored(t *testing.T, engine authz.Engine) []authz.Relationship {
 	return found
 }
 
-// empty removes every stored relationship of the product.
+// empty deletes every stored relationship whose resource has a type of the product's schema.
 func empty(t *testing.T, engine authz.Engine) {
 	t.Helper()
 	for _, typ := range storedTypes {

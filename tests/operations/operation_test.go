@@ -31,7 +31,7 @@ func newEngine(t *testing.T) authz.Engine {
 
 func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor, Key: "test"} }
 
-// company writes a subscription with one account of every role set, and an object of every type in them.
+// company creates a subscription with one account of every role set, and an object of every type in these accounts.
 func company(t *testing.T, s *operation.Service) {
 	t.Helper()
 	ctx := t.Context()
@@ -70,7 +70,7 @@ func company(t *testing.T, s *operation.Service) {
 	}
 }
 
-// left returns every stored relationship of the types of objects in a subscription.
+// left returns every stored relationship that the deletion of a subscription must delete, and all records of deletions.
 func left(t *testing.T, engine authz.Engine) []string {
 	t.Helper()
 	var found []string
@@ -128,9 +128,9 @@ func (c *crashing) count(err error) {
 	}
 }
 
-// TestInterruptedDeletion interrupts the deletion of a subscription after every number of writes. The next start, the
-// same call, or its repetition with the same key finishes it. Every third time, an account has more guests than one
-// write can remove.
+// TestInterruptedDeletion interrupts the deletion of a subscription after every number of writes. The next start of the
+// server, the same call, or the same call with the same idempotency key finishes it. Every third time, an account has
+// more guests than one write can remove.
 func TestInterruptedDeletion(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -197,7 +197,7 @@ func interruptedDeletion(
 	return finished
 }
 
-// everyView checks, for every person in the relationships, whether they may view any object in them.
+// everyView returns checks of the permission view: of every person in the relationships, on every object in them.
 func everyView(rows []authz.Relationship) []authz.Check {
 	viewable := []authz.Type{"subscription", "account", "importer", "connection", "workspace"}
 	people, objects := make(map[authz.Subject]bool), make(map[authz.Object]bool)
@@ -218,7 +218,7 @@ func everyView(rows []authz.Relationship) []authz.Check {
 	return checks
 }
 
-// seen returns the views that are not denied.
+// seen returns the checks that SpiceDB does not deny, as texts.
 func seen(t *testing.T, engine authz.Engine, views []authz.Check) (found []string) {
 	t.Helper()
 	results, _, err := engine.CheckBulk(t.Context(), views, authz.Fully())
@@ -232,7 +232,7 @@ func seen(t *testing.T, engine authz.Engine, views []authz.Check) (found []strin
 	return found
 }
 
-// unable returns an error if the subscription can be created again: its id must not be free.
+// unable returns an error if the subscription can be created again, because the deletion has freed its id too early.
 func unable(t *testing.T, s *operation.Service) error {
 	_, _, err := s.CreateSubscription(t.Context(), by(""), operation.NewSubscription{ID: "acme", RoleSet: "multi_owner", Owner: "eve"})
 	if !errors.Is(err, authz.CodeConflict) {

@@ -11,8 +11,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestReassigningRemovalReportsWhatMoved removes people who created more objects than one write moves. The report
-// counts all moved objects, and names those that the actor may view after the removal. A replayed answer has no report.
+// TestReassigningRemovalReportsWhatMoved removes people who created more objects than one write can reassign. The
+// report counts all reassigned objects, and names those that the actor may view after the removal. A replayed answer
+// has no report.
 func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -72,7 +73,7 @@ func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
 	require.True(t, done.IsReplay)
 	require.Nil(t, report)
 
-	// People who remove themselves may view nothing afterwards.
+	// Olaf removes himself. Afterwards he may view nothing, so the report names no objects.
 	create("olaf")
 	report, _, err = s.HandOverAccountMember(ctx, by("olaf"), "team", "olaf", operation.Handover{To: "uma"})
 	require.NoError(t, err)

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// straggling is an engine that makes some writes visible late, as a database may: only just before the deletion is
-// recorded as done.
+// straggling is an engine that makes the relationships late visible just before an operation records a deletion as
+// done. A database with overlapping writes can do the same.
 type straggling struct {
 	authz.Engine
 	t    *testing.T
@@ -54,9 +54,9 @@ func parse(t *testing.T, text string) authz.Relationship {
 	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: parsed}
 }
 
-// TestDeletionFindsWhatComesToLight delays writes that started before the cut-off of an account until its cleanup has
-// read everything. The deletion must find these writes. It must not change a new object in another account whose id is
-// that of a deleted object of this account.
+// TestDeletionFindsWhatComesToLight deletes an account. Some writes, which started before the account was cut off,
+// become visible only after the cleanup has read everything. The deletion must delete their relationships too. One
+// deleted object's id is used again in another account: this new object must not change.
 func TestDeletionFindsWhatComesToLight(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

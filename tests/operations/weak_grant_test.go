@@ -11,8 +11,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAddingRemovedPersonNeedsAssignRoles removes people in every way that needs no assign_roles. For a day, an actor
-// who may only invite can neither add the removed person again, nor make an invitation that the person can accept.
+// TestAddingRemovedPersonNeedsAssignRoles removes people by operations that do not need assign_roles. Afterwards an
+// actor who may invite, but lacks assign_roles, can neither add a removed person again, nor invite them, nor make an
+// invitation for everybody that they can accept.
 func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 	engine := newEngine(t)
 	now := time.Now()
@@ -62,8 +63,8 @@ func TestAddingRemovedPersonNeedsAssignRoles(t *testing.T) {
 	}
 }
 
-// TestLimitedPersonGrantsUntilTheirEnd lets people whose role has an end grant roles in every way. No granted role may
-// end later than the role of the person who granted it.
+// TestLimitedPersonGrantsUntilTheirEnd lets people whose role has an end grant roles by every operation that grants
+// them. No granted role may end later than the role of the person who granted it.
 func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -123,7 +124,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	require.Equal(t, map[authz.ID]time.Time{"analytics": ends}, member.AccountsExpireAt, "an answer shows the end that the actor's role sets")
 	require.Equal(t, map[authz.Role]time.Time{"editor": ends}, rolesOn(t, engine, analytics, "bulk"))
 
-	// A replayed answer shows the stored ends, although the actor's role has become permanent.
+	// A replayed answer shows the ends that are stored, even though the actor's role is permanent by now.
 	_, _, err = s.PutAccountMember(ctx, by("ada"), "analytics", "carl", []string{"editor"}, time.Time{})
 	require.NoError(t, err)
 	member, done := inBulk(once)
@@ -132,7 +133,7 @@ func TestLimitedPersonGrantsUntilTheirEnd(t *testing.T) {
 	member, _ = inBulk(by("ada"))
 	require.Empty(t, member.AccountsExpireAt)
 
-	// Owners of the subscription have the permission through that role, which has no end.
+	// Owners of the subscription may grant roles on its accounts because of their own role, which has no end.
 	_, _, err = s.PutSubscriptionMember(ctx, by("ada"), "acme", "carl", []string{"owner"})
 	require.NoError(t, err)
 	_, _, err = s.PutAccountMember(ctx, by("carl"), "team", "permanent", []string{"user"}, time.Time{})
@@ -154,8 +155,8 @@ func (i *interposing) Write(ctx context.Context, write authz.Write) (authz.Token
 	return i.Engine.Write(ctx, write)
 }
 
-// TestRemovalDuringGrantNeedsAssignRoles adds a stranger in each way that needs no assign_roles. Between the decision
-// and the write, the person is made a guest and removed. The person must get no role.
+// TestRemovalDuringGrantNeedsAssignRoles adds a stranger by each operation that does not need assign_roles. Between the
+// decision and the write, another operation makes the person a guest and removes them. The person must get no role.
 func TestRemovalDuringGrantNeedsAssignRoles(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

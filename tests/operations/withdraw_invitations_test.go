@@ -14,8 +14,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestRemovalWithdrawsInvitations removes a person in every way. After the first write, no invitation to that place
-// that the person received or sent may be open, even if the person comes back. Invitations to other places stay open.
+// TestRemovalWithdrawsInvitations removes a person by every operation that can. After the first write, no invitation
+// that the person received or sent to the place may be open, even if the person gets a role again. Invitations to other
+// places stay open.
 func TestRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
@@ -25,7 +26,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	acme := authz.Object{Type: "subscription", ID: "acme"}
 	removals := []struct {
 		name  string
-		whole bool // the removal is from the subscription
+		whole bool // the person is removed from the subscription with all of its accounts
 		run   func(ctx context.Context, s *operation.Service, who authz.ID) error
 	}{
 		{"by another", false, func(ctx context.Context, s *operation.Service, who authz.ID) error {
@@ -91,7 +92,8 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.NoError(t, s.Resume(ctx))
-			// stored directly, since a call that sets roles withdraws greater offers itself
+			// These roles are stored directly. A call that grants them would itself withdraw invitations to stronger
+			// roles.
 			store(ctx, t, engine, "subscription:acme#member@user:"+string(who), "account:team#user@user:"+string(who))
 			for id, invitee := range ended {
 				_, _, err := s.AcceptInvitation(ctx, by(invitee), id)
@@ -109,7 +111,7 @@ func TestRemovalWithdrawsInvitations(t *testing.T) {
 	}
 
 	for _, removal := range removals {
-		// The first actor may not withdraw this invitation.
+		// The actors of these two removals may not withdraw an invitation to be owner.
 		if removal.name == "by another" || removal.name == "by themselves" {
 			continue
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestLoweringDuringAcceptance lowers the role of a person to guest while the person accepts an invitation to be owner.
-// In either order, the person must be a guest afterwards: the change withdraws the invitation, or replaces the accepted
+// TestLoweringDuringAcceptance makes a person a guest while the person accepts an invitation to be owner. In either
+// order, the person must be a guest afterwards: the change of role withdraws the invitation, or replaces the accepted
 // role.
 func TestLoweringDuringAcceptance(t *testing.T) {
 	engine := newEngine(t)
