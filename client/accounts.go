@@ -52,7 +52,7 @@ func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member,
 	})
 }
 
-// GetAccountMember returns a member of an account. A person without a role on it is NotFound.
+// GetAccountMember returns a member of an account. If the person holds no role on the account, the error is NotFound.
 func (a *Actor) GetAccountMember(ctx context.Context, id, user string) (MemberDetails, error) {
 	return answer[MemberDetails](a.rest.GetAccountMember(ctx, id, user, nil))
 }
@@ -96,7 +96,7 @@ func (a *Actor) RemoveAccountMember(ctx context.Context, id, user string) error 
 }
 
 // PatchAccountMembers sets the roles of many people on one account. It is atomic if one write can hold the change. A
-// larger change first removes roles, in several writes, and then grants all others in one write.
+// larger change first removes roles, in several writes. Then it grants the new roles, all in one write.
 func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {
 	changed, err := answer[rest.ChangedMembers](
 		a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rest.RolesByPerson(rolesByID(members))}),

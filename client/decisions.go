@@ -32,8 +32,8 @@ func (r Reference) String() string {
 	return r.Type + ":" + r.ID
 }
 
-// wire returns the form of the API that accepts any id. It rejects text that is not UTF-8, which JSON would change into
-// another id.
+// wire returns the reference in that form of the API which accepts any id. It rejects text that is not UTF-8, since
+// JSON would change the text into another id.
 func (r Reference) wire() (out rest.Reference, err error) {
 	if !utf8.ValidString(r.String()) {
 		return out, &Error{Code: Invalid, Detail: fmt.Sprintf("the reference %q is not UTF-8", r)}
@@ -65,7 +65,7 @@ func (c Check) wire() (out rest.BulkCheck, err error) {
 type Decision struct {
 	Allowed bool
 
-	// MissingContext lists fields of the context that the decision needs. Without them it is denied.
+	// MissingContext lists fields of the context that the decision needs. Without these fields, the check is denied.
 	MissingContext []string
 
 	// Token names the state of the answer.

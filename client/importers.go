@@ -13,12 +13,13 @@ func (a *Actor) CreateImporter(ctx context.Context, in NewImporter) (Importer, e
 	return answer[Importer](a.rest.CreateImporter(ctx, nil, in))
 }
 
-// GetImporter returns an importer. HiddenEnds lists the ends whose connection the actor may not view.
+// GetImporter returns an importer. HiddenEnds lists each end, source or destination, whose connection the actor may not
+// view.
 func (a *Actor) GetImporter(ctx context.Context, id string) (Importer, error) {
 	return answer[Importer](a.rest.GetImporter(ctx, id, nil))
 }
 
-// End is the change of one end of an importer. The zero End keeps the end.
+// End is the change of one end of an importer, its source or its destination. The zero End leaves the end unchanged.
 type End struct{ to nullable.Nullable[string] }
 
 // Connect sets an end to the connection with this id.
@@ -34,8 +35,8 @@ func (a *Actor) SetImporterConnections(ctx context.Context, id string, source, d
 	))
 }
 
-// CopyImporter copies an importer within its account. It omits the ends that the actor may not use and lists them in
-// LeftOut.
+// CopyImporter copies an importer within its account. It leaves out each connection that the actor may not use, and
+// lists its end, source or destination, in LeftOut.
 func (a *Actor) CopyImporter(ctx context.Context, id, to string) (CopiedImporter, error) {
 	return answer[CopiedImporter](a.rest.CopyImporter(ctx, id, nil, rest.Copy{ID: to}))
 }

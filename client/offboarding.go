@@ -8,9 +8,9 @@ import (
 )
 
 // Handover names the new owner of a removed person's creations. Private selects what happens to the person's private
-// connections: Disconnect or Leave. If Private is empty and actors remove themselves, their private connections move
-// too. If Private is empty and actors remove somebody else who has private connections, the removal fails with
-// Conflict.
+// connections: Disconnect or Leave. If Private is empty and actors remove themselves, their private connections are
+// reassigned too. If Private is empty and actors remove somebody else who has private connections, the removal fails
+// with Conflict.
 type Handover struct {
 	To      string
 	Private PrivateConnections

@@ -74,7 +74,8 @@ func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bo
 	})
 }
 
-// GetSubscriptionMember returns a member of a subscription. A person without a role on it is NotFound.
+// GetSubscriptionMember returns a member of a subscription. If the person holds no role on the subscription, the error
+// is NotFound.
 func (a *Actor) GetSubscriptionMember(ctx context.Context, id, user string) (MemberDetails, error) {
 	return answer[MemberDetails](a.rest.GetSubscriptionMember(ctx, id, user, nil))
 }
@@ -101,7 +102,7 @@ func (a *Actor) RemoveSubscriptionMember(ctx context.Context, id, user string) e
 }
 
 // PutMemberAccounts sets the roles of one person on many accounts of a subscription. It is atomic if one write can hold
-// the change. A larger change first removes roles, in several writes, and then grants all others in one write.
+// the change. A larger change first removes roles, in several writes. Then it grants the new roles, all in one write.
 func (a *Actor) PutMemberAccounts(ctx context.Context, id, user string, accounts RolesByID) (ChangedMember, error) {
 	return answer[ChangedMember](a.rest.PutMemberAccounts(
 		ctx, id, user, nil, rest.MemberAccounts{Accounts: rolesByID(accounts)},

@@ -51,8 +51,8 @@ func TestEmptySecretsStopEveryCommand(t *testing.T) {
 	}
 }
 
-// TestSafetyChecksHaveNoVariables checks that only the command line turns off a safety check, and that an unused
-// variable stops also a command whose flags have none.
+// TestSafetyChecksHaveNoVariables checks that only the command line turns off a safety check. A variable that no
+// command reads stops every command, even one whose flags have no variables.
 func TestSafetyChecksHaveNoVariables(t *testing.T) {
 	for _, c := range []struct{ variable, nearest string }{
 		{"SLUICE_ALLOW_BREAKING", ""},

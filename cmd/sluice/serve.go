@@ -167,8 +167,8 @@ func quietly(
 	}
 }
 
-// stopGrace is the time that a server has to end after --shutdown-delay and --drain-timeout. It is longer than that
-// of its parts (internal/app), which name what does not end. Only tests change it.
+// stopGrace is the time that a server has to end after --shutdown-delay and --drain-timeout. It is longer than
+// closeGrace in internal/app, so that the server first reports which of its parts does not end. Only tests change it.
 var stopGrace = 10 * time.Second
 
 // endAfter waits until ctx ends, which is the moment of the signal, and calls exit when a further time has passed,

@@ -28,8 +28,8 @@ func New(keys ...Key) (*Keys, error) {
 	return k, nil
 }
 
-// Replace replaces all keys of the set at once. A key that stays keeps its used-up rate. It returns the errors of New,
-// and then changes nothing.
+// Replace replaces all keys of the set at once. For a key that stays, earlier uses still count towards its rate.
+// Replace returns the errors of New, and then changes nothing.
 func (k *Keys) Replace(keys []Key) error {
 	names, hashes := make(map[string]bool, len(keys)), make(map[Hash]string, len(keys))
 	for _, key := range keys {
@@ -89,8 +89,8 @@ func (k *Keys) Identify(secret string) (Identity, bool) {
 	return Identity(entries[found]), true
 }
 
-// Use counts a use of the key at a time. A use costs as many requests as cost says, or all requests of a smaller rate.
-// If the rate is exhausted, it counts nothing and returns how long to wait.
+// Use counts a use of the key at a time, as so many requests as cost says. If the rate allows fewer requests at once,
+// it counts as all of them. If the rate is exhausted, Use counts nothing and returns how long to wait.
 func (i Identity) Use(now time.Time, cost int) (wait time.Duration) {
 	if i.limiter == nil {
 		return 0

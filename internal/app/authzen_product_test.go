@@ -28,7 +28,8 @@ func operate(t *testing.T, server *app.Server, actor, method, path, body string)
 	require.Less(t, response.StatusCode, 300, "%s %s %s", method, path, body)
 }
 
-// TestAuthZENOnTheProduct evaluates relationships that operations wrote, by the role table of a team account.
+// TestAuthZENOnTheProduct evaluates permissions on objects that operations created. The decisions must be those of the
+// role table of a team account.
 func TestAuthZENOnTheProduct(t *testing.T) {
 	p, server := startPDP(t, "")
 	user := func(id string) string { return `{"type":"user","id":"` + id + `"}` }

@@ -19,8 +19,8 @@ type pdp struct {
 	client *http.Client
 }
 
-// startPDP starts a server with a schema and checks each answer against the contract. Without a file it is the
-// product's schema.
+// startPDP starts a server with the schema of a file, or with the product's schema if file is empty. It checks each
+// answer against the contract.
 func startPDP(t *testing.T, file string, change ...func(*app.Config)) (pdp, *app.Server) {
 	t.Helper()
 	server := start(t, func(c *app.Config) {

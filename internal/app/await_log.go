@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// logPoll is the interval at which a stopping server reads the progress of the audit log. Another server may write
-	// the log.
+	// logPoll is the interval at which a stopping server reads how far the audit log is. It polls, since another server
+	// may write the log.
 	logPoll = 20 * time.Millisecond
 
-	// lastRead is the time for a last read of the progress after the drain time-out.
+	// lastRead is the time for reading once more how far the log is, after the drain time-out.
 	lastRead = time.Second
 
 	// maxNamed is the largest number of requests in the log line about missing changes.

@@ -20,7 +20,7 @@ import (
 // expected has the rules with which these tests verify logs.
 var expected = audit.Expected{Place: place, Position: spicedb.ComparePosition}
 
-// forgery is a change that bypasses Sluice, and the start of the fault that reports it.
+// forgery is a change of the log's tables that bypasses Sluice, and the beginning of the fault's text that reports it.
 type forgery struct{ change, fault string }
 
 // forgeries returns the forgeries that are possible in every database.
@@ -97,7 +97,8 @@ func forgeries() []forgery {
 	return all
 }
 
-// forgedTables has, for each table with rows, a condition for one row and the start of a fault about it.
+// forgedTables has, for each table with rows, a condition that selects one row, and the beginning of the fault's text
+// if this row is changed.
 var forgedTables = map[string]struct{ row, fault string }{
 	"sluice_audit_entries": {"seq = 5", "entr"}, // the fault may name a later entry
 	"sluice_audit_marks":   {"kind = 'actor' AND value = 'eve' AND seq = 5", "entry 5"},

@@ -48,14 +48,13 @@ const (
 	confirmedEntries = 10
 	confirmedUpdates = 50
 
-	// expiresSoon excludes relationships from the comparison that expire within this time, since SpiceDB may have
-	// deleted them.
+	// Relationships that expire within expiresSoon are left out of the comparison, since SpiceDB may have deleted them.
 	expiresSoon = time.Minute
 )
 
-// confirmHistory returns authz.ErrWentBack if SpiceDB lacks the updates of the last entries. The name of a database
-// does not change when it is restored. After enough new writes, a restored database even has a revision equal to the
-// log's position, but with another history.
+// confirmHistory returns authz.ErrWentBack if SpiceDB lacks the updates of the last entries. Only these updates show
+// that a database was restored: its name does not change, and after enough new writes it even has a revision equal to
+// the log's position, but with another history.
 func (f *Follower) confirmHistory(ctx context.Context, w *Writer) error {
 	last, err := f.log.entries(
 		ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmedEntries,
@@ -135,7 +134,8 @@ func (b *batch) rebuildTables(l *Log, starts bool) error {
 	return nil
 }
 
-// storeStartsOf stores the search terms byStart of an entry. Its updates must not have been applied yet.
+// storeStartsOf stores the search terms of the kind byStart of an entry. The updates of the entry must not have been
+// applied yet.
 func (b *batch) storeStartsOf(e Entry) error {
 	started, err := b.termIndexer().startedBy(e)
 	if err != nil {

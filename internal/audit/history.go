@@ -69,8 +69,8 @@ func (h *History) decide(
 func isUnknown(err error) bool { return authz.CodeOf(err) == authz.CodeInvalid }
 
 // VisibleEntries returns the part of the entries that a person may see. It removes all hashes, updates about objects
-// that the person may not view now, and updates about an earlier object with the same id. Then it removes entries of
-// which the query does not select the remaining part. Seq stays set for the caller, but is not in the JSON.
+// that the person may not view now, and updates about an earlier object with the same id. Then it removes each entry
+// whose remaining part the query does not select. Seq stays set for the caller, but is not in the JSON.
 func (h *History) VisibleEntries(
 	ctx context.Context, reader authz.ID, query Query, entries []Stored,
 ) (shown []Entry, err error) {

@@ -69,7 +69,7 @@ const (
 )
 
 // version is the version of the tables and of the format of entries. A log of versionWithoutStarts lacks the search
-// terms byStart. When its writer starts, the writer adds them.
+// terms of the kind byStart. Its next writer adds them.
 const (
 	version              = 2
 	versionWithoutStarts = 1

@@ -66,7 +66,7 @@ func referenceOf(key string) Reference {
 	return Reference{Object: object, Relation: authz.Relation(relation)}
 }
 
-// termsOf returns the search terms of an entry. Its updates must not have been applied yet.
+// termsOf returns the search terms of an entry. The updates of the entry must not have been applied yet.
 func (b *batch) termsOf(e Entry) (map[term]bool, error) {
 	return b.termIndexer().termsOf(e)
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // An id can be used again after the deletion of its object. People may read only about the present object. So the log
-// stores, as the search term byStart, which entry started the present existence of each object. Everything about the id
-// in earlier entries is about an earlier object.
+// stores which entry started the present existence of each object, as a search term of the kind byStart. Everything
+// about the id in earlier entries is about an earlier object.
 
 // clockDifference is how much the clocks of SpiceDB and of the log may differ. A relationship that expires within this
 // time does not make an object exist, since SpiceDB may already consider it expired.
@@ -107,7 +107,7 @@ func (b *batch) texts(query string, args ...any) (found []string, err error) {
 	return found, rows.Err()
 }
 
-// storeStarts stores the term byStart of every entry, in a log of version 1, which has none.
+// storeStarts stores the search terms of the kind byStart of all entries, in a log of version 1, which has none.
 func (w *Writer) storeStarts(ctx context.Context) error {
 	return w.write(ctx, func(b *batch) error {
 		if err := b.rebuildTables(w.log, true); err != nil {

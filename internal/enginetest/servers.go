@@ -28,7 +28,7 @@ type SpiceDB struct {
 	Endpoint, Token string
 }
 
-// starting serializes calls of testcontainers, which caches facts about the engine in unprotected variables.
+// starting serializes calls of testcontainers, which caches facts about the container engine in unprotected variables.
 var starting sync.Mutex
 
 // Container starts a SpiceDB with an empty in-memory datastore in a container, and stops it after the test. Without a
@@ -87,7 +87,7 @@ func noContainers(ctx context.Context) string {
 		return "nothing listens at " + localDocker
 	}
 	_ = connection.Close()
-	// The engine runs on this machine: its ports are local, and the tests clean up their containers.
+	// The container engine runs on this machine: its ports are local, and the tests delete their containers.
 	setUnlessSet("TESTCONTAINERS_RYUK_DISABLED", "true")
 	setUnlessSet("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
 	return ""

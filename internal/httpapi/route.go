@@ -26,8 +26,8 @@ const scopesExtension = "x-scopes"
 // them.
 const unknownFieldsExtension = "x-unknown-fields"
 
-// costExtension is how many requests a call counts as in the rate limit of its key; 1 by default. Calls with a higher
-// cost also share the limit Config.Expensive.
+// costExtension is the cost of a call: as how many requests the rate limit of its key counts it. The default is 1.
+// Calls with a higher cost also share the limit Config.Expensive.
 const costExtension = "x-cost"
 
 // personExtension is true on a schema whose value is the id of a person. personKeysExtension is true on the schema of

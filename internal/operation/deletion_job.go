@@ -10,13 +10,13 @@ import (
 )
 
 // deletionJob deletes an object after its deletion is recorded: first the object's own relationships, which ends all
-// access, and then its contents and the references to it. Each write requires that the deletion is still under way. So
-// if another request has finished it, and the id was created again, nothing is deleted.
+// access, and then its contents and the references to it. Each write requires as a precondition that the deletion is
+// still under way. So if another request has finished the deletion, and a new object has the id, nothing is deleted.
 //
 // On PostgreSQL, a write that began before the cut-off can become visible only after the cleanup has read. So each
-// write also requires that the objects which earlier writes emptied still have no relationships. Then either this
-// precondition fails because of the late write, or the database rejects the late write: it cannot come both before the
-// cut-off and after the read.
+// write also requires as preconditions that the objects which earlier writes emptied still have no relationships. Then
+// either this precondition fails because of the late write, or the database rejects the late write: it cannot come both
+// before the cut-off and after the read.
 type deletionJob struct {
 	service   *Service
 	by        Caller
