@@ -57,7 +57,7 @@ relationships: |-
 `
 
 // TestLookupsAgreeWithChecks compares look-ups with checks, under a schema with conditions, wildcards and exclusions.
-// Each entry must equal the check, for every resource and person, in both directions.
+// For every resource and person, each entry of a look-up of resources, and of one of subjects, must equal the check.
 func TestLookupsAgreeWithChecks(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "documents.yaml")

@@ -12,8 +12,8 @@ import (
 // If a person became a member of a subscription through roles on accounts, an object of the type membership stores
 // these accounts as the reasons. Without such an object, the membership was granted explicitly. At most one account is
 // stored as the first reason; each account of a later role is stored as a further reason. The write that ends a
-// membership requires that the account of the ending role is the first reason, and that there is no further reason. So
-// the write fails if another role is given at the same time.
+// membership requires as preconditions that the account of the ending role is the first reason, and that there is no
+// further reason. So the write fails if another role is given at the same time.
 const (
 	membershipType authz.Type     = "membership"
 	firstReason    authz.Relation = "first"

@@ -33,7 +33,7 @@ type offboarding struct {
 	from authz.Object
 	// requestedBy is a person, or the platform for the backend itself.
 	requestedBy authz.Subject
-	// newOwner gets the person's creations. It is empty if the person is erased, or stays the creator of them.
+	// newOwner gets the person's creations. It is empty if the person is erased, or stays the creator.
 	newOwner authz.ID
 
 	// keepsRoles is set if the offboarding deletes only shares, and only in accounts where the person holds no role.

@@ -147,7 +147,7 @@ func (j offboardingJob) writes(p *plan) job.Step {
 	return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j}
 }
 
-// planEnd plans what follows when roles, invitations, shares and creations are deleted or reassigned.
+// planEnd plans the steps that remain after all roles, invitations, shares and creations are deleted or reassigned.
 func (j offboardingJob) planEnd(ctx context.Context, p *plan) (job.Step, error) {
 	disconnected, err := j.readDisconnected(ctx, p)
 	if err != nil || len(disconnected) > 0 {

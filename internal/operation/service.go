@@ -140,7 +140,8 @@ type Importer struct {
 // Visibility says which people of an account see a connection.
 type Visibility string
 
-// Only its creator and the people in its Users see a private connection. The whole account sees a shared one.
+// A private connection is visible only to its creator and to the people in its Users. A shared one is visible to the
+// whole account.
 const (
 	Private Visibility = "private"
 	Shared  Visibility = "shared"

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of the cached lists: maxListed is the highest number of resources in all lists, where each list counts
-// listOverhead more than it has. listTime is how long a list is cached.
+// Limits of the cached lists: maxListed is the highest number of resources in all lists together. Each list counts as
+// listOverhead resources more than it has. listTime is how long a list is cached.
 const (
 	maxListed    = 250_000
 	listOverhead = 4
@@ -53,8 +53,8 @@ type share struct {
 	size  int
 }
 
-// Page returns the resources of a page. all looks up every resource of the query, sorted by
-// Compare. The error has CodeInvalid for an invalid page. Otherwise it is the error of all.
+// Page returns the resources of a page. The function all looks up every resource of the query, sorted by Compare. The
+// error has CodeInvalid for an invalid page. Otherwise it is the error of all.
 func (l *Resources) Page(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 	all func(authz.Consistency) ([]authz.FoundResource, error),

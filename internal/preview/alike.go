@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// alike returns, for each object, the first of the objects that has the same type and the same relationships. Both give
-// each permission to the same people, since a permission depends only on the relationships of the object and on the
-// objects that these name. So a preview looks up these people once.
+// alike returns, for each object, the first of the objects that has the same type and the same relationships. Each
+// permission on the two objects belongs to the same people, since it depends only on the object's relationships and on
+// the objects that these name. So a preview looks up the people once.
 func alike(objects []authz.Object, relationships []authz.Relationship) map[authz.Object]authz.Object {
 	lines := make(map[authz.Object][]string)
 	for _, r := range relationships {

@@ -30,8 +30,8 @@ func tooLarge() error {
 }
 
 // comparison returns how the permissions are compared. The parameter concerned has the people whose permissions can
-// change, or is nil for everybody. The error has CodeTooLarge if the comparison takes more than MaxAnswers answers. It
-// has no counts, since these include objects and people that are hidden from the actor.
+// change, or is nil for everybody. The error has CodeTooLarge if the comparison takes more than MaxAnswers answers. The
+// error names no counts, since these include objects and people that are hidden from the actor.
 func (w *world) comparison(
 	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
 ) (comparison, error) {

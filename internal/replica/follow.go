@@ -245,7 +245,8 @@ func (f *follower) receive(message *v1.WatchResponse) error {
 }
 
 // complete publishes the received changes when SpiceDB confirms that all changes up to a revision were sent. On
-// PostgreSQL that revision may be older than some received changes. The state then gets a token of its own.
+// PostgreSQL that revision may be older than some received changes. Then no token of SpiceDB names the new state, so
+// complete makes one.
 func (f *follower) complete(token authz.Token, revision revision) error {
 	if !revision.includes(f.received) {
 		if revision.snapshot == nil {

@@ -27,8 +27,8 @@ type reader struct {
 	now   moment // a relationship that expires at or before it does not count
 	left  int    // rows that may still be read
 
-	// named allows only named subjects: the evaluation ends with errWildcard if it meets a wildcard. The reason is that
-	// the planner and SpiceDB return a wildcard from which an exclusion subtracts in different forms.
+	// named allows only named subjects: the evaluation ends with errWildcard if it meets a wildcard. The reason: if an
+	// exclusion subtracts from a wildcard, the planner and SpiceDB return the result in different forms.
 	named bool
 }
 

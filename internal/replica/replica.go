@@ -45,8 +45,8 @@ type Options struct {
 	// Verify is the share of answers, from 0 to 1, that the replica compares with those of the engine behind it.
 	Verify float64
 
-	// Observe is called after each call with who answered, FromReplica or FromSpiceDB, and in the latter case the
-	// reason.
+	// Observe is called after each call. source says who answered, FromReplica or FromSpiceDB. For FromSpiceDB, reason
+	// says why the replica did not.
 	Observe func(method, source, reason string)
 
 	Logger *slog.Logger // discards if nil

@@ -57,7 +57,7 @@ func newScratch(ctx context.Context, schema string, timeout time.Duration) (*scr
 	return &scratch{EmbeddedEngine: engine, schema: schema, together: together, types: make(map[authz.Type]bool)}, nil
 }
 
-// scratch is an embedded SpiceDB. Close empties it for the next use.
+// scratch is a scratch engine: an embedded SpiceDB in memory. Close empties it for the next use.
 type scratch struct {
 	*EmbeddedEngine
 	home     *scratches
@@ -75,7 +75,7 @@ func (s *scratch) Write(ctx context.Context, write authz.Write) (authz.Token, er
 	return s.EmbeddedEngine.Write(ctx, write)
 }
 
-// Close empties the scratch and returns it to its pool, or stops it if it cannot be used again.
+// Close empties the scratch engine and returns it to its pool, or stops it if it cannot be used again.
 func (s *scratch) Close() error {
 	if s.uses++; s.uses >= maxScratchUses {
 		return s.EmbeddedEngine.Close()
@@ -92,7 +92,7 @@ func (s *scratch) Close() error {
 	return s.home.give(s)
 }
 
-// scratches is the pool of unused scratches.
+// scratches is the pool of scratch engines that are not in use.
 type scratches struct {
 	mu     sync.Mutex
 	idle   []*scratch
@@ -102,7 +102,7 @@ type scratches struct {
 // maxIdleScratches is the largest number of scratches in the pool.
 const maxIdleScratches = 4
 
-// take removes a scratch with a schema from the pool. It returns nil if there is none.
+// take removes a scratch engine with a schema from the pool. It returns nil if there is none.
 func (p *scratches) take(schema string) *scratch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -115,7 +115,7 @@ func (p *scratches) take(schema string) *scratch {
 	return nil
 }
 
-// give adds a scratch to the pool. If the pool is full, it stops the one that was unused for longest.
+// give adds a scratch engine to the pool. If the pool is full, it stops the one that was unused for longest.
 func (p *scratches) give(s *scratch) error {
 	p.mu.Lock()
 	p.idle = append(p.idle, s)

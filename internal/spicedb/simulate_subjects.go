@@ -75,7 +75,7 @@ type counts map[string]subjectCount
 func (c counts) add(id string, n subjectCount) { c[id] = c[id].plus(n) }
 
 // simulateSubjects fails if SpiceDB would hold too many subjects for the answer to a request, or take too many steps.
-// It subtracts the cost of the request from the allowance together.
+// It subtracts the cost of the request from the allowance in the parameter together.
 func simulateSubjects(
 	ctx context.Context, reader datalayer.RevisionedReader, request *v1.LookupSubjectsRequest, most limits,
 	together *allowance,

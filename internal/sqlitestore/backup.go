@@ -232,8 +232,8 @@ func (d *directory) copyOf(ctx context.Context, source *os.File, line string, le
 	return target.Name(), nil
 }
 
-// setAside links the store into a new directory named after the time and returns that directory. The store also keeps
-// its old name until the new store replaces it.
+// setAside links the store into a new directory, whose name contains the present time, and returns this directory. The
+// store also keeps its old name until the new store replaces it.
 func (d *directory) setAside() (kept string, err error) {
 	// If SQLite can still read the store, this moves the write-ahead log into the file.
 	if c, err := connect(d.file(), "rw"); err == nil {

@@ -143,7 +143,8 @@ func TestKill(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// requireBatches requires that exactly the batches of the writers are stored, in both orders.
+// requireBatches requires that exactly the last batches of each writer are stored, in both tables of relationships.
+// last has the number of each writer's newest batch.
 func requireBatches(t *testing.T, s *Store, last []int) {
 	t.Helper()
 	var want []string

@@ -63,7 +63,8 @@ func TestSameFilterHasSameAnswer(t *testing.T) {
 	require.Equal(t, [][]authz.Relationship{{role("olga")}, {role("peter")}}, all, "observers know what was read")
 }
 
-// TestFindOfSubjects asserts that later reads know what one read found for each subject, unless it found too much.
+// TestFindOfSubjects asserts that Find answers from the relationships that FindOfSubjects has read, unless these were
+// too many.
 func TestFindOfSubjects(t *testing.T) {
 	for _, limit := range []int{2, 1} {
 		store := txtest.New(role("olga"), role("peter"))

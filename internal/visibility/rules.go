@@ -23,7 +23,7 @@ type Rules struct {
 	// nobody is invited to. If Invitations is nil, this is the case for all types.
 	Invitations func(authz.Type) authz.Permission
 
-	// Place returns the relation in which objects of a type hold the object that contains them. It is empty for a type
+	// Place returns the relation from an object of the type to the object that contains it. It is empty for a type
 	// without a place.
 	Place func(authz.Type) authz.Relation
 

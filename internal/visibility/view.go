@@ -195,10 +195,10 @@ func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.
 	return v.MayKnow(ctx, Roles(on))
 }
 
-// MayDependOn reports whether the effects on other people that the reader is shown may depend on a relationship. They
-// may depend on every relationship of an object whose people the reader may know. For any other object with roles, they
-// may depend only on the reader's own roles and on the object's flags and place, since permissions on objects that the
-// reader sees follow from these. Ask must have checked PeopleOf for the resource.
+// MayDependOn is for previews, which show the reader effects on other people. It reports whether these effects may
+// depend on a relationship. They may depend on every relationship of an object whose people the reader may know. For
+// any other object with roles, they may depend only on the reader's own roles and on the object's flags and place,
+// since permissions on objects that the reader sees follow from these. Ask must have checked PeopleOf for the resource.
 func (v *View) MayDependOn(relationship authz.Relationship) bool {
 	if v.Knows(v.rules.PeopleOf(relationship.Resource)) {
 		return true

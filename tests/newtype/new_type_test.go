@@ -48,8 +48,8 @@ dashboard,delete,,y,n,n
 `},
 }
 
-// TestNewTypeNeedsOneEntry adds the type dashboard to a copy of the repository, generates, builds the server, and uses
-// dashboards through its API, the schema's tests included.
+// TestNewTypeNeedsOneEntry adds the type dashboard to a copy of the repository. There it generates the code, builds the
+// server, and runs the tests of the schema and of operations. Then it uses dashboards through the API.
 func TestNewTypeNeedsOneEntry(t *testing.T) {
 	if !testsize.IsLong() {
 		t.Skip("it compiles the server again; make test-long runs it")
@@ -76,7 +76,7 @@ func TestNewTypeNeedsOneEntry(t *testing.T) {
 	binary := filepath.Join(directory, "sluice")
 	in("go", "build", "-o", binary, "./cmd/sluice")
 	in("go", "vet", "./client", "./internal/operation", "./internal/httpapi")
-	// TestLoad reads a schema of a user that defines a dashboard too.
+	// TestLoad is left out, since it loads a schema that also defines the type dashboard.
 	in("go", "test", "-skip", "^TestLoad$", "./schema", "./internal/operation")
 
 	s := start(t, binary)
@@ -124,7 +124,7 @@ func TestNewTypeNeedsOneEntry(t *testing.T) {
 	s.must("edda", "DELETE", "dashboards/sales", "", 200)
 	s.must("edda", "GET", "dashboards/sales", "", 404)
 
-	// An account takes its dashboards with it.
+	// The deletion of an account deletes its dashboards.
 	s.must("edda", "POST", "dashboards", `{"id": "costs", "account": "n"}`, 201)
 	s.must("olga", "DELETE", "accounts/n", "", 200)
 	s.must("edda", "GET", "dashboards/costs", "", 404)
