@@ -11,25 +11,25 @@ import (
 )
 
 // AccessThen implements ServerInterface.
-func (s *server) AccessThen(c *gin.Context, params AccessThenParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		if s.History == nil {
+func (a *auditAPI) AccessThen(c *gin.Context, params AccessThenParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		if a.history == nil {
 			return nil, errNoHistory
 		}
 		query, at, err := pastQuery(params)
 		if err != nil {
 			return nil, err
 		}
-		return s.expensive(ctx, func() (any, error) { return s.accessThen(ctx, query, at) })
+		return a.expensive.run(ctx, func() (any, error) { return a.accessThen(ctx, query, at) })
 	})
 }
 
-func (s *server) accessThen(ctx context.Context, query authz.SubjectQuery, at time.Time) (AccessThen, error) {
+func (a *auditAPI) accessThen(ctx context.Context, query authz.SubjectQuery, at time.Time) (AccessThen, error) {
 	answer := AccessThen{At: at, Subjects: []FoundSubject{}}
 	var size answerSize
-	found, err := s.History.Access(ctx, query, at)
+	found, err := a.history.Access(ctx, query, at)
 	for _, subject := range found {
-		shown, err := s.showSubject(ctx, subject)
+		shown, err := a.showSubject(ctx, subject)
 		if err == nil {
 			err = size.add(&shown)
 		}

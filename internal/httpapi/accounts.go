@@ -39,19 +39,26 @@ func createAccount(r request) (writeCall, error) {
 	}, nil
 }
 
+// productAPI has the calls that read objects of the product. The calls that change them are in writes.
+type productAPI struct {
+	*responder
+
+	operations Operations // nil if the schema lacks the definitions of the product
+}
+
 // GetAccount implements ServerInterface.
-func (s *server) GetAccount(c *gin.Context, id ID, _ GetAccountParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		account, token, err := s.Operations.GetAccount(ctx, callOf(c).caller(), authz.ID(id))
+func (a *productAPI) GetAccount(c *gin.Context, id ID, _ GetAccountParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		account, token, err := a.operations.GetAccount(ctx, callOf(c).caller(), authz.ID(id))
 		return showAccount(account, token), err
 	})
 }
 
 // ListUserAccounts implements ServerInterface.
-func (s *server) ListUserAccounts(c *gin.Context, user User, params ListUserAccountsParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *productAPI) ListUserAccounts(c *gin.Context, user User, params ListUserAccountsParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		k := callOf(c)
-		accounts, token, err := s.Operations.UserAccounts(
+		accounts, token, err := a.operations.UserAccounts(
 			ctx, k.caller(), authz.ID(user), k.inspects, page(params.Limit, params.Cursor),
 		)
 		return showAccounts(accounts, token), err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
@@ -46,14 +47,25 @@ const (
 
 var errNoHistory = authz.Errorf(authz.CodeNotFound, "this server keeps no audit log")
 
+// auditAPI has the calls that read the audit log.
+type auditAPI struct {
+	*responder
+
+	history   History // nil if the server keeps no audit log
+	expensive slots
+	keys      *apikey.Keys
+	stopping  context.Context //nolint:containedctx // its lifetime is that of the server
+	timeout   time.Duration   // of each write of a stream
+}
+
 // ListAudit implements ServerInterface.
-func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *auditAPI) ListAudit(c *gin.Context, params ListAuditParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		query, err := auditQuery(params)
 		if err != nil {
 			return nil, err
 		}
-		reader, err := s.auditReader(ctx, callOf(c), query.Account)
+		reader, err := a.auditReader(ctx, callOf(c), query.Account)
 		if err != nil {
 			return nil, err
 		}
@@ -67,17 +79,17 @@ func (s *server) ListAudit(c *gin.Context, params ListAuditParams) {
 			if err != nil {
 				return nil, err
 			}
-			if query.Before, err = s.auditNumber(position, reader, query.Account); err != nil {
+			if query.Before, err = a.auditNumber(position, reader, query.Account); err != nil {
 				return nil, authz.Errorf(authz.CodeInvalid, "the cursor is not a next_cursor of an earlier answer")
 			}
 		}
-		read := s.auditPage
+		read := a.auditPage
 		if reader != "" {
-			read = s.visiblePage
+			read = a.visiblePage
 		}
 		page, before, err := read(ctx, query, reader, limit)
 		if err == nil && before > 0 {
-			page.NextCursor = pages.CursorsOf(question...).New(s.auditPosition(before, reader, query.Account))
+			page.NextCursor = pages.CursorsOf(question...).New(a.auditPosition(before, reader, query.Account))
 		}
 		return page, err
 	})
@@ -91,12 +103,12 @@ type entryPage struct {
 
 // auditPage returns a page of all entries. Its second result is the entry before which the next page begins, or zero
 // after the last page.
-func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, limit int) (entryPage, int64, error) {
+func (a *auditAPI) auditPage(ctx context.Context, query audit.Query, _ authz.ID, limit int) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
 	full := func(updates, size int) bool { return updates >= maxPageUpdates || size >= maxPageBytes }
 	for updates, size := 0, 0; len(page.Entries) < limit && !full(updates, size); {
 		query.Limit = min(auditBatch, limit-len(page.Entries))
-		found, err := s.History.Find(ctx, query)
+		found, err := a.history.Find(ctx, query)
 		if err != nil || len(found) == 0 {
 			return page, 0, err
 		}
@@ -111,7 +123,7 @@ func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, l
 		}
 	}
 	query.Limit = 1
-	more, err := s.History.Find(ctx, query)
+	more, err := a.history.Find(ctx, query)
 	if len(more) == 0 {
 		return page, 0, err
 	}
@@ -119,11 +131,11 @@ func (s *server) auditPage(ctx context.Context, query audit.Query, _ authz.ID, l
 }
 
 // visiblePage does what auditPage does, but its page has only what a person may see.
-func (s *server) visiblePage(
+func (a *auditAPI) visiblePage(
 	ctx context.Context, query audit.Query, reader authz.ID, limit int,
 ) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
-	entries, before, err := s.History.Page(ctx, reader, query, limit)
+	entries, before, err := a.history.Page(ctx, reader, query, limit)
 	if err != nil {
 		return page, 0, err
 	}
@@ -139,19 +151,19 @@ func (s *server) visiblePage(
 
 // auditPosition writes the number of an entry for cursors and event ids. For a person it is sealed, because plain
 // numbers would reveal how many hidden entries there are.
-func (s *server) auditPosition(seq int64, reader, account authz.ID) string {
+func (a *auditAPI) auditPosition(seq int64, reader, account authz.ID) string {
 	if reader == "" {
 		return strconv.FormatInt(seq, 10)
 	}
-	return s.History.SealPosition(seq, reader, account)
+	return a.history.SealPosition(seq, reader, account)
 }
 
 // auditNumber reads a position that auditPosition wrote.
-func (s *server) auditNumber(position string, reader, account authz.ID) (int64, error) {
+func (a *auditAPI) auditNumber(position string, reader, account authz.ID) (int64, error) {
 	if reader == "" {
 		return strconv.ParseInt(position, 10, 64)
 	}
-	return s.History.OpenPosition(position, reader, account)
+	return a.history.OpenPosition(position, reader, account)
 }
 
 // numberedEntry is an entry as the reader sees it, with its number.
@@ -161,7 +173,7 @@ type numberedEntry struct {
 }
 
 // visibleEntries returns the entries of a query as the reader may see them. Without a reader it returns them unchanged.
-func (s *server) visibleEntries(
+func (a *auditAPI) visibleEntries(
 	ctx context.Context, reader authz.ID, query audit.Query, found []audit.Stored,
 ) ([]numberedEntry, error) {
 	var shown []numberedEntry
@@ -171,7 +183,7 @@ func (s *server) visibleEntries(
 		}
 		return shown, nil
 	}
-	entries, err := s.History.VisibleEntries(ctx, reader, query, found)
+	entries, err := a.history.VisibleEntries(ctx, reader, query, found)
 	if err != nil {
 		return nil, err
 	}
@@ -187,9 +199,9 @@ func (s *server) visibleEntries(
 
 // auditReader returns the person who reads the answer and checks that they may. It returns an empty id for a key that
 // reads everything.
-func (s *server) auditReader(ctx context.Context, k *call, account authz.ID) (authz.ID, error) {
+func (a *auditAPI) auditReader(ctx context.Context, k *call, account authz.ID) (authz.ID, error) {
 	switch {
-	case s.History == nil:
+	case a.history == nil:
 		return "", errNoHistory
 	case k.actor == "" && k.seesAll:
 		return "", nil
@@ -208,7 +220,7 @@ func (s *server) auditReader(ctx context.Context, k *call, account authz.ID) (au
 			actorHeader,
 		)
 	}
-	return k.actor, s.History.RequireReader(ctx, k.actor, account)
+	return k.actor, a.history.RequireReader(ctx, k.actor, account)
 }
 
 func auditQuery(params ListAuditParams) (query audit.Query, err error) {

@@ -12,43 +12,51 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
+// authZENAPI has the calls of the AuthZEN standard. It decides their questions as those of decisionAPI.
+type authZENAPI struct {
+	*decisionAPI
+
+	caveatParameters []string
+	publicURL        string
+}
+
 // Evaluate implements ServerInterface.
-func (s *server) Evaluate(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *authZENAPI) Evaluate(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[EvaluationItem](c)
 		if err != nil {
 			return nil, err
 		}
-		return s.evaluate(ctx, body)
+		return a.evaluate(ctx, body)
 	})
 }
 
 // evaluate decides a single evaluation. A malformed one fails the request, and not only its own result as in a batch.
-func (s *server) evaluate(ctx context.Context, body EvaluationItem) (Evaluation, error) {
+func (a *authZENAPI) evaluate(ctx context.Context, body EvaluationItem) (Evaluation, error) {
 	q, err := readQuestion(body)
 	if err != nil {
 		return Evaluation{}, err
 	}
-	v, err := s.vocabulary(ctx)
+	v, err := a.vocabulary(ctx)
 	if err != nil {
 		return Evaluation{}, err
 	}
 	check, err := v.check(q)
-	results, failure := s.decide(ctx, []readCheck{{check, err}})
+	results, failure := a.decide(ctx, []readCheck{{check, err}})
 	if failure != nil {
 		return Evaluation{}, failure
 	}
-	s.Metrics.decision(results[0].Decision, results[0].Err)
+	a.metrics.decision(results[0].Decision, results[0].Err)
 	if err := results[0].Err; err != nil && !isRequestError(err) {
 		return Evaluation{}, err
 	}
-	return s.evaluation(ctx, results[0]), nil
+	return a.evaluation(ctx, results[0]), nil
 }
 
 // decide decides questions of AuthZEN. It does what decideAll does, but may try two contexts for a question, see
 // contextsOf.
-func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.CheckResult, error) {
-	results, _, err := s.decideAll(ctx, questions, authz.Consistency{})
+func (a *authZENAPI) decide(ctx context.Context, questions []readCheck) ([]authz.CheckResult, error) {
+	results, _, err := a.decideAll(ctx, questions, authz.Consistency{})
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +72,7 @@ func (s *server) decide(ctx context.Context, questions []readCheck) ([]authz.Che
 	if len(retry) == 0 {
 		return results, nil
 	}
-	second, _, err := s.decideAll(ctx, retry, authz.Consistency{})
+	second, _, err := a.decideAll(ctx, retry, authz.Consistency{})
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +93,8 @@ type evaluationsRequest struct {
 }
 
 // EvaluateAll implements ServerInterface.
-func (s *server) EvaluateAll(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *authZENAPI) EvaluateAll(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[evaluationsRequest](c)
 		if err != nil {
 			return nil, err
@@ -102,9 +110,9 @@ func (s *server) EvaluateAll(c *gin.Context) {
 			Context:  body.Context,
 		}
 		if len(body.Evaluations) == 0 {
-			return s.evaluate(ctx, defaults)
+			return a.evaluate(ctx, defaults)
 		}
-		v, err := s.vocabulary(ctx)
+		v, err := a.vocabulary(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -124,11 +132,11 @@ func (s *server) EvaluateAll(c *gin.Context) {
 				)
 			}
 		}
-		results, err := s.decide(ctx, questions)
+		results, err := a.decide(ctx, questions)
 		if err != nil {
 			return nil, err
 		}
-		answers, err := showResults(ctx, s, callOf(c), results, s.evaluation)
+		answers, err := showResults(ctx, a.decisionAPI, callOf(c), results, a.evaluation)
 		if err != nil {
 			return nil, err
 		}
@@ -167,10 +175,10 @@ func truncateEvaluations(answers []Evaluation, semantic EvaluationsSemantic) []E
 }
 
 // evaluation shows the answer to a question. A question that could not be decided is denied.
-func (s *server) evaluation(ctx context.Context, result authz.CheckResult) Evaluation {
+func (a *authZENAPI) evaluation(ctx context.Context, result authz.CheckResult) Evaluation {
 	switch {
 	case result.Err != nil:
-		return Evaluation{Context: &EvaluationContext{Error: new(s.evaluationError(ctx, result.Err))}}
+		return Evaluation{Context: &EvaluationContext{Error: new(a.evaluationError(ctx, result.Err))}}
 	case result.Decision.State == authz.Conditional:
 		return Evaluation{Context: &EvaluationContext{MissingContext: missingContext(result.Decision)}}
 	default:
@@ -178,6 +186,6 @@ func (s *server) evaluation(ctx context.Context, result authz.CheckResult) Evalu
 	}
 }
 
-func (s *server) evaluationError(ctx context.Context, err error) EvaluationError {
-	return EvaluationError{Status: kinds[codeOf(err)].status, Message: s.detailOf(ctx, err)}
+func (a *authZENAPI) evaluationError(ctx context.Context, err error) EvaluationError {
+	return EvaluationError{Status: kinds[codeOf(err)].status, Message: a.detailOf(ctx, err)}
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // SearchActions implements ServerInterface.
-func (s *server) SearchActions(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *authZENAPI) SearchActions(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[ActionSearch](c)
 		if err != nil {
 			return nil, err
@@ -22,16 +22,16 @@ func (s *server) SearchActions(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		v, err := s.vocabulary(ctx)
+		v, err := a.vocabulary(ctx)
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.findActions(ctx, v, q)
+		found, err := a.findActions(ctx, v, q)
 		if err != nil {
 			return nil, err
 		}
 		names, failed, shown, err := found.page(page)
-		errs := s.searchErrors(ctx, found, failed, func(name string) SearchError { return SearchError{Name: &name} })
+		errs := a.searchErrors(ctx, found, failed, func(name string) SearchError { return SearchError{Name: &name} })
 		results := ActionSearchResults{
 			Page:    shown,
 			Context: searchContext(errs),
@@ -46,8 +46,8 @@ func (s *server) SearchActions(c *gin.Context) {
 
 // findActions returns the public permissions that the subject has, and those that could not be decided. It returns none
 // if the schema does not have the type or the permission.
-func (s *server) findActions(ctx context.Context, v vocabulary, q question) (outcomes, error) {
-	if err := s.requireTypes(ctx, q); err != nil {
+func (a *authZENAPI) findActions(ctx context.Context, v vocabulary, q question) (outcomes, error) {
+	if err := a.requireTypes(ctx, q); err != nil {
 		return nil, err
 	}
 	definition, unknown := v.definition(q.resource.Type)
@@ -63,13 +63,13 @@ func (s *server) findActions(ctx context.Context, v vocabulary, q question) (out
 		}
 		questions = append(questions, readCheck{check: check})
 	}
-	results, err := s.decide(ctx, questions)
+	results, err := a.decide(ctx, questions)
 	if err != nil {
 		return nil, err
 	}
 	found := make(outcomes)
 	for i, result := range results {
-		s.Metrics.decision(result.Decision, result.Err)
+		a.metrics.decision(result.Decision, result.Err)
 		if result.Err != nil && !isRequestError(result.Err) {
 			return nil, result.Err
 		}

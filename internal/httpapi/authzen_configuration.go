@@ -9,12 +9,12 @@ import (
 )
 
 // GetAuthZENConfiguration implements ServerInterface.
-func (s *server) GetAuthZENConfiguration(c *gin.Context) {
+func (a *authZENAPI) GetAuthZENConfiguration(c *gin.Context) {
 	c.Header("Cache-Control", "public, max-age=3600")
-	s.answer(c, http.StatusOK, func(context.Context) (any, error) {
-		base := strings.TrimSuffix(s.PublicURL, "/")
+	a.answer(c, http.StatusOK, func(context.Context) (any, error) {
+		base := strings.TrimSuffix(a.publicURL, "/")
 		return AuthZENConfiguration{
-			PolicyDecisionPoint:       s.PublicURL,
+			PolicyDecisionPoint:       a.publicURL,
 			AccessEvaluationEndpoint:  base + "/access/v1/evaluation",
 			AccessEvaluationsEndpoint: base + "/access/v1/evaluations",
 			SearchSubjectEndpoint:     base + "/access/v1/search/subject",

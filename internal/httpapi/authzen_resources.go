@@ -12,8 +12,8 @@ import (
 )
 
 // SearchResources implements ServerInterface.
-func (s *server) SearchResources(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *authZENAPI) SearchResources(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[ResourceSearch](c)
 		if err != nil {
 			return nil, err
@@ -31,16 +31,16 @@ func (s *server) SearchResources(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		v, err := s.vocabulary(ctx)
+		v, err := a.vocabulary(ctx)
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.findResources(ctx, v, q)
+		found, err := a.findResources(ctx, v, q)
 		if err != nil {
 			return nil, err
 		}
 		ids, failed, shown, err := found.page(page)
-		errs := s.searchErrors(ctx, found, failed, failedEntity(body.Resource.Type))
+		errs := a.searchErrors(ctx, found, failed, failedEntity(body.Resource.Type))
 		return ResourceSearchResults{
 			Page: shown, Context: searchContext(errs), Results: entities(body.Resource.Type, ids),
 		}, err
@@ -49,25 +49,25 @@ func (s *server) SearchResources(c *gin.Context) {
 
 // findResources returns the resources on which the subject has the permission, and those that could not be decided. It
 // returns none if the schema does not have the type or the permission.
-func (s *server) findResources(ctx context.Context, v vocabulary, q question) (outcomes, error) {
-	if err := s.requireTypes(ctx, q); err != nil {
+func (a *authZENAPI) findResources(ctx context.Context, v vocabulary, q question) (outcomes, error) {
+	if err := a.requireTypes(ctx, q); err != nil {
 		return nil, err
 	}
 	query, unknown := v.resourceQuery(q)
 	if unknown != nil {
 		return nil, nil
 	}
-	if err := s.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
+	if err := a.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
 		return nil, err
 	}
 	contexts := contextsOf(v.context(q))
 	query.Context = contexts[0]
-	found, err := s.lookUpResources(ctx, query)
+	found, err := a.lookUpResources(ctx, query)
 	if len(contexts) == 1 || !errors.Is(err, authz.CodeInvalid) && !found.hasContextError() {
 		return found, err
 	}
 	query.Context = contexts[1]
-	second, otherErr := s.lookUpResources(ctx, query)
+	second, otherErr := a.lookUpResources(ctx, query)
 	if err != nil || otherErr != nil {
 		return second, otherErr
 	}
@@ -86,9 +86,9 @@ func (s *server) findResources(ctx context.Context, v vocabulary, q question) (o
 
 // lookUpResources looks up all resources, for every page. It does not use the engine's pages, because they repeat
 // a resource that the subject reaches on several paths.
-func (s *server) lookUpResources(ctx context.Context, query authz.ResourceQuery) (outcomes, error) {
+func (a *authZENAPI) lookUpResources(ctx context.Context, query authz.ResourceQuery) (outcomes, error) {
 	all := make(outcomes)
-	for found, err := range s.Engine.LookupResources(ctx, query, authz.Consistency{}, authz.Page{}) {
+	for found, err := range a.engine.LookupResources(ctx, query, authz.Consistency{}, authz.Page{}) {
 		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 // SearchSubjects implements ServerInterface.
-func (s *server) SearchSubjects(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *authZENAPI) SearchSubjects(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[SubjectSearch](c)
 		if err != nil {
 			return nil, err
@@ -31,20 +31,20 @@ func (s *server) SearchSubjects(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		v, err := s.vocabulary(ctx)
+		v, err := a.vocabulary(ctx)
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.findSubjects(ctx, v, q)
+		found, err := a.findSubjects(ctx, v, q)
 		if err != nil {
 			return nil, err
 		}
 		ids, failed, shown, err := found.named.page(page)
-		errs := s.searchErrors(ctx, found.named, failed, failedEntity(body.Subject.Type))
+		errs := a.searchErrors(ctx, found.named, failed, failedEntity(body.Subject.Type))
 		if found.failure != nil && page.After == "" {
 			errs = new(append(
 				SearchErrors{
-					{Type: &body.Subject.Type, Error: s.evaluationError(ctx, found.failure)},
+					{Type: &body.Subject.Type, Error: a.evaluationError(ctx, found.failure)},
 				},
 				optional(errs)...,
 			))
@@ -69,27 +69,27 @@ type subjects struct {
 
 // findSubjects returns the subjects with the permission. It returns none if the schema does not have the type or the
 // permission.
-func (s *server) findSubjects(ctx context.Context, v vocabulary, q question) (found subjects, err error) {
-	if err := s.requireTypes(ctx, q); err != nil {
+func (a *authZENAPI) findSubjects(ctx context.Context, v vocabulary, q question) (found subjects, err error) {
+	if err := a.requireTypes(ctx, q); err != nil {
 		return found, err
 	}
 	query, unknown := v.subjectQuery(q)
 	if unknown != nil {
 		return found, nil
 	}
-	if err := s.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
+	if err := a.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
 		return found, err
 	}
 	contexts := contextsOf(v.context(q))
 	query.Context = contexts[0]
-	found, err = s.lookUpSubjects(ctx, query)
+	found, err = a.lookUpSubjects(ctx, query)
 	fails := errors.Is(err, authz.CodeInvalid) || authz.CodeOf(found.failure) == authz.CodeInvalid ||
 		found.named.hasContextError()
 	if len(contexts) == 1 || !fails {
 		return found, err
 	}
 	query.Context = contexts[1]
-	second, otherErr := s.lookUpSubjects(ctx, query)
+	second, otherErr := a.lookUpSubjects(ctx, query)
 	if err != nil || otherErr != nil {
 		return second, otherErr
 	}
@@ -116,9 +116,9 @@ func (all subjects) merge(second subjects) subjects {
 	return all
 }
 
-func (s *server) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (subjects, error) {
+func (a *authZENAPI) lookUpSubjects(ctx context.Context, query authz.SubjectQuery) (subjects, error) {
 	all := subjects{named: make(outcomes)}
-	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.Consistency{}) {
+	for found, err := range a.engine.LookupSubjects(ctx, query, authz.Consistency{}) {
 		switch err = cmp.Or(err, ctx.Err()); {
 		case err != nil:
 			return all, err

@@ -18,8 +18,8 @@ type rawBulkRequest struct {
 }
 
 // CheckBulk implements ServerInterface.
-func (s *server) CheckBulk(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *decisionAPI) CheckBulk(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		data, err := readBody(c)
 		if err != nil {
 			return nil, err
@@ -36,11 +36,11 @@ func (s *server) CheckBulk(c *gin.Context) {
 		case len(questions) == 0:
 			return nil, authz.Errorf(authz.CodeInvalid, `the field "checks" is empty; it must have at least one check`)
 		}
-		results, token, err := s.decideAll(ctx, questions, at)
+		results, token, err := a.decideAll(ctx, questions, at)
 		if err != nil {
 			return nil, err
 		}
-		answers, err := showResults(ctx, s, callOf(c), results, s.bulkResult)
+		answers, err := showResults(ctx, a, callOf(c), results, a.bulkResult)
 		if err != nil {
 			return nil, err
 		}
@@ -55,13 +55,13 @@ type readCheck struct {
 }
 
 // decideAll decides all well-formed checks in one call of the engine. The other results are the errors of their checks.
-func (s *server) decideAll(
+func (a *decisionAPI) decideAll(
 	ctx context.Context, questions []readCheck, at authz.Consistency,
 ) ([]authz.CheckResult, authz.Token, error) {
 	results := make([]authz.CheckResult, len(questions))
 	var checks []authz.Check
 	var indexes []int
-	s.requireChecks(ctx, questions)
+	a.requireChecks(ctx, questions)
 	for i, question := range questions {
 		if question.err != nil {
 			results[i].Err = question.err
@@ -72,13 +72,13 @@ func (s *server) decideAll(
 	if len(checks) == 0 {
 		return results, "", nil
 	}
-	decided, token, err := s.Engine.CheckBulk(ctx, checks, at)
+	decided, token, err := a.engine.CheckBulk(ctx, checks, at)
 	switch {
 	case err == nil || !isRequestError(err):
 	case len(decided) == len(checks):
 		err = nil
 	default:
-		decided, err = s.decideEach(ctx, checks, at)
+		decided, err = a.decideEach(ctx, checks, at)
 	}
 	if err != nil {
 		return nil, "", err
@@ -96,7 +96,7 @@ func isRequestError(err error) bool {
 
 // decideEach decides each check in a call of its own. It is used after a bulk call failed as a whole, to find the error
 // of each check.
-func (s *server) decideEach(
+func (a *decisionAPI) decideEach(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) ([]authz.CheckResult, error) {
 	results := make([]authz.CheckResult, len(checks))
@@ -104,7 +104,7 @@ func (s *server) decideEach(
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		decision, _, err := s.Engine.Check(ctx, check, at)
+		decision, _, err := a.engine.Check(ctx, check, at)
 		if err != nil && !isRequestError(err) {
 			return nil, err
 		}
@@ -158,7 +158,7 @@ func readBulkCheck(body BulkCheck) (authz.Check, error) {
 // showResults shows the result of each check, counts the decisions and logs failures. It returns the error of the
 // context, or errLargeAnswer.
 func showResults[T any](
-	ctx context.Context, s *server, k *call, results []authz.CheckResult,
+	ctx context.Context, a *decisionAPI, k *call, results []authz.CheckResult,
 	show func(context.Context, authz.CheckResult) T,
 ) ([]T, error) {
 	answers := make([]T, len(results))
@@ -167,9 +167,9 @@ func showResults[T any](
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s.Metrics.decision(result.Decision, result.Err)
+		a.metrics.decision(result.Decision, result.Err)
 		if result.Err != nil {
-			s.logFailure(ctx, k, result.Err)
+			a.logFailure(ctx, k, result.Err)
 		}
 		answers[i] = show(ctx, result)
 		if err := size.add(&answers[i]); err != nil {
@@ -179,9 +179,9 @@ func showResults[T any](
 	return answers, nil
 }
 
-func (s *server) bulkResult(ctx context.Context, result authz.CheckResult) BulkResult {
+func (a *decisionAPI) bulkResult(ctx context.Context, result authz.CheckResult) BulkResult {
 	if result.Err != nil {
-		return BulkResult{Error: &BulkError{Code: Code(codeOf(result.Err)), Detail: s.detailOf(ctx, result.Err)}}
+		return BulkResult{Error: &BulkError{Code: Code(codeOf(result.Err)), Detail: a.detailOf(ctx, result.Err)}}
 	}
 	return BulkResult{Allowed: new(result.Decision.Allowed()), MissingContext: missingContext(result.Decision)}
 }

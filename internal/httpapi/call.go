@@ -134,8 +134,8 @@ func (s *server) trackRequest(c *gin.Context) {
 	route := s.routes[c.Request.Method+" "+c.FullPath()]
 	k := &call{id: requestID(c.Request), start: time.Now(), method: sentMethod(c.Request), route: route}
 	k.streams = route != nil && (route.endless || route.streams && c.NegotiateFormat(gin.MIMEJSON, ndjson) == ndjson)
-	s.ActiveRequests.add(k)
-	defer s.ActiveRequests.remove(k)
+	s.config.ActiveRequests.add(k)
+	defer s.config.ActiveRequests.remove(k)
 	ctx, cancel := s.withTimeout(context.WithValue(c.Request.Context(), callKey{}, k), k)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
@@ -147,11 +147,11 @@ func (s *server) trackRequest(c *gin.Context) {
 
 	duration := time.Since(k.start)
 	method, status := knownMethod(k.method), c.Writer.Status()
-	s.Metrics.request(k.template(), method, status, duration)
+	s.config.Metrics.request(k.template(), method, status, duration)
 	if k.route != nil && k.route.isProductOperation() {
-		s.Metrics.operation(k.route.operation, k.outcome())
+		s.config.Metrics.operation(k.route.operation, k.outcome())
 	}
-	s.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), k.level(status), "request",
+	s.config.Logger.LogAttrs(context.WithoutCancel(c.Request.Context()), k.level(status), "request",
 		slog.String("method", method),
 		slog.String("route", k.template()),
 		slog.Int("status", status),

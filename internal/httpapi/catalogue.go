@@ -2,20 +2,17 @@ package httpapi
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/similar"
 )
 
 // DescribePermissions implements ServerInterface.
-func (s *server) DescribePermissions(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		definitions, err := s.Definitions(ctx)
+func (a *systemAPI) DescribePermissions(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		definitions, err := a.definitions(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -41,41 +38,9 @@ func describe(definition authz.Definition) ResourceType {
 	return described
 }
 
-// unknownType returns the error for a type that the schema does not have.
-func unknownType(typ authz.Type, names []string) error {
-	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, similar.Hint(string(typ), names))
-}
-
-// nearest suggests names of the schema that resemble a malformed name.
-func (s *server) nearest(ctx context.Context, bad *authz.BadName) string {
-	definitions, err := s.Definitions(ctx)
-	if err != nil {
-		return ""
-	}
-	names := make(map[string]bool)
-	for _, definition := range definitions {
-		switch bad.Kind {
-		case "type":
-			names[string(definition.Type)] = true
-		case "relation":
-			addAll(names, definition.Relations)
-		case "permission":
-			addAll(names, definition.Relations)
-			addAll(names, definition.Public())
-		}
-	}
-	return similar.Hint(bad.Name, slices.Collect(maps.Keys(names)))
-}
-
-func addAll[S ~string](set map[string]bool, names []S) {
-	for _, name := range names {
-		set[string(name)] = true
-	}
-}
-
 // ListRoleSets implements ServerInterface.
-func (s *server) ListRoleSets(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(context.Context) (any, error) {
+func (a *systemAPI) ListRoleSets(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(context.Context) (any, error) {
 		sets := RoleSets{RoleSets: make([]RoleSet, len(authz.RoleSets))}
 		for i, set := range authz.RoleSets {
 			sets.RoleSets[i] = RoleSet{

@@ -50,9 +50,9 @@ func createConnection(r request) (writeCall, error) {
 }
 
 // GetConnection implements ServerInterface.
-func (s *server) GetConnection(c *gin.Context, id ID, _ GetConnectionParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		connection, token, err := s.Operations.GetConnection(ctx, callOf(c).caller(), authz.ID(id))
+func (a *productAPI) GetConnection(c *gin.Context, id ID, _ GetConnectionParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		connection, token, err := a.operations.GetConnection(ctx, callOf(c).caller(), authz.ID(id))
 		return showConnection(connection, token), err
 	})
 }

@@ -17,29 +17,29 @@ type contentOperations interface {
 }
 
 // ListAccountContents implements ServerInterface.
-func (s *server) ListAccountContents(
+func (a *productAPI) ListAccountContents(
 	c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams,
 ) {
-	s.listContents(
+	a.listContents(
 		c, authz.Object{Type: "account", ID: authz.ID(id)}, string(collection), params.Actor,
 		page(params.Limit, params.Cursor),
 	)
 }
 
 // ListWorkspaceContents implements ServerInterface.
-func (s *server) ListWorkspaceContents(
+func (a *productAPI) ListWorkspaceContents(
 	c *gin.Context, id ID, collection ListWorkspaceContentsParamsCollection, params ListWorkspaceContentsParams,
 ) {
-	s.listContents(
+	a.listContents(
 		c, authz.Object{Type: "workspace", ID: authz.ID(id)}, string(collection), params.Actor,
 		page(params.Limit, params.Cursor),
 	)
 }
 
 // listContents answers the objects of one type in a place that the actor may view.
-func (s *server) listContents(c *gin.Context, place authz.Object, collection, actor string, page operation.Page) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		if s.Operations == nil {
+func (a *productAPI) listContents(c *gin.Context, place authz.Object, collection, actor string, page operation.Page) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		if a.operations == nil {
 			return nil, errNoProduct
 		}
 		by := callOf(c).caller()
@@ -48,10 +48,10 @@ func (s *server) listContents(c *gin.Context, place authz.Object, collection, ac
 			return nil, err
 		}
 		of := operation.Collection{Place: place, Type: operation.Collections(place.Type)[collection]}
-		if of.Permissions, err = s.permissionsOf(ctx, of.Type); err != nil {
+		if of.Permissions, err = a.definitions.permissionsOf(ctx, of.Type); err != nil {
 			return nil, err
 		}
-		objects, token, err := s.Operations.Contents(ctx, by, of, page)
+		objects, token, err := a.operations.Contents(ctx, by, of, page)
 		shown := ObjectPage{
 			Objects: make([]VisibleObject, len(objects.Objects)), NextCursor: objects.NextCursor, Token: string(token),
 		}

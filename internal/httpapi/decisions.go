@@ -3,16 +3,26 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"slices"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
+// decisionAPI has the calls that decide checks, look up and read relationships.
+type decisionAPI struct {
+	*responder
+	inspector
+
+	engine  authz.Engine
+	metrics *Metrics
+	timeout time.Duration // of each write of a stream
+}
+
 // Check implements ServerInterface.
-func (s *server) Check(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *decisionAPI) Check(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[CheckRequest](c)
 		if err != nil {
 			return nil, err
@@ -22,11 +32,11 @@ func (s *server) Check(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		if err := s.requireCheck(ctx, check); err != nil {
+		if err := a.requireCheck(ctx, check); err != nil {
 			return nil, err
 		}
-		decision, token, err := s.Engine.Check(ctx, check, at)
-		s.Metrics.decision(decision, err)
+		decision, token, err := a.engine.Check(ctx, check, at)
+		a.metrics.decision(decision, err)
 		return Decision{
 			Allowed:        decision.Allowed(),
 			MissingContext: missingContext(decision),
@@ -54,8 +64,8 @@ func missingContext(d authz.Decision) *MissingContext {
 }
 
 // DecidePermissions implements ServerInterface.
-func (s *server) DecidePermissions(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *decisionAPI) DecidePermissions(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[PermissionsRequest](c)
 		if err != nil {
 			return nil, err
@@ -70,10 +80,10 @@ func (s *server) DecidePermissions(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		if err := s.requireCheck(ctx, check); err != nil {
+		if err := a.requireCheck(ctx, check); err != nil {
 			return nil, err
 		}
-		permissions, err := s.permissionsOf(ctx, check.Resource.Type)
+		permissions, err := a.definitions.permissionsOf(ctx, check.Resource.Type)
 		if err != nil {
 			return nil, err
 		}
@@ -89,53 +99,25 @@ func (s *server) DecidePermissions(c *gin.Context) {
 			checks[i] = check
 			checks[i].Permission = permission
 		}
-		results, token, err := s.Engine.CheckBulk(ctx, checks, at)
+		results, token, err := a.engine.CheckBulk(ctx, checks, at)
 		if err != nil {
 			return nil, err
 		}
 		answer := PermissionsDecision{Permissions: make(map[string]bool, len(results)), Token: string(token)}
 		errs := make(PermissionErrors)
 		for i, result := range results {
-			s.Metrics.decision(result.Decision, result.Err)
+			a.metrics.decision(result.Decision, result.Err)
 			name := string(permissions[i])
 			answer.Permissions[name] = result.Err == nil && result.Decision.Allowed()
 			switch {
 			case result.Err == nil:
-			case !isRequestError(result.Err) || s.isUnknownType(ctx, check.Subject.Type):
+			case !isRequestError(result.Err) || a.definitions.isUnknownType(ctx, check.Subject.Type):
 				return nil, result.Err
 			default:
-				errs[name] = *s.itemError(ctx, result.Err)
+				errs[name] = *a.itemError(ctx, result.Err)
 				answer.Errors = &errs
 			}
 		}
 		return answer, nil
 	})
-}
-
-// permissionsOf returns the public permissions of a type. The error has CodeInvalid if the schema does not have the
-// type, or the type has none.
-func (s *server) permissionsOf(ctx context.Context, typ authz.Type) ([]authz.Permission, error) {
-	definitions, err := s.Definitions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, len(definitions))
-	for i, definition := range definitions {
-		names[i] = string(definition.Type)
-		if definition.Type != typ {
-			continue
-		}
-		permissions := definition.Public()
-		if len(permissions) == 0 {
-			return nil, authz.Errorf(authz.CodeInvalid, "the type %q has no permissions", typ)
-		}
-		return permissions, nil
-	}
-	return nil, unknownType(typ, names)
-}
-
-// isUnknownType reports whether the schema does not have the type, so that no question about it can be decided.
-func (s *server) isUnknownType(ctx context.Context, typ authz.Type) bool {
-	definitions, err := s.Definitions(ctx)
-	return err == nil && !slices.ContainsFunc(definitions, func(d authz.Definition) bool { return d.Type == typ })
 }

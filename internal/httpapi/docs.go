@@ -28,30 +28,30 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // GetRoot implements ServerInterface.
-func (s *server) GetRoot(c *gin.Context) {
+func (a *systemAPI) GetRoot(c *gin.Context) {
 	c.Redirect(http.StatusFound, "/docs")
 }
 
 // GetDocs implements ServerInterface.
-func (s *server) GetDocs(c *gin.Context) {
+func (a *systemAPI) GetDocs(c *gin.Context) {
 	c.Header("Content-Security-Policy", docsPolicy)
 	c.Header("Referrer-Policy", "no-referrer")
 	sendWhole(c, http.StatusOK, "text/html; charset=utf-8", docsPage)
 }
 
 // GetDocsStart implements ServerInterface.
-func (s *server) GetDocsStart(c *gin.Context) {
+func (a *systemAPI) GetDocsStart(c *gin.Context) {
 	sendWhole(c, http.StatusOK, "text/javascript; charset=utf-8", docsStart)
 }
 
 // GetDocsScript implements ServerInterface.
-func (s *server) GetDocsScript(c *gin.Context) {
-	s.swaggerUI(c, "text/javascript; charset=utf-8", swaggerScript)
+func (a *systemAPI) GetDocsScript(c *gin.Context) {
+	a.swaggerUI(c, "text/javascript; charset=utf-8", swaggerScript)
 }
 
 // GetDocsStyle implements ServerInterface.
-func (s *server) GetDocsStyle(c *gin.Context) {
-	s.swaggerUI(c, "text/css; charset=utf-8", swaggerStyle)
+func (a *systemAPI) GetDocsStyle(c *gin.Context) {
+	a.swaggerUI(c, "text/css; charset=utf-8", swaggerStyle)
 }
 
 // asset is a file of Swagger UI, plain and compressed.
@@ -84,10 +84,10 @@ const (
 )
 
 // swaggerUI answers a file of Swagger UI, compressed if the client accepts gzip.
-func (s *server) swaggerUI(c *gin.Context, contentType, name string) {
+func (a *systemAPI) swaggerUI(c *gin.Context, contentType, name string) {
 	all, err := assets()
 	if err != nil {
-		s.problem(c, err)
+		a.problem(c, err)
 		return
 	}
 	c.Header("Vary", "Accept-Encoding")

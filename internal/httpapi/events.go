@@ -21,15 +21,15 @@ const eventStream = "text/event-stream"
 
 // StreamAudit implements ServerInterface. Errors before the first byte are problems. A later error ends the stream, and
 // the client continues after its last event.
-func (s *server) StreamAudit(c *gin.Context, params StreamAuditParams) {
+func (a *auditAPI) StreamAudit(c *gin.Context, params StreamAuditParams) {
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	defer cancel()
-	if s.Stopping != nil {
-		defer context.AfterFunc(s.Stopping, cancel)()
+	if a.stopping != nil {
+		defer context.AfterFunc(a.stopping, cancel)()
 	}
-	e, err := s.beginEvents(ctx, c, params)
+	e, err := a.beginEvents(ctx, c, params)
 	if err != nil {
-		s.problem(c, err)
+		a.problem(c, err)
 		return
 	}
 	if callOf(c).method == http.MethodHead {
@@ -37,29 +37,29 @@ func (s *server) StreamAudit(c *gin.Context, params StreamAuditParams) {
 	}
 	if err := e.run(ctx); ctx.Err() == nil {
 		// problem only logs the error, because the answer has begun.
-		s.problem(c, err)
+		a.problem(c, err)
 	}
 }
 
 // events is one stream of audit entries.
 type events struct {
-	server     *server
+	api        *auditAPI
 	c          *gin.Context
 	connection *http.ResponseController
 	query      audit.Query
 	reader     authz.ID
 }
 
-func (s *server) beginEvents(ctx context.Context, c *gin.Context, params StreamAuditParams) (*events, error) {
+func (a *auditAPI) beginEvents(ctx context.Context, c *gin.Context, params StreamAuditParams) (*events, error) {
 	query, err := auditFilter(params.Object, params.Account, params.Actor, params.Operation)
 	if err != nil {
 		return nil, err
 	}
-	e := &events{server: s, c: c, connection: http.NewResponseController(c.Writer), query: query}
-	if e.reader, err = s.auditReader(ctx, callOf(c), query.Account); err != nil {
+	e := &events{api: a, c: c, connection: http.NewResponseController(c.Writer), query: query}
+	if e.reader, err = a.auditReader(ctx, callOf(c), query.Account); err != nil {
 		return nil, err
 	}
-	last, err := s.History.Head(ctx)
+	last, err := a.history.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (e *events) position(id string, last int64) (int64, error) {
 	if id == "0" {
 		return 0, nil
 	}
-	seq, err := e.server.auditNumber(id, e.reader, e.query.Account)
+	seq, err := e.api.auditNumber(id, e.reader, e.query.Account)
 	switch {
 	case err == nil && seq >= 0 && seq <= last:
 		return seq, nil
@@ -103,7 +103,7 @@ func (e *events) position(id string, last int64) (int64, error) {
 // access.
 func (e *events) run(ctx context.Context) error {
 	for lastSent := time.Now(); ; {
-		changed := e.server.History.Changed()
+		changed := e.api.history.Changed()
 		n, sent, err := e.next(ctx)
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (e *events) run(ctx context.Context) error {
 			continue
 		}
 		waiting, cancel := context.WithDeadline(ctx, lastSent.Add(heartbeat))
-		err = e.server.History.Wait(waiting, changed)
+		err = e.api.history.Wait(waiting, changed)
 		cancel()
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
@@ -135,14 +135,14 @@ func (e *events) run(ctx context.Context) error {
 // next sends the next entries. It returns the number of entries that it read, including hidden ones, and whether it
 // sent any.
 func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
-	found, err := e.server.History.Find(ctx, e.query)
+	found, err := e.api.history.Find(ctx, e.query)
 	if err != nil || len(found) == 0 {
 		return 0, false, err
 	}
 	if err := e.requireAccess(ctx); err != nil {
 		return 0, false, err
 	}
-	shown, err := e.server.visibleEntries(ctx, e.reader, e.query, found)
+	shown, err := e.api.visibleEntries(ctx, e.reader, e.query, found)
 	if err != nil {
 		return 0, false, err
 	}
@@ -151,7 +151,7 @@ func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
 		fmt.Fprintf(
 			&text,
 			"id: %s\ndata: %s\n\n",
-			e.server.auditPosition(entry.seq, e.reader, e.query.Account),
+			e.api.auditPosition(entry.seq, e.reader, e.query.Account),
 			entry.text,
 		)
 	}
@@ -166,7 +166,7 @@ func (e *events) next(ctx context.Context) (n int, sent bool, err error) {
 func (e *events) requireAccess(ctx context.Context) error {
 	k := callOf(e.c)
 	_, secret, _ := strings.Cut(e.c.Request.Header.Get("Authorization"), " ")
-	key, found := e.server.Keys.Identify(strings.TrimLeft(secret, " "))
+	key, found := e.api.keys.Identify(strings.TrimLeft(secret, " "))
 	if !found {
 		return authz.Errorf(authz.CodeUnauthenticated, "the key was removed from this server")
 	}
@@ -178,14 +178,14 @@ func (e *events) requireAccess(ctx context.Context) error {
 	}
 	now := *k
 	now.setScopes(key)
-	_, err := e.server.auditReader(ctx, &now, e.query.Account)
+	_, err := e.api.auditReader(ctx, &now, e.query.Account)
 	return err
 }
 
 // send writes text to the client. A write may take as long as a request.
 func (e *events) send(text string) error {
 	// A recorder in a test has no connection to set a deadline on.
-	_ = e.connection.SetWriteDeadline(time.Now().Add(e.server.Timeout))
+	_ = e.connection.SetWriteDeadline(time.Now().Add(e.api.timeout))
 	_, err := e.c.Writer.WriteString(text)
 	if err = errors.Join(err, e.connection.Flush()); err != nil {
 		return &authz.Error{Code: authz.CodeCanceled, Message: "the client stopped reading the stream", Cause: err}

@@ -10,27 +10,30 @@ import (
 // maxWait is the longest time that an expensive call waits for others to end.
 const maxWait = time.Second
 
-// expensive runs a call that may cost a thousand checks. Only Config.Expensive such calls run at a time. If none ends
-// within maxWait, the error has CodeLimited. The body must have been read before, so that a slow client does not block
-// others.
-func (s *server) expensive(ctx context.Context, run func() (any, error)) (any, error) {
+// slots limit how many expensive calls run at a time: as many as the channel has room for. It has an element for each
+// running call.
+type slots chan struct{}
+
+// run runs a call that may cost a thousand checks. If no slot becomes free within maxWait, the error has CodeLimited.
+// The body must have been read before, so that a slow client does not block others.
+func (s slots) run(ctx context.Context, do func() (any, error)) (any, error) {
 	select {
-	case s.expensiveSlots <- struct{}{}:
+	case s <- struct{}{}:
 	default:
-		if err := s.acquireSlot(ctx); err != nil {
+		if err := s.acquire(ctx); err != nil {
 			return nil, err
 		}
 	}
-	defer func() { <-s.expensiveSlots }()
-	return run()
+	defer func() { <-s }()
+	return do()
 }
 
-// acquireSlot waits for a slot and takes it.
-func (s *server) acquireSlot(ctx context.Context) error {
+// acquire waits for a slot and takes it.
+func (s slots) acquire(ctx context.Context) error {
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	select {
-	case s.expensiveSlots <- struct{}{}:
+	case s <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -15,9 +15,19 @@ type Explainer interface {
 	Explain(ctx context.Context, question explain.Question) (explain.Explanation, error)
 }
 
+// explainAPI has the call that explains a decision.
+type explainAPI struct {
+	*responder
+	inspector
+
+	explainer Explainer
+	expensive slots
+	metrics   *Metrics
+}
+
 // Explain implements ServerInterface.
-func (s *server) Explain(c *gin.Context, _ ExplainParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *explainAPI) Explain(c *gin.Context, _ ExplainParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[CheckRequest](c)
 		if err != nil {
 			return nil, err
@@ -28,12 +38,12 @@ func (s *server) Explain(c *gin.Context, _ ExplainParams) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		if err := s.requireCheck(ctx, question.Check); err != nil {
+		if err := a.requireCheck(ctx, question.Check); err != nil {
 			return nil, err
 		}
-		return s.expensive(ctx, func() (any, error) {
-			explanation, err := s.Explainer.Explain(ctx, question)
-			s.Metrics.decision(explanation.Decision, err)
+		return a.expensive.run(ctx, func() (any, error) {
+			explanation, err := a.explainer.Explain(ctx, question)
+			a.metrics.decision(explanation.Decision, err)
 			if err != nil {
 				return nil, err
 			}

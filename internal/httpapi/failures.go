@@ -9,14 +9,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// itemError shows the error of an item that could not be decided. It returns nil without an error.
-func (s *server) itemError(ctx context.Context, err error) *ItemError {
-	if err == nil {
-		return nil
-	}
-	return &ItemError{Code: Code(codeOf(err)), Detail: s.detailOf(ctx, err)}
-}
-
 // undecided has the texts for permissions that could not be decided, in lists for a person. The error itself is not
 // shown, because it may name objects that the person may not view.
 var undecided = map[authz.Code]string{
@@ -80,7 +72,7 @@ func (o outcomes) hasContextError() bool {
 }
 
 // searchErrors shows the results that could not be decided. It returns nil if there are none.
-func (s *server) searchErrors(
+func (a *authZENAPI) searchErrors(
 	ctx context.Context, o outcomes, failed []string, show func(name string) SearchError,
 ) *SearchErrors {
 	if len(failed) == 0 {
@@ -89,7 +81,7 @@ func (s *server) searchErrors(
 	errs := make(SearchErrors, len(failed))
 	for i, name := range failed {
 		errs[i] = show(name)
-		errs[i].Error = s.evaluationError(ctx, o[name])
+		errs[i].Error = a.evaluationError(ctx, o[name])
 	}
 	return &errs
 }

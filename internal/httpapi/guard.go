@@ -44,7 +44,8 @@ func (s *server) validateRequest(c *gin.Context) error {
 	if k.route == nil {
 		return nil
 	}
-	if err := s.validateCall(k, c.Request.Header.Values(actorHeader), c.Params, c.Request.URL.RawQuery); err != nil {
+	hasProduct, actor := s.config.Operations != nil, c.Request.Header.Values(actorHeader)
+	if err := k.validate(hasProduct, actor, c.Params, c.Request.URL.RawQuery); err != nil {
 		return err
 	}
 	if position := k.query.Get(cursorParameter); position != "" {
@@ -64,10 +65,10 @@ func (s *server) validateRequest(c *gin.Context) error {
 	return nil
 }
 
-// validateCall checks the actor's header, the path and the query of a call as its route requires, and records their
-// values.
-func (s *server) validateCall(k *call, actor []string, params gin.Params, query string) error {
-	if k.route.isProductOperation() && s.Operations == nil {
+// validate checks the actor's header, the path and the query of a call as its route requires, and records their values.
+// hasProduct says whether the schema has the definitions of the product.
+func (k *call) validate(hasProduct bool, actor []string, params gin.Params, query string) error {
+	if k.route.isProductOperation() && !hasProduct {
 		return errNoProduct
 	}
 	if err := k.readActor(actor); err != nil {
@@ -113,7 +114,7 @@ func (s *server) authenticate(c *gin.Context) (_ apikey.Identity, secret string,
 		)
 	}
 	secret = strings.TrimLeft(secret, " ")
-	key, found := s.Keys.Identify(secret)
+	key, found := s.config.Keys.Identify(secret)
 	if !found {
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 		return apikey.Identity{}, "", authz.Errorf(authz.CodeUnauthenticated, "the key is unknown to this server")

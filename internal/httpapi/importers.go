@@ -43,9 +43,9 @@ func createImporter(r request) (writeCall, error) {
 }
 
 // GetImporter implements ServerInterface.
-func (s *server) GetImporter(c *gin.Context, id ID, _ GetImporterParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		importer, token, err := s.Operations.GetImporter(ctx, callOf(c).caller(), authz.ID(id))
+func (a *productAPI) GetImporter(c *gin.Context, id ID, _ GetImporterParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		importer, token, err := a.operations.GetImporter(ctx, callOf(c).caller(), authz.ID(id))
 		return showImporter(importer, token), err
 	})
 }

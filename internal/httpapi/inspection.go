@@ -13,12 +13,18 @@ var internalTypes = []authz.Type{
 	"deletion", "offboarding", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
 }
 
+// inspector rejects questions that need the scope inspect.
+type inspector struct {
+	schema     definitions
+	hasProduct bool // whether the schema has the definitions of the product
+}
+
 // requireInspection returns an error if a question names, in place of a permission, a relation or a permission as_…
 // that only other permissions use, or if it names an internal type of the product. Such a question needs a key with the
 // scope inspect, and a request without an actor, because the answer would not depend on the actor. The error has
 // CodeForbidden without the scope, and CodeInvalid with an actor. requireInspection accepts names that the schema does
 // not have, because the engine rejects them.
-func (s *server) requireInspection(
+func (r inspector) requireInspection(
 	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
 ) error {
 	k, _ := ctx.Value(callKey{}).(*call)
@@ -32,14 +38,14 @@ func (s *server) requireInspection(
 		}
 		return inspectionRequired(reason)
 	}
-	if s.Operations != nil {
+	if r.hasProduct {
 		for _, typ := range []authz.Type{subject, resource} {
 			if slices.Contains(internalTypes, typ) {
 				return reject("the type " + string(typ) + " is internal to the product")
 			}
 		}
 	}
-	definitions, err := s.Definitions(ctx)
+	definitions, err := r.schema(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,20 +71,20 @@ func inspectionRequired(reason string) error {
 
 // requireTypes calls requireInspection for the types of a search, without its action. If the schema does not have the
 // action, the search finds nothing, but it may not search an internal type either.
-func (s *server) requireTypes(ctx context.Context, q question) error {
-	return s.requireInspection(ctx, authz.Type(q.subject.Type), authz.Type(q.resource.Type), "")
+func (r inspector) requireTypes(ctx context.Context, q question) error {
+	return r.requireInspection(ctx, authz.Type(q.subject.Type), authz.Type(q.resource.Type), "")
 }
 
 // requireCheck calls requireInspection for a check.
-func (s *server) requireCheck(ctx context.Context, check authz.Check) error {
-	return s.requireInspection(ctx, check.Subject.Type, check.Resource.Type, check.Permission)
+func (r inspector) requireCheck(ctx context.Context, check authz.Check) error {
+	return r.requireInspection(ctx, check.Subject.Type, check.Resource.Type, check.Permission)
 }
 
 // requireChecks runs requireCheck for each well-formed check, and records its error.
-func (s *server) requireChecks(ctx context.Context, questions []readCheck) {
+func (r inspector) requireChecks(ctx context.Context, questions []readCheck) {
 	for i, question := range questions {
 		if question.err == nil {
-			questions[i].err = s.requireCheck(ctx, question.check)
+			questions[i].err = r.requireCheck(ctx, question.check)
 		}
 	}
 }

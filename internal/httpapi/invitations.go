@@ -59,18 +59,18 @@ func showInvitation(i operation.Invitation, token authz.Token) Invitation {
 }
 
 // ListAccountInvitations implements ServerInterface.
-func (s *server) ListAccountInvitations(c *gin.Context, id ID, params ListAccountInvitationsParams) {
-	s.listInvitations(c, authz.Object{Type: "account", ID: authz.ID(id)}, page(params.Limit, params.Cursor))
+func (a *productAPI) ListAccountInvitations(c *gin.Context, id ID, params ListAccountInvitationsParams) {
+	a.listInvitations(c, authz.Object{Type: "account", ID: authz.ID(id)}, page(params.Limit, params.Cursor))
 }
 
 // ListSubscriptionInvitations implements ServerInterface.
-func (s *server) ListSubscriptionInvitations(c *gin.Context, id ID, params ListSubscriptionInvitationsParams) {
-	s.listInvitations(c, authz.Object{Type: "subscription", ID: authz.ID(id)}, page(params.Limit, params.Cursor))
+func (a *productAPI) ListSubscriptionInvitations(c *gin.Context, id ID, params ListSubscriptionInvitationsParams) {
+	a.listInvitations(c, authz.Object{Type: "subscription", ID: authz.ID(id)}, page(params.Limit, params.Cursor))
 }
 
-func (s *server) listInvitations(c *gin.Context, to authz.Object, page operation.Page) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		invitations, token, err := s.Operations.Invitations(ctx, callOf(c).caller(), to, page)
+func (a *productAPI) listInvitations(c *gin.Context, to authz.Object, page operation.Page) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		invitations, token, err := a.operations.Invitations(ctx, callOf(c).caller(), to, page)
 		listed := make([]ListedInvitation, len(invitations.Invitations))
 		for i, invitation := range invitations.Invitations {
 			listed[i] = ListedInvitation{

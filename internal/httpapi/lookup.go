@@ -18,8 +18,8 @@ import (
 const maxSubjects = 10_000
 
 // LookupResources implements ServerInterface.
-func (s *server) LookupResources(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *decisionAPI) LookupResources(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[ResourceLookup](c)
 		if err != nil {
 			return nil, err
@@ -36,16 +36,16 @@ func (s *server) LookupResources(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		if err := s.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
+		if err := a.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
 			return nil, err
 		}
 		cursor, err := callOf(c).openCursor(optional(body.Cursor))
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.lookupResources(ctx, query, at, limit, cursor)
+		found, err := a.lookupResources(ctx, query, at, limit, cursor)
 		if err != nil {
-			s.Metrics.decision(authz.Decision{}, err)
+			a.metrics.decision(authz.Decision{}, err)
 		}
 		return found, err
 	})
@@ -53,18 +53,18 @@ func (s *server) LookupResources(c *gin.Context) {
 
 // lookupResources answers a page. Its cursor holds the token of the first page and the cursor of the engine. It is
 // valid only for the same query and consistency.
-func (s *server) lookupResources(
+func (a *decisionAPI) lookupResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, limit int, cursor string,
 ) (FoundResources, error) {
 	var none FoundResources
-	token, position, err := s.resumeList(ctx, query, at, cursor)
+	token, position, err := a.resumeList(ctx, query, at, cursor)
 	if err != nil {
 		return none, err
 	}
 	page := FoundResources{Resources: []FoundResource{}, Token: string(token)}
 	var last authz.FoundResource
 	var size answerSize
-	for found, err := range s.Engine.LookupResources(
+	for found, err := range a.engine.LookupResources(
 		ctx, query, authz.AtSnapshot(token), authz.Page{Limit: limit + 1, Cursor: position},
 	) {
 		if err != nil {
@@ -78,12 +78,12 @@ func (s *server) lookupResources(
 		if err != nil {
 			return none, err
 		}
-		s.Metrics.decision(found.Decision, found.Err)
+		a.metrics.decision(found.Decision, found.Err)
 		page.Resources = append(page.Resources, FoundResource{
 			Resource: resource, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(
 				found.Decision,
 			),
-			Error: s.itemError(ctx, found.Err),
+			Error: a.itemError(ctx, found.Err),
 		})
 		if err := size.add(&page.Resources[len(page.Resources)-1]); err != nil {
 			return none, err
@@ -94,11 +94,11 @@ func (s *server) lookupResources(
 }
 
 // resumeList returns the token of the list and the cursor of the engine, which is empty on the first page.
-func (s *server) resumeList(
+func (a *decisionAPI) resumeList(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, cursor string,
 ) (authz.Token, string, error) {
 	if cursor == "" {
-		token, err := s.snapshotToken(
+		token, err := a.snapshotToken(
 			ctx,
 			authz.Check{Subject: query.Subject, Permission: query.Permission, Resource: placeholder(query.Type)},
 			at,
@@ -114,22 +114,22 @@ func (s *server) resumeList(
 }
 
 // LookupSubjects implements ServerInterface.
-func (s *server) LookupSubjects(c *gin.Context) {
+func (a *decisionAPI) LookupSubjects(c *gin.Context) {
 	if callOf(c).streams {
-		s.streamSubjects(c)
+		a.streamSubjects(c)
 		return
 	}
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		query, token, err := s.subjectQuery(ctx, c)
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		query, token, err := a.subjectQuery(ctx, c)
 		if err != nil {
 			return nil, err
 		}
 		answer := FoundSubjects{Subjects: []FoundSubject{}, Token: string(token)}
 		count := 0
 		var size answerSize
-		for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
+		for found, err := range a.engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
 			if err = cmp.Or(err, ctx.Err()); err != nil {
-				s.Metrics.decision(authz.Decision{}, err)
+				a.metrics.decision(authz.Decision{}, err)
 				return nil, err
 			}
 			if count += 1 + len(found.Excluded); count > maxSubjects {
@@ -140,14 +140,14 @@ func (s *server) LookupSubjects(c *gin.Context) {
 					ndjson,
 				)
 			}
-			shown, err := s.showSubject(ctx, found)
+			shown, err := a.showSubject(ctx, found)
 			if err == nil {
 				err = size.add(&shown)
 			}
 			if err != nil {
 				return nil, err
 			}
-			s.Metrics.decision(found.Decision, found.Err)
+			a.metrics.decision(found.Decision, found.Err)
 			answer.Subjects = append(answer.Subjects, shown)
 		}
 		return answer, nil
@@ -155,7 +155,7 @@ func (s *server) LookupSubjects(c *gin.Context) {
 }
 
 // subjectQuery reads a look-up of subjects, and returns the token of the revision that it reads.
-func (s *server) subjectQuery(
+func (a *decisionAPI) subjectQuery(
 	ctx context.Context, c *gin.Context,
 ) (query authz.SubjectQuery, token authz.Token, err error) {
 	body, err := decode[SubjectLookup](c)
@@ -174,52 +174,25 @@ func (s *server) subjectQuery(
 	if in.err != nil {
 		return query, "", in.err
 	}
-	if err := s.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
+	if err := a.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
 		return query, "", err
 	}
 	subject := authz.Subject{Object: placeholder(query.Type), Relation: query.SubjectRelation}
-	token, err = s.snapshotToken(
+	token, err = a.snapshotToken(
 		ctx,
 		authz.Check{Subject: subject, Permission: query.Permission, Resource: placeholder(query.Resource.Type)},
 		at,
 	)
 	if err != nil {
-		s.Metrics.decision(authz.Decision{}, err)
+		a.metrics.decision(authz.Decision{}, err)
 	}
 	return query, token, err
 }
 
-func (s *server) showSubject(ctx context.Context, found authz.FoundSubject) (FoundSubject, error) {
-	subject, err := reference(found.Subject)
-	if err != nil {
-		return FoundSubject{}, err
-	}
-	shown := FoundSubject{
-		Subject: subject, Allowed: found.Err == nil && found.Decision.Allowed(), MissingContext: missingContext(
-			found.Decision,
-		),
-		Error: s.itemError(ctx, found.Err),
-	}
-	if len(found.Excluded) == 0 {
-		return shown, nil
-	}
-	excluded := make(ExcludedSubjects, len(found.Excluded))
-	for i, id := range found.Excluded {
-		excluded[i], err = reference(authz.Subject{
-			Object: authz.Object{Type: found.Subject.Type, ID: id}, Relation: found.Subject.Relation,
-		})
-		if err != nil {
-			return FoundSubject{}, err
-		}
-	}
-	shown.Excluded = &excluded
-	return shown, nil
-}
-
 // snapshotToken returns the token of a revision by deciding a cheap check, because a look-up without results has none.
 // The check also rejects names that the schema does not have.
-func (s *server) snapshotToken(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Token, error) {
-	_, token, err := s.Engine.Check(ctx, check, at)
+func (a *decisionAPI) snapshotToken(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Token, error) {
+	_, token, err := a.engine.Check(ctx, check, at)
 	return token, err
 }
 

@@ -51,9 +51,9 @@ type subscriptionMemberOperations interface {
 }
 
 // ListAccountMembers implements ServerInterface.
-func (s *server) ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		members, token, err := s.Operations.AccountMembers(
+func (a *productAPI) ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		members, token, err := a.operations.AccountMembers(
 			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
 		)
 		if err != nil {
@@ -64,9 +64,9 @@ func (s *server) ListAccountMembers(c *gin.Context, id ID, params ListAccountMem
 }
 
 // GetAccountMember implements ServerInterface.
-func (s *server) GetAccountMember(c *gin.Context, id ID, user User, _ GetAccountMemberParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		member, token, err := s.Operations.GetAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+func (a *productAPI) GetAccountMember(c *gin.Context, id ID, user User, _ GetAccountMemberParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		member, token, err := a.operations.GetAccountMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		return showMemberDetails(member, token), err
 	})
 }
@@ -128,9 +128,9 @@ func patchAccountMembers(r request) (writeCall, error) {
 }
 
 // ListSubscriptionMembers implements ServerInterface.
-func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		members, token, err := s.Operations.SubscriptionMembers(
+func (a *productAPI) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubscriptionMembersParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		members, token, err := a.operations.SubscriptionMembers(
 			ctx, callOf(c).caller(), authz.ID(id), optional(params.ByAccount), page(params.Limit, params.Cursor),
 		)
 		if err != nil {
@@ -141,9 +141,9 @@ func (s *server) ListSubscriptionMembers(c *gin.Context, id ID, params ListSubsc
 }
 
 // ListSubscriptionPeople implements ServerInterface.
-func (s *server) ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		people, token, err := s.Operations.SubscriptionPeople(
+func (a *productAPI) ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		people, token, err := a.operations.SubscriptionPeople(
 			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
 		)
 		if err != nil {
@@ -155,9 +155,9 @@ func (s *server) ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscr
 }
 
 // GetSubscriptionMember implements ServerInterface.
-func (s *server) GetSubscriptionMember(c *gin.Context, id ID, user User, _ GetSubscriptionMemberParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		member, token, err := s.Operations.GetSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+func (a *productAPI) GetSubscriptionMember(c *gin.Context, id ID, user User, _ GetSubscriptionMemberParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		member, token, err := a.operations.GetSubscriptionMember(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		return showMemberDetails(member, token), err
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/pages"
 )
 
 // recoverPanic answers a panic with a problem, and logs its stack.
@@ -36,7 +35,7 @@ func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, con
 	if k.streams {
 		return ctx, func() {}
 	}
-	return withLimit(ctx, s.Timeout)
+	return withLimit(ctx, s.config.Timeout)
 }
 
 // limitBody makes reading the body fail one second after Config.Timeout. When reading fails, net/http cancels the
@@ -44,7 +43,7 @@ func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, con
 func (s *server) limitBody(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		// Ignore the error: a recorder in a test has no connection to set a deadline on.
-		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.Timeout + time.Second))
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.config.Timeout + time.Second))
 	}
 	c.Next()
 }
@@ -56,18 +55,6 @@ func hidePath(c *gin.Context) {
 	trace.SpanFromContext(c.Request.Context()).SetAttributes(
 		attribute.String("url.path", k.template()), attribute.String("http.request.method", k.method))
 	c.Next()
-}
-
-// answer runs a handler and writes its result or its error.
-func (s *server) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
-	body, err := handle(pages.WithCaller(c.Request.Context(), callOf(c).key))
-	if err == nil {
-		body = callOf(c).sealNextCursor(body)
-		err = writeJSON(c, status, "application/json", body)
-	}
-	if err != nil {
-		s.problem(c, err)
-	}
 }
 
 // codeOf returns the code of the problem for an error.

@@ -19,9 +19,9 @@ type offboardingOperations interface {
 }
 
 // ReportOffboarding implements ServerInterface.
-func (s *server) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOffboardingParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		report, token, err := s.Operations.ReportOffboarding(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
+func (a *productAPI) ReportOffboarding(c *gin.Context, id ID, user User, _ ReportOffboardingParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		report, token, err := a.operations.ReportOffboarding(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		return Offboarding{
 			User: string(report.User), Roles: toStrings(report.Roles), EndsMembership: report.EndsMembership,
 			Importers: showNamed(report.Importers), Connections: showNamed(report.Connections),

@@ -49,9 +49,9 @@ func putConnector(r request) (writeCall, error) {
 }
 
 // GetConnector implements ServerInterface.
-func (s *server) GetConnector(c *gin.Context, id ID, _ GetConnectorParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		connector, token, err := s.Operations.GetConnector(ctx, callOf(c).caller(), authz.ID(id))
+func (a *productAPI) GetConnector(c *gin.Context, id ID, _ GetConnectorParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		connector, token, err := a.operations.GetConnector(ctx, callOf(c).caller(), authz.ID(id))
 		return showConnector(connector, token), err
 	})
 }

@@ -20,29 +20,41 @@ type Previewer interface {
 	Effects(ctx context.Context, actor authz.ID, after *preview.Overlay) (preview.Effects, error)
 }
 
+// previewAPI has the call that shows the effects of an operation without performing it.
+type previewAPI struct {
+	*responder
+
+	engine     authz.Engine
+	operate    func(authz.Engine) Operations
+	previewer  Previewer
+	expensive  slots
+	matcher    matcher // finds the routes that previews name
+	hasProduct bool
+}
+
 // Preview implements ServerInterface. It decodes the operation as the operation's own route does, and performs it on an
 // overlay that records the writes.
-func (s *server) Preview(c *gin.Context, _ PreviewParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *previewAPI) Preview(c *gin.Context, _ PreviewParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[PreviewRequest](c)
 		if err != nil {
 			return nil, err
 		}
-		perform, err := s.decodePreviewed(ctx, callOf(c), body, c.Request.Header.Values(actorHeader))
+		perform, err := a.decodePreviewed(ctx, callOf(c), body, c.Request.Header.Values(actorHeader))
 		if err != nil {
 			return nil, err
 		}
-		return s.expensive(ctx, func() (any, error) { return s.preview(ctx, callOf(c).actor, perform) })
+		return a.expensive.run(ctx, func() (any, error) { return a.preview(ctx, callOf(c).actor, perform) })
 	})
 }
 
 // preview performs an operation on an overlay, and returns the effects.
-func (s *server) preview(ctx context.Context, actor authz.ID, perform writeCall) (any, error) {
-	overlay := preview.NewOverlay(s.Engine)
-	if _, _, err := perform(ctx, s.Operate(overlay)); err != nil {
+func (a *previewAPI) preview(ctx context.Context, actor authz.ID, perform writeCall) (any, error) {
+	overlay := preview.NewOverlay(a.engine)
+	if _, _, err := perform(ctx, a.operate(overlay)); err != nil {
 		return nil, err
 	}
-	effects, err := s.Previewer.Effects(ctx, actor, overlay)
+	effects, err := a.previewer.Effects(ctx, actor, overlay)
 	if err != nil {
 		return nil, err
 	}
@@ -51,10 +63,10 @@ func (s *server) preview(ctx context.Context, actor authz.ID, perform writeCall)
 
 // decodePreviewed decodes the operation that a preview names. actor has the values of the actor's header. It returns
 // the errors that the operation itself would answer.
-func (s *server) decodePreviewed(
+func (a *previewAPI) decodePreviewed(
 	ctx context.Context, outer *call, body PreviewRequest, actor []string,
 ) (writeCall, error) {
-	match, query, err := s.matchPreviewed(ctx, body)
+	match, query, err := a.matchPreviewed(ctx, body)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +79,7 @@ func (s *server) decodePreviewed(
 			authz.CodeInvalid, `the fields "method" and "path" must name an operation that changes something`,
 		)
 	}
-	if err := s.validateCall(k, actor, match.params, query); err != nil {
+	if err := k.validate(a.hasProduct, actor, match.params, query); err != nil {
 		return nil, err
 	}
 	r := request{call: k}
@@ -86,7 +98,7 @@ func (s *server) decodePreviewed(
 }
 
 // matchPreviewed finds the route of a preview's method and path. It also returns the query of the path.
-func (s *server) matchPreviewed(
+func (a *previewAPI) matchPreviewed(
 	ctx context.Context, body PreviewRequest,
 ) (match routeMatch, query string, err error) {
 	if !body.Method.Valid() {
@@ -106,7 +118,7 @@ func (s *server) matchPreviewed(
 	if err != nil {
 		return match, "", &authz.Error{Code: authz.CodeInvalid, Message: `the field "path" is malformed`, Cause: err}
 	}
-	match, err = s.matcher.find(ctx, string(body.Method), path)
+	match, err = a.matcher.find(ctx, string(body.Method), path)
 	return match, path.RawQuery, err
 }
 

@@ -2,13 +2,9 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -51,69 +47,6 @@ var genericDetails = map[authz.Code]string{
 
 // maxDetail is the largest length of the detail of an error in bytes.
 const maxDetail = 2000
-
-// detailOf returns the detail of an error for callers: never its cause, and at most maxDetail bytes.
-func (s *server) detailOf(ctx context.Context, err error) string {
-	code := codeOf(err)
-	var known *authz.Error
-	if code == authz.CodeInternal || !errors.As(err, &known) {
-		return genericDetails[code]
-	}
-	var name *authz.BadName
-	if errors.As(err, &name) {
-		return authz.Cut(known.Message+s.nearest(ctx, name), maxDetail)
-	}
-	return authz.Cut(known.Message, maxDetail)
-}
-
-// problem answers an error with a problem document.
-func (s *server) problem(c *gin.Context, err error) {
-	c.Abort()
-	k := callOf(c)
-	k.err = err
-	s.logFailure(c.Request.Context(), k, err)
-	if c.Writer.Written() {
-		return
-	}
-	if errors.Is(err, errBusy) {
-		c.Header("Retry-After", strconv.Itoa(int(maxWait/time.Second)))
-	}
-	body := s.problemOf(c.Request.Context(), k, err)
-	if err := writeJSON(c, body.Status, "application/problem+json", body); err != nil {
-		c.Status(http.StatusInternalServerError)
-	}
-}
-
-// problemOf returns the problem document of an error.
-func (s *server) problemOf(ctx context.Context, k *call, err error) Problem {
-	code := codeOf(err)
-	body := Problem{
-		Type: "urn:sluice:problem:" + string(code), Title: kinds[code].title, Status: kinds[code].status,
-		Detail: s.detailOf(ctx, err), Code: Code(code), RequestID: k.id,
-	}
-	var known *authz.Error
-	if errors.As(err, &known) {
-		if known.Permission != "" {
-			body.Permission = new(string(known.Permission))
-		}
-		if len(known.Accounts) > 0 {
-			body.Accounts = new(toStrings(known.Accounts))
-		}
-		if len(known.Subscriptions) > 0 {
-			body.Subscriptions = new(toStrings(known.Subscriptions))
-		}
-	}
-	return body
-}
-
-// logFailure logs an error of the server itself, with the cause that no answer shows.
-func (s *server) logFailure(ctx context.Context, k *call, err error) {
-	if code := codeOf(err); code != authz.CodeInternal && code != authz.CodeUnavailable {
-		return
-	}
-	s.Logger.LogAttrs(context.WithoutCancel(ctx), k.level(kinds[codeOf(err)].status), "request failed",
-		slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
-}
 
 // writeJSON writes the complete body, or nothing if encoding fails.
 func writeJSON(c *gin.Context, status int, contentType string, body any) error {

@@ -12,8 +12,8 @@ import (
 )
 
 // ListRelationships implements ServerInterface.
-func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+func (a *decisionAPI) ListRelationships(c *gin.Context, params ListRelationshipsParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		object, err := queryObject(params.Resource)
 		if err != nil {
 			return nil, withPlace(`the parameter "resource"`, err)
@@ -34,7 +34,7 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 				return nil, err
 			}
 		}
-		items, more, err := s.read(ctx, filter, limit, position)
+		items, more, err := a.read(ctx, filter, limit, position)
 		if err != nil {
 			return nil, err
 		}
@@ -48,10 +48,10 @@ func (s *server) ListRelationships(c *gin.Context, params ListRelationshipsParam
 
 // read reads up to limit relationships, and reports whether there are more. It reads the newest revision, or that of
 // the cursor.
-func (s *server) read(
+func (a *decisionAPI) read(
 	ctx context.Context, filter authz.Filter, limit int, cursor string,
 ) (items []authz.ReadItem, more bool, err error) {
-	for item, err := range s.Engine.Read(ctx, filter, authz.Fully(), authz.Page{Limit: limit + 1, Cursor: cursor}) {
+	for item, err := range a.engine.Read(ctx, filter, authz.Fully(), authz.Page{Limit: limit + 1, Cursor: cursor}) {
 		if err != nil {
 			return nil, false, err
 		}

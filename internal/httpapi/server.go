@@ -100,13 +100,19 @@ type Operations interface {
 	contentOperations
 }
 
+// server routes requests to their handlers, which its embedded parts have, after the checks that all requests share.
 type server struct {
-	Config
-	routes         map[string]*route // routes by method and gin's path, for example "GET /v1/accounts/:id"
-	contract       []byte
-	expensiveSlots chan struct{} // has one element for each running expensive call
+	*responder
+	*decisionAPI
+	authZENAPI
+	auditAPI
+	explainAPI
+	previewAPI
+	productAPI
+	systemAPI
 
-	matcher matcher // finds the routes that previews name
+	config Config
+	routes map[string]*route // routes by method and gin's path, for example "GET /v1/accounts/:id"
 }
 
 var _ ServerInterface = (*server)(nil)
@@ -143,10 +149,41 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&server{
-		Config: config, routes: routes, contract: contract, expensiveSlots: make(chan struct{}, config.Expensive),
-		matcher: newMatcher(routes),
-	}).handler(), nil
+	return newServer(config, routes, contract).handler(), nil
+}
+
+// newServer gives each part of the server what it needs.
+func newServer(config Config, routes map[string]*route, contract []byte) *server {
+	respond := &responder{definitions: config.Definitions, logger: config.Logger}
+	hasProduct := config.Operations != nil
+	inspect := inspector{schema: config.Definitions, hasProduct: hasProduct}
+	expensive := make(slots, config.Expensive)
+	decide := &decisionAPI{
+		responder: respond, inspector: inspect, engine: config.Engine, metrics: config.Metrics, timeout: config.Timeout,
+	}
+	return &server{
+		responder: respond, config: config, routes: routes,
+		decisionAPI: decide,
+		authZENAPI: authZENAPI{
+			decisionAPI: decide, caveatParameters: config.CaveatParameters, publicURL: config.PublicURL,
+		},
+		auditAPI: auditAPI{
+			responder: respond, history: config.History, expensive: expensive, keys: config.Keys,
+			stopping: config.Stopping, timeout: config.Timeout,
+		},
+		explainAPI: explainAPI{
+			responder: respond, inspector: inspect, explainer: config.Explainer, expensive: expensive,
+			metrics: config.Metrics,
+		},
+		previewAPI: previewAPI{
+			responder: respond, engine: config.Engine, operate: config.Operate, previewer: config.Previewer,
+			expensive: expensive, matcher: newMatcher(routes), hasProduct: hasProduct,
+		},
+		productAPI: productAPI{responder: respond, operations: config.Operations},
+		systemAPI: systemAPI{
+			responder: respond, contract: contract, metrics: config.Metrics, ready: config.Ready,
+		},
+	}
 }
 
 // newRouter returns a router without routes.
@@ -166,8 +203,8 @@ func newRouter() *gin.Engine {
 func (s *server) handler() http.Handler {
 	engine := newRouter()
 	engine.Use(s.trackRequest)
-	if s.Tracing != nil {
-		engine.Use(otelgin.Middleware("sluice", otelgin.WithTracerProvider(s.Tracing)), hidePath)
+	if s.config.Tracing != nil {
+		engine.Use(otelgin.Middleware("sluice", otelgin.WithTracerProvider(s.config.Tracing)), hidePath)
 	}
 	engine.Use(s.recoverPanic, s.limitBody, s.guard)
 	engine.NoRoute(s.noRoute)

@@ -5,31 +5,31 @@ package httpapi
 import "github.com/gin-gonic/gin"
 
 // GetFlow implements ServerInterface.
-func (s *server) GetFlow(c *gin.Context, id ID, _ GetFlowParams) {
-	s.getFromWorkspace(c, "flow", id)
+func (a *productAPI) GetFlow(c *gin.Context, id ID, _ GetFlowParams) {
+	a.getFromWorkspace(c, "flow", id)
 }
 
 // GetSchedule implements ServerInterface.
-func (s *server) GetSchedule(c *gin.Context, id ID, _ GetScheduleParams) {
-	s.getFromWorkspace(c, "schedule", id)
+func (a *productAPI) GetSchedule(c *gin.Context, id ID, _ GetScheduleParams) {
+	a.getFromWorkspace(c, "schedule", id)
 }
 
 // GetService implements ServerInterface.
-func (s *server) GetService(c *gin.Context, id ID, _ GetServiceParams) {
-	s.getFromWorkspace(c, "service", id)
+func (a *productAPI) GetService(c *gin.Context, id ID, _ GetServiceParams) {
+	a.getFromWorkspace(c, "service", id)
 }
 
 // GetIntegration implements ServerInterface.
-func (s *server) GetIntegration(c *gin.Context, id ID, _ GetIntegrationParams) {
-	s.getFromAccount(c, "integration", id)
+func (a *productAPI) GetIntegration(c *gin.Context, id ID, _ GetIntegrationParams) {
+	a.getFromAccount(c, "integration", id)
 }
 
 // GetExport implements ServerInterface.
-func (s *server) GetExport(c *gin.Context, id ID, _ GetExportParams) {
-	s.getFromAccount(c, "export", id)
+func (a *productAPI) GetExport(c *gin.Context, id ID, _ GetExportParams) {
+	a.getFromAccount(c, "export", id)
 }
 
 // GetReport implements ServerInterface.
-func (s *server) GetReport(c *gin.Context, id ID, _ GetReportParams) {
-	s.getFromAccount(c, "report", id)
+func (a *productAPI) GetReport(c *gin.Context, id ID, _ GetReportParams) {
+	a.getFromAccount(c, "report", id)
 }

@@ -37,9 +37,9 @@ func createInWorkspace(typ authz.Type) func(request) (writeCall, error) {
 }
 
 // getFromWorkspace answers a call that reads an object in a workspace.
-func (s *server) getFromWorkspace(c *gin.Context, typ authz.Type, id ID) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		part, token, err := s.Operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
+func (a *productAPI) getFromWorkspace(c *gin.Context, typ authz.Type, id ID) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		part, token, err := a.operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
 		return showPartOfWorkspace(part, token), err
 	})
 }
@@ -70,9 +70,9 @@ func createInAccount(typ authz.Type) func(request) (writeCall, error) {
 }
 
 // getFromAccount answers a call that reads an object in an account.
-func (s *server) getFromAccount(c *gin.Context, typ authz.Type, id ID) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		part, token, err := s.Operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
+func (a *productAPI) getFromAccount(c *gin.Context, typ authz.Type, id ID) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		part, token, err := a.operations.GetPart(ctx, callOf(c).caller(), authz.Object{Type: typ, ID: authz.ID(id)})
 		return showPartOfAccount(part, token), err
 	})
 }

@@ -18,22 +18,22 @@ const flushAfter = 100 * time.Millisecond
 
 // streamSubjects answers a look-up of subjects as a stream of lines. An error before the first line is a problem.
 // Afterwards, the last line says whether the list is complete.
-func (s *server) streamSubjects(c *gin.Context) {
+func (a *decisionAPI) streamSubjects(c *gin.Context) {
 	ctx := c.Request.Context()
-	query, token, err := s.subjectQuery(ctx, c)
+	query, token, err := a.subjectQuery(ctx, c)
 	if err != nil {
-		s.problem(c, err)
+		a.problem(c, err)
 		return
 	}
-	out := s.newLines(c)
-	for found, err := range s.Engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
+	out := a.newLines(c)
+	for found, err := range a.engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
 		if err != nil {
-			s.Metrics.decision(authz.Decision{}, err)
+			a.metrics.decision(authz.Decision{}, err)
 			out.breakOff(err) //nolint:contextcheck // out has the context
 			return
 		}
-		s.Metrics.decision(found.Decision, found.Err)
-		shown, err := s.showSubject(ctx, found)
+		a.metrics.decision(found.Decision, found.Err)
+		shown, err := a.showSubject(ctx, found)
 		if err == nil {
 			err = out.write(shown)
 		}
@@ -49,7 +49,7 @@ func (s *server) streamSubjects(c *gin.Context) {
 
 // lines writes JSON values as lines. A stream may take longer than Config.Timeout, but each write may not.
 type lines struct {
-	server     *server
+	api        *decisionAPI
 	c          *gin.Context
 	connection *http.ResponseController
 	encoder    *json.Encoder
@@ -57,8 +57,8 @@ type lines struct {
 	isBroken   bool // writing has failed
 }
 
-func (s *server) newLines(c *gin.Context) *lines {
-	l := &lines{server: s, c: c, connection: http.NewResponseController(c.Writer), encoder: json.NewEncoder(c.Writer)}
+func (a *decisionAPI) newLines(c *gin.Context) *lines {
+	l := &lines{api: a, c: c, connection: http.NewResponseController(c.Writer), encoder: json.NewEncoder(c.Writer)}
 	l.encoder.SetEscapeHTML(false)
 	return l
 }
@@ -72,7 +72,7 @@ func (l *lines) write(value any) error {
 		l.c.Status(http.StatusOK)
 	}
 	// Ignore the error: a recorder in a test has no connection to set a deadline on.
-	_ = l.connection.SetWriteDeadline(time.Now().Add(l.server.Timeout))
+	_ = l.connection.SetWriteDeadline(time.Now().Add(l.api.timeout))
 	err := l.encoder.Encode(value)
 	if err == nil && time.Since(l.flushed) > flushAfter {
 		err = l.connection.Flush()
@@ -88,7 +88,7 @@ func (l *lines) write(value any) error {
 // breakOff ends a stream with an error: as a problem if nothing was written yet, otherwise as the last line.
 func (l *lines) breakOff(err error) {
 	if l.c.Writer.Written() && !l.isBroken {
-		_ = l.write(BrokenOff{Error: l.server.problemOf(l.c.Request.Context(), callOf(l.c), err)})
+		_ = l.write(BrokenOff{Error: l.api.problemOf(l.c.Request.Context(), callOf(l.c), err)})
 	}
-	l.server.problem(l.c, err)
+	l.api.problem(l.c, err)
 }

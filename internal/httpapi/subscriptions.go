@@ -61,24 +61,24 @@ func putFeatures(r request) (writeCall, error) {
 }
 
 // GetSubscription implements ServerInterface.
-func (s *server) GetSubscription(c *gin.Context, id ID, _ GetSubscriptionParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		subscription, token, err := s.Operations.GetSubscription(ctx, callOf(c).caller(), authz.ID(id))
+func (a *productAPI) GetSubscription(c *gin.Context, id ID, _ GetSubscriptionParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		subscription, token, err := a.operations.GetSubscription(ctx, callOf(c).caller(), authz.ID(id))
 		return showSubscription(subscription, token), err
 	})
 }
 
 // ListSubscriptions implements ServerInterface.
-func (s *server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		if s.Operations == nil {
+func (a *productAPI) ListSubscriptions(c *gin.Context, params ListSubscriptionsParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		if a.operations == nil {
 			return nil, errNoProduct
 		}
 		if len(c.Request.Header.Values(actorHeader)) > 0 {
 			return nil, authz.Errorf(authz.CodeInvalid,
 				"this call lists all subscriptions; leave out the header %s", actorHeader)
 		}
-		subscriptions, token, err := s.Operations.Subscriptions(
+		subscriptions, token, err := a.operations.Subscriptions(
 			ctx,
 			callOf(c).caller(),
 			page(params.Limit, params.Cursor),
@@ -96,9 +96,9 @@ func (s *server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParam
 }
 
 // ListSubscriptionAccounts implements ServerInterface.
-func (s *server) ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		accounts, token, err := s.Operations.SubscriptionAccounts(
+func (a *productAPI) ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		accounts, token, err := a.operations.SubscriptionAccounts(
 			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
 		)
 		return showAccounts(accounts, token), err

@@ -10,15 +10,25 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
+// systemAPI has the calls about the server itself: its state, metrics, contract, documentation, permissions and role
+// sets.
+type systemAPI struct {
+	*responder
+
+	contract []byte
+	metrics  *Metrics
+	ready    func(context.Context) error
+}
+
 // GetHealth implements ServerInterface.
-func (s *server) GetHealth(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(context.Context) (any, error) { return Health{Status: Ok}, nil })
+func (a *systemAPI) GetHealth(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(context.Context) (any, error) { return Health{Status: Ok}, nil })
 }
 
 // GetReady implements ServerInterface.
-func (s *server) GetReady(c *gin.Context) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		if err := s.Ready(ctx); err != nil {
+func (a *systemAPI) GetReady(c *gin.Context) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		if err := a.ready(ctx); err != nil {
 			return nil, notReady(err)
 		}
 		return Health{Status: Ok}, nil
@@ -36,11 +46,11 @@ func notReady(err error) error {
 }
 
 // GetContract implements ServerInterface.
-func (s *server) GetContract(c *gin.Context) {
-	sendWhole(c, http.StatusOK, "application/yaml", s.contract)
+func (a *systemAPI) GetContract(c *gin.Context) {
+	sendWhole(c, http.StatusOK, "application/yaml", a.contract)
 }
 
 // GetMetrics implements ServerInterface.
-func (s *server) GetMetrics(c *gin.Context) {
-	s.Metrics.Handler().ServeHTTP(c.Writer, c.Request)
+func (a *systemAPI) GetMetrics(c *gin.Context) {
+	a.metrics.Handler().ServeHTTP(c.Writer, c.Request)
 }

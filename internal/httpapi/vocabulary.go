@@ -17,9 +17,9 @@ type vocabulary struct {
 	parameters  []string // parameter names of the caveats
 }
 
-func (s *server) vocabulary(ctx context.Context) (vocabulary, error) {
-	definitions, err := s.Definitions(ctx)
-	return vocabulary{definitions: definitions, parameters: s.CaveatParameters}, err
+func (a *authZENAPI) vocabulary(ctx context.Context) (vocabulary, error) {
+	definitions, err := a.definitions(ctx)
+	return vocabulary{definitions: definitions, parameters: a.caveatParameters}, err
 }
 
 func (v vocabulary) definition(typ string) (authz.Definition, error) {

@@ -43,9 +43,9 @@ func createWorkspace(r request) (writeCall, error) {
 }
 
 // GetWorkspace implements ServerInterface.
-func (s *server) GetWorkspace(c *gin.Context, id ID, _ GetWorkspaceParams) {
-	s.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
-		workspace, token, err := s.Operations.GetWorkspace(ctx, callOf(c).caller(), authz.ID(id))
+func (a *productAPI) GetWorkspace(c *gin.Context, id ID, _ GetWorkspaceParams) {
+	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
+		workspace, token, err := a.operations.GetWorkspace(ctx, callOf(c).caller(), authz.ID(id))
 		return showWorkspace(workspace, token), err
 	})
 }

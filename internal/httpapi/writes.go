@@ -108,7 +108,7 @@ func (s *server) performWrite(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
-		body, done, err := perform(ctx, s.Operations)
+		body, done, err := perform(ctx, s.config.Operations)
 		if err != nil {
 			return nil, err
 		}

@@ -55,7 +55,7 @@ func TestEntryAddsType(t *testing.T) {
 		require.Contains(t, limits, call)
 	}
 	for name, wanted := range map[string]string{
-		"handlers.tmpl": `s.getFromAccount(c, "dashboard", id)`, "client.tmpl": "func (a *Actor) GetDashboard(",
+		"handlers.tmpl": `a.getFromAccount(c, "dashboard", id)`, "client.tmpl": "func (a *Actor) GetDashboard(",
 		"docs.tmpl": "| `dashboard` | account | `analytics` | `create_dashboard` |",
 	} {
 		require.Contains(t, fill(name, authz.SimpleTypes), wanted)
