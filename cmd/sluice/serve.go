@@ -62,6 +62,19 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
 		},
 	}
 	flags := cmd.Flags()
+	addressFlags(flags, &config)
+	engineFlags(flags, &config)
+	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
+	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.BoolVar(
+		&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; only with the generated key",
+	)
+	fromEnvironment(cmd)
+	return cmd
+}
+
+// addressFlags adds the flags of the server's addresses, keys and certificates.
+func addressFlags(flags *pflag.FlagSet, config *app.Config) {
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the HTTP API")
 	flags.StringVar(
 		&config.GRPCListen, "grpc-listen", config.GRPCListen,
@@ -79,6 +92,22 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
 		&config.APIKeysFile, "api-keys-file", "",
 		"file of keys, lines NAME SCOPE+SCOPE SHA256 as printed by 'sluice key new'; reloaded at SIGHUP",
 	)
+	flags.StringVar(
+		&config.PublicURL, "public-url", "",
+		"base URL for clients in metadata and contract; the listen address if empty",
+	)
+	flags.StringVar(
+		&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; reloaded when it changes, and at SIGHUP",
+	)
+	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file of its key")
+	flags.StringVar(
+		&config.MetricsListen, "metrics-listen", "",
+		"address that serves only /metrics, without a key and without TLS; off if empty",
+	)
+}
+
+// engineFlags adds the flags of what answers requests, and of its limits.
+func engineFlags(flags *pflag.FlagSet, config *app.Config) {
 	storeFlags(flags, &config.Store)
 	auditURIFlag(flags, &config.AuditURI)
 	flags.StringVar(
@@ -96,22 +125,10 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
 	flags.StringVar(
 		&config.Schema, "schema", "", "a .zed file or a validation YAML to serve instead of the product's schema",
 	)
-	flags.StringVar(
-		&config.PublicURL, "public-url", "",
-		"base URL for clients in metadata and contract; the listen address if empty",
-	)
-	flags.StringVar(
-		&config.TLSCert, "tls-cert", "", "PEM file of the server's certificate; reloaded when it changes, and at SIGHUP",
-	)
-	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file of its key")
 	flags.DurationVar(&config.RequestTimeout, "request-timeout", config.RequestTimeout, "time limit of one request")
 	flags.IntVar(
 		&config.Expensive, "expensive-requests", config.Expensive,
 		"explanations, previews and questions about past access at a time; one per processor by default",
-	)
-	flags.StringVar(
-		&config.MetricsListen, "metrics-listen", "",
-		"address that serves only /metrics, without a key and without TLS; off if empty",
 	)
 	flags.DurationVar(
 		&config.ShutdownDelay, "shutdown-delay", 5*time.Second,
@@ -122,13 +139,6 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
 		&config.DrainTimeout, "drain-timeout", config.DrainTimeout,
 		"time for running requests and the audit log when the server stops",
 	)
-	flags.StringVar(&logFormat, "log-format", "", "text or json; text on a terminal, else json")
-	flags.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
-	flags.BoolVar(
-		&demo, "demo", false, "write the demo company at the start, as 'sluice demo' does; only with the generated key",
-	)
-	fromEnvironment(cmd)
-	return cmd
 }
 
 func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
