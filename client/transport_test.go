@@ -169,8 +169,9 @@ func TestIdempotencyKeys(t *testing.T) {
 	require.Empty(t, keyOf(sent[4]))
 }
 
-// TestNobodyThere calls an address without a server. The operation certainly did not happen, so the client tries again.
-func TestNobodyThere(t *testing.T) {
+// TestUnreachableServer calls an address without a server. The operation certainly did not happen, so the client tries
+// again.
+func TestUnreachableServer(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -34,16 +34,16 @@ var answerFields = map[string]string{
 		TraceNode.cached TraceNode.condition TraceNode.parts Suggestion.operations Suggestion.relationships
 		Suggestion.without SuggestedOperation.needs SuggestedOperation.approvers SuggestedOperation.method
 		SuggestedOperation.scope`,
-	"TestOffboardingReportHidesMemberships":  "Offboarding.ends_membership",
-	"TestReassigningRemovalReportsWhatMoved": "Named.ids",
-	"TestOffboardingReportHidesInvitations":  "OffboardingInvitations.received OffboardingInvitations.sent",
+	"TestOffboardingReportHidesMemberships":          "Offboarding.ends_membership",
+	"TestReassigningRemovalReportsReassignedObjects": "Named.ids",
+	"TestOffboardingReportHidesInvitations":          "OffboardingInvitations.received OffboardingInvitations.sent",
 	"TestExplainNamesPeople": `SuggestedOperation.body SuggestedOperation.body_omitted SuggestedOperation.text
 		Approvers.people Approvers.more Approvers.relation Approvers.resource Explanation.omitted Suggestion.text
 		SuggestedRelationship.subject`,
 	"TestExplanationsShowRelationsOfVisibleObjects": `ExplainedStep.relation ExplainedStep.resource ExplainedStep.subject
 		ExplainedStep.text ExplainedStep.expires_at ExplainedStep.caveat SuggestedRelationship.resource
 		SuggestedRelationship.relation`,
-	"TestExplainHidesWhatIsHidden": `Explanation.text SuggestedOperation.path Suggestion.requires_feature
+	"TestExplainHidesHiddenObjects": `Explanation.text SuggestedOperation.path Suggestion.requires_feature
 		NeededPermission.permission NeededPermission.resource Explanation.unstored`,
 	"TestExpressionIsHiddenFromActor": "ExplainedStep.expression",
 	"TestHiddenPartsAreOmitted": `Explanation.trace TraceNode.kind TraceNode.name TraceNode.resources TraceNode.result
@@ -59,7 +59,7 @@ var answerFields = map[string]string{
 		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",
 	"TestBulkAnswerHidesRolesElsewhere":   "ChangedMember.roles Member.roles",
-	"TestPreviewNamesWhatIsUndecided": `Preview.undecided Undecided.errors Undecided.resource ItemError.code
+	"TestPreviewNamesUndecidedObjects": `Preview.undecided Undecided.errors Undecided.resource ItemError.code
 		ItemError.detail`,
 	"TestPreviewShowsNothingHidden": "Effect.gains Effect.loses Effect.resource Effect.subject Preview.omitted",
 }

@@ -140,10 +140,10 @@ func leaver() []string {
 	return rows
 }
 
-// TestKilledWhileSomebodyLeaves kills a server at random moments of long removals. The next server, which would finish
-// the removal, is killed too. Then another start, or the same call to another server, finishes the removal. No
-// relationship may be left over or lost. SLUICE_TEST_SEED repeats the moments of a run.
-func TestKilledWhileSomebodyLeaves(t *testing.T) {
+// TestKilledDuringRemoval kills a server at random moments of long removals. The next server, which would finish the
+// removal, is killed too. Then another start, or the same call to another server, finishes the removal. No relationship
+// may be left over or lost. SLUICE_TEST_SEED repeats the moments of a run.
+func TestKilledDuringRemoval(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("SLUICE_TEST_SEED"); given != "" {

@@ -166,9 +166,9 @@ var notEndless = map[string]string{
 	"GET /v1/subscriptions":                "reads what is stored",
 }
 
-// TestEveryQuestionIsAskedEndlessly checks that every endpoint that checks permissions is in endlessCalls or in
+// TestEndlessCallsAreThoseOfTheContract checks that every endpoint that checks permissions is in endlessCalls or in
 // notEndless.
-func TestEveryQuestionIsAskedEndlessly(t *testing.T) {
+func TestEndlessCallsAreThoseOfTheContract(t *testing.T) {
 	all, err := readContract()
 	require.NoError(t, err)
 	for _, e := range all {

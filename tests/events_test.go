@@ -206,8 +206,8 @@ func TestEventsEndWithTheirKey(t *testing.T) {
 	require.False(t, ok, "after the end of its key, the stream has %+v", e)
 }
 
-// TestNothingIsLeftBehind checks that a server that stores in memory creates no data directory.
-func TestNothingIsLeftBehind(t *testing.T) {
+// TestServerInMemoryCreatesNoDirectory checks that a server that stores in memory creates no data directory.
+func TestServerInMemoryCreatesNoDirectory(t *testing.T) {
 	t.Parallel()
 	newCaller(t, start(t, configuration()).URL).history("", atLeast(1))
 	if _, err := os.Stat(app.DefaultDataDir); !os.IsNotExist(err) {
@@ -215,9 +215,9 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
-// TestHistoryGoesOn restarts a server on a SpiceDB with PostgreSQL. With the log in a database, two servers share it.
-// At the end, the log has every change once, in order.
-func TestHistoryGoesOn(t *testing.T) {
+// TestHistoryContinuesAfterRestart restarts a server on a SpiceDB with PostgreSQL. With the log in a database, two
+// servers share it. At the end, the log has every change once, in order.
+func TestHistoryContinuesAfterRestart(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"file", "database"} {
 		t.Run(name, func(t *testing.T) {

@@ -185,7 +185,7 @@ func TestEveryOperationIsProbed(t *testing.T) {
 	t.Parallel()
 	probed := []string{
 		"GET /v1/users/ID/accounts", "GET /v1/subscriptions/ID/accounts",
-		"POST /v1/invitations/ID/accept", "POST /v1/invitations/ID/decline", // see deadInvitations
+		"POST /v1/invitations/ID/accept", "POST /v1/invitations/ID/decline", // see closedInvitations
 	}
 	for _, p := range probes {
 		next, err := parseStep(

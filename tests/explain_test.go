@@ -76,9 +76,9 @@ func TestExplainReads(t *testing.T) {
 	}
 }
 
-// TestExplainEveryWay reads the suggestions of explanations for several denied checks. It performs every second
-// suggestion, each in a separate scene. Then the check must be allowed.
-func TestExplainEveryWay(t *testing.T) {
+// TestEverySuggestionAllowsTheCheck reads the suggestions of explanations for several denied checks. It performs every
+// second suggestion, each in a separate scene. Then the check must be allowed.
+func TestEverySuggestionAllowsTheCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ who, permission, resource string }{
 		{"nina", "delete", "importer:~i"}, {"nina", "use", "connection:~c"}, {"rita", "create_flow", "workspace:~w"}, {
@@ -224,8 +224,8 @@ func TestExplainNamesPeople(t *testing.T) {
 	}
 }
 
-// TestExplainHidesWhatIsHidden explains checks of hidden objects and of objects that do not exist.
-func TestExplainHidesWhatIsHidden(t *testing.T) {
+// TestExplainHidesHiddenObjects explains checks of hidden objects and of objects that do not exist.
+func TestExplainHidesHiddenObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	for _, text := range existing {

@@ -140,8 +140,9 @@ func TestOwnDefinitions(t *testing.T) {
 	require.True(t, slices.ContainsFunc(types, func(r client.ResourceType) bool { return r.Type == "dashboard" }))
 }
 
-// TestNothingDangles deletes objects of the product to which objects of a company's own types refer.
-func TestNothingDangles(t *testing.T) {
+// TestDeletionDeletesReferencesOfOwnTypes deletes objects of the product to which objects of a company's own types
+// refer.
+func TestDeletionDeletesReferencesOfOwnTypes(t *testing.T) {
 	t.Parallel()
 	many := make([]string, 900)
 	for i := range many {
@@ -214,10 +215,10 @@ func TestNothingDangles(t *testing.T) {
 	}
 }
 
-// TestPreviewNamesWhatIsUndecided previews a change of a role in an account with a chain of dashboards that is too deep
-// for SpiceDB, and with a circle of them. Effects on the other objects are complete. The answer names the undecided
-// objects that the actor may see.
-func TestPreviewNamesWhatIsUndecided(t *testing.T) {
+// TestPreviewNamesUndecidedObjects previews a change of a role in an account with a chain of dashboards that is too
+// deep for SpiceDB, and with a circle of them. Effects on the other objects are complete. The answer names the
+// undecided objects that the actor may see.
+func TestPreviewNamesUndecidedObjects(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, `use import
 use expiration

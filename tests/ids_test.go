@@ -238,10 +238,10 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	}
 }
 
-// TestForeignIDIsGivenNothing checks that operations that create objects, or grant something to people, reject ids that
-// only another tool can have stored. A person with such an id can still act and be removed. Requests then name the id
-// as answers show it: stored:ID.
-func TestForeignIDIsGivenNothing(t *testing.T) {
+// TestForeignIDIsGrantedNothing checks that operations that create objects, or grant something to people, reject ids
+// that only another tool can have stored. A person with such an id can still act and be removed. Requests then name the
+// id as answers show it: stored:ID.
+func TestForeignIDIsGrantedNothing(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
 	s := newScene(t, on)

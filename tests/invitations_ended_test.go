@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// invitationsOfWhoLeaves checks the open invitations that a person received or sent: the offboarding report lists them,
-// and erasing the person withdraws them.
-func invitationsOfWhoLeaves(t *testing.T, on *backend) {
+// invitationsOfErasedPerson checks the open invitations that a person received or sent: the offboarding report lists
+// them, and erasing the person withdraws them.
+func invitationsOfErasedPerson(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	sent := s.invite("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	received := s.invite("olga POST accounts/~a/invitations {invitee: ~ulla, roles: [owner]}")
@@ -118,8 +118,8 @@ func invitationEnds(t *testing.T, on *backend) {
 	s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: 31536000} => 201")
 }
 
-// deadInvitations checks that the answer about an invitation that is not open does not reveal the reason.
-func deadInvitations(t *testing.T, on *backend) {
+// closedInvitations checks that the answer about an invitation that is not open does not reveal the reason.
+func closedInvitations(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	invite := func(who, fields string) invitation {
 		return s.invite("olga POST accounts/~a/invitations {invitee: ~" + who + ", roles: [user]" + fields + "}")

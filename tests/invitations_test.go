@@ -20,14 +20,14 @@ func invitations(t *testing.T, on *backend) {
 		{"withdrawing", withdrawInvitation},
 		{"declining", declineInvitation},
 		{"its end", invitationEnds},
-		{"the dead", deadInvitations},
+		{"the dead", closedInvitations},
 		{"what is held beside", joiningWhatIsHeld},
 		{"handing over", invitationHandsOver},
 		{"rules", invitationRules},
 		{"deletion", invitationsGoWithTheirPlace},
 		{"another server", invitationAcrossServers},
-		{"a lost answer", invitationAgain},
-		{"leaving", invitationsOfWhoLeaves},
+		{"a lost answer", repeatedInvitation},
+		{"leaving", invitationsOfErasedPerson},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			on.parallel(t)
@@ -305,9 +305,9 @@ func invitationAcrossServers(t *testing.T, on *backend) {
 	s.with(i, "nina POST invitations/$ID/accept => 200")
 }
 
-// invitationAgain repeats an invitation with its idempotency key. The answer has the same id, which nobody else can
+// repeatedInvitation repeats an invitation with its idempotency key. The answer has the same id, which nobody else can
 // derive.
-func invitationAgain(t *testing.T, on *backend) {
+func repeatedInvitation(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	const request = "olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}"
 	first, again := s.under(s.id("key"), request), s.under(s.id("key"), request)

@@ -97,9 +97,9 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// TestActorIsRefusedWhereNobodyActs sends an actor with every call that only the backend itself may make. The call must
+// TestBackendCallsRejectActors sends an actor with every call that only the backend itself may make. The call must
 // reject it.
-func TestActorIsRefusedWhereNobodyActs(t *testing.T) {
+func TestBackendCallsRejectActors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	calls := 0

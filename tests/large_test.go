@@ -20,8 +20,8 @@ func (s scene) crowd(account, role string, n int) {
 	}
 }
 
-// TestDeletingWhatIsLarge deletes accounts and subscriptions with more relationships than one write holds.
-func TestDeletingWhatIsLarge(t *testing.T) {
+// TestDeletingLargePlaces deletes accounts and subscriptions with more relationships than one write holds.
+func TestDeletingLargePlaces(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	line{"inline", "include team"}.play(s, "", "")
@@ -78,10 +78,10 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestTakingAnIDThatIsBeingDeleted creates an account with the id of a large account as soon as the deletion of the
-// large one allows it. The cleanup must not change the new account, and the new account must have nothing of the old
-// one.
-func TestTakingAnIDThatIsBeingDeleted(t *testing.T) {
+// TestCreatingAccountWithIDThatIsBeingDeleted creates an account with the id of a large account as soon as the deletion
+// of the large one allows it. The cleanup must not change the new account, and the new account must have nothing of the
+// old one.
+func TestCreatingAccountWithIDThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	line{"inline", "include team"}.play(s, "", "")

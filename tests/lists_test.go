@@ -83,8 +83,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestCursorOfWhatIsGone reads the next page after the cursor's person has been removed.
-func TestCursorOfWhatIsGone(t *testing.T) {
+// TestCursorOfRemovedPerson reads the next page after the cursor's person has been removed.
+func TestCursorOfRemovedPerson(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	line{"inline", "include team"}.play(s, "", "")

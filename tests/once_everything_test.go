@@ -134,9 +134,9 @@ func everyOperationOnce(t *testing.T, on *backend) {
 	})
 }
 
-// TestLifetimeIsWhole checks that every operation of the contract accepts an idempotency key, and that lifetime has
-// all of them.
-func TestLifetimeIsWhole(t *testing.T) {
+// TestLifetimeHasEveryOperation checks that every operation of the contract accepts an idempotency key, and that
+// lifetime has all of them.
+func TestLifetimeHasEveryOperation(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {
 		operation := e.method != http.MethodGet &&

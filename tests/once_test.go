@@ -47,9 +47,15 @@ func (a answer) withoutToken(t testing.TB) map[string]any {
 // exactlyOnce checks that an operation with a key is performed once.
 func exactlyOnce(t *testing.T, on *backend) {
 	for name, run := range map[string]func(*testing.T, *backend){
-		"every operation": everyOperationOnce, "who asks": onceForWhom, "another request": onceForWhat,
-		"a refusal": refusedIsNotOnce, "what changed since": onceAndNoMore, "another server": onceAcrossServers,
-		"a day": onceForADay, "an end that is past": onceInThePast, "keys": keysOfRequests,
+		"every operation":     everyOperationOnce,
+		"who asks":            keyBelongsToCaller,
+		"another request":     keyBelongsToRequest,
+		"a refusal":           rejectedRequestFreesKey,
+		"what changed since":  replayUndoesNothing,
+		"another server":      replayOnAnotherServer,
+		"a day":               keysExpireAfterADay,
+		"an end that is past": replayAfterEnd,
+		"keys":                keysOfRequests,
 	} {
 		t.Run(name, func(t *testing.T) {
 			on.parallel(t)
@@ -58,8 +64,8 @@ func exactlyOnce(t *testing.T, on *backend) {
 	}
 }
 
-// onceForWhom checks that an idempotency key belongs to one API key and one actor.
-func onceForWhom(t *testing.T, on *backend) {
+// keyBelongsToCaller checks that an idempotency key belongs to one API key and one actor.
+func keyBelongsToCaller(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	body := map[string]any{"id": s.id("i"), "account": s.id("a")}
@@ -80,9 +86,9 @@ func onceForWhom(t *testing.T, on *backend) {
 	}
 }
 
-// onceForWhat checks that an idempotency key belongs to the content of one request. The form of the request's body does
-// not matter.
-func onceForWhat(t *testing.T, on *backend) {
+// keyBelongsToRequest checks that an idempotency key belongs to the content of one request. The form of the request's
+// body does not matter.
+func keyBelongsToRequest(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	const request = "olga PUT accounts/~a/members/~nina {roles: [user]}"
@@ -123,8 +129,8 @@ func onceForWhat(t *testing.T, on *backend) {
 	}
 }
 
-// refusedIsNotOnce checks that a rejected request can be sent again with the same idempotency key.
-func refusedIsNotOnce(t *testing.T, on *backend) {
+// rejectedRequestFreesKey checks that a rejected request can be sent again with the same idempotency key.
+func rejectedRequestFreesKey(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	const request = "gert PUT accounts/~a/members/~nina {roles: [user]}"
@@ -141,8 +147,8 @@ func refusedIsNotOnce(t *testing.T, on *backend) {
 	}
 }
 
-// onceAndNoMore checks that a replay does not undo later changes.
-func onceAndNoMore(t *testing.T, on *backend) {
+// replayUndoesNothing checks that a replay does not undo later changes.
+func replayUndoesNothing(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	for i, c := range []struct{ request, since string }{
@@ -172,8 +178,8 @@ func onceAndNoMore(t *testing.T, on *backend) {
 	}
 }
 
-// onceInThePast replays requests that would no longer be allowed.
-func onceInThePast(t *testing.T, on *backend) {
+// replayAfterEnd replays requests that would no longer be allowed.
+func replayAfterEnd(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	var request string
@@ -196,8 +202,8 @@ func onceInThePast(t *testing.T, on *backend) {
 	}
 }
 
-// onceAcrossServers replays a request on another server that uses the same SpiceDB.
-func onceAcrossServers(t *testing.T, on *backend) {
+// replayOnAnotherServer replays a request on another server that uses the same SpiceDB.
+func replayOnAnotherServer(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	config := configuration()
@@ -213,8 +219,9 @@ func onceAcrossServers(t *testing.T, on *backend) {
 	}
 }
 
-// onceForADay moves the clock of a server forward, so that idempotency keys, which are stored for a day, expire soon.
-func onceForADay(t *testing.T, on *backend) {
+// keysExpireAfterADay moves the clock of a server forward, so that idempotency keys, which are stored for a day, expire
+// soon.
+func keysExpireAfterADay(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	config := configuration()

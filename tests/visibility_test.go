@@ -59,9 +59,9 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayHidesWhatIsHiddenMeanwhile replays requests after objects in their answer were hidden from the actor. The
+// TestReplayHidesObjectsHiddenSince replays requests after objects in their answer were hidden from the actor. The
 // answer has only values of the request and visible values.
-func TestReplayHidesWhatIsHiddenMeanwhile(t *testing.T) {
+func TestReplayHidesObjectsHiddenSince(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		before  []string

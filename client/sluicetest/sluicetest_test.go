@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// TestApart checks that two servers in one process are independent.
-func TestApart(t *testing.T) {
+// TestServersAreIndependent checks that two servers in one process are independent.
+func TestServersAreIndependent(t *testing.T) {
 	one, two := sluicetest.Start(t), sluicetest.Start(t)
 	for _, server := range []*sluicetest.Server{one, two} {
 		_, err := server.Client.CreateSubscription(
@@ -47,8 +47,8 @@ relationships: |-
 	require.Error(t, err)
 }
 
-// TestGone checks that the server ends with the test that started it.
-func TestGone(t *testing.T) {
+// TestServerEndsWithItsTest checks that the server ends with the test that started it.
+func TestServerEndsWithItsTest(t *testing.T) {
 	var url string
 	t.Run("inner", func(t *testing.T) { url = sluicetest.Start(t).URL })
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)

@@ -146,8 +146,8 @@ func schemaCommands(t *testing.T, s *serving) {
 	require.Zero(t, code, stderr)
 }
 
-// TestSpiceDBIsAway checks that a server is not ready before its SpiceDB answers.
-func TestSpiceDBIsAway(t *testing.T) {
+// TestServerIsNotReadyWithoutSpiceDB checks that a server is not ready before its SpiceDB answers.
+func TestServerIsNotReadyWithoutSpiceDB(t *testing.T) {
 	cmd := program(t.Context(), "serve", "--listen", "127.0.0.1:0", "--request-timeout", "2s",
 		"--spicedb-endpoint", "127.0.0.1:1", "--spicedb-token", "token", "--spicedb-insecure", "--data-dir", t.TempDir())
 	out, err := cmd.StdoutPipe()

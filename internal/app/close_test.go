@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCloseEndsThoughPartGoesOn checks that Close returns soon after the drain time-out even if a part of the server
+// TestCloseReturnsIfPartDoesNotEnd checks that Close returns soon after the drain time-out even if a part of the server
 // does not end.
-func TestCloseEndsThoughPartGoesOn(t *testing.T) {
+func TestCloseReturnsIfPartDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := &Server{}

@@ -117,9 +117,9 @@ func TestImportRulesWithStored(t *testing.T) {
 	}
 }
 
-// TestExportLeavesOutWhatExpiredRolesLeft checks that an export omits exactly the relationships that expired roles left
-// behind, so that it can be imported again.
-func TestExportLeavesOutWhatExpiredRolesLeft(t *testing.T) {
+// TestExportOmitsLeftovers checks that an export omits exactly the relationships that expired roles left behind, so
+// that it can be imported again.
+func TestExportOmitsLeftovers(t *testing.T) {
 	company := companyRows(t)
 	stored := slices.DeleteFunc(
 		slices.Clone(company), func(row string) bool { return strings.Contains(row, "expiration:2001") },

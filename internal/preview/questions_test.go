@@ -8,8 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestPreviewAsksOnlyWhatCanChange checks that a preview compares only permissions that depend on an updated relation.
-func TestPreviewAsksOnlyWhatCanChange(t *testing.T) {
+// TestPreviewComparesOnlyPermissionsThatCanChange checks that a preview compares only permissions that depend on an
+// updated relation.
+func TestPreviewComparesOnlyPermissionsThatCanChange(t *testing.T) {
 	p := &Previewer{
 		Depends: func(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool {
 			return of == "account" && relation == "guest" && (on == "account" && permission == "view" || on == "importer")

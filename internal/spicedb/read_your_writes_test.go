@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/freshness"
 )
 
-// TestFresh checks that a request with Default consistency sees every write through ReadYourWrites, also after
-// overlapping writes.
-func TestFresh(t *testing.T) {
+// TestReadYourWritesThroughEngine checks that a request with Default consistency sees every write through
+// ReadYourWrites, also after overlapping writes.
+func TestReadYourWritesThroughEngine(t *testing.T) {
 	for _, name := range []string{"memory", "postgres"} {
 		t.Run(name, func(t *testing.T) {
 			engine := freshness.ReadYourWrites(backends[name](t))

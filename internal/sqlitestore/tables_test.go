@@ -120,8 +120,8 @@ func TestRestoreNeedsASeal(t *testing.T) {
 	requireBatches(t, open(t, fresh, Options{}), []int{200, 0, 0, 0})
 }
 
-// TestCopyIsWhatWasChecked checks that Restore notices bytes that change between its check and its copy.
-func TestCopyIsWhatWasChecked(t *testing.T) {
+// TestRestoreNoticesChangesDuringItsCopy checks that Restore notices bytes that change between its check and its copy.
+func TestRestoreNoticesChangesDuringItsCopy(t *testing.T) {
 	t.Parallel()
 	directory, file := t.TempDir(), filepath.Join(t.TempDir(), "backup.db")
 	newUsedStore(t, directory)

@@ -96,10 +96,10 @@ func TestPatchRemovesAThousandEditors(t *testing.T) {
 	require.True(t, done.IsReplay, "the last write remembers the call")
 }
 
-// TestMixedPatchTakesFirstAndGivesAtOnce changes more people in one call than fit one write. It removes people or
-// weakens their roles, also those of the actor and of the other owners, and it makes a new owner. The account must have
-// an owner after every write.
-func TestMixedPatchTakesFirstAndGivesAtOnce(t *testing.T) {
+// TestMixedPatchRemovesFirstAndGrantsInOneWrite changes more people in one call than fit one write. It removes people
+// or weakens their roles, also those of the actor and of the other owners, and it makes a new owner. The account must
+// have an owner after every write.
+func TestMixedPatchRemovesFirstAndGrantsInOneWrite(t *testing.T) {
 	for _, actor := range []authz.ID{"boss", "sue"} {
 		t.Run(string(actor), func(t *testing.T) { patchManyPeople(t, actor) })
 	}
@@ -163,9 +163,9 @@ func asRoles(names []string) []authz.Role {
 	return roles
 }
 
-// TestPatchThatGivesTooMuchChangesNothing sends calls with more removals than one write holds, and with grants that
-// do not fit one write or that leave no owner. The call must fail before its first write.
-func TestPatchThatGivesTooMuchChangesNothing(t *testing.T) {
+// TestPatchThatGrantsTooMuchChangesNothing sends calls with more removals than one write holds, and with grants that do
+// not fit one write or that leave no owner. The call must fail before its first write.
+func TestPatchThatGrantsTooMuchChangesNothing(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
 	var rows []string

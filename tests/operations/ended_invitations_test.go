@@ -133,10 +133,10 @@ func TestInvitationEndsWithRoleOfInviter(t *testing.T) {
 	}
 }
 
-// TestRoleGivenAgainLeavesOldInvitationsClosed grants a role to a person whose earlier role was shortened and has
+// TestRoleGrantedAgainLeavesOldInvitationsClosed grants a role to a person whose earlier role was shortened and has
 // ended. While the person had that role, they sent invitations. These must be withdrawn, however many there are. But an
 // invitation by an owner of the subscription must stay.
-func TestRoleGivenAgainLeavesOldInvitationsClosed(t *testing.T) {
+func TestRoleGrantedAgainLeavesOldInvitationsClosed(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)

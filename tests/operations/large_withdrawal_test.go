@@ -125,9 +125,9 @@ func TestRemovalWithdrawsManyInvitations(t *testing.T) {
 	}
 }
 
-// TestClosedInvitationsHoldUpNewOnes invites while the invitations to and by a person are being withdrawn. The new
+// TestWithdrawalDelaysNewInvitations invites while the invitations to and by a person are being withdrawn. The new
 // invitation must wait until the withdrawal has ended. Then it must be open.
-func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
+func TestWithdrawalDelaysNewInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)
@@ -152,9 +152,9 @@ func TestClosedInvitationsHoldUpNewOnes(t *testing.T) {
 	}
 }
 
-// TestRemovalThatIsCalledOffWithdrawsInvitations lets a removal fail because it would remove the last owner. The
+// TestFailedRemovalKeepsInvitationsWithdrawn lets a removal fail because it would remove the last owner. The
 // invitations that it has already withdrawn must not open again.
-func TestRemovalThatIsCalledOffWithdrawsInvitations(t *testing.T) {
+func TestFailedRemovalKeepsInvitationsWithdrawn(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)

@@ -10,10 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestAnswersRestOnALimitedNumberOfRelationships calls every method that lists all people of a place. The service may
-// read only 100 relationships for an answer, and the places have more. Each call must fail. A removal has no such
-// limit.
-func TestAnswersRestOnALimitedNumberOfRelationships(t *testing.T) {
+// TestListsReadALimitedNumberOfRelationships calls every method that lists all people of a place. The service may read
+// only 100 relationships for an answer, and the places have more. Each call must fail. A removal has no such limit.
+func TestListsReadALimitedNumberOfRelationships(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
 	var rows []authz.Relationship

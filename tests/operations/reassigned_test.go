@@ -11,10 +11,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestReassigningRemovalReportsWhatMoved removes people who created more objects than one write can reassign. The
-// report counts all reassigned objects, and names those that the actor may view after the removal. A replayed answer
-// has no report.
-func TestReassigningRemovalReportsWhatMoved(t *testing.T) {
+// TestReassigningRemovalReportsReassignedObjects removes people who created more objects than one write can reassign.
+// The report counts all reassigned objects, and names those that the actor may view after the removal. A replayed
+// answer has no report.
+func TestReassigningRemovalReportsReassignedObjects(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)

@@ -54,10 +54,10 @@ func parse(t *testing.T, text string) authz.Relationship {
 	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: parsed}
 }
 
-// TestDeletionFindsWhatComesToLight deletes an account. Some writes, which started before the account was cut off,
-// become visible only after the cleanup has read everything. The deletion must delete their relationships too. One
-// deleted object's id is used again in another account: this new object must not change.
-func TestDeletionFindsWhatComesToLight(t *testing.T) {
+// TestDeletionFindsLateWrites deletes an account. Some writes, which started before the account was cut off, become
+// visible only after the cleanup has read everything. The deletion must delete their relationships too. One deleted
+// object's id is used again in another account: this new object must not change.
+func TestDeletionFindsLateWrites(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)
