@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-authz/sluice/client"
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
@@ -34,7 +35,9 @@ func TestTutorial(t *testing.T) {
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
 	// `make run` does the same.
-	require.NoError(t, app.Demo(t.Context(), http.DefaultClient, server.URL, server.APIKey, io.Discard))
+	to, err := client.New(server.URL, server.APIKey, client.WithHTTPClient(http.DefaultClient))
+	require.NoError(t, err)
+	require.NoError(t, app.Demo(t.Context(), to, io.Discard))
 	defer func() { require.NoError(t, server.Close(t.Context())) }()
 
 	const separator = "=== end of block ==="

@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/client/rest"
 )
 
 func newCheck() *cobra.Command {
@@ -20,11 +23,23 @@ with 2 if there is no decision.`,
   sluice check user:uma view document:plan --context '{"hour": 11}'  # a type and a caveat of your own schema`,
 		Args: questionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			to, err := asked.client()
+			if err != nil {
+				return err
+			}
 			question, err := asked.question(args)
 			if err != nil {
 				return err
 			}
-			return check(cmd, asked.to, question)
+			raw, err := readAnswer(to.REST().CheckWithBody(cmd.Context(), jsonType, question))
+			if err != nil {
+				return err
+			}
+			var decision rest.Decision
+			if err := json.Unmarshal(raw, &decision); err != nil {
+				return err
+			}
+			return printDecision(cmd.OutOrStdout(), decision)
 		},
 	}
 	asked.flags(cmd, "the scope check")
@@ -32,27 +47,17 @@ with 2 if there is no decision.`,
 	return cmd
 }
 
-func check(cmd *cobra.Command, to client, question map[string]any) error {
-	raw, err := to.ask(cmd, "/v1/check", "", question)
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Allowed        bool
-		MissingContext []string `json:"missing_context"`
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return err
-	}
+// printDecision prints a decision. If it is denied, it returns the exit code.
+func printDecision(out io.Writer, decision rest.Decision) error {
 	switch {
-	case answer.Allowed:
-		fmt.Fprintln(cmd.OutOrStdout(), "allowed")
+	case decision.Allowed:
+		fmt.Fprintln(out, "allowed")
 		return nil
-	case len(answer.MissingContext) > 0:
-		missing := strings.Join(answer.MissingContext, ", ")
-		fmt.Fprintf(cmd.OutOrStdout(), "denied: the answer depends on --context with %s\n", missing)
+	case len(decision.MissingContext) > 0:
+		missing := strings.Join(decision.MissingContext, ", ")
+		fmt.Fprintf(out, "denied: the answer depends on --context with %s\n", missing)
 	default:
-		fmt.Fprintln(cmd.OutOrStdout(), "denied")
+		fmt.Fprintln(out, "denied")
 	}
 	return exitCode(1)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func newDemo() *cobra.Command {
-	var to client
+	var at keyed
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Write a small company in every role set, through the operations of a running server",
@@ -19,17 +19,18 @@ roles and sharing, and does not change existing objects.`,
   SLUICE_KEY=... sluice demo                   # in another`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := to.connect(); err != nil {
+			to, err := at.client()
+			if err != nil {
 				return err
 			}
-			if err := app.Demo(cmd.Context(), to.http, to.url, to.key, cmd.OutOrStdout()); err != nil {
+			if err := app.Demo(cmd.Context(), to, cmd.OutOrStdout()); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "\nNow try:\n\n%s", app.DemoCalls(to.url, "$SLUICE_KEY"))
+			fmt.Fprintf(cmd.OutOrStdout(), "\nNow try:\n\n%s", app.DemoCalls(at.url, "$SLUICE_KEY"))
 			return nil
 		},
 	}
-	to.flags(cmd, "the scopes operate and provision")
+	at.flags(cmd, "the scopes operate and provision")
 	fromEnvironment(cmd)
 	return cmd
 }

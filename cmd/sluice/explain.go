@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/client/rest"
 )
 
 func newExplain() *cobra.Command {
@@ -28,29 +28,28 @@ that person may see; otherwise it shows what the subject may see, without names.
   sluice explain user:uma view document:plan --context '{"hour": 11}' --json  # a type of your own schema`,
 		Args: questionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			to, err := asked.client()
+			if err != nil {
+				return err
+			}
 			question, err := asked.question(args)
 			if err != nil {
 				return err
 			}
-			raw, err := asked.to.ask(cmd, "/v1/explain", actor, question)
+			raw, err := readAnswer(as(to, actor).ExplainWithBody(cmd.Context(), nil, jsonType, question))
 			if err != nil {
 				return err
 			}
-			var answer explanation
+			var answer rest.Explanation
 			if err := json.Unmarshal(raw, &answer); err != nil {
 				return err
 			}
-			var out bytes.Buffer
 			if asJSON {
-				err = json.Indent(&out, raw, "", "  ")
-				out.WriteByte('\n')
+				err = printJSON(cmd.OutOrStdout(), raw)
 			} else {
-				answer.print(&out, args[2], whole)
+				printExplanation(cmd.OutOrStdout(), answer, args[2], whole)
 			}
 			if err != nil {
-				return err
-			}
-			if _, err := out.WriteTo(cmd.OutOrStdout()); err != nil {
 				return err
 			}
 			if !answer.Allowed {
@@ -65,91 +64,4 @@ that person may see; otherwise it shows what the subject may see, without names.
 	cmd.Flags().BoolVar(&whole, "trace", false, "print SpiceDB's trace as well; the key needs the scope inspect")
 	fromEnvironment(cmd)
 	return cmd
-}
-
-// ref is a reference to an object or subject, as text or as an object in JSON.
-type ref string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (r *ref) UnmarshalJSON(raw []byte) error {
-	var parts struct{ Type, ID, Relation string }
-	if raw[0] != '{' {
-		return json.Unmarshal(raw, (*string)(r))
-	}
-	if err := json.Unmarshal(raw, &parts); err != nil {
-		return err
-	}
-	*r = ref(parts.Type + ":" + parts.ID)
-	if parts.Relation != "" {
-		*r += ref("#" + parts.Relation)
-	}
-	return nil
-}
-
-// explanation is the answer of POST /v1/explain.
-type explanation struct {
-	Allowed        bool
-	MissingContext []string `json:"missing_context"`
-	Text           string
-	Path           []explainedStep
-	Failed         []explainedStep
-	Suggestions    []suggestion
-	Omitted        bool
-	Trace          *traceNode
-}
-
-type explainedStep struct {
-	Resource, Subject ref
-	Relation, Text    string
-}
-
-type suggestion struct {
-	Text          string
-	Relationships []explainedStep
-	Without       []explainedStep
-	Operations    []struct {
-		Text, Method, Path string
-		Body               json.RawMessage
-		BodyOmitted        bool `json:"body_omitted"`
-		Scope              string
-		Needs              []struct {
-			Permission string
-			Resource   ref
-		}
-		Approvers []struct {
-			Relation string
-			Resource ref
-			People   []string
-			More     bool
-		}
-	}
-}
-
-type traceNode struct {
-	Resources []ref
-	Name      string
-	Result    string
-	Cached    bool
-	Condition *condition
-	Parts     []*traceNode
-}
-
-type condition struct {
-	Caveat, Expression string
-	Result             string
-}
-
-// relationship formats a step as zed does.
-func (s explainedStep) relationship() string {
-	return fmt.Sprintf("%s %s %s", s.Resource, s.Relation, s.Subject)
-}
-
-func (r ref) String() string { return printable(string(r)) }
-
-// printable quotes a text that a terminal would not show unchanged.
-func printable(s string) string {
-	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
-		return quoted
-	}
-	return s
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,7 +12,7 @@ import (
 )
 
 func newGet() *cobra.Command {
-	var from client
+	var from keyed
 	var actor, member string
 	cmd := &cobra.Command{
 		Use:   "get RESOURCE --actor PERSON",
@@ -39,20 +37,15 @@ With --member, read the roles of one person on an account or a subscription.`,
 			if actor == "" {
 				return errors.New("--actor, the person who reads the object, is required")
 			}
-			if err := from.connect(); err != nil {
-				return err
-			}
-			raw, err := from.send(cmd, http.MethodGet, path, actor, nil)
+			to, err := from.client()
 			if err != nil {
 				return err
 			}
-			var out bytes.Buffer
-			if err := json.Indent(&out, raw, "", "  "); err != nil {
+			raw, err := readAnswer(as(to, actor).Call(cmd.Context(), http.MethodGet, path, nil))
+			if err != nil {
 				return err
 			}
-			out.WriteByte('\n')
-			_, err = out.WriteTo(cmd.OutOrStdout())
-			return err
+			return printJSON(cmd.OutOrStdout(), raw)
 		},
 	}
 	from.flags(cmd, "the scope operate")

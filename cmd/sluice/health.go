@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-authz/sluice/client/rest"
 )
 
 // newHealth returns the command health. It is the health check of an image that contains only this program.
@@ -19,18 +20,17 @@ func newHealth() *cobra.Command {
 		Example: `  sluice health --url http://127.0.0.1:8080`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := of.connect(); err != nil {
+			through, err := of.http()
+			if err != nil {
+				return err
+			}
+			to, err := rest.NewClient(of.url, rest.WithHTTPClient(through))
+			if err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
 			defer cancel()
-			request, err := http.NewRequestWithContext(
-				ctx, http.MethodGet, strings.TrimSuffix(of.url, "/")+"/readyz", http.NoBody,
-			)
-			if err != nil {
-				return fmt.Errorf("--url: %w", err)
-			}
-			response, err := of.http.Do(request)
+			response, err := to.GetReady(ctx)
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintln(stderr, "sluice:", err)
+	fmt.Fprintln(stderr, "sluice:", strings.TrimPrefix(err.Error(), "sluice: ")) // errors of package client have it
 	return 2
 }
 

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-authz/sluice/client"
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/audit"
 )
@@ -50,16 +50,10 @@ func TestRestoreCompletesAuditLog(t *testing.T) {
 	require.NoError(t, err)
 	_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(
-		t.Context(), http.MethodPut, s.url+"/v1/connectors/late", strings.NewReader(`{"capabilities":["views"]}`),
-	)
+	to, err := client.New(s.url, s.key, client.WithHTTPClient(http.DefaultClient))
 	require.NoError(t, err)
-	request.Header.Set("Authorization", "Bearer "+s.key)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	_, err = to.PutConnector(t.Context(), "late", "views")
 	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusOK, response.StatusCode)
 	require.NoError(t, s.Process.Kill())
 	<-s.drained
 	_ = s.Wait()

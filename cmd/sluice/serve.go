@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sluice-authz/sluice/client"
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
@@ -159,7 +160,11 @@ func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 
 // writeDemo writes the demo company into a server that has just started.
 func writeDemo(ctx context.Context, server *app.Server) error {
-	if err := app.Demo(ctx, http.DefaultClient, server.URL, server.APIKey, io.Discard); err != nil {
+	to, err := client.New(server.URL, server.APIKey, client.WithHTTPClient(http.DefaultClient), client.WithTries(1))
+	if err == nil {
+		err = app.Demo(ctx, to, io.Discard)
+	}
+	if err != nil {
 		return fmt.Errorf("--demo: %w", err)
 	}
 	return nil

@@ -9,23 +9,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-authz/sluice/client"
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
 // operate sends an operation of the product.
 func operate(t *testing.T, server *app.Server, actor, method, path, body string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/v1/"+path, strings.NewReader(body))
+	to, err := client.New(server.URL, key, client.WithHTTPClient(http.DefaultClient))
 	require.NoError(t, err)
-	request.Header.Set("Authorization", "Bearer "+key)
-	request.Header.Set("Content-Type", "application/json")
+	through := to.REST()
 	if actor != "" {
-		request.Header.Set("Sluice-Actor", actor)
+		through = to.As(actor).REST()
 	}
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
+	response, err := through.Call(t.Context(), method, "/v1/"+path, []byte(body))
+	require.NoError(t, err, "%s %s %s", method, path, body)
 	require.NoError(t, response.Body.Close())
-	require.Less(t, response.StatusCode, 300, "%s %s %s", method, path, body)
 }
 
 // TestAuthZENOnTheProduct evaluates permissions on objects that operations created. The decisions must be those of the

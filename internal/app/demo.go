@@ -1,15 +1,14 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
+	"github.com/sluice-authz/sluice/client"
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
@@ -100,13 +99,13 @@ var company = []step{
 	},
 }
 
-// Demo writes the demo company through the operations of the server at base and prints each step. The key needs the
+// Demo writes the demo company through the operations of a server and prints each step. The key of the client needs the
 // scopes operate and provision. Existing objects stay unchanged, and a last line gives their number; roles and sharing
 // are set again.
-func Demo(ctx context.Context, client *http.Client, base, key string, out io.Writer) error {
+func Demo(ctx context.Context, to *client.Client, out io.Writer) error {
 	existing, objects := 0, 0
 	for _, s := range company {
-		status, err := s.perform(ctx, client, base, key)
+		status, err := s.perform(ctx, to)
 		if err != nil {
 			return fmt.Errorf("%s (%s %s): %w", strings.TrimSpace(s.says), s.method, s.path, err)
 		}
@@ -135,38 +134,23 @@ func Demo(ctx context.Context, client *http.Client, base, key string, out io.Wri
 // existsAlready is the status of a step whose object exists.
 const existsAlready = "exists already, unchanged"
 
-func (s step) perform(ctx context.Context, client *http.Client, base, key string) (status string, err error) {
-	request, err := http.NewRequestWithContext(
-		ctx, s.method, strings.TrimSuffix(base, "/")+s.path, bytes.NewBufferString(s.body),
-	)
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Authorization", "Bearer "+key)
-	if s.body != "" {
-		request.Header.Set("Content-Type", "application/json")
-	}
+func (s step) perform(ctx context.Context, to *client.Client) (status string, err error) {
+	through := to.REST()
 	if s.actor != "" {
-		request.Header.Set("Sluice-Actor", authz.EscapeHeader(s.actor))
+		through = to.As(s.actor).REST()
 	}
-	response, err := client.Do(request)
-	if err != nil {
+	var body []byte
+	if s.body != "" {
+		body = []byte(s.body)
+	}
+	response, err := through.Call(ctx, s.method, s.path, body)
+	switch {
+	case errors.Is(err, client.Conflict):
+		return existsAlready, nil
+	case err != nil:
 		return "", err
 	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	var problem struct{ Code, Detail string }
-	if response.StatusCode >= http.StatusBadRequest {
-		if err := json.NewDecoder(response.Body).Decode(&problem); err != nil {
-			return "", fmt.Errorf("%s is not a Sluice server: it answered %s", base, response.Status)
-		}
-	}
-	switch {
-	case problem.Code == "conflict":
-		return existsAlready, nil
-	case problem.Code != "":
-		return "", fmt.Errorf("%s: %s", problem.Code, problem.Detail)
-	}
-	return http.StatusText(response.StatusCode), nil
+	return http.StatusText(response.StatusCode), response.Body.Close()
 }
 
 // DemoCalls returns three curl commands to try on the demo company.
