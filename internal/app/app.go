@@ -123,7 +123,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	api.Explainer = explain.New(engine, api.Definitions, nil)
 	if prepared.product {
 		api.Operations = operations
-		api.Operate = func(engine authz.Engine) httpapi.Operations { return operation.New(engine) }
+		api.Operate = func(engine operation.Engine) httpapi.Operations { return operation.New(engine) }
 		api.Previewer = &preview.Previewer{
 			Engine: engine, Definitions: api.Definitions, Rules: operation.VisibilityRules,
 			Depends: served.Dependencies.Has,

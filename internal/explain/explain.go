@@ -12,9 +12,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
+// Engine is the part of authz.Engine that explanations need.
+type Engine interface {
+	authz.Checker
+	authz.Explainer
+	authz.Reader
+	authz.Scratcher
+}
+
 // Explainer explains the decisions of an engine. It is safe for concurrent use.
 type Explainer struct {
-	engine      authz.Engine
+	engine      Engine
 	definitions func(context.Context) ([]authz.Definition, error)
 	operations  *operation.Service
 }
@@ -22,7 +30,7 @@ type Explainer struct {
 // New returns an Explainer. definitions returns the definitions of the engine's schema. operations performs the
 // product's operations on the engine. If it is nil, explanations suggest relationships instead of operations.
 func New(
-	engine authz.Engine, definitions func(context.Context) ([]authz.Definition, error), operations *operation.Service,
+	engine Engine, definitions func(context.Context) ([]authz.Definition, error), operations *operation.Service,
 ) *Explainer {
 	return &Explainer{engine: engine, definitions: definitions, operations: operations}
 }

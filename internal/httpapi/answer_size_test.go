@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
+	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
@@ -37,7 +38,7 @@ func TestAnswerHasAMaximumSize(t *testing.T) {
 		}
 		w := serve(t, func(c *httpapi.Config) {
 			c.Previewer = all
-			c.Operate = func(authz.Engine) httpapi.Operations { return c.Operations }
+			c.Operate = func(operation.Engine) httpapi.Operations { return c.Operations }
 		})
 		body := `{"method":"DELETE","path":"/v1/importers/i1"}`
 		got := w.do(t, request{method: "POST", path: "/v1/preview", key: operateKey, actor: "alice", body: body})

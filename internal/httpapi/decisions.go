@@ -15,7 +15,7 @@ type decisionAPI struct {
 	*responder
 	inspector
 
-	engine  authz.Engine
+	engine  Engine
 	metrics *Metrics
 	timeout time.Duration // of each write of a stream
 }

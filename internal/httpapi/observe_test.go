@@ -232,8 +232,9 @@ func TestTraces(t *testing.T) {
 func TestNewRequiresItsDependencies(t *testing.T) {
 	w := serve(t)
 	for name, remove := range map[string]func(*httpapi.Config){
-		"Engine": func(c *httpapi.Config) { c.Engine = nil }, "Definitions": func(c *httpapi.Config) { c.Definitions = nil },
-		"Ready": func(c *httpapi.Config) { c.Ready = nil }, "Keys": func(c *httpapi.Config) { c.Keys = nil },
+		"Engine": func(c *httpapi.Config) { c.Engine = nil }, "Explainer": func(c *httpapi.Config) { c.Explainer = nil },
+		"Definitions": func(c *httpapi.Config) { c.Definitions = nil },
+		"Ready":       func(c *httpapi.Config) { c.Ready = nil }, "Keys": func(c *httpapi.Config) { c.Keys = nil },
 	} {
 		config := w.config
 		remove(&config)

@@ -252,7 +252,7 @@ func TestOperations(t *testing.T) {
 	}
 	previewed := new(operations)
 	w := serve(t, func(c *httpapi.Config) {
-		c.Previewer, c.Operate = effects{}, func(authz.Engine) httpapi.Operations { return previewed }
+		c.Previewer, c.Operate = effects{}, func(operation.Engine) httpapi.Operations { return previewed }
 	})
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {

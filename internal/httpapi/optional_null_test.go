@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/explain"
 	"github.com/sluice-authz/sluice/internal/httpapi"
+	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
@@ -47,7 +48,7 @@ func postJSON(t *testing.T, method, path string, body []byte) (*httptest.Respons
 	recorder := new(callRecorder)
 	w := open(t, func(c *httpapi.Config) {
 		c.Explainer, c.Previewer = recorder, recorder
-		c.Operate = func(authz.Engine) httpapi.Operations { return c.Operations }
+		c.Operate = func(operation.Engine) httpapi.Operations { return c.Operations }
 	})
 	w.engine.check = func(
 		_ context.Context, check authz.Check, at authz.Consistency,

@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
@@ -24,8 +25,8 @@ type Previewer interface {
 type previewAPI struct {
 	*responder
 
-	engine     authz.Engine
-	operate    func(authz.Engine) Operations
+	engine     preview.Base
+	operate    func(operation.Engine) Operations
 	previewer  Previewer
 	expensive  slots
 	matcher    matcher // finds the routes that previews name

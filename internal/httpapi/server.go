@@ -19,16 +19,24 @@ import (
 	"github.com/sluice-authz/sluice/api"
 	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/explain"
+	"github.com/sluice-authz/sluice/internal/operation"
 )
 
 // DefaultTimeout is the default of Config.Timeout.
 const DefaultTimeout = 30 * time.Second
 
+// Engine is the part of authz.Engine that the API needs.
+type Engine interface {
+	authz.Checker
+	authz.ResourceFinder
+	authz.SubjectFinder
+	authz.Reader
+}
+
 // Config has the dependencies and settings of the API.
 type Config struct {
 	// Engine decides checks and reads relationships.
-	Engine authz.Engine
+	Engine Engine
 
 	// Operations performs the product operations. It is nil if the served schema lacks the definitions of the product.
 	// Product operations then answer not_found.
@@ -36,10 +44,10 @@ type Config struct {
 
 	// Operate returns the operations on another engine, for previews. Previewer computes their effects. Both are
 	// required if Operations is set.
-	Operate   func(authz.Engine) Operations
+	Operate   func(operation.Engine) Operations
 	Previewer Previewer
 
-	// Explainer explains decisions. The default is one that suggests no operations.
+	// Explainer explains decisions.
 	Explainer Explainer
 
 	// History is the audit log. Without it, its calls answer not_found.
@@ -120,8 +128,8 @@ var _ ServerInterface = (*server)(nil)
 // New returns the handler of the API.
 func New(config Config) (http.Handler, error) {
 	switch {
-	case config.Engine == nil, config.Definitions == nil, config.Ready == nil, config.Keys == nil:
-		return nil, errors.New("the API needs Engine, Definitions, Ready and Keys")
+	case config.Engine == nil, config.Explainer == nil, config.Definitions == nil, config.Ready == nil, config.Keys == nil:
+		return nil, errors.New("the API needs Engine, Explainer, Definitions, Ready and Keys")
 	}
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
@@ -137,9 +145,6 @@ func New(config Config) (http.Handler, error) {
 	}
 	if config.ActiveRequests == nil {
 		config.ActiveRequests = new(ActiveRequests)
-	}
-	if config.Explainer == nil {
-		config.Explainer = explain.New(config.Engine, config.Definitions, nil)
 	}
 	routes, err := contractRoutes()
 	if err != nil {

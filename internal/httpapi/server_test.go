@@ -72,7 +72,7 @@ func open(t testing.TB, change ...func(*httpapi.Config)) *world {
 		t.Fatal(err)
 	}
 	w.config = httpapi.Config{
-		Engine: w.engine, Operations: w.operations, Keys: set,
+		Engine: w.engine, Explainer: struct{ httpapi.Explainer }{}, Operations: w.operations, Keys: set,
 		Definitions: func(context.Context) ([]authz.Definition, error) { return definitions, nil },
 		Ready:       func(context.Context) error { return nil },
 		PublicURL:   "https://sluice.example.com",
@@ -176,8 +176,6 @@ var definitions = []authz.Definition{
 
 // engine is a fake engine that calls its functions. Without a function it denies, or finds nothing.
 type engine struct {
-	authz.Engine
-
 	check func(context.Context, authz.Check, authz.Consistency) (authz.Decision, authz.Token, error)
 	bulk  func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error)
 	read  func(context.Context, authz.Filter, authz.Page) iter.Seq2[authz.ReadItem, error]

@@ -127,7 +127,7 @@ func (c comparison) answers(
 
 // lookUpHolders looks up the people who have each permission. It makes one look-up after the other, so that a preview
 // keeps only one processor busy.
-func lookUpHolders(ctx context.Context, engine authz.Engine, questions []question) (answers, error) {
+func lookUpHolders(ctx context.Context, engine authz.SubjectFinder, questions []question) (answers, error) {
 	all := newAnswers(len(questions))
 	for _, q := range questions {
 		holders := make(map[authz.Subject]bool)
@@ -150,7 +150,7 @@ func lookUpHolders(ctx context.Context, engine authz.Engine, questions []questio
 
 // checkPeople checks which of the people have each permission.
 func checkPeople(
-	ctx context.Context, engine authz.Engine, questions []question, people []authz.Subject,
+	ctx context.Context, engine authz.Checker, questions []question, people []authz.Subject,
 ) (answers, error) {
 	all := newAnswers(len(questions))
 	var checks []authz.Check

@@ -16,7 +16,7 @@ import (
 
 // manyPeople is an engine with an account that has many people and many importers. It has no scratch engine.
 type manyPeople struct {
-	authz.Engine
+	Base
 	people, importers int
 	creators          int // the creators of the importers
 }

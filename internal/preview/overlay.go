@@ -11,20 +11,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// hiding is an engine that reads as if some objects had no relationships.
+// hiding reads as if some objects had no relationships.
 type hiding struct {
-	authz.Engine
+	authz.Reader
 
 	hidden map[authz.Object]bool
 }
 
-// Read implements authz.Engine. It omits relationships whose resource or subject is a hidden object.
+// Read implements authz.Reader. It omits relationships whose resource or subject is a hidden object.
 func (h hiding) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.ReadItem, error] {
 	return func(yield func(authz.ReadItem, error) bool) {
 		n := 0
-		for item, err := range h.Engine.Read(ctx, filter, at, authz.Page{Cursor: page.Cursor}) {
+		for item, err := range h.Reader.Read(ctx, filter, at, authz.Page{Cursor: page.Cursor}) {
 			if err == nil && (h.hidden[item.Relationship.Resource] || h.hidden[item.Relationship.Subject.Object]) {
 				continue
 			}
@@ -35,20 +35,32 @@ func (h hiding) Read(
 	}
 }
 
-// Overlay is an engine that records writes instead of performing them. Reads and preconditions see the recorded writes.
-// Decisions are those of the engine behind it. An Overlay is for one operation.
-type Overlay struct {
-	authz.Engine
+// Base is the part of authz.Engine that an Overlay reads.
+type Base interface {
+	authz.Checker
+	authz.ResourceFinder
+	authz.Reader
+}
 
+// Overlay records writes instead of performing them. Reads and preconditions see the recorded writes. Decisions are
+// those of the base. An Overlay is for one operation.
+type Overlay struct {
+	authz.Checker
+	authz.ResourceFinder
+
+	stored  authz.Reader
 	order   []authz.Relationship // recorded updates, by identity
 	written map[authz.Relationship]authz.Update
 	hidden  map[authz.Object]bool
 }
 
 // NewOverlay returns an Overlay without recorded writes.
-func NewOverlay(engine authz.Engine) *Overlay {
+func NewOverlay(base Base) *Overlay {
 	hidden := make(map[authz.Object]bool)
-	return &Overlay{Engine: hiding{engine, hidden}, written: make(map[authz.Relationship]authz.Update), hidden: hidden}
+	return &Overlay{
+		Checker: base, ResourceFinder: base, stored: hiding{base, hidden},
+		written: make(map[authz.Relationship]authz.Update), hidden: hidden,
+	}
 }
 
 // Hide makes reads return no stored relationships of the objects, only recorded ones. Decisions do not change.
@@ -84,7 +96,7 @@ func (o *Overlay) note(update authz.Update) {
 	o.written[id] = update
 }
 
-// Write implements authz.Engine.
+// Write implements authz.Writer.
 func (o *Overlay) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	preconditions := slices.Clone(write.Preconditions)
 	for _, update := range write.Updates {
@@ -101,7 +113,7 @@ func (o *Overlay) Write(ctx context.Context, write authz.Write) (authz.Token, er
 	return "", nil
 }
 
-// DeleteAll implements authz.Engine.
+// DeleteAll implements authz.Writer.
 func (o *Overlay) DeleteAll(
 	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, _ map[string]any,
 ) (authz.Token, error) {
@@ -143,7 +155,7 @@ func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) 
 	return nil
 }
 
-// Read implements authz.Engine. It yields the recorded relationships first. These have no cursor, so a page cannot
+// Read implements authz.Reader. It yields the recorded relationships first. These have no cursor, so a page cannot
 // continue after one of them.
 func (o *Overlay) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
@@ -159,7 +171,7 @@ func (o *Overlay) Read(
 				return
 			}
 		}
-		for item, err := range o.Engine.Read(ctx, filter, at, authz.Page{Cursor: page.Cursor}) {
+		for item, err := range o.stored.Read(ctx, filter, at, authz.Page{Cursor: page.Cursor}) {
 			if _, noted := o.written[identity(item.Relationship)]; noted && err == nil {
 				continue
 			}

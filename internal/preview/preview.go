@@ -12,13 +12,19 @@ import (
 
 const person authz.Type = "user"
 
+// Engine is the part of authz.Engine that previews need.
+type Engine interface {
+	authz.Reader
+	authz.Scratcher
+}
+
 // Previewer compares permissions before and after an operation.
 type Previewer struct {
 	// Depends reports whether the permission on objects of the first type may depend on the relation of objects of the
 	// second type.
 	Depends func(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool
 
-	Engine      authz.Engine
+	Engine      Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
 	// Rules say which permissions show objects and roles to a person, and which relation holds the place of an object.
@@ -52,7 +58,7 @@ type question struct {
 // above MaxObjects, MaxRelationships or MaxAnswers.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
 	w := &world{
-		engine: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
+		reader: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
 	}
 	updates := after.Updates()
 	objects, err := w.compared(ctx, after)
@@ -105,7 +111,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 }
 
 // apply writes the updates to a scratch engine.
-func apply(ctx context.Context, scratch authz.Engine, updates []authz.Update) error {
+func apply(ctx context.Context, scratch authz.Writer, updates []authz.Update) error {
 	for batch := range slices.Chunk(updates, authz.MaxUpdates) {
 		if _, err := scratch.Write(ctx, authz.Write{Updates: batch}); err != nil {
 			return err

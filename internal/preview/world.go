@@ -77,7 +77,7 @@ func (w *world) people(updates []authz.Update) int {
 
 // world holds the relationships that the preview has read.
 type world struct {
-	engine        authz.Engine
+	reader        authz.Reader
 	relationships []authz.Relationship
 	known         map[authz.Relationship]bool
 	read          map[authz.Object]bool
@@ -102,8 +102,8 @@ func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, e
 			return nil, tooLarge()
 		}
 		to := authz.Filter{SubjectType: objects[i].Type, SubjectID: objects[i].ID}
-		for _, engine := range []authz.Engine{w.engine, after} {
-			for item, err := range engine.Read(ctx, to, authz.Fully(), authz.Page{}) {
+		for _, reader := range []authz.Reader{w.reader, after} {
+			for item, err := range reader.Read(ctx, to, authz.Fully(), authz.Page{}) {
 				if err != nil {
 					return nil, err
 				}
@@ -128,7 +128,7 @@ func (w *world) load(ctx context.Context, objects []authz.Object, updates []auth
 			continue
 		}
 		w.read[object] = true
-		for item, err := range w.engine.Read(
+		for item, err := range w.reader.Read(
 			ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.Fully(), authz.Page{},
 		) {
 			if err != nil {
