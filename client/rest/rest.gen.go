@@ -455,33 +455,33 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles All roles that the person holds on the account or subscription. They can be stronger than the offered roles.
+	// Roles All roles that the person now holds on the account or subscription. They can be stronger than the offered ones.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -496,7 +496,7 @@ type Access struct {
 type AccessAction struct {
 	Name string `json:"name"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 }
 
@@ -504,7 +504,7 @@ type AccessAction struct {
 type AccessEntity struct {
 	ID string `json:"id"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 
 	// Type A type of the served schema.
@@ -522,27 +522,27 @@ type AccessThen struct {
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription,omitempty,omitzero"`
 	RoleSet      string `json:"role_set"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
-	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
@@ -558,29 +558,29 @@ type AccountPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountRoles defines model for AccountRoles.
 type AccountRoles struct {
-	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 
-	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -595,7 +595,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results cannot express: candidates that could not be decided.
+	// Context What cannot be among the results: candidates that could not be decided.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundAction `json:"results"`
 }
@@ -609,7 +609,7 @@ type Approvers struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// People At most ten people. Left out if the reader may not know who they are.
+	// People At most ten people. Left out if the reader may not know them.
 	People []ID `json:"people,omitempty,omitzero"`
 
 	// More True if there are more people.
@@ -618,19 +618,24 @@ type Approvers struct {
 
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
-	// AtLeastAsFresh A ZedToken, which stands for a revision of the relationships.
+	// AtLeastAsFresh A ZedToken of SpiceDB. It names a revision of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
 
-// AuditEntry One entry of the audit log. `hash` is computed over the JSON of the entry as it appears in the answer, without the field `hash`.
+// AuditEntry One entry of the audit log. `hash` is the hash of the entry's JSON in the answer without the field `hash`.
 type AuditEntry struct {
 	// Seq The number of the entry, from 1. It is left out if the request names a person in `Sluice-Actor`.
 	Seq int64 `json:"seq,omitempty,omitzero"`
 
-	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than that of the entry before.
+	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than the time of the previous entry.
 	Time time.Time `json:"time"`
 
-	// Kind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
+	// Kind - `snapshot`: relationships that were stored when the log began, or when it continued after a gap.
+	// - `change`: changes of one transaction.
+	// - `expiry`: a relationship expired.
+	// - `schema`: another schema was applied.
+	// - `gap`: the changes between `since` and this entry are unknown.
+	// - `unstored`: a placeholder for an entry that could not be stored.
 	Kind AuditEntryKind `json:"kind"`
 
 	// Revision SpiceDB's revision of the transaction.
@@ -639,13 +644,13 @@ type AuditEntry struct {
 	// Part A transaction with more than 1000 updates has several entries. This is the number of this entry among them, from 1. It is left out if the request names a person in `Sluice-Actor`.
 	Part int `json:"part,omitempty,omitzero"`
 
-	// Actor The person who performed the operation. It is left out if the backend itself performed it, or if the change did not come through Sluice.
+	// Actor The person who performed the operation. Left out if the backend itself performed the operation, or if the change bypassed Sluice.
 	Actor string `json:"actor,omitempty,omitzero"`
 
-	// Key The name of the API key. It is left out if the change did not come through Sluice.
+	// Key The name of the API key. Left out if the change bypassed Sluice.
 	Key string `json:"key,omitempty,omitzero"`
 
-	// Operation The operation. It is left out if the change did not come through Sluice.
+	// Operation The operation. Left out if the change bypassed Sluice.
 	Operation string `json:"operation,omitempty,omitzero"`
 
 	// RequestID The id of the request.
@@ -654,11 +659,11 @@ type AuditEntry struct {
 	// StatedReason The `reason` of the request, if the backend itself performed the operation.
 	StatedReason string `json:"stated_reason,omitempty,omitzero"`
 
-	// Overlapping The origins of the change if the datastore merged overlapping transactions into one. `actor`, `key`, `operation`, `request_id` and `stated_reason` are then left out.
+	// Overlapping If the datastore merged overlapping transactions into one revision, the origins of all of them. The entry itself then has no `actor`, `key`, `operation`, `request_id` and `stated_reason`.
 	Overlapping []AuditOrigin `json:"overlapping,omitempty,omitzero"`
 	Updates     []AuditUpdate `json:"updates,omitempty,omitzero"`
 
-	// Objects In a placeholder, the objects whose relationships changed. It is left out if they are unknown or more than 1000.
+	// Objects In a placeholder, the objects whose relationships changed. Left out if they are unknown, or if there are more than 1000.
 	Objects []Reference `json:"objects,omitempty,omitzero"`
 
 	// Schema The text of the schema, in entries of the kind `schema` and in the first entry of a snapshot.
@@ -667,20 +672,30 @@ type AuditEntry struct {
 	// Since The start of a gap.
 	Since time.Time `json:"since,omitempty,omitzero"`
 
-	// Reason In a placeholder, the error that prevented storing the entry. In a gap, its cause. `not_kept`: SpiceDB no longer had the changes. `other_store`: the datastore is not the one that the log follows, or `sluice restore` restored it. `went_back`: the datastore lacks changes that the log has, for example after a restore. `cut_off`: entries were removed from the end of the log.
+	// Reason In a placeholder, the error because of which the entry could not be stored. In a gap, its cause:
+	//
+	// - `not_kept`: SpiceDB no longer had the changes.
+	// - `other_store`: the datastore is another one than before, or `sluice restore` has restored it.
+	// - `went_back`: the datastore lacks changes that the log has, for example because a copy of it was put back.
+	// - `cut_off`: entries were removed from the end of the log.
 	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Omitted True if updates may be hidden from the actor. With an actor, it is always true.
 	Omitted bool `json:"omitted,omitempty,omitzero"`
 
-	// Prev The hash of the entry before, or 64 zeros in the first entry.
+	// Prev The hash of the previous entry; 64 zeros in the first entry.
 	Prev string `json:"prev,omitempty,omitzero"`
 
 	// Hash The SHA-256 hash of this entry in hexadecimal digits.
 	Hash string `json:"hash,omitempty,omitzero"`
 }
 
-// AuditEntryKind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
+// AuditEntryKind - `snapshot`: relationships that were stored when the log began, or when it continued after a gap.
+// - `change`: changes of one transaction.
+// - `expiry`: a relationship expired.
+// - `schema`: another schema was applied.
+// - `gap`: the changes between `since` and this entry are unknown.
+// - `unstored`: a placeholder for an entry that could not be stored.
 type AuditEntryKind string
 
 // AuditOrigin defines model for AuditOrigin.
@@ -737,7 +752,7 @@ type AuthZENConfiguration struct {
 	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
 
-// BackendReason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+// BackendReason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 //
 // Example: The only owner left the company; ticket 4711
 type BackendReason = string
@@ -750,7 +765,7 @@ type BrokenOff struct {
 
 // BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -773,7 +788,7 @@ type BulkCheck struct {
 type BulkCheckRequest struct {
 	Checks []BulkCheck `json:"checks"`
 
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
@@ -789,7 +804,7 @@ type BulkDecision struct {
 
 // BulkError defines model for BulkError.
 type BulkError struct {
-	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
@@ -811,15 +826,15 @@ type CapabilityNames = []string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on their subscription. They are then left out unless the actor is the person or may list the subscription's members (`list_users`).
+	// Roles The person's roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on the subscription; they are then left out unless the actor is the person, or may list the subscription's members (`list_users`).
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
@@ -827,13 +842,13 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
-	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
+	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -841,21 +856,21 @@ type ChangedMember struct {
 type ChangedMembers struct {
 	Members []Member `json:"members"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // CheckRequest defines model for CheckRequest.
 type CheckRequest struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -874,57 +889,57 @@ type CheckRequest struct {
 	Subject Reference `json:"subject"`
 }
 
-// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Connector An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Connector  ID         `json:"connector,omitempty,omitzero"`
 	Visibility Visibility `json:"visibility,omitempty,omitzero"`
 	Users      Users      `json:"users"`
 
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account The account that created the connector. A connector of the catalogue has none.
+	// Account The account that has created the connector. Left out for a connector of the catalogue.
 	Account string `json:"account,omitempty,omitzero"`
 
 	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities CapabilityNames `json:"capabilities"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -934,7 +949,7 @@ type ConnectorCapabilities struct {
 	Capabilities CapabilityNames `json:"capabilities"`
 }
 
-// Consistency The required freshness of the relationships that decide the answer.
+// Consistency How recent the relationships must be on which the answer is based.
 //
 // Example: fully_consistent
 type Consistency struct {
@@ -944,38 +959,38 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Source An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Destination An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// LeftOut The connections of the original that the copy does not have.
+	// LeftOut The connections of the original that the copy does not use.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -984,7 +999,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -997,16 +1012,16 @@ type Decision struct {
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1029,7 +1044,7 @@ type Effect struct {
 	Loses []string `json:"loses"`
 }
 
-// EndsAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+// EndsAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 //
 // Example: 2030-01-31T17:00:00Z
 type EndsAt = time.Time
@@ -1061,13 +1076,13 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Resource A subject or resource. If a field is missing, that of the request's default applies.
+	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
 	Resource PartialEntity `json:"resource,omitempty,omitzero"`
 
-	// Subject A subject or resource. If a field is missing, that of the request's default applies.
+	// Subject A subject or resource. If a field is missing, the field of the request's default applies.
 	Subject PartialEntity `json:"subject,omitempty,omitzero"`
 }
 
@@ -1075,7 +1090,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource.
@@ -1097,7 +1112,7 @@ type EvaluationsAnswer struct {
 
 // EvaluationsOptions defines model for EvaluationsOptions.
 type EvaluationsOptions struct {
-	// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
+	// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
 	EvaluationsSemantic EvaluationsSemantic `json:"evaluations_semantic,omitempty,omitzero"`
 }
 
@@ -1105,22 +1120,22 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context     Context            `json:"context,omitempty,omitzero"`
 	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
 	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
 
-	// Resource A subject or resource. If a field is missing, that of the request's default applies.
+	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
 	Resource PartialEntity `json:"resource,omitempty,omitzero"`
 
-	// Subject A subject or resource. If a field is missing, that of the request's default applies.
+	// Subject A subject or resource. If a field is missing, the field of the request's default applies.
 	Subject PartialEntity `json:"subject,omitempty,omitzero"`
 }
 
-// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
+// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
 type EvaluationsSemantic string
 
-// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
+// Everybody Present if every subject of the type is permitted, except those in `except`.
 type Everybody struct {
 	Except []ID `json:"except"`
 }
@@ -1128,7 +1143,7 @@ type Everybody struct {
 // ExcludedSubjects The subjects that the wildcard excludes.
 type ExcludedSubjects = []Reference
 
-// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 //
 // Example: 2030-01-31T17:00:00Z
 type ExpiresAt = time.Time
@@ -1165,13 +1180,13 @@ type Explanation struct {
 	// Text The reason as a sentence.
 	Text string `json:"text"`
 
-	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. The answer needs each of them.
+	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. Without any one of them, the answer would be different.
 	Path []ExplainedStep `json:"path,omitempty,omitzero"`
 
 	// Suggestions Changes that would allow a denied check. Those that give the fewest additional permissions come first.
 	Suggestions []Suggestion `json:"suggestions,omitempty,omitzero"`
 
-	// Failed Stored relationships whose condition does not hold. If it held, the denied check would be allowed. The field is left out if there are none.
+	// Failed Stored relationships whose condition does not hold. If one of them held, the denied check would be allowed. Left out if there are none.
 	Failed []ExplainedStep `json:"failed,omitempty,omitzero"`
 
 	// Unstored True if no relationship is stored with this resource, for example because its id is misspelled. Shown only to a key with the scope `inspect`, without an actor.
@@ -1186,16 +1201,16 @@ type Explanation struct {
 	// Trace SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 	Trace TraceNode `json:"trace,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// FeatureNames The names of features: `user_permissions` and `dashboards`.
+// FeatureNames Names of features: `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
 // Features defines model for Features.
 type Features struct {
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
@@ -1226,7 +1241,7 @@ type FoundResource struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Allowed False only if the entry depends on missing context or has an error.
+	// Allowed True unless the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
@@ -1242,7 +1257,7 @@ type FoundResources struct {
 	NextCursor NextCursor      `json:"next_cursor"`
 	Resources  []FoundResource `json:"resources"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1253,7 +1268,7 @@ type FoundSubject struct {
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Allowed False only if the entry depends on missing context or has an error.
+	// Allowed True unless the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
@@ -1270,13 +1285,13 @@ type FoundSubject struct {
 type FoundSubjects struct {
 	Subjects []FoundSubject `json:"subjects"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1290,40 +1305,40 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Source An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Destination An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// HiddenEnds Which of `source` and `destination` are left out because the actor may not view the connection. It is left out if there are none. Only `GET` answers it.
+	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` has this field.
 	HiddenEnds []ImporterHiddenEnds `json:"hidden_ends,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1339,7 +1354,7 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty,omitzero"`
 }
 
-// Invitation An invitation. A replayed answer leaves out `id`, `handle` and `expires_at` if the invitation is no longer open, or if the API key has been replaced by a new secret.
+// Invitation An invitation. If the call is repeated under an idempotency key, `id`, `handle` and `expires_at` are left out in two cases: the invitation is no longer open, or the API key has a new secret.
 type Invitation struct {
 	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID string `json:"id,omitempty,omitzero"`
@@ -1347,36 +1362,36 @@ type Invitation struct {
 	// Handle The public name of the invitation.
 	Handle string `json:"handle,omitempty,omitzero"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account,omitempty,omitzero"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Inviter An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Invitee An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Invitee ID `json:"invitee,omitempty,omitzero"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1387,34 +1402,34 @@ type InvitationPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // ItemError The reason why this item could not be decided. It is not allowed.
 type ItemError struct {
-	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription,omitempty,omitzero"`
 	RoleSet      string `json:"role_set"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
@@ -1425,15 +1440,15 @@ type ListedInvitation struct {
 	// Handle The public name of the invitation.
 	Handle string `json:"handle"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Inviter An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
+	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee ID `json:"invitee,omitempty,omitzero"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the invitation ends.
@@ -1442,27 +1457,27 @@ type ListedInvitation struct {
 
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set"`
 
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
 // Member defines model for Member.
 type Member struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
@@ -1470,7 +1485,7 @@ type Member struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
-	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
+	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 }
 
@@ -1479,7 +1494,7 @@ type MemberAccounts struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts"`
 
-	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
@@ -1487,20 +1502,20 @@ type MemberAccounts struct {
 
 // MemberDetails defines model for MemberDetails.
 type MemberDetails struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1511,7 +1526,7 @@ type MemberPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1539,7 +1554,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1547,7 +1562,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1555,17 +1570,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Connector An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID         ID         `json:"id"`
@@ -1574,22 +1589,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Destination An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Source An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Source ID `json:"source,omitempty,omitzero"`
@@ -1600,21 +1615,21 @@ type NewInvitation struct {
 	// ExpiresIn The number of seconds until the invitation ends, seven days by default. It ends earlier if the role of its inviter ends.
 	ExpiresIn int `json:"expires_in,omitempty,omitzero"`
 
-	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
+	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee Person `json:"invitee,omitempty,omitzero"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1622,12 +1637,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Workspace An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1635,10 +1650,10 @@ type NewPartOfWorkspace struct {
 
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features,omitempty,omitzero"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1654,12 +1669,12 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1677,13 +1692,13 @@ type ObjectPage struct {
 	NextCursor NextCursor      `json:"next_cursor"`
 	Objects    []VisibleObject `json:"objects"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Offboarding The effects of removing a person from an account.
 type Offboarding struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1691,7 +1706,7 @@ type Offboarding struct {
 	// Roles The person's roles on the account. Empty for a person who has left.
 	Roles []string `json:"roles"`
 
-	// EndsMembership True if the person's membership of the subscription ends with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
+	// EndsMembership True if the person's membership of the subscription ends together with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
 
 	// Importers The importers that the person created.
@@ -1706,19 +1721,19 @@ type Offboarding struct {
 	// Shares Objects that others share with the person by name. The removal ends these shares.
 	Shares OffboardingShares `json:"shares"`
 
-	// Invitations The open invitations to the account that the person sent or received. `ids` are their handles. The removal withdraws them.
+	// Invitations The open invitations to the account that the person sent or received. `ids` has their handles. The removal withdraws these invitations.
 	Invitations OffboardingInvitations `json:"invitations"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // OffboardingInvitations defines model for OffboardingInvitations.
 type OffboardingInvitations struct {
-	// Sent The invitations by the person.
+	// Sent The invitations that the person sent.
 	Sent Named `json:"sent"`
 
-	// Received The invitations to the person.
+	// Received The invitations that the person received.
 	Received Named `json:"received"`
 }
 
@@ -1745,7 +1760,7 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1753,16 +1768,16 @@ type PartOfAccount struct {
 	// Account The account. It is left out if the actor may not view it.
 	Account string `json:"account,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1770,10 +1785,10 @@ type PartOfWorkspace struct {
 	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace string `json:"workspace,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1781,15 +1796,15 @@ type PartOfWorkspace struct {
 type PartialAction struct {
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 }
 
-// PartialEntity A subject or resource. If a field is missing, that of the request's default applies.
+// PartialEntity A subject or resource. If a field is missing, the field of the request's default applies.
 type PartialEntity struct {
 	ID string `json:"id,omitempty,omitzero"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 	Type       string     `json:"type,omitempty,omitzero"`
 }
@@ -1803,7 +1818,7 @@ type PeoplePage struct {
 	NextCursor NextCursor `json:"next_cursor"`
 	People     []Member   `json:"people"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1818,7 +1833,7 @@ type PermissionDescription struct {
 	Description string `json:"description"`
 }
 
-// PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+// PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 type PermissionErrors map[string]ItemError
 
 // PermissionName The name of a permission. `GET /v1/permissions` lists them.
@@ -1828,24 +1843,24 @@ type PermissionName = string
 
 // PermissionsDecision defines model for PermissionsDecision.
 type PermissionsDecision struct {
-	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 	Errors PermissionErrors `json:"errors,omitempty,omitzero"`
 
-	// Permissions Whether the subject has each permission. A permission that depends on missing context or has an error is false.
+	// Permissions Whether the subject has each permission. A permission is false if it depends on missing context, or if it has an error.
 	Permissions map[string]bool `json:"permissions"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PermissionsRequest defines model for PermissionsRequest.
 type PermissionsRequest struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource An object, or all subjects in a relation of an object.
@@ -1871,7 +1886,7 @@ type Preview struct {
 	// Omitted True if effects may be hidden from the actor. With an actor, it is always true.
 	Omitted bool `json:"omitted,omitempty,omitzero"`
 
-	// Undecided Permissions that cannot be decided before or after the operation, for example on an object of your own type in a circle. Effects on them are unknown.
+	// Undecided Permissions that cannot be decided before or after the operation, for example because objects of your own types refer to each other in a circle. Effects on these permissions are unknown.
 	Undecided []Undecided `json:"undecided,omitempty,omitzero"`
 }
 
@@ -1906,7 +1921,7 @@ type Problem struct {
 	// Detail What is wrong with this request.
 	Detail string `json:"detail"`
 
-	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code Code `json:"code"`
 
 	// RequestID The id of the request, which the server also logs.
@@ -1915,17 +1930,17 @@ type Problem struct {
 	// Permission The permission that a forbidden operation needs.
 	Permission string `json:"permission,omitempty,omitzero"`
 
-	// Accounts The accounts that a conflict is about, at most ten.
+	// Accounts The accounts that are the reason of a conflict, at most ten.
 	Accounts []ID `json:"accounts,omitempty,omitzero"`
 
-	// Subscriptions The subscriptions that a conflict is about.
+	// Subscriptions The subscriptions that are the reason of a conflict.
 	Subscriptions []ID `json:"subscriptions,omitempty,omitzero"`
 }
 
-// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 type Properties map[string]interface{}
 
-// Reassigned The objects of a removed person that got a new creator or were deleted.
+// Reassigned The objects of a removed person that got a new creator, or that were deleted.
 type Reassigned struct {
 	// Importers The importers that got the new creator.
 	Importers Named `json:"importers"`
@@ -1933,7 +1948,7 @@ type Reassigned struct {
 	// Connections The shared connections that got the new creator.
 	Connections Named `json:"connections"`
 
-	// PrivateConnections The number of private connections. They are never named.
+	// PrivateConnections The private connections. The answer has only their number, never their ids.
 	PrivateConnections ReassignedPrivate `json:"private_connections"`
 }
 
@@ -1955,7 +1970,7 @@ type Reference struct {
 
 // ReferenceObject The object form of a reference, for ids that contain a `#`.
 type ReferenceObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID       ID     `json:"id"`
@@ -1963,7 +1978,7 @@ type ReferenceObject struct {
 	Type     string `json:"type"`
 }
 
-// ReferenceString `type:id` or `type:id#relation`, split at the first colon.
+// ReferenceString `type:id` or `type:id#relation`. The first colon separates type and id.
 type ReferenceString = string
 
 // Relationship defines model for Relationship.
@@ -1993,30 +2008,30 @@ type RelationshipPage struct {
 
 // RemovedMember defines model for RemovedMember.
 type RemovedMember struct {
-	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. A replayed answer leaves it out, because it is not stored.
+	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned Reassigned `json:"reassigned,omitempty,omitzero"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor string `json:"cursor,omitempty,omitzero"`
 
 	// Limit The highest number of resources on the page.
@@ -2042,7 +2057,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -2057,7 +2072,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results cannot express: candidates that could not be decided.
+	// Context What cannot be among the results: candidates that could not be decided.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity `json:"results"`
 }
@@ -2076,21 +2091,21 @@ type Role struct {
 	// Title The name of the role in a user interface.
 	Title string `json:"title"`
 
-	// Additional True if the role only adds to another role and grants nothing alone.
+	// Additional True if the role gives permissions only together with another role.
 	Additional bool `json:"additional"`
 
-	// Requires The feature that the subscription needs before anybody can be given the role.
+	// Requires The feature without which nobody can be given the role.
 	Requires string `json:"requires,omitempty,omitzero"`
 }
 
-// RoleNames The names of roles of the object's role set.
+// RoleNames Names of roles that exist in the role set of the object.
 type RoleNames = []string
 
 // RoleSet defines model for RoleSet.
 type RoleSet struct {
 	Name string `json:"name"`
 
-	// Default The role that needs only `invite_members`, and that an invitation without `invitee` offers. It is left out if the role set has none.
+	// Default The role that people with `invite_members` can give to others, and the only one that an invitation without `invitee` can offer. Left out if the role set has none.
 	Default string `json:"default,omitempty,omitzero"`
 	Roles   []Role `json:"roles"`
 
@@ -2105,12 +2120,12 @@ type RoleSets struct {
 
 // Roles defines model for Roles.
 type Roles struct {
-	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -2120,9 +2135,9 @@ type RolesByID map[string]RoleNames
 // RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext What the results cannot express: candidates that could not be decided.
+// SearchContext What cannot be among the results: candidates that could not be decided.
 type SearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
 }
 
@@ -2139,7 +2154,7 @@ type SearchError struct {
 	Error EvaluationError `json:"error"`
 }
 
-// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
+// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
@@ -2147,13 +2162,13 @@ type SearchPage struct {
 	// Limit The highest number of results on the page. The default is 100, and a page never has more than 1000.
 	Limit int `json:"limit,omitempty,omitzero"`
 
-	// Token The `next_token` of the page before. The rest of the request must not change.
+	// Token The `next_token` of the previous page. The rest of the request must not change.
 	Token string `json:"token,omitempty,omitzero"`
 }
 
 // SearchedEntity The type to search for. An id is ignored.
 type SearchedEntity struct {
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties Properties `json:"properties,omitempty,omitzero"`
 
 	// Type A type of the served schema.
@@ -2173,12 +2188,12 @@ type SubjectLine struct {
 
 // SubjectLookup defines model for SubjectLookup.
 type SubjectLookup struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -2191,7 +2206,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`, since such a role counts only together with a flag that holds people and no groups.
+	// SubjectRelation Looks up groups instead of objects. A group is all subjects in this relation of an object, for example `subscription:acme#owner`. The groups of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no groups.
 	SubjectRelation string `json:"subject_relation,omitempty,omitzero"`
 
 	// SubjectType The name of a type of the schema.
@@ -2204,7 +2219,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -2215,12 +2230,12 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext What the results cannot express: everybody of the type, and candidates that could not be decided.
+// SubjectSearchContext What cannot be among the results: everybody of the type, and candidates that could not be decided.
 type SubjectSearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
 
-	// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
+	// Everybody Present if every subject of the type is permitted, except those in `except`.
 	Everybody Everybody `json:"everybody,omitempty,omitzero"`
 }
 
@@ -2228,26 +2243,26 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results cannot express: everybody of the type, and candidates that could not be decided.
+	// Context What cannot be among the results: everybody of the type, and candidates that could not be decided.
 	Context SubjectSearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity        `json:"results"`
 }
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set,omitempty,omitzero"`
 
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2257,7 +2272,7 @@ type SubscriptionPage struct {
 	NextCursor    NextCursor           `json:"next_cursor"`
 	Subscriptions []ListedSubscription `json:"subscriptions"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2282,7 +2297,7 @@ type SuggestedOperation struct {
 	// Needs The permissions that the actor of the operation needs.
 	Needs []NeededPermission `json:"needs"`
 
-	// Approvers Who may perform the operation now, grouped by relation.
+	// Approvers The people who may perform the operation now, grouped by relation.
 	Approvers []Approvers `json:"approvers"`
 }
 
@@ -2313,14 +2328,14 @@ type Suggestion struct {
 	// Without The relationships that would be deleted.
 	Without []SuggestedRelationship `json:"without,omitempty,omitzero"`
 
-	// Operations The calls that make the change, in order. Empty if no operation can make it.
+	// Operations The calls that make the change, in this order. Empty if no operation can make it.
 	Operations []SuggestedOperation `json:"operations"`
 
 	// RequiresFeature The feature that the subscription lacks. The first operation turns it on.
 	RequiresFeature string `json:"requires_feature,omitempty,omitzero"`
 }
 
-// Token A ZedToken, which stands for a revision of the relationships.
+// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 type Token = string
 
 // TraceCondition defines model for TraceCondition.
@@ -2338,7 +2353,7 @@ type TraceConditionResult string
 
 // TraceNode SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 type TraceNode struct {
-	// Resources The resources of this step. SpiceDB may decide several at once.
+	// Resources The resources of this step. SpiceDB can decide several resources at once.
 	Resources []Reference `json:"resources"`
 
 	// Name The permission or relation.
@@ -2360,7 +2375,7 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
-	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
@@ -2383,7 +2398,7 @@ type Undecided struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 	Errors PermissionErrors `json:"errors"`
 }
 
@@ -2395,7 +2410,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2403,28 +2418,28 @@ type VisibleObject struct {
 	// Permissions The permissions that the actor holds on the object, in the order of the schema.
 	Permissions []string `json:"permissions"`
 
-	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 	Errors PermissionErrors `json:"errors,omitempty,omitzero"`
 }
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID    `json:"account,omitempty,omitzero"`
 	Open    bool  `json:"open"`
 	Users   Users `json:"users"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2464,7 +2479,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+// Handle An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2472,7 +2487,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+// InvitationID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
 type InvitationID = ID
@@ -2556,7 +2571,7 @@ type CreateAccountParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2565,7 +2580,7 @@ type DeleteAccountParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2580,7 +2595,7 @@ type ListAccountInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2592,7 +2607,7 @@ type InviteToAccountParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2601,7 +2616,7 @@ type WithdrawAccountInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2610,7 +2625,7 @@ type ListAccountMembersParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2622,22 +2637,22 @@ type PatchAccountMembersParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RemoveAccountMemberParams defines parameters for RemoveAccountMember.
 type RemoveAccountMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
+	// ReassignTo The id of the person who becomes the creator of the importers and connections that the removed person created. If it is left out, the removed person stays their creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
+	// PrivateConnections Together with `reassign_to`: what happens to the private connections that the person created. `disconnect` deletes them, and importers that use them lose them. `leave` changes nothing: the person stays their creator, importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2649,10 +2664,10 @@ type GetAccountMemberParams struct {
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2664,13 +2679,13 @@ type ReportOffboardingParams struct {
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
 type ListAccountContentsParams struct {
-	// Actor The id of the person who may view the listed objects.
+	// Actor The id of the person who reads the list. The list has only objects that this person may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -2691,7 +2706,7 @@ type ListAuditParams struct {
 	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// Since Returns only entries from this time or later (RFC 3339).
+	// Since Returns only entries of this time or later (RFC 3339).
 	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
 
 	// Until Returns only entries from before this time (RFC 3339).
@@ -2700,7 +2715,7 @@ type ListAuditParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2712,7 +2727,7 @@ type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2721,7 +2736,7 @@ type DeleteConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2736,7 +2751,7 @@ type UngroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2745,7 +2760,7 @@ type GroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2754,7 +2769,7 @@ type ShareConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2763,7 +2778,7 @@ type CreateConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2772,7 +2787,7 @@ type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2784,7 +2799,7 @@ type GetConnectorParams struct {
 
 // PutConnectorParams defines parameters for PutConnector.
 type PutConnectorParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2805,7 +2820,7 @@ type StreamAuditParams struct {
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
-	// LastEventID The `id` of the last received event of a stream for the same actor and account. 0 begins with the first entry.
+	// LastEventID The `id` of the last event that you received, from a stream for the same actor and account. 0 begins with the first entry of the log.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
@@ -2820,7 +2835,7 @@ type CreateExportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2829,7 +2844,7 @@ type DeleteExportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2844,7 +2859,7 @@ type CreateFlowParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2853,7 +2868,7 @@ type DeleteFlowParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2868,7 +2883,7 @@ type CreateImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2877,7 +2892,7 @@ type DeleteImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2892,7 +2907,7 @@ type SetImporterConnectionsParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2901,7 +2916,7 @@ type CopyImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2910,7 +2925,7 @@ type CreateIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2919,7 +2934,7 @@ type DeleteIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2934,7 +2949,7 @@ type AcceptInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2943,19 +2958,19 @@ type DeclineInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
 type RemovePlatformAdministratorParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
 type AddPlatformAdministratorParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2976,7 +2991,7 @@ type ListRelationshipsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -2985,7 +3000,7 @@ type CreateReportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2994,7 +3009,7 @@ type DeleteReportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3009,7 +3024,7 @@ type CreateScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3018,7 +3033,7 @@ type DeleteScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3033,7 +3048,7 @@ type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3042,7 +3057,7 @@ type DeleteServiceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3057,13 +3072,13 @@ type ListSubscriptionsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // CreateSubscriptionParams defines parameters for CreateSubscription.
 type CreateSubscriptionParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3072,7 +3087,7 @@ type DeleteSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3087,7 +3102,7 @@ type ListSubscriptionAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3096,7 +3111,7 @@ type ListSubscriptionAccountsParams struct {
 
 // PutFeaturesParams defines parameters for PutFeatures.
 type PutFeaturesParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3105,7 +3120,7 @@ type ListSubscriptionInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3117,7 +3132,7 @@ type InviteToSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3126,19 +3141,19 @@ type WithdrawSubscriptionInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
 type ListSubscriptionMembersParams struct {
-	// ByAccount Whether each member also has their roles on the accounts of the subscription.
+	// ByAccount If true, each member also has their roles on the accounts of the subscription.
 	ByAccount ByAccount `form:"by_account,omitempty" json:"by_account,omitempty,omitzero"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3147,16 +3162,16 @@ type ListSubscriptionMembersParams struct {
 
 // RemoveSubscriptionMemberParams defines parameters for RemoveSubscriptionMember.
 type RemoveSubscriptionMemberParams struct {
-	// ReassignTo The id of the member who becomes the creator of the person's creations. If it is left out, the person stays the creator.
+	// ReassignTo The id of the person who becomes the creator of the importers and connections that the removed person created. If it is left out, the removed person stays their creator.
 	ReassignTo *ReassignTo `form:"reassign_to,omitempty" json:"reassign_to,omitempty"`
 
-	// PrivateConnections With `reassign_to`, decides about the private connections that the person created. `disconnect` deletes them, also from the importers that use them. `leave` keeps them for the person: importers continue to use them, and nobody else manages them.
+	// PrivateConnections Together with `reassign_to`: what happens to the private connections that the person created. `disconnect` deletes them, and importers that use them lose them. `leave` changes nothing: the person stays their creator, importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3168,10 +3183,10 @@ type GetSubscriptionMemberParams struct {
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3180,7 +3195,7 @@ type PutMemberAccountsParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3189,7 +3204,7 @@ type ListSubscriptionPeopleParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3198,16 +3213,16 @@ type ListSubscriptionPeopleParams struct {
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, which needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation, with the scope `provision` and a `reason`.
+	// SluiceActor The id of the person who performs the operation; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // EraseUserParams defines parameters for EraseUser.
 type EraseUserParams struct {
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3216,7 +3231,7 @@ type ListUserAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
@@ -3228,7 +3243,7 @@ type CreateWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3237,7 +3252,7 @@ type DeleteWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3252,19 +3267,19 @@ type SetWorkspaceAccessParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request that the caller chooses, to repeat the request safely if its answer is lost. Under one key, actor and API key, the operation happens once within a day. A repeated request changes nothing, and its answer has `"replayed": true`. Another request under the same key is a `conflict`. A request that fails does not use the key up.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParams struct {
-	// Actor The id of the person who may view the listed objects.
+	// Actor The id of the person who reads the list. The list has only objects that this person may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
@@ -3745,7 +3760,7 @@ type ClientInterface interface {
 
 	// EvaluateWithBody Decide one check
 	//
-	// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+	// The name of an action is the name of a permission. Sluice tries three forms of it: unchanged, in lower case, and in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false in these cases: the action is denied; the schema lacks the type or permission; the answer depends on missing context.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3754,7 +3769,7 @@ type ClientInterface interface {
 
 	// Evaluate Decide one check
 	//
-	// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+	// The name of an action is the name of a permission. Sluice tries three forms of it: unchanged, in lower case, and in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false in these cases: the action is denied; the schema lacks the type or permission; the answer depends on missing context.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3763,7 +3778,7 @@ type ClientInterface interface {
 
 	// EvaluateAllWithBody Decide up to 1000 evaluations
 	//
-	// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
+	// The fields `subject`, `action`, `resource` and `context` of the request are defaults for each evaluation. If an evaluation has such a field itself, it replaces the default as a whole. There is one exception: if the field lacks `type`, `id` or `name`, it gets this part from the default. A request without `evaluations` is one evaluation.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3772,7 +3787,7 @@ type ClientInterface interface {
 
 	// EvaluateAll Decide up to 1000 evaluations
 	//
-	// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
+	// The fields `subject`, `action`, `resource` and `context` of the request are defaults for each evaluation. If an evaluation has such a field itself, it replaces the default as a whole. There is one exception: if the field lacks `type`, `id` or `name`, it gets this part from the default. A request without `evaluations` is one evaluation.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3877,15 +3892,15 @@ type ClientInterface interface {
 
 	// AccessThen List the subjects that had a permission at an earlier time
 	//
-	// Returns every subject that had the permission on the resource at a past time. Sluice restores relationships of that time from the audit log: those of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks the subjects up there.
-	// If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
+	// Returns the subjects that had the permission on the resource at a past time. From the audit log, Sluice rebuilds relationships of that time: those of the resource, and those of every object to which they lead, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks up the subjects there.
+	// If these are more than 10,000 relationships, or if Sluice has to read more than 50,000 entries for them, the answer is `too_large`. If the log did not exist at that time, or has a gap there, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 	//
 	// Corresponds with GET /v1/access (the `AccessThen` operationId).
 	AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateAccountWithBody Create an account in a subscription
 	//
-	// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
+	// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set, for example `owner` of a `team` account.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3894,7 +3909,7 @@ type ClientInterface interface {
 
 	// CreateAccount Create an account in a subscription
 	//
-	// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
+	// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set, for example `owner` of a `team` account.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3903,7 +3918,7 @@ type ClientInterface interface {
 
 	// DeleteAccount Delete an account with everything in it
 	//
-	// Needs `delete`. A repeated call by the same actor answers 200 again.
+	// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/accounts/{id} (the `DeleteAccount` operationId).
 	DeleteAccount(ctx context.Context, id ID, params *DeleteAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3924,8 +3939,8 @@ type ClientInterface interface {
 
 	// InviteToAccountWithBody Invite to an account
 	//
-	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
-	// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
+	// To offer the default role of the role set, the actor needs `invite_members`. To offer other roles, the actor needs `assign_roles`. The inviter must still have the permission when the invitation is accepted.
+	// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. If the invitation has an `invitee`, and this person already has an open invitation to the account, the new one replaces it. If somebody else sent the older one, replacing it needs `assign_roles`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3934,8 +3949,8 @@ type ClientInterface interface {
 
 	// InviteToAccount Invite to an account
 	//
-	// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
-	// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
+	// To offer the default role of the role set, the actor needs `invite_members`. To offer other roles, the actor needs `assign_roles`. The inviter must still have the permission when the invitation is accepted.
+	// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. If the invitation has an `invitee`, and this person already has an open invitation to the account, the new one replaces it. If somebody else sent the older one, replacing it needs `assign_roles`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3944,7 +3959,7 @@ type ClientInterface interface {
 
 	// WithdrawAccountInvitation Withdraw an invitation
 	//
-	// The inviter, and everybody with `assign_roles`, may withdraw the invitation. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
+	// The inviter may withdraw the invitation, and so may everybody with `assign_roles`. If there is no open invitation with this handle, the call needs `invite_members` and changes nothing.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
 	WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3958,7 +3973,8 @@ type ClientInterface interface {
 
 	// PatchAccountMembersWithBody Set the roles of many people on one account
 	//
-	// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
+	// Sets the roles of the named people. Other people do not change. An empty list removes the person. Needs `assign_roles`.
+	// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. `expires_at` applies to all named people.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3967,7 +3983,8 @@ type ClientInterface interface {
 
 	// PatchAccountMembers Set the roles of many people on one account
 	//
-	// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
+	// Sets the roles of the named people. Other people do not change. An empty list removes the person. Needs `assign_roles`.
+	// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. `expires_at` applies to all named people.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3976,26 +3993,26 @@ type ClientInterface interface {
 
 	// RemoveAccountMember Remove a person from an account
 	//
-	// Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
-	// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`.
-	// The new creator also gets the person's private connections if the person is the actor. In any other case, `private_connections` decides what happens to them. If there are any and the parameter is left out, the answer is a `conflict` with their number.
-	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports which objects this call reassigned and disconnected.
+	// Removing an owner or administrator needs `assign_roles`. Removing another person needs `remove_members`. Actors may always remove themselves.
+	// With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the account. This needs `assign_roles`, even if actors remove themselves. The roles of the new creator must let them create such objects. Otherwise the answer is `invalid`.
+	// Private connections: if actors remove themselves, the new creator gets these too. Otherwise `private_connections` says what happens to them. If there are any and `private_connections` is left out, the answer is a `conflict` with their number.
+	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too. Until then, if an operation would give the person a role on an object on which they hold none, the answer is a `conflict`. The answer reports which objects this call reassigned and disconnected.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 	RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetAccountMember Show a member of an account
 	//
-	// Needs `list_members`, unless the person is the actor. If the person holds no role on the account, the answer is `not_found`.
+	// Needs `list_members`. Actors may always read themselves. If the person holds no role on the account, the answer is `not_found`.
 	//
 	// Corresponds with GET /v1/accounts/{id}/members/{user} (the `GetAccountMember` operationId).
 	GetAccountMember(ctx context.Context, id ID, user User, params *GetAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
-	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4004,9 +4021,9 @@ type ClientInterface interface {
 
 	// PutAccountMember Set the roles of a person on an account
 	//
-	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-	// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4015,30 +4032,30 @@ type ClientInterface interface {
 
 	// ReportOffboarding Report the effects of removing a person from an account
 	//
-	// Needs `remove_members`. The report counts the objects that the person created. It names those that the actor may view, at most 1000 of each type. It never names private connections, neither those that the person created nor those that are shared with them by name.
+	// Needs `remove_members`. The report counts the objects that the person created. It names those that the actor may view, at most 1000 of each type. It never names private connections: neither the person's own ones, nor those that others share with the person by name.
 	//
 	// Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 	ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccountContents List the objects in an account that a person may view
 	//
-	// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
+	// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor has on it when the page is read. An object that is created after the first page does not appear on a later page. If the actor may view few of many objects, a page may have fewer entries than `limit`, or none. The list ends only when `next_cursor` is empty.
 	//
 	// Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
 	ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAudit Read the audit log
 	//
-	// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. A page ends early if its entries are large. `next_cursor` continues.
-	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account.
-	// For such a person, parameters match only visible updates, so a hidden object answers like one that does not exist. An entry without a visible update is left out. Every other entry has `omitted`, and no entry has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
+	// Returns entries of the audit log, the newest first. The log has every change that SpiceDB's Watch reports. Each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. If its entries are large, a page ends early, and `next_cursor` leads to the next one.
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is made for a person, who needs `list_members` on the account. It has the part of the account's history that this person may see: updates of objects that they may view now.
+	// For such a person, the parameters consider only visible updates. So the answer about a hidden object is the same as about one that does not exist. Entries without a visible update are left out. Every other entry has `omitted`, and none has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account have been read. So a page can be empty although `next_cursor` leads to a next one.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CheckWithBody Decide one check
 	//
-	// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
+	// Decides whether the subject has the permission on the resource. A denial is not an error: the answer is `"allowed": false` with status 200. If the decision depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4047,7 +4064,7 @@ type ClientInterface interface {
 
 	// Check Decide one check
 	//
-	// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
+	// Decides whether the subject has the permission on the resource. A denial is not an error: the answer is `"allowed": false` with status 200. If the decision depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4056,7 +4073,7 @@ type ClientInterface interface {
 
 	// CheckBulkWithBody Decide up to 1000 checks at one revision
 	//
-	// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
+	// The results are in the order of the checks. Each result is the answer that a single check would get. If a check cannot be decided, its result has an `error`, and the other results are not affected. Reasons are that the check is malformed, that the schema lacks a name in it, that relationships are nested too deeply, or that a condition fails.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4065,7 +4082,7 @@ type ClientInterface interface {
 
 	// CheckBulk Decide up to 1000 checks at one revision
 	//
-	// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
+	// The results are in the order of the checks. Each result is the answer that a single check would get. If a check cannot be decided, its result has an `error`, and the other results are not affected. Reasons are that the check is malformed, that the schema lacks a name in it, that relationships are nested too deeply, or that a condition fails.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4092,7 +4109,7 @@ type ClientInterface interface {
 
 	// DeleteConnection Disconnect a connection
 	//
-	// Needs `disconnect`. A repeated call by the same actor answers 200 again.
+	// Needs `disconnect`. Deletes the connection. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/connections/{id} (the `DeleteConnection` operationId).
 	DeleteConnection(ctx context.Context, id ID, params *DeleteConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4113,7 +4130,7 @@ type ClientInterface interface {
 
 	// GroupConnectionWithBody Put a connection into a group
 	//
-	// Needs `group`. The group belongs to the account. Its first use creates it.
+	// Needs `group`. If no group with this id exists, the call creates it in the account of the connection.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4122,7 +4139,7 @@ type ClientInterface interface {
 
 	// GroupConnection Put a connection into a group
 	//
-	// Needs `group`. The group belongs to the account. Its first use creates it.
+	// Needs `group`. If no group with this id exists, the call creates it in the account of the connection.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4167,21 +4184,21 @@ type ClientInterface interface {
 
 	// DeleteConnector Delete a connector of an account
 	//
-	// Needs `edit`. A repeated call by the same actor answers 200 again.
+	// Needs `edit`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/connectors/{id} (the `DeleteConnector` operationId).
 	DeleteConnector(ctx context.Context, id ID, params *DeleteConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConnector Show a connector
 	//
-	// Needs `view`. Everybody may view a connector of the catalogue. A connector that an account created has `account`.
+	// Needs `view`. Everybody may view a connector of the catalogue. If an account has created the connector, the answer has `account`.
 	//
 	// Corresponds with GET /v1/connectors/{id} (the `GetConnector` operationId).
 	GetConnector(ctx context.Context, id ID, params *GetConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutConnectorWithBody Create or replace a connector of the catalogue
 	//
-	// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
+	// Creates a connector of the catalogue, or replaces its capabilities. If the connector with this id belongs to an account, the answer is `conflict`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4190,7 +4207,7 @@ type ClientInterface interface {
 
 	// PutConnector Create or replace a connector of the catalogue
 	//
-	// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
+	// Creates a connector of the catalogue, or replaces its capabilities. If the connector with this id belongs to an account, the answer is `conflict`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4199,17 +4216,17 @@ type ClientInterface interface {
 
 	// StreamAudit Stream the audit log
 	//
-	// Sends the entries of `/v1/audit` as server-sent events, in the order of the log. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry.
-	// If nothing happens for 15 seconds, the server sends a comment. The stream ends if the client disconnects, the server stops or the key is removed. To continue, send the last `id`. The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
+	// Sends the entries of `/v1/audit` as server-sent events, in the order of the log. The field `data` of an event is the entry as JSON. The field `id` is the number of the entry; for a person, it is an opaque text. The stream begins with new entries. With the header `Last-Event-ID`, it begins after that entry; with `Last-Event-ID: 0`, it begins with the first entry of the log.
+	// If there was no event for 15 seconds, the server sends a comment. The stream ends if the client disconnects, the server stops, or the key is removed. To continue, send the last `id` that you received. The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
 	//
 	// Corresponds with GET /v1/events (the `StreamAudit` operationId).
 	StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainWithBody Explain a decision
 	//
-	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
-	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
-	// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+	// Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
+	// If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
 	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes any type of body and a specified content type.
@@ -4219,9 +4236,9 @@ type ClientInterface interface {
 
 	// Explain Explain a decision
 	//
-	// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
-	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
-	// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+	// Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
+	// If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
 	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 	//
 	// Takes a body of the `application/json` content type.
@@ -4249,7 +4266,7 @@ type ClientInterface interface {
 
 	// DeleteExport Delete an export
 	//
-	// Needs `delete`. A repeated call by the same actor answers 200 again.
+	// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/exports/{id} (the `DeleteExport` operationId).
 	DeleteExport(ctx context.Context, id ID, params *DeleteExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4281,7 +4298,7 @@ type ClientInterface interface {
 
 	// DeleteFlow Delete a flow
 	//
-	// Needs `edit`. A repeated call by the same actor answers 200 again.
+	// Needs `edit`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/flows/{id} (the `DeleteFlow` operationId).
 	DeleteFlow(ctx context.Context, id ID, params *DeleteFlowParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4313,21 +4330,21 @@ type ClientInterface interface {
 
 	// DeleteImporter Delete an importer
 	//
-	// Needs `delete`. A repeated call by the same actor answers 200 again.
+	// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/importers/{id} (the `DeleteImporter` operationId).
 	DeleteImporter(ctx context.Context, id ID, params *DeleteImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetImporter Show an importer
 	//
-	// Needs `view`. If the actor may not view the source or the destination, the field is left out and `hidden_ends` names it.
+	// Needs `view`. If the actor may not view the connection at the source or the destination, this field is left out, and `hidden_ends` names it.
 	//
 	// Corresponds with GET /v1/importers/{id} (the `GetImporter` operationId).
 	GetImporter(ctx context.Context, id ID, params *GetImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetImporterConnectionsWithBody Set the source and the destination of an importer
 	//
-	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
+	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end of the importer without a connection.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4336,7 +4353,7 @@ type ClientInterface interface {
 
 	// SetImporterConnections Set the source and the destination of an importer
 	//
-	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
+	// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end of the importer without a connection.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4345,7 +4362,7 @@ type ClientInterface interface {
 
 	// CopyImporterWithBody Copy an importer
 	//
-	// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
+	// Needs `copy`. The copy uses the connections of the original that the actor may use. `left_out` names the others.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4354,7 +4371,7 @@ type ClientInterface interface {
 
 	// CopyImporter Copy an importer
 	//
-	// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
+	// Needs `copy`. The copy uses the connections of the original that the actor may use. `left_out` names the others.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4381,7 +4398,7 @@ type ClientInterface interface {
 
 	// DeleteIntegration Delete an integration
 	//
-	// Needs `delete`. A repeated call by the same actor answers 200 again.
+	// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 	DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4395,9 +4412,9 @@ type ClientInterface interface {
 
 	// AcceptInvitation Accept an invitation
 	//
-	// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`.
-	// Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the new roles end with it. The answer has all roles that the person holds afterwards.
-	// An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day. It then changes nothing.
+	// Grants the offered roles as if the inviter granted them now, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, the answer is `not_found`.
+	// Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Roles that the person holds already keep their end. If one of these ends, the new roles end with it. The answer has all roles that the person holds afterwards.
+	// The answer is also `not_found` if the `id` is unknown, expired, withdrawn, declined or used, or if the invitation is for another person. The person who accepted may repeat the call for at least a day. It then changes nothing.
 	//
 	// Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 	AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4411,7 +4428,8 @@ type ClientInterface interface {
 
 	// LookupResourcesWithBody Look up the resources on which a subject has a permission
 	//
-	// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
+	// Returns the resources of the type on which the subject has the permission. They come in pages, sorted by id, each resource once. If the decision about a resource depends on missing context, the entry has `"allowed": false` and `missing_context`. If it cannot be decided, the entry has `"allowed": false` and an `error`.
+	// All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the same request; only `limit` may differ.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4420,7 +4438,8 @@ type ClientInterface interface {
 
 	// LookupResources Look up the resources on which a subject has a permission
 	//
-	// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
+	// Returns the resources of the type on which the subject has the permission. They come in pages, sorted by id, each resource once. If the decision about a resource depends on missing context, the entry has `"allowed": false` and `missing_context`. If it cannot be decided, the entry has `"allowed": false` and an `error`.
+	// All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the same request; only `limit` may differ.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4429,9 +4448,8 @@ type ClientInterface interface {
 
 	// LookupSubjectsWithBody Look up the subjects that have a permission on a resource
 	//
-	// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
-	//
-	// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
+	// Returns the subjects of the type that have the permission on the resource, each once, in no particular order. The entry `type:*` stands for every subject of the type, except those in `excluded`. If a subject is excluded only under a condition, it also has an entry of its own. If there are more than 10,000 subjects, counting those in `excluded`, the answer is `too_large`.
+	// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete. It is `{"error": …}` with a problem document if the look-up failed. If the stream ends with neither, it was interrupted.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4440,9 +4458,8 @@ type ClientInterface interface {
 
 	// LookupSubjects Look up the subjects that have a permission on a resource
 	//
-	// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
-	//
-	// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
+	// Returns the subjects of the type that have the permission on the resource, each once, in no particular order. The entry `type:*` stands for every subject of the type, except those in `excluded`. If a subject is excluded only under a condition, it also has an entry of its own. If there are more than 10,000 subjects, counting those in `excluded`, the answer is `too_large`.
+	// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete. It is `{"error": …}` with a problem document if the look-up failed. If the stream ends with neither, it was interrupted.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4458,7 +4475,7 @@ type ClientInterface interface {
 
 	// DecidePermissionsWithBody Decide every permission of a subject on one object
 	//
-	// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
+	// Decides all permissions of the resource's type at one revision. If a permission cannot be decided, it is false, and `errors` has its error. The answer leaves out schema steps: permissions `as_…`, which only other permissions use.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4467,7 +4484,7 @@ type ClientInterface interface {
 
 	// DecidePermissions Decide every permission of a subject on one object
 	//
-	// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
+	// Decides all permissions of the resource's type at one revision. If a permission cannot be decided, it is false, and `errors` has its error. The answer leaves out schema steps: permissions `as_…`, which only other permissions use.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4486,9 +4503,9 @@ type ClientInterface interface {
 
 	// PreviewWithBody Preview the effects of an operation
 	//
-	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 80,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
-	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+	// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+	// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 80,000 answers; each is about one permission of one person on one object. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4497,9 +4514,9 @@ type ClientInterface interface {
 
 	// Preview Preview the effects of an operation
 	//
-	// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-	// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 80,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
-	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+	// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+	// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 80,000 answers; each is about one permission of one person on one object. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4508,7 +4525,7 @@ type ClientInterface interface {
 
 	// ListRelationships List the stored relationships of an object
 	//
-	// Returns the relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. An object whose id is `*` or contains a `#` has the object form. The answer does not depend on a person, so the call refuses the header `Sluice-Actor`.
+	// Returns the stored relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. If an id is `*` or contains a `#`, its object has the object form. The answer does not depend on a person, so the call rejects the header `Sluice-Actor`.
 	//
 	// Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 	ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4533,7 +4550,7 @@ type ClientInterface interface {
 
 	// DeleteReport Delete a report
 	//
-	// Needs `delete`. A repeated call by the same actor answers 200 again.
+	// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/reports/{id} (the `DeleteReport` operationId).
 	DeleteReport(ctx context.Context, id ID, params *DeleteReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4572,7 +4589,7 @@ type ClientInterface interface {
 
 	// DeleteSchedule Delete a schedule
 	//
-	// Needs `edit`. A repeated call by the same actor answers 200 again.
+	// Needs `edit`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/schedules/{id} (the `DeleteSchedule` operationId).
 	DeleteSchedule(ctx context.Context, id ID, params *DeleteScheduleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4604,7 +4621,7 @@ type ClientInterface interface {
 
 	// DeleteService Delete a service
 	//
-	// Needs `manage`. A repeated call by the same actor answers 200 again.
+	// Needs `manage`. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/services/{id} (the `DeleteService` operationId).
 	DeleteService(ctx context.Context, id ID, params *DeleteServiceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4618,14 +4635,14 @@ type ClientInterface interface {
 
 	// ListSubscriptions List all subscriptions
 	//
-	// All pages list the subscriptions that existed when the first page was read. A subscription that was deleted since is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
+	// The pages list the subscriptions that existed when the first page was read. If one was deleted since, it is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 	//
 	// Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 	ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSubscriptionWithBody Create a subscription with its first owner
 	//
-	// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
+	// The role set is `single_owner` or `multi_owner`. It never changes.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4634,7 +4651,7 @@ type ClientInterface interface {
 
 	// CreateSubscription Create a subscription with its first owner
 	//
-	// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
+	// The role set is `single_owner` or `multi_owner`. It never changes.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4643,7 +4660,7 @@ type ClientInterface interface {
 
 	// DeleteSubscription Cancel a subscription
 	//
-	// Needs `cancel`. Deletes the subscription and all of its accounts. A repeated call by the same actor answers 200 again.
+	// Needs `cancel`. Deletes the subscription and all of its accounts. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id} (the `DeleteSubscription` operationId).
 	DeleteSubscription(ctx context.Context, id ID, params *DeleteSubscriptionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4664,7 +4681,7 @@ type ClientInterface interface {
 
 	// PutFeaturesWithBody Set the features of a subscription
 	//
-	// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
+	// Replaces the list of features that are on. If a feature is turned off, people keep the roles that need it, but nobody can be given such a role any more.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4673,7 +4690,7 @@ type ClientInterface interface {
 
 	// PutFeatures Set the features of a subscription
 	//
-	// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
+	// Replaces the list of features that are on. If a feature is turned off, people keep the roles that need it, but nobody can be given such a role any more.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4689,8 +4706,8 @@ type ClientInterface interface {
 
 	// InviteToSubscriptionWithBody Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
-	// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+	// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+	// In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4699,8 +4716,8 @@ type ClientInterface interface {
 
 	// InviteToSubscription Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
-	// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+	// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+	// In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4709,36 +4726,36 @@ type ClientInterface interface {
 
 	// WithdrawSubscriptionInvitation Withdraw an invitation
 	//
-	// The inviter, and everybody with `remove_users`, may withdraw the invitation. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
+	// The inviter may withdraw the invitation, and so may everybody with `remove_users`. If there is no open invitation with this handle, the call needs `list_users` and changes nothing.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
 	WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSubscriptionMembers List the members of a subscription
 	//
-	// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. Accounts whose members the actor may not list are left out. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
+	// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. Accounts whose members the actor may not list are left out. To find people who hold a role only on an account, use `GET /v1/subscriptions/{id}/people`.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 	ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 	//
-	// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
+	// Needs `remove_users`. Actors may always remove themselves. With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the accounts of the subscription. This needs `assign_roles` on each account in which there are such objects, and the new creator must be a member of each. The details are those of `DELETE /v1/accounts/{id}/members/{user}`.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 	RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSubscriptionMember Show a member of a subscription
 	//
-	// Needs `list_users`, unless the person is the actor. If the person holds no role on the subscription, the answer is `not_found`.
+	// Needs `list_users`. Actors may always read themselves. If the person holds no role on the subscription, the answer is `not_found`.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/members/{user} (the `GetSubscriptionMember` operationId).
 	GetSubscriptionMember(ctx context.Context, id ID, user User, params *GetSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 	//
-	// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+	// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4747,8 +4764,8 @@ type ClientInterface interface {
 
 	// PutSubscriptionMember Set the roles of a person on a subscription
 	//
-	// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+	// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4757,7 +4774,9 @@ type ClientInterface interface {
 
 	// PutMemberAccountsWithBody Set the roles of one person on many accounts
 	//
-	// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
+	// Sets the person's roles on the named accounts of the subscription. Other accounts do not change. An empty list removes every role on the account. Needs `assign_roles` on each account.
+	// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write.
+	// `expires_at` applies to all named accounts. If the actor's own role on an account has an end, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4766,7 +4785,9 @@ type ClientInterface interface {
 
 	// PutMemberAccounts Set the roles of one person on many accounts
 	//
-	// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
+	// Sets the person's roles on the named accounts of the subscription. Other accounts do not change. An empty list removes every role on the account. Needs `assign_roles` on each account.
+	// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write.
+	// `expires_at` applies to all named accounts. If the actor's own role on an account has an end, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4775,14 +4796,15 @@ type ClientInterface interface {
 
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	//
-	// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. `roles` has the person's roles on the subscription itself; it is empty if there are none. `accounts` has the person's roles on the accounts. If the actor may not list the members of an account, roles on that account are left out, and so are people who hold no other role.
+	// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on one of its accounts. `roles` has the person's roles on the subscription itself; it can be empty. `accounts` has the person's roles on the accounts. If the actor may not list the members of an account, the roles on that account are left out. People who hold no other role are then left out too.
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 	ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TransferSubscriptionWithBody Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
+	// Makes another person the owner. Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles.
+	// If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4791,7 +4813,8 @@ type ClientInterface interface {
 
 	// TransferSubscription Transfer a subscription to another owner
 	//
-	// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
+	// Makes another person the owner. Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles.
+	// If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4800,15 +4823,15 @@ type ClientInterface interface {
 
 	// EraseUser Erase a person
 	//
-	// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If no relationship names the person, the answer is 200.
-	// If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
+	// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the relationships that name the person as a creator. The objects stay, without a creator. But the person's private connections are deleted, because nobody could see them any more. If no relationship names the person, the answer is 200 too.
+	// If the person is the last owner or administrator of an account or subscription, the answer is a `conflict` that lists these accounts and subscriptions. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too.
 	//
 	// Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
 	EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUserAccounts List the accounts of a person
 	//
-	// The actor must be the person. Without an actor, the key needs the scope `inspect`.
+	// Lists the accounts on which the person holds a role. The actor must be the person. Without an actor, the key needs the scope `inspect`.
 	//
 	// Corresponds with GET /v1/users/{user}/accounts (the `ListUserAccounts` operationId).
 	ListUserAccounts(ctx context.Context, user User, params *ListUserAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4833,7 +4856,7 @@ type ClientInterface interface {
 
 	// DeleteWorkspace Delete a workspace with everything in it
 	//
-	// Needs `manage_workspaces` on the account. A repeated call by the same actor answers 200 again.
+	// Needs `manage_workspaces` on the account. If the same actor repeats the call, the answer is 200 again.
 	//
 	// Corresponds with DELETE /v1/workspaces/{id} (the `DeleteWorkspace` operationId).
 	DeleteWorkspace(ctx context.Context, id ID, params *DeleteWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4865,7 +4888,7 @@ type ClientInterface interface {
 
 	// ListWorkspaceContents List the objects in a workspace that a person may view
 	//
-	// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
+	// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor has on it when the page is read. An object that is created after the first page does not appear on a later page. If the actor may view few of many objects, a page may have fewer entries than `limit`, or none. The list ends only when `next_cursor` is empty.
 	//
 	// Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
 	ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4903,7 +4926,7 @@ func (c *Client) GetAuthZENConfiguration(ctx context.Context, reqEditors ...Requ
 
 // EvaluateWithBody Decide one check
 //
-// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+// The name of an action is the name of a permission. Sluice tries three forms of it: unchanged, in lower case, and in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false in these cases: the action is denied; the schema lacks the type or permission; the answer depends on missing context.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4922,7 +4945,7 @@ func (c *Client) EvaluateWithBody(ctx context.Context, contentType string, body 
 
 // Evaluate Decide one check
 //
-// The name of an action is the name of a permission. Sluice tries it unchanged, then in lower case, then in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false for a denial, for a question about a type or permission that the schema does not have, and for an answer that depends on missing context.
+// The name of an action is the name of a permission. Sluice tries three forms of it: unchanged, in lower case, and in lower case with `_` for every character other than `a-z` and `0-9`. The decision is false in these cases: the action is denied; the schema lacks the type or permission; the answer depends on missing context.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4941,7 +4964,7 @@ func (c *Client) Evaluate(ctx context.Context, body EvaluateJSONRequestBody, req
 
 // EvaluateAllWithBody Decide up to 1000 evaluations
 //
-// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
+// The fields `subject`, `action`, `resource` and `context` of the request are defaults for each evaluation. If an evaluation has such a field itself, it replaces the default as a whole. There is one exception: if the field lacks `type`, `id` or `name`, it gets this part from the default. A request without `evaluations` is one evaluation.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4960,7 +4983,7 @@ func (c *Client) EvaluateAllWithBody(ctx context.Context, contentType string, bo
 
 // EvaluateAll Decide up to 1000 evaluations
 //
-// `subject`, `action`, `resource` and `context` of the request are the defaults of each evaluation. An entity of an evaluation replaces the whole default, except that it inherits `type`, `id` or `name` if it has none. A request without `evaluations` is one evaluation.
+// The fields `subject`, `action`, `resource` and `context` of the request are defaults for each evaluation. If an evaluation has such a field itself, it replaces the default as a whole. There is one exception: if the field lacks `type`, `id` or `name`, it gets this part from the default. A request without `evaluations` is one evaluation.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5215,8 +5238,8 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // AccessThen List the subjects that had a permission at an earlier time
 //
-// Returns every subject that had the permission on the resource at a past time. Sluice restores relationships of that time from the audit log: those of the resource, and of every object that they lead to, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks the subjects up there.
-// If these are more than 10,000 relationships, or come from more than 50,000 entries of the log, the answer is `too_large`. If the time is before the start of the log, or in a gap of the log, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
+// Returns the subjects that had the permission on the resource at a past time. From the audit log, Sluice rebuilds relationships of that time: those of the resource, and those of every object to which they lead, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks up the subjects there.
+// If these are more than 10,000 relationships, or if Sluice has to read more than 50,000 entries for them, the answer is `too_large`. If the log did not exist at that time, or has a gap there, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 //
 // Corresponds with GET /v1/access (the `AccessThen` operationId).
 func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5233,7 +5256,7 @@ func (c *Client) AccessThen(ctx context.Context, params *AccessThenParams, reqEd
 
 // CreateAccountWithBody Create an account in a subscription
 //
-// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
+// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set, for example `owner` of a `team` account.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5252,7 +5275,7 @@ func (c *Client) CreateAccountWithBody(ctx context.Context, params *CreateAccoun
 
 // CreateAccount Create an account in a subscription
 //
-// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set.
+// Needs `create_account` on the subscription. In a `multi_owner` subscription, the actor gets the first role of the account's role set, for example `owner` of a `team` account.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5271,7 +5294,7 @@ func (c *Client) CreateAccount(ctx context.Context, params *CreateAccountParams,
 
 // DeleteAccount Delete an account with everything in it
 //
-// Needs `delete`. A repeated call by the same actor answers 200 again.
+// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/accounts/{id} (the `DeleteAccount` operationId).
 func (c *Client) DeleteAccount(ctx context.Context, id ID, params *DeleteAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5322,8 +5345,8 @@ func (c *Client) ListAccountInvitations(ctx context.Context, id ID, params *List
 
 // InviteToAccountWithBody Invite to an account
 //
-// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
-// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
+// To offer the default role of the role set, the actor needs `invite_members`. To offer other roles, the actor needs `assign_roles`. The inviter must still have the permission when the invitation is accepted.
+// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. If the invitation has an `invitee`, and this person already has an open invitation to the account, the new one replaces it. If somebody else sent the older one, replacing it needs `assign_roles`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5342,8 +5365,8 @@ func (c *Client) InviteToAccountWithBody(ctx context.Context, id ID, params *Inv
 
 // InviteToAccount Invite to an account
 //
-// Needs `invite_members` for the default role of the role set, and `assign_roles` for other roles. When the invitation is accepted, the inviter must still have the permission.
-// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. With `invitee`, it replaces an older invitation of the same person to the account. If the older one has another inviter, replacing it needs `assign_roles`.
+// To offer the default role of the role set, the actor needs `invite_members`. To offer other roles, the actor needs `assign_roles`. The inviter must still have the permission when the invitation is accepted.
+// Without `invitee`, the invitation can offer only the default role, and the first person who accepts with its `id` gets it. If the invitation has an `invitee`, and this person already has an open invitation to the account, the new one replaces it. If somebody else sent the older one, replacing it needs `assign_roles`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5362,7 +5385,7 @@ func (c *Client) InviteToAccount(ctx context.Context, id ID, params *InviteToAcc
 
 // WithdrawAccountInvitation Withdraw an invitation
 //
-// The inviter, and everybody with `assign_roles`, may withdraw the invitation. If no invitation with the handle is open, the call needs `invite_members` and changes nothing.
+// The inviter may withdraw the invitation, and so may everybody with `assign_roles`. If there is no open invitation with this handle, the call needs `invite_members` and changes nothing.
 //
 // Corresponds with DELETE /v1/accounts/{id}/invitations/{handle} (the `WithdrawAccountInvitation` operationId).
 func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawAccountInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5396,7 +5419,8 @@ func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAcco
 
 // PatchAccountMembersWithBody Set the roles of many people on one account
 //
-// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
+// Sets the roles of the named people. Other people do not change. An empty list removes the person. Needs `assign_roles`.
+// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. `expires_at` applies to all named people.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5415,7 +5439,8 @@ func (c *Client) PatchAccountMembersWithBody(ctx context.Context, id ID, params 
 
 // PatchAccountMembers Set the roles of many people on one account
 //
-// Needs `assign_roles`. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. People who are not named do not change. An empty list removes the person. `expires_at` applies to all named people.
+// Sets the roles of the named people. Other people do not change. An empty list removes the person. Needs `assign_roles`.
+// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. `expires_at` applies to all named people.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5434,10 +5459,10 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 
 // RemoveAccountMember Remove a person from an account
 //
-// Removing an owner or administrator needs `assign_roles`. Removing anybody else needs `remove_members`. Everybody may remove themselves.
-// With `reassign_to`, that member becomes the creator of everything that the person created in the account. This needs `assign_roles`, also from actors who remove themselves. The roles of the new creator must allow them to create such objects. Otherwise the answer is `invalid`.
-// The new creator also gets the person's private connections if the person is the actor. In any other case, `private_connections` decides what happens to them. If there are any and the parameter is left out, the answer is a `conflict` with their number.
-// If the removal does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it. Until then, nobody can give the person a first role anywhere (`conflict`). The answer reports which objects this call reassigned and disconnected.
+// Removing an owner or administrator needs `assign_roles`. Removing another person needs `remove_members`. Actors may always remove themselves.
+// With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the account. This needs `assign_roles`, even if actors remove themselves. The roles of the new creator must let them create such objects. Otherwise the answer is `invalid`.
+// Private connections: if actors remove themselves, the new creator gets these too. Otherwise `private_connections` says what happens to them. If there are any and `private_connections` is left out, the answer is a `conflict` with their number.
+// If the removal does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too. Until then, if an operation would give the person a role on an object on which they hold none, the answer is a `conflict`. The answer reports which objects this call reassigned and disconnected.
 //
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
 func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, params *RemoveAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5454,7 +5479,7 @@ func (c *Client) RemoveAccountMember(ctx context.Context, id ID, user User, para
 
 // GetAccountMember Show a member of an account
 //
-// Needs `list_members`, unless the person is the actor. If the person holds no role on the account, the answer is `not_found`.
+// Needs `list_members`. Actors may always read themselves. If the person holds no role on the account, the answer is `not_found`.
 //
 // Corresponds with GET /v1/accounts/{id}/members/{user} (the `GetAccountMember` operationId).
 func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params *GetAccountMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5471,9 +5496,9 @@ func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params 
 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
-// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5492,9 +5517,9 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 
 // PutAccountMember Set the roles of a person on an account
 //
-// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person without a role needs `invite_members`. Everything else needs `assign_roles`, including a new end for the same role. Adding a person also needs `assign_roles` within a day after they left, or after a removal that did not need `assign_roles`.
-// If the actor's own role ends, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
-// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be that role alone, without `expires_at`. The person keeps their additional roles, and the answer has all roles that they hold afterwards. An `analytics` account has no such role. Replace the owner of its subscription instead.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
+// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5513,7 +5538,7 @@ func (c *Client) PutAccountMember(ctx context.Context, id ID, user User, params 
 
 // ReportOffboarding Report the effects of removing a person from an account
 //
-// Needs `remove_members`. The report counts the objects that the person created. It names those that the actor may view, at most 1000 of each type. It never names private connections, neither those that the person created nor those that are shared with them by name.
+// Needs `remove_members`. The report counts the objects that the person created. It names those that the actor may view, at most 1000 of each type. It never names private connections: neither the person's own ones, nor those that others share with the person by name.
 //
 // Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5530,7 +5555,7 @@ func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params
 
 // ListAccountContents List the objects in an account that a person may view
 //
-// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
+// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor has on it when the page is read. An object that is created after the first page does not appear on a later page. If the actor may view few of many objects, a page may have fewer entries than `limit`, or none. The list ends only when `next_cursor` is empty.
 //
 // Corresponds with GET /v1/accounts/{id}/{collection} (the `ListAccountContents` operationId).
 func (c *Client) ListAccountContents(ctx context.Context, id ID, collection ListAccountContentsParamsCollection, params *ListAccountContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5547,9 +5572,9 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 
 // ListAudit Read the audit log
 //
-// Returns the entries of the audit log, newest first. The log records every change that SpiceDB's Watch delivers, and each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. A page ends early if its entries are large. `next_cursor` continues.
-// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer shows the part of the account's history that this person may see: updates of objects that they may view now. The person needs `list_members` on the account.
-// For such a person, parameters match only visible updates, so a hidden object answers like one that does not exist. An entry without a visible update is left out. Every other entry has `omitted`, and no entry has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account, so it can be empty although `next_cursor` continues.
+// Returns entries of the audit log, the newest first. The log has every change that SpiceDB's Watch reports. Each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. If its entries are large, a page ends early, and `next_cursor` leads to the next one.
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is made for a person, who needs `list_members` on the account. It has the part of the account's history that this person may see: updates of objects that they may view now.
+// For such a person, the parameters consider only visible updates. So the answer about a hidden object is the same as about one that does not exist. Entries without a visible update are left out. Every other entry has `omitted`, and none has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account have been read. So a page can be empty although `next_cursor` leads to a next one.
 //
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5566,7 +5591,7 @@ func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEdit
 
 // CheckWithBody Decide one check
 //
-// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
+// Decides whether the subject has the permission on the resource. A denial is not an error: the answer is `"allowed": false` with status 200. If the decision depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5585,7 +5610,7 @@ func (c *Client) CheckWithBody(ctx context.Context, contentType string, body io.
 
 // Check Decide one check
 //
-// Decides whether the subject has the permission on the resource. A denial is an answer and not an error: `"allowed": false` with status 200. If the answer depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
+// Decides whether the subject has the permission on the resource. A denial is not an error: the answer is `"allowed": false` with status 200. If the decision depends on context that the request lacks, `allowed` is false too, and `missing_context` names the missing fields.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5604,7 +5629,7 @@ func (c *Client) Check(ctx context.Context, body CheckJSONRequestBody, reqEditor
 
 // CheckBulkWithBody Decide up to 1000 checks at one revision
 //
-// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
+// The results are in the order of the checks. Each result is the answer that a single check would get. If a check cannot be decided, its result has an `error`, and the other results are not affected. Reasons are that the check is malformed, that the schema lacks a name in it, that relationships are nested too deeply, or that a condition fails.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5623,7 +5648,7 @@ func (c *Client) CheckBulkWithBody(ctx context.Context, contentType string, body
 
 // CheckBulk Decide up to 1000 checks at one revision
 //
-// The results have the order of the checks. Each result is the answer that a single check would get. If a check is malformed, names something that the schema does not have, is nested too deeply, or has a condition that fails, its result has an `error`, and the other results are unaffected.
+// The results are in the order of the checks. Each result is the answer that a single check would get. If a check cannot be decided, its result has an `error`, and the other results are not affected. Reasons are that the check is malformed, that the schema lacks a name in it, that relationships are nested too deeply, or that a condition fails.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5680,7 +5705,7 @@ func (c *Client) CreateConnection(ctx context.Context, params *CreateConnectionP
 
 // DeleteConnection Disconnect a connection
 //
-// Needs `disconnect`. A repeated call by the same actor answers 200 again.
+// Needs `disconnect`. Deletes the connection. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/connections/{id} (the `DeleteConnection` operationId).
 func (c *Client) DeleteConnection(ctx context.Context, id ID, params *DeleteConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5731,7 +5756,7 @@ func (c *Client) UngroupConnection(ctx context.Context, id ID, params *UngroupCo
 
 // GroupConnectionWithBody Put a connection into a group
 //
-// Needs `group`. The group belongs to the account. Its first use creates it.
+// Needs `group`. If no group with this id exists, the call creates it in the account of the connection.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5750,7 +5775,7 @@ func (c *Client) GroupConnectionWithBody(ctx context.Context, id ID, params *Gro
 
 // GroupConnection Put a connection into a group
 //
-// Needs `group`. The group belongs to the account. Its first use creates it.
+// Needs `group`. If no group with this id exists, the call creates it in the account of the connection.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5845,7 +5870,7 @@ func (c *Client) CreateConnector(ctx context.Context, params *CreateConnectorPar
 
 // DeleteConnector Delete a connector of an account
 //
-// Needs `edit`. A repeated call by the same actor answers 200 again.
+// Needs `edit`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/connectors/{id} (the `DeleteConnector` operationId).
 func (c *Client) DeleteConnector(ctx context.Context, id ID, params *DeleteConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5862,7 +5887,7 @@ func (c *Client) DeleteConnector(ctx context.Context, id ID, params *DeleteConne
 
 // GetConnector Show a connector
 //
-// Needs `view`. Everybody may view a connector of the catalogue. A connector that an account created has `account`.
+// Needs `view`. Everybody may view a connector of the catalogue. If an account has created the connector, the answer has `account`.
 //
 // Corresponds with GET /v1/connectors/{id} (the `GetConnector` operationId).
 func (c *Client) GetConnector(ctx context.Context, id ID, params *GetConnectorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5879,7 +5904,7 @@ func (c *Client) GetConnector(ctx context.Context, id ID, params *GetConnectorPa
 
 // PutConnectorWithBody Create or replace a connector of the catalogue
 //
-// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
+// Creates a connector of the catalogue, or replaces its capabilities. If the connector with this id belongs to an account, the answer is `conflict`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5898,7 +5923,7 @@ func (c *Client) PutConnectorWithBody(ctx context.Context, id ID, params *PutCon
 
 // PutConnector Create or replace a connector of the catalogue
 //
-// Creates the connector or replaces its capabilities. If an account created the connector, the answer is `conflict`.
+// Creates a connector of the catalogue, or replaces its capabilities. If the connector with this id belongs to an account, the answer is `conflict`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5917,8 +5942,8 @@ func (c *Client) PutConnector(ctx context.Context, id ID, params *PutConnectorPa
 
 // StreamAudit Stream the audit log
 //
-// Sends the entries of `/v1/audit` as server-sent events, in the order of the log. `data` of an event is the entry as JSON. `id` is the number of the entry; for a person it is an opaque text. The stream begins with new entries. With `Last-Event-ID` it continues after that entry, and with `Last-Event-ID: 0` it begins with the first entry.
-// If nothing happens for 15 seconds, the server sends a comment. The stream ends if the client disconnects, the server stops or the key is removed. To continue, send the last `id`. The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
+// Sends the entries of `/v1/audit` as server-sent events, in the order of the log. The field `data` of an event is the entry as JSON. The field `id` is the number of the entry; for a person, it is an opaque text. The stream begins with new entries. With the header `Last-Event-ID`, it begins after that entry; with `Last-Event-ID: 0`, it begins with the first entry of the log.
+// If there was no event for 15 seconds, the server sends a comment. The stream ends if the client disconnects, the server stops, or the key is removed. To continue, send the last `id` that you received. The rules of `/v1/audit` decide who sees which entries. The server applies them again for each event.
 //
 // Corresponds with GET /v1/events (the `StreamAudit` operationId).
 func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5935,9 +5960,9 @@ func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, req
 
 // ExplainWithBody Explain a decision
 //
-// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
-// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
-// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+// Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
+// If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
 // Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes any type of body and a specified content type.
@@ -5957,9 +5982,9 @@ func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, con
 
 // Explain Explain a decision
 //
-// Decides a check and returns the reason. If it is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it, with the operations that make them and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
-// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` of an account, `list_users` of a subscription). If the check is about another person whose roles the reader may not list, the answer shows the decision, and nothing that depends on those roles.
-// If the reader may not view the resource, or it does not exist, there are two cases. A check about another person answers `not_found`. A check about the reader answers a denial without a reason.
+// Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
+// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
+// If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
 // Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
 //
 // Takes a body of the `application/json` content type.
@@ -6017,7 +6042,7 @@ func (c *Client) CreateExport(ctx context.Context, params *CreateExportParams, b
 
 // DeleteExport Delete an export
 //
-// Needs `delete`. A repeated call by the same actor answers 200 again.
+// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/exports/{id} (the `DeleteExport` operationId).
 func (c *Client) DeleteExport(ctx context.Context, id ID, params *DeleteExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6089,7 +6114,7 @@ func (c *Client) CreateFlow(ctx context.Context, params *CreateFlowParams, body 
 
 // DeleteFlow Delete a flow
 //
-// Needs `edit`. A repeated call by the same actor answers 200 again.
+// Needs `edit`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/flows/{id} (the `DeleteFlow` operationId).
 func (c *Client) DeleteFlow(ctx context.Context, id ID, params *DeleteFlowParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6161,7 +6186,7 @@ func (c *Client) CreateImporter(ctx context.Context, params *CreateImporterParam
 
 // DeleteImporter Delete an importer
 //
-// Needs `delete`. A repeated call by the same actor answers 200 again.
+// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/importers/{id} (the `DeleteImporter` operationId).
 func (c *Client) DeleteImporter(ctx context.Context, id ID, params *DeleteImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6178,7 +6203,7 @@ func (c *Client) DeleteImporter(ctx context.Context, id ID, params *DeleteImport
 
 // GetImporter Show an importer
 //
-// Needs `view`. If the actor may not view the source or the destination, the field is left out and `hidden_ends` names it.
+// Needs `view`. If the actor may not view the connection at the source or the destination, this field is left out, and `hidden_ends` names it.
 //
 // Corresponds with GET /v1/importers/{id} (the `GetImporter` operationId).
 func (c *Client) GetImporter(ctx context.Context, id ID, params *GetImporterParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6195,7 +6220,7 @@ func (c *Client) GetImporter(ctx context.Context, id ID, params *GetImporterPara
 
 // SetImporterConnectionsWithBody Set the source and the destination of an importer
 //
-// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
+// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end of the importer without a connection.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6214,7 +6239,7 @@ func (c *Client) SetImporterConnectionsWithBody(ctx context.Context, id ID, para
 
 // SetImporterConnections Set the source and the destination of an importer
 //
-// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end without a connection.
+// Needs `edit`, and `use` on both connections that the importer has afterwards. A field that is left out does not change. `null` leaves this end of the importer without a connection.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6233,7 +6258,7 @@ func (c *Client) SetImporterConnections(ctx context.Context, id ID, params *SetI
 
 // CopyImporterWithBody Copy an importer
 //
-// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
+// Needs `copy`. The copy uses the connections of the original that the actor may use. `left_out` names the others.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6252,7 +6277,7 @@ func (c *Client) CopyImporterWithBody(ctx context.Context, id ID, params *CopyIm
 
 // CopyImporter Copy an importer
 //
-// Needs `copy`. The copy gets those connections of the original that the actor may use. `left_out` names the others.
+// Needs `copy`. The copy uses the connections of the original that the actor may use. `left_out` names the others.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6309,7 +6334,7 @@ func (c *Client) CreateIntegration(ctx context.Context, params *CreateIntegratio
 
 // DeleteIntegration Delete an integration
 //
-// Needs `delete`. A repeated call by the same actor answers 200 again.
+// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/integrations/{id} (the `DeleteIntegration` operationId).
 func (c *Client) DeleteIntegration(ctx context.Context, id ID, params *DeleteIntegrationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6343,9 +6368,9 @@ func (c *Client) GetIntegration(ctx context.Context, id ID, params *GetIntegrati
 
 // AcceptInvitation Accept an invitation
 //
-// Grants the roles on behalf of the inviter, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, it is `not_found`.
-// Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Existing roles keep their end. If the person already holds a role that ends, the new roles end with it. The answer has all roles that the person holds afterwards.
-// An `id` that is unknown, expired, withdrawn, declined, used by another person or not for the actor is `not_found`. The person who accepted may repeat the call for at least a day. It then changes nothing.
+// Grants the offered roles as if the inviter granted them now, with every rule of a direct grant. If the inviter may no longer grant them, the answer is `forbidden`. If the inviter may not even view the account or subscription, the answer is `not_found`.
+// Accepting never takes a role away: if the person can hold only one of two roles, the stronger one stays. Roles that the person holds already keep their end. If one of these ends, the new roles end with it. The answer has all roles that the person holds afterwards.
+// The answer is also `not_found` if the `id` is unknown, expired, withdrawn, declined or used, or if the invitation is for another person. The person who accepted may repeat the call for at least a day. It then changes nothing.
 //
 // Corresponds with POST /v1/invitations/{id}/accept (the `AcceptInvitation` operationId).
 func (c *Client) AcceptInvitation(ctx context.Context, id InvitationID, params *AcceptInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6379,7 +6404,8 @@ func (c *Client) DeclineInvitation(ctx context.Context, id InvitationID, params 
 
 // LookupResourcesWithBody Look up the resources on which a subject has a permission
 //
-// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
+// Returns the resources of the type on which the subject has the permission. They come in pages, sorted by id, each resource once. If the decision about a resource depends on missing context, the entry has `"allowed": false` and `missing_context`. If it cannot be decided, the entry has `"allowed": false` and an `error`.
+// All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the same request; only `limit` may differ.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6398,7 +6424,8 @@ func (c *Client) LookupResourcesWithBody(ctx context.Context, contentType string
 
 // LookupResources Look up the resources on which a subject has a permission
 //
-// Returns every resource of the type on which the subject has the permission, once each, sorted by id, in pages. If a resource depends on missing context, it has `"allowed": false` and `missing_context`. If it cannot be decided, it has `"allowed": false` and an `error`. All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the request that it was given for. Only `limit` may differ.
+// Returns the resources of the type on which the subject has the permission. They come in pages, sorted by id, each resource once. If the decision about a resource depends on missing context, the entry has `"allowed": false` and `missing_context`. If it cannot be decided, the entry has `"allowed": false` and an `error`.
+// All pages show the state of the first page, even if relationships change in between. A cursor is valid only for the same request; only `limit` may differ.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6417,9 +6444,8 @@ func (c *Client) LookupResources(ctx context.Context, body LookupResourcesJSONRe
 
 // LookupSubjectsWithBody Look up the subjects that have a permission on a resource
 //
-// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
-//
-// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
+// Returns the subjects of the type that have the permission on the resource, each once, in no particular order. The entry `type:*` stands for every subject of the type, except those in `excluded`. If a subject is excluded only under a condition, it also has an entry of its own. If there are more than 10,000 subjects, counting those in `excluded`, the answer is `too_large`.
+// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete. It is `{"error": …}` with a problem document if the look-up failed. If the stream ends with neither, it was interrupted.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6438,9 +6464,8 @@ func (c *Client) LookupSubjectsWithBody(ctx context.Context, contentType string,
 
 // LookupSubjects Look up the subjects that have a permission on a resource
 //
-// Returns every subject of the type that has the permission on the resource, once each, in no particular order. If there are more than 10,000 subjects, including those that a wildcard excludes, the answer is `too_large`. `type:*` stands for every subject of the type except those in `excluded`. A subject that is excluded only under a condition also has an entry of its own.
-//
-// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete, and `{"error": …}` with a problem document if it is not. If the last line is missing, the stream broke off.
+// Returns the subjects of the type that have the permission on the resource, each once, in no particular order. The entry `type:*` stands for every subject of the type, except those in `excluded`. If a subject is excluded only under a condition, it also has an entry of its own. If there are more than 10,000 subjects, counting those in `excluded`, the answer is `too_large`.
+// With `Accept: application/x-ndjson`, the answer is a stream without that limit. Each line is a JSON object with one subject. The last line is `{"token": …}` if the list is complete. It is `{"error": …}` with a problem document if the look-up failed. If the stream ends with neither, it was interrupted.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6476,7 +6501,7 @@ func (c *Client) DescribePermissions(ctx context.Context, reqEditors ...RequestE
 
 // DecidePermissionsWithBody Decide every permission of a subject on one object
 //
-// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
+// Decides all permissions of the resource's type at one revision. If a permission cannot be decided, it is false, and `errors` has its error. The answer leaves out schema steps: permissions `as_…`, which only other permissions use.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6495,7 +6520,7 @@ func (c *Client) DecidePermissionsWithBody(ctx context.Context, contentType stri
 
 // DecidePermissions Decide every permission of a subject on one object
 //
-// Decides all permissions of the resource's type at one revision. Schema steps (`as_…` permissions, which only other permissions use) are left out. A permission that cannot be decided is false, and `errors` has its error.
+// Decides all permissions of the resource's type at one revision. If a permission cannot be decided, it is false, and `errors` has its error. The answer leaves out schema steps: permissions `as_…`, which only other permissions use.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6544,9 +6569,9 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 
 // PreviewWithBody Preview the effects of an operation
 //
-// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 80,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
-// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 80,000 answers; each is about one permission of one person on one object. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6565,9 +6590,9 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 
 // Preview Preview the effects of an operation
 //
-// Evaluates an operation without writing anything, and returns who would gain or lose which permissions. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception. If a new object has the id of an object that the actor may not view, the preview answers as if the id were free, but the operation is a `conflict`.
-// SpiceDB decides the effects on a temporary copy. The preview compares the objects that the operation changes, the objects in them, and the objects that refer to them: at most 500 objects, at most 10,000 relationships of them and around them, and at most 80,000 answers about a permission of one person on one object. Above that, for example for the deletion of a large account, the answer is `too_large`. Effects that would happen later, such as an expiry, are not previewed.
-// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. Sluice computes the effects on other people without relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 80,000 answers; each is about one permission of one person on one object. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6586,7 +6611,7 @@ func (c *Client) Preview(ctx context.Context, params *PreviewParams, body Previe
 
 // ListRelationships List the stored relationships of an object
 //
-// Returns the relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. An object whose id is `*` or contains a `#` has the object form. The answer does not depend on a person, so the call refuses the header `Sluice-Actor`.
+// Returns the stored relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. If an id is `*` or contains a `#`, its object has the object form. The answer does not depend on a person, so the call rejects the header `Sluice-Actor`.
 //
 // Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 func (c *Client) ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6641,7 +6666,7 @@ func (c *Client) CreateReport(ctx context.Context, params *CreateReportParams, b
 
 // DeleteReport Delete a report
 //
-// Needs `delete`. A repeated call by the same actor answers 200 again.
+// Needs `delete`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/reports/{id} (the `DeleteReport` operationId).
 func (c *Client) DeleteReport(ctx context.Context, id ID, params *DeleteReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6730,7 +6755,7 @@ func (c *Client) CreateSchedule(ctx context.Context, params *CreateScheduleParam
 
 // DeleteSchedule Delete a schedule
 //
-// Needs `edit`. A repeated call by the same actor answers 200 again.
+// Needs `edit`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/schedules/{id} (the `DeleteSchedule` operationId).
 func (c *Client) DeleteSchedule(ctx context.Context, id ID, params *DeleteScheduleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6802,7 +6827,7 @@ func (c *Client) CreateService(ctx context.Context, params *CreateServiceParams,
 
 // DeleteService Delete a service
 //
-// Needs `manage`. A repeated call by the same actor answers 200 again.
+// Needs `manage`. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/services/{id} (the `DeleteService` operationId).
 func (c *Client) DeleteService(ctx context.Context, id ID, params *DeleteServiceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6836,7 +6861,7 @@ func (c *Client) GetService(ctx context.Context, id ID, params *GetServiceParams
 
 // ListSubscriptions List all subscriptions
 //
-// All pages list the subscriptions that existed when the first page was read. A subscription that was deleted since is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
+// The pages list the subscriptions that existed when the first page was read. If one was deleted since, it is left out. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 //
 // Corresponds with GET /v1/subscriptions (the `ListSubscriptions` operationId).
 func (c *Client) ListSubscriptions(ctx context.Context, params *ListSubscriptionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6853,7 +6878,7 @@ func (c *Client) ListSubscriptions(ctx context.Context, params *ListSubscription
 
 // CreateSubscriptionWithBody Create a subscription with its first owner
 //
-// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
+// The role set is `single_owner` or `multi_owner`. It never changes.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6872,7 +6897,7 @@ func (c *Client) CreateSubscriptionWithBody(ctx context.Context, params *CreateS
 
 // CreateSubscription Create a subscription with its first owner
 //
-// The role set is `single_owner` or `multi_owner`. It cannot be changed later.
+// The role set is `single_owner` or `multi_owner`. It never changes.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6891,7 +6916,7 @@ func (c *Client) CreateSubscription(ctx context.Context, params *CreateSubscript
 
 // DeleteSubscription Cancel a subscription
 //
-// Needs `cancel`. Deletes the subscription and all of its accounts. A repeated call by the same actor answers 200 again.
+// Needs `cancel`. Deletes the subscription and all of its accounts. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/subscriptions/{id} (the `DeleteSubscription` operationId).
 func (c *Client) DeleteSubscription(ctx context.Context, id ID, params *DeleteSubscriptionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6942,7 +6967,7 @@ func (c *Client) ListSubscriptionAccounts(ctx context.Context, id ID, params *Li
 
 // PutFeaturesWithBody Set the features of a subscription
 //
-// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
+// Replaces the list of features that are on. If a feature is turned off, people keep the roles that need it, but nobody can be given such a role any more.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6961,7 +6986,7 @@ func (c *Client) PutFeaturesWithBody(ctx context.Context, id ID, params *PutFeat
 
 // PutFeatures Set the features of a subscription
 //
-// Replaces the list. If a feature is turned off, people keep the roles that need it, but nobody is given such a role any more.
+// Replaces the list of features that are on. If a feature is turned off, people keep the roles that need it, but nobody can be given such a role any more.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6997,8 +7022,8 @@ func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params 
 
 // InviteToSubscriptionWithBody Invite to a subscription
 //
-// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
-// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+// In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7017,8 +7042,8 @@ func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params
 
 // InviteToSubscription Invite to a subscription
 //
-// Needs the `invite_…` permission of each role. When the invitation is accepted, the inviter must still have these permissions. `invitee` is required. The invitation replaces an older one of the same person. If the older one has another inviter, replacing it needs `remove_users`.
-// In a `single_owner` subscription, an invitation to `owner` must offer no other role and needs `transfer_ownership`. Accepting it transfers the subscription.
+// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+// In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7037,7 +7062,7 @@ func (c *Client) InviteToSubscription(ctx context.Context, id ID, params *Invite
 
 // WithdrawSubscriptionInvitation Withdraw an invitation
 //
-// The inviter, and everybody with `remove_users`, may withdraw the invitation. If no invitation with the handle is open, the call needs `list_users` and changes nothing.
+// The inviter may withdraw the invitation, and so may everybody with `remove_users`. If there is no open invitation with this handle, the call needs `list_users` and changes nothing.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/invitations/{handle} (the `WithdrawSubscriptionInvitation` operationId).
 func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, handle Handle, params *WithdrawSubscriptionInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7054,7 +7079,7 @@ func (c *Client) WithdrawSubscriptionInvitation(ctx context.Context, id ID, hand
 
 // ListSubscriptionMembers List the members of a subscription
 //
-// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. Accounts whose members the actor may not list are left out. `GET /v1/subscriptions/{id}/people` also lists people who hold a role only on an account.
+// Needs `list_users`. Members are the people who hold a role on the subscription itself. With `by_account=true`, each member also has their roles on accounts of the subscription. Accounts whose members the actor may not list are left out. To find people who hold a role only on an account, use `GET /v1/subscriptions/{id}/people`.
 //
 // Corresponds with GET /v1/subscriptions/{id}/members (the `ListSubscriptionMembers` operationId).
 func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *ListSubscriptionMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7071,7 +7096,7 @@ func (c *Client) ListSubscriptionMembers(ctx context.Context, id ID, params *Lis
 
 // RemoveSubscriptionMember Remove a person from a subscription and all of its accounts
 //
-// Needs `remove_users`, unless the person is the actor. With `reassign_to`, that member becomes the creator of everything that the person created in the accounts of the subscription. This needs `assign_roles` on each account with such creations, and the new creator must be a member of each. `DELETE /v1/accounts/{id}/members/{user}` describes the details.
+// Needs `remove_users`. Actors may always remove themselves. With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the accounts of the subscription. This needs `assign_roles` on each account in which there are such objects, and the new creator must be a member of each. The details are those of `DELETE /v1/accounts/{id}/members/{user}`.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/members/{user} (the `RemoveSubscriptionMember` operationId).
 func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User, params *RemoveSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7088,7 +7113,7 @@ func (c *Client) RemoveSubscriptionMember(ctx context.Context, id ID, user User,
 
 // GetSubscriptionMember Show a member of a subscription
 //
-// Needs `list_users`, unless the person is the actor. If the person holds no role on the subscription, the answer is `not_found`.
+// Needs `list_users`. Actors may always read themselves. If the person holds no role on the subscription, the answer is `not_found`.
 //
 // Corresponds with GET /v1/subscriptions/{id}/members/{user} (the `GetSubscriptionMember` operationId).
 func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, params *GetSubscriptionMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7105,8 +7130,8 @@ func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 //
-// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7125,8 +7150,8 @@ func (c *Client) PutSubscriptionMemberWithBody(ctx context.Context, id ID, user 
 
 // PutSubscriptionMember Set the roles of a person on a subscription
 //
-// Needs the `invite_…` permission of each added role and of each removed role. The answer has all roles that the person holds afterwards.
-// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
+// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7145,7 +7170,9 @@ func (c *Client) PutSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutMemberAccountsWithBody Set the roles of one person on many accounts
 //
-// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
+// Sets the person's roles on the named accounts of the subscription. Other accounts do not change. An empty list removes every role on the account. Needs `assign_roles` on each account.
+// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write.
+// `expires_at` applies to all named accounts. If the actor's own role on an account has an end, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7164,7 +7191,9 @@ func (c *Client) PutMemberAccountsWithBody(ctx context.Context, id ID, user User
 
 // PutMemberAccounts Set the roles of one person on many accounts
 //
-// Needs `assign_roles` on each account. If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write. Accounts that are not named do not change. An empty list removes every role on the account. `expires_at` applies to all named accounts. If the actor's own role on an account ends, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
+// Sets the person's roles on the named accounts of the subscription. Other accounts do not change. An empty list removes every role on the account. Needs `assign_roles` on each account.
+// If the change fits one write, it is atomic. A larger change first removes roles in several writes, and then gives all new roles in one write.
+// `expires_at` applies to all named accounts. If the actor's own role on an account has an end, the new roles there end at the same time or earlier. `accounts_expire_at` shows these times.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7183,7 +7212,7 @@ func (c *Client) PutMemberAccounts(ctx context.Context, id ID, user User, params
 
 // ListSubscriptionPeople List the people of a subscription and its accounts
 //
-// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on an account of it. `roles` has the person's roles on the subscription itself; it is empty if there are none. `accounts` has the person's roles on the accounts. If the actor may not list the members of an account, roles on that account are left out, and so are people who hold no other role.
+// Needs `list_users`. Lists the members of the subscription, and the people who hold a role only on one of its accounts. `roles` has the person's roles on the subscription itself; it can be empty. `accounts` has the person's roles on the accounts. If the actor may not list the members of an account, the roles on that account are left out. People who hold no other role are then left out too.
 //
 // Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7200,7 +7229,8 @@ func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *List
 
 // TransferSubscriptionWithBody Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
+// Makes another person the owner. Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles.
+// If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7219,7 +7249,8 @@ func (c *Client) TransferSubscriptionWithBody(ctx context.Context, id ID, params
 
 // TransferSubscription Transfer a subscription to another owner
 //
-// Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles. If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner: the request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
+// Makes another person the owner. Needs `transfer_ownership`, which only a `single_owner` subscription has. The former owner keeps their other roles.
+// If the owner has left and nobody else can transfer the subscription, the backend itself can make `to` the owner. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7238,8 +7269,8 @@ func (c *Client) TransferSubscription(ctx context.Context, id ID, params *Transf
 
 // EraseUser Erase a person
 //
-// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the record that they created something. Their creations stay, without a creator. Their private connections are deleted, because nobody could see them any more. If no relationship names the person, the answer is 200.
-// If the person is the last owner or administrator anywhere, the answer is a `conflict` that lists the accounts and subscriptions. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeating the call or restarting a server finishes it.
+// Deletes every relationship of the person, on all accounts and subscriptions: roles, shares, and the relationships that name the person as a creator. The objects stay, without a creator. But the person's private connections are deleted, because nobody could see them any more. If no relationship names the person, the answer is 200 too.
+// If the person is the last owner or administrator of an account or subscription, the answer is a `conflict` that lists these accounts and subscriptions. If the deletion does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too.
 //
 // Corresponds with DELETE /v1/users/{user} (the `EraseUser` operationId).
 func (c *Client) EraseUser(ctx context.Context, user User, params *EraseUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7256,7 +7287,7 @@ func (c *Client) EraseUser(ctx context.Context, user User, params *EraseUserPara
 
 // ListUserAccounts List the accounts of a person
 //
-// The actor must be the person. Without an actor, the key needs the scope `inspect`.
+// Lists the accounts on which the person holds a role. The actor must be the person. Without an actor, the key needs the scope `inspect`.
 //
 // Corresponds with GET /v1/users/{user}/accounts (the `ListUserAccounts` operationId).
 func (c *Client) ListUserAccounts(ctx context.Context, user User, params *ListUserAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7311,7 +7342,7 @@ func (c *Client) CreateWorkspace(ctx context.Context, params *CreateWorkspacePar
 
 // DeleteWorkspace Delete a workspace with everything in it
 //
-// Needs `manage_workspaces` on the account. A repeated call by the same actor answers 200 again.
+// Needs `manage_workspaces` on the account. If the same actor repeats the call, the answer is 200 again.
 //
 // Corresponds with DELETE /v1/workspaces/{id} (the `DeleteWorkspace` operationId).
 func (c *Client) DeleteWorkspace(ctx context.Context, id ID, params *DeleteWorkspaceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7383,7 +7414,7 @@ func (c *Client) SetWorkspaceAccess(ctx context.Context, id ID, params *SetWorks
 
 // ListWorkspaceContents List the objects in a workspace that a person may view
 //
-// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor holds on it when the page is read. Objects that are created after the first page do not appear on later pages. A page may have fewer entries than `limit`, or none, if the actor may view few of many objects. The list ends where `next_cursor` is empty.
+// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor has on it when the page is read. An object that is created after the first page does not appear on a later page. If the actor may view few of many objects, a page may have fewer entries than `limit`, or none. The list ends only when `next_cursor` is empty.
 //
 // Corresponds with GET /v1/workspaces/{id}/{collection} (the `ListWorkspaceContents` operationId).
 func (c *Client) ListWorkspaceContents(ctx context.Context, id ID, collection ListWorkspaceContentsParamsCollection, params *ListWorkspaceContentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -451,33 +451,33 @@ func (e ListWorkspaceContentsParamsCollection) Valid() bool {
 
 // AcceptedInvitation defines model for AcceptedInvitation.
 type AcceptedInvitation struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles All roles that the person holds on the account or subscription. They can be stronger than the offered roles.
+	// Roles All roles that the person now holds on the account or subscription. They can be stronger than the offered ones.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -492,7 +492,7 @@ type Access struct {
 type AccessAction struct {
 	Name string `json:"name"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
@@ -500,7 +500,7 @@ type AccessAction struct {
 type AccessEntity struct {
 	ID string `json:"id"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 
 	// Type A type of the served schema.
@@ -518,27 +518,27 @@ type AccessThen struct {
 
 // Account defines model for Account.
 type Account struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription *ID    `json:"subscription,omitempty"`
 	RoleSet      string `json:"role_set"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
-	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
@@ -554,29 +554,29 @@ type AccountPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // AccountRoles defines model for AccountRoles.
 type AccountRoles struct {
-	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
 
-	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -591,7 +591,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results cannot express: candidates that could not be decided.
+	// Context What cannot be among the results: candidates that could not be decided.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundAction  `json:"results"`
 }
@@ -605,7 +605,7 @@ type Approvers struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// People At most ten people. Left out if the reader may not know who they are.
+	// People At most ten people. Left out if the reader may not know them.
 	People *[]ID `json:"people,omitempty"`
 
 	// More True if there are more people.
@@ -614,19 +614,24 @@ type Approvers struct {
 
 // AtLeastAsFresh defines model for AtLeastAsFresh.
 type AtLeastAsFresh struct {
-	// AtLeastAsFresh A ZedToken, which stands for a revision of the relationships.
+	// AtLeastAsFresh A ZedToken of SpiceDB. It names a revision of the relationships.
 	AtLeastAsFresh Token `json:"at_least_as_fresh"`
 }
 
-// AuditEntry One entry of the audit log. `hash` is computed over the JSON of the entry as it appears in the answer, without the field `hash`.
+// AuditEntry One entry of the audit log. `hash` is the hash of the entry's JSON in the answer without the field `hash`.
 type AuditEntry struct {
 	// Seq The number of the entry, from 1. It is left out if the request names a person in `Sluice-Actor`.
 	Seq *int64 `json:"seq,omitempty"`
 
-	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than that of the entry before.
+	// Time The time of the change, by the clock of SpiceDB's datastore. It is never earlier than the time of the previous entry.
 	Time time.Time `json:"time"`
 
-	// Kind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
+	// Kind - `snapshot`: relationships that were stored when the log began, or when it continued after a gap.
+	// - `change`: changes of one transaction.
+	// - `expiry`: a relationship expired.
+	// - `schema`: another schema was applied.
+	// - `gap`: the changes between `since` and this entry are unknown.
+	// - `unstored`: a placeholder for an entry that could not be stored.
 	Kind AuditEntryKind `json:"kind"`
 
 	// Revision SpiceDB's revision of the transaction.
@@ -635,13 +640,13 @@ type AuditEntry struct {
 	// Part A transaction with more than 1000 updates has several entries. This is the number of this entry among them, from 1. It is left out if the request names a person in `Sluice-Actor`.
 	Part *int `json:"part,omitempty"`
 
-	// Actor The person who performed the operation. It is left out if the backend itself performed it, or if the change did not come through Sluice.
+	// Actor The person who performed the operation. Left out if the backend itself performed the operation, or if the change bypassed Sluice.
 	Actor *string `json:"actor,omitempty"`
 
-	// Key The name of the API key. It is left out if the change did not come through Sluice.
+	// Key The name of the API key. Left out if the change bypassed Sluice.
 	Key *string `json:"key,omitempty"`
 
-	// Operation The operation. It is left out if the change did not come through Sluice.
+	// Operation The operation. Left out if the change bypassed Sluice.
 	Operation *string `json:"operation,omitempty"`
 
 	// RequestID The id of the request.
@@ -650,11 +655,11 @@ type AuditEntry struct {
 	// StatedReason The `reason` of the request, if the backend itself performed the operation.
 	StatedReason *string `json:"stated_reason,omitempty"`
 
-	// Overlapping The origins of the change if the datastore merged overlapping transactions into one. `actor`, `key`, `operation`, `request_id` and `stated_reason` are then left out.
+	// Overlapping If the datastore merged overlapping transactions into one revision, the origins of all of them. The entry itself then has no `actor`, `key`, `operation`, `request_id` and `stated_reason`.
 	Overlapping *[]AuditOrigin `json:"overlapping,omitempty"`
 	Updates     *[]AuditUpdate `json:"updates,omitempty"`
 
-	// Objects In a placeholder, the objects whose relationships changed. It is left out if they are unknown or more than 1000.
+	// Objects In a placeholder, the objects whose relationships changed. Left out if they are unknown, or if there are more than 1000.
 	Objects *[]Reference `json:"objects,omitempty"`
 
 	// Schema The text of the schema, in entries of the kind `schema` and in the first entry of a snapshot.
@@ -663,20 +668,30 @@ type AuditEntry struct {
 	// Since The start of a gap.
 	Since *time.Time `json:"since,omitempty"`
 
-	// Reason In a placeholder, the error that prevented storing the entry. In a gap, its cause. `not_kept`: SpiceDB no longer had the changes. `other_store`: the datastore is not the one that the log follows, or `sluice restore` restored it. `went_back`: the datastore lacks changes that the log has, for example after a restore. `cut_off`: entries were removed from the end of the log.
+	// Reason In a placeholder, the error because of which the entry could not be stored. In a gap, its cause:
+	//
+	// - `not_kept`: SpiceDB no longer had the changes.
+	// - `other_store`: the datastore is another one than before, or `sluice restore` has restored it.
+	// - `went_back`: the datastore lacks changes that the log has, for example because a copy of it was put back.
+	// - `cut_off`: entries were removed from the end of the log.
 	Reason *string `json:"reason,omitempty"`
 
 	// Omitted True if updates may be hidden from the actor. With an actor, it is always true.
 	Omitted *bool `json:"omitted,omitempty"`
 
-	// Prev The hash of the entry before, or 64 zeros in the first entry.
+	// Prev The hash of the previous entry; 64 zeros in the first entry.
 	Prev *string `json:"prev,omitempty"`
 
 	// Hash The SHA-256 hash of this entry in hexadecimal digits.
 	Hash *string `json:"hash,omitempty"`
 }
 
-// AuditEntryKind `snapshot`: relationships that existed when the log began or restarted after a gap. `change`: changes of one transaction. `expiry`: a relationship expired. `schema`: another schema was applied. `gap`: changes from `since` until this entry are unknown. `unstored`: a placeholder for an entry that could not be stored.
+// AuditEntryKind - `snapshot`: relationships that were stored when the log began, or when it continued after a gap.
+// - `change`: changes of one transaction.
+// - `expiry`: a relationship expired.
+// - `schema`: another schema was applied.
+// - `gap`: the changes between `since` and this entry are unknown.
+// - `unstored`: a placeholder for an entry that could not be stored.
 type AuditEntryKind string
 
 // AuditOrigin defines model for AuditOrigin.
@@ -733,7 +748,7 @@ type AuthZENConfiguration struct {
 	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
 
-// BackendReason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+// BackendReason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 //
 // Example: The only owner left the company; ticket 4711
 type BackendReason = string
@@ -746,7 +761,7 @@ type BrokenOff struct {
 
 // BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -769,7 +784,7 @@ type BulkCheck struct {
 type BulkCheckRequest struct {
 	Checks []BulkCheck `json:"checks"`
 
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
@@ -785,7 +800,7 @@ type BulkDecision struct {
 
 // BulkError defines model for BulkError.
 type BulkError struct {
-	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
@@ -807,15 +822,15 @@ type CapabilityNames = []string
 
 // ChangedMember defines model for ChangedMember.
 type ChangedMember struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on their subscription. They are then left out unless the actor is the person or may list the subscription's members (`list_users`).
+	// Roles The person's roles on the account or subscription of the path. If the call changes roles on several accounts, these are the person's roles on the subscription; they are then left out unless the actor is the person, or may list the subscription's members (`list_users`).
 	Roles *RoleNames `json:"roles,omitempty"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -823,13 +838,13 @@ type ChangedMember struct {
 	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
-	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
+	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -837,21 +852,21 @@ type ChangedMember struct {
 type ChangedMembers struct {
 	Members []Member `json:"members"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // CheckRequest defines model for CheckRequest.
 type CheckRequest struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -870,57 +885,57 @@ type CheckRequest struct {
 	Subject Reference `json:"subject"`
 }
 
-// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 type Code string
 
 // Connection defines model for Connection.
 type Connection struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Connector An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Connector  *ID         `json:"connector,omitempty"`
 	Visibility *Visibility `json:"visibility,omitempty"`
 	Users      Users       `json:"users"`
 
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Connector defines model for Connector.
 type Connector struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account The account that created the connector. A connector of the catalogue has none.
+	// Account The account that has created the connector. Left out for a connector of the catalogue.
 	Account *string `json:"account,omitempty"`
 
 	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities CapabilityNames `json:"capabilities"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -930,7 +945,7 @@ type ConnectorCapabilities struct {
 	Capabilities CapabilityNames `json:"capabilities"`
 }
 
-// Consistency The required freshness of the relationships that decide the answer.
+// Consistency How recent the relationships must be on which the answer is based.
 //
 // Example: fully_consistent
 type Consistency struct {
@@ -940,38 +955,38 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
 type CopiedImporter struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Source An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Destination An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// LeftOut The connections of the original that the copy does not have.
+	// LeftOut The connections of the original that the copy does not use.
 	LeftOut []CopiedImporterLeftOut `json:"left_out"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -980,7 +995,7 @@ type CopiedImporterLeftOut string
 
 // Copy defines model for Copy.
 type Copy struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -993,16 +1008,16 @@ type Decision struct {
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1025,7 +1040,7 @@ type Effect struct {
 	Loses []string `json:"loses"`
 }
 
-// EndsAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+// EndsAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 //
 // Example: 2030-01-31T17:00:00Z
 type EndsAt = time.Time
@@ -1057,13 +1072,13 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Resource A subject or resource. If a field is missing, that of the request's default applies.
+	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
 	Resource *PartialEntity `json:"resource,omitempty"`
 
-	// Subject A subject or resource. If a field is missing, that of the request's default applies.
+	// Subject A subject or resource. If a field is missing, the field of the request's default applies.
 	Subject *PartialEntity `json:"subject,omitempty"`
 }
 
@@ -1071,7 +1086,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource.
@@ -1093,7 +1108,7 @@ type EvaluationsAnswer struct {
 
 // EvaluationsOptions defines model for EvaluationsOptions.
 type EvaluationsOptions struct {
-	// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
+	// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
 	EvaluationsSemantic *EvaluationsSemantic `json:"evaluations_semantic,omitempty"`
 }
 
@@ -1101,22 +1116,22 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context     *Context            `json:"context,omitempty"`
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
 
-	// Resource A subject or resource. If a field is missing, that of the request's default applies.
+	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
 	Resource *PartialEntity `json:"resource,omitempty"`
 
-	// Subject A subject or resource. If a field is missing, that of the request's default applies.
+	// Subject A subject or resource. If a field is missing, the field of the request's default applies.
 	Subject *PartialEntity `json:"subject,omitempty"`
 }
 
-// EvaluationsSemantic Whether all evaluations run, or the first denial or the first permit ends them.
+// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
 type EvaluationsSemantic string
 
-// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
+// Everybody Present if every subject of the type is permitted, except those in `except`.
 type Everybody struct {
 	Except []ID `json:"except"`
 }
@@ -1124,7 +1139,7 @@ type Everybody struct {
 // ExcludedSubjects The subjects that the wildcard excludes.
 type ExcludedSubjects = []Reference
 
-// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 //
 // Example: 2030-01-31T17:00:00Z
 type ExpiresAt = time.Time
@@ -1161,13 +1176,13 @@ type Explanation struct {
 	// Text The reason as a sentence.
 	Text string `json:"text"`
 
-	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. The answer needs each of them.
+	// Path The relationships on which an allowed or conditional answer depends, from the resource to the subject. Without any one of them, the answer would be different.
 	Path *[]ExplainedStep `json:"path,omitempty"`
 
 	// Suggestions Changes that would allow a denied check. Those that give the fewest additional permissions come first.
 	Suggestions *[]Suggestion `json:"suggestions,omitempty"`
 
-	// Failed Stored relationships whose condition does not hold. If it held, the denied check would be allowed. The field is left out if there are none.
+	// Failed Stored relationships whose condition does not hold. If one of them held, the denied check would be allowed. Left out if there are none.
 	Failed *[]ExplainedStep `json:"failed,omitempty"`
 
 	// Unstored True if no relationship is stored with this resource, for example because its id is misspelled. Shown only to a key with the scope `inspect`, without an actor.
@@ -1182,16 +1197,16 @@ type Explanation struct {
 	// Trace SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 	Trace *TraceNode `json:"trace,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// FeatureNames The names of features: `user_permissions` and `dashboards`.
+// FeatureNames Names of features: `user_permissions` and `dashboards`.
 type FeatureNames = []string
 
 // Features defines model for Features.
 type Features struct {
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
@@ -1222,7 +1237,7 @@ type FoundResource struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Allowed False only if the entry depends on missing context or has an error.
+	// Allowed True unless the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
@@ -1238,7 +1253,7 @@ type FoundResources struct {
 	NextCursor NextCursor      `json:"next_cursor"`
 	Resources  []FoundResource `json:"resources"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1249,7 +1264,7 @@ type FoundSubject struct {
 	// Example: user:alice@example.com
 	Subject Reference `json:"subject"`
 
-	// Allowed False only if the entry depends on missing context or has an error.
+	// Allowed True unless the entry depends on missing context or has an error.
 	Allowed bool `json:"allowed"`
 
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
@@ -1266,13 +1281,13 @@ type FoundSubject struct {
 type FoundSubjects struct {
 	Subjects []FoundSubject `json:"subjects"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group"`
@@ -1286,40 +1301,40 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
 type ID = string
 
 // Importer defines model for Importer.
 type Importer struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Source An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Destination An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// HiddenEnds Which of `source` and `destination` are left out because the actor may not view the connection. It is left out if there are none. Only `GET` answers it.
+	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` has this field.
 	HiddenEnds *[]ImporterHiddenEnds `json:"hidden_ends,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1335,7 +1350,7 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty"`
 }
 
-// Invitation An invitation. A replayed answer leaves out `id`, `handle` and `expires_at` if the invitation is no longer open, or if the API key has been replaced by a new secret.
+// Invitation An invitation. If the call is repeated under an idempotency key, `id`, `handle` and `expires_at` are left out in two cases: the invitation is no longer open, or the API key has a new secret.
 type Invitation struct {
 	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID *string `json:"id,omitempty"`
@@ -1343,36 +1358,36 @@ type Invitation struct {
 	// Handle The public name of the invitation.
 	Handle *string `json:"handle,omitempty"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account *ID `json:"account,omitempty"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Inviter An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Invitee An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Invitee *ID `json:"invitee,omitempty"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1383,34 +1398,34 @@ type InvitationPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // ItemError The reason why this item could not be decided. It is not allowed.
 type ItemError struct {
-	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code   Code   `json:"code"`
 	Detail string `json:"detail"`
 }
 
 // ListedAccount defines model for ListedAccount.
 type ListedAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription *ID    `json:"subscription,omitempty"`
 	RoleSet      string `json:"role_set"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -1421,15 +1436,15 @@ type ListedInvitation struct {
 	// Handle The public name of the invitation.
 	Handle string `json:"handle"`
 
-	// Inviter An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Inviter An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Inviter ID `json:"inviter"`
 
-	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
+	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee *ID `json:"invitee,omitempty"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the invitation ends.
@@ -1438,27 +1453,27 @@ type ListedInvitation struct {
 
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set"`
 
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 }
 
 // Member defines model for Member.
 type Member struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
@@ -1466,7 +1481,7 @@ type Member struct {
 	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
-	// AccountsExpireAt The time at which the roles on each account end. Accounts with roles that do not end are left out.
+	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
 }
 
@@ -1475,7 +1490,7 @@ type MemberAccounts struct {
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts"`
 
-	// ExpiresAt The time at which the roles end, in RFC 3339. A fraction of a second is dropped. If it is left out, the roles do not end, even if they had an end before. `owner` and `administrator` cannot have an end.
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
@@ -1483,20 +1498,20 @@ type MemberAccounts struct {
 
 // MemberDetails defines model for MemberDetails.
 type MemberDetails struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 
-	// ExpiresAt The time at which the last of the roles ends, in UTC. It is left out if one of them does not end. An additional role can end earlier.
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1507,7 +1522,7 @@ type MemberPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
 	NextCursor NextCursor `json:"next_cursor"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1535,7 +1550,7 @@ type NeededPermission struct {
 
 // NewAccount defines model for NewAccount.
 type NewAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1543,7 +1558,7 @@ type NewAccount struct {
 	// RoleSet `team`, `operations` or `analytics`.
 	RoleSet string `json:"role_set"`
 
-	// Subscription An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Subscription ID `json:"subscription"`
@@ -1551,17 +1566,17 @@ type NewAccount struct {
 
 // NewConnection defines model for NewConnection.
 type NewConnection struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Connector An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Connector An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Connector ID `json:"connector"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID         ID          `json:"id"`
@@ -1570,22 +1585,22 @@ type NewConnection struct {
 
 // NewImporter defines model for NewImporter.
 type NewImporter struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// Destination An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Destination An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Source An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Source An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Source *ID `json:"source,omitempty"`
@@ -1596,21 +1611,21 @@ type NewInvitation struct {
 	// ExpiresIn The number of seconds until the invitation ends, seven days by default. It ends earlier if the role of its inviter ends.
 	ExpiresIn *int `json:"expires_in,omitempty"`
 
-	// Invitee The only person who may accept it. If it is left out, anybody who knows the `id` may.
+	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee *Person `json:"invitee,omitempty"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
 
 // NewPartOfAccount defines model for NewPartOfAccount.
 type NewPartOfAccount struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1618,12 +1633,12 @@ type NewPartOfAccount struct {
 
 // NewPartOfWorkspace defines model for NewPartOfWorkspace.
 type NewPartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Workspace An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Workspace An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
@@ -1631,10 +1646,10 @@ type NewPartOfWorkspace struct {
 
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features *FeatureNames `json:"features,omitempty"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1650,12 +1665,12 @@ type NewSubscription struct {
 
 // NewWorkspace defines model for NewWorkspace.
 type NewWorkspace struct {
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account ID `json:"account"`
 
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1673,13 +1688,13 @@ type ObjectPage struct {
 	NextCursor NextCursor      `json:"next_cursor"`
 	Objects    []VisibleObject `json:"objects"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // Offboarding The effects of removing a person from an account.
 type Offboarding struct {
-	// User An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	User ID `json:"user"`
@@ -1687,7 +1702,7 @@ type Offboarding struct {
 	// Roles The person's roles on the account. Empty for a person who has left.
 	Roles []string `json:"roles"`
 
-	// EndsMembership True if the person's membership of the subscription ends with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
+	// EndsMembership True if the person's membership of the subscription ends together with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
 
 	// Importers The importers that the person created.
@@ -1702,19 +1717,19 @@ type Offboarding struct {
 	// Shares Objects that others share with the person by name. The removal ends these shares.
 	Shares OffboardingShares `json:"shares"`
 
-	// Invitations The open invitations to the account that the person sent or received. `ids` are their handles. The removal withdraws them.
+	// Invitations The open invitations to the account that the person sent or received. `ids` has their handles. The removal withdraws these invitations.
 	Invitations OffboardingInvitations `json:"invitations"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // OffboardingInvitations defines model for OffboardingInvitations.
 type OffboardingInvitations struct {
-	// Sent The invitations by the person.
+	// Sent The invitations that the person sent.
 	Sent Named `json:"sent"`
 
-	// Received The invitations to the person.
+	// Received The invitations that the person received.
 	Received Named `json:"received"`
 }
 
@@ -1741,7 +1756,7 @@ type PageToken = string
 
 // PartOfAccount defines model for PartOfAccount.
 type PartOfAccount struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1749,16 +1764,16 @@ type PartOfAccount struct {
 	// Account The account. It is left out if the actor may not view it.
 	Account *string `json:"account,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PartOfWorkspace defines model for PartOfWorkspace.
 type PartOfWorkspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -1766,10 +1781,10 @@ type PartOfWorkspace struct {
 	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace *string `json:"workspace,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1777,15 +1792,15 @@ type PartOfWorkspace struct {
 type PartialAction struct {
 	Name *string `json:"name,omitempty"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 }
 
-// PartialEntity A subject or resource. If a field is missing, that of the request's default applies.
+// PartialEntity A subject or resource. If a field is missing, the field of the request's default applies.
 type PartialEntity struct {
 	ID *string `json:"id,omitempty"`
 
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 	Type       *string     `json:"type,omitempty"`
 }
@@ -1799,7 +1814,7 @@ type PeoplePage struct {
 	NextCursor NextCursor `json:"next_cursor"`
 	People     []Member   `json:"people"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -1814,7 +1829,7 @@ type PermissionDescription struct {
 	Description string `json:"description"`
 }
 
-// PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+// PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 type PermissionErrors map[string]ItemError
 
 // PermissionName The name of a permission. `GET /v1/permissions` lists them.
@@ -1824,24 +1839,24 @@ type PermissionName = string
 
 // PermissionsDecision defines model for PermissionsDecision.
 type PermissionsDecision struct {
-	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 	Errors *PermissionErrors `json:"errors,omitempty"`
 
-	// Permissions Whether the subject has each permission. A permission that depends on missing context or has an error is false.
+	// Permissions Whether the subject has each permission. A permission is false if it depends on missing context, or if it has an error.
 	Permissions map[string]bool `json:"permissions"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
 // PermissionsRequest defines model for PermissionsRequest.
 type PermissionsRequest struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource An object, or all subjects in a relation of an object.
@@ -1867,7 +1882,7 @@ type Preview struct {
 	// Omitted True if effects may be hidden from the actor. With an actor, it is always true.
 	Omitted *bool `json:"omitted,omitempty"`
 
-	// Undecided Permissions that cannot be decided before or after the operation, for example on an object of your own type in a circle. Effects on them are unknown.
+	// Undecided Permissions that cannot be decided before or after the operation, for example because objects of your own types refer to each other in a circle. Effects on these permissions are unknown.
 	Undecided *[]Undecided `json:"undecided,omitempty"`
 }
 
@@ -1902,7 +1917,7 @@ type Problem struct {
 	// Detail What is wrong with this request.
 	Detail string `json:"detail"`
 
-	// Code The stable code of the problem. Each code has one HTTP status, except that errors of the HTTP protocol have their own: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505.
+	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code Code `json:"code"`
 
 	// RequestID The id of the request, which the server also logs.
@@ -1911,17 +1926,17 @@ type Problem struct {
 	// Permission The permission that a forbidden operation needs.
 	Permission *string `json:"permission,omitempty"`
 
-	// Accounts The accounts that a conflict is about, at most ten.
+	// Accounts The accounts that are the reason of a conflict, at most ten.
 	Accounts *[]ID `json:"accounts,omitempty"`
 
-	// Subscriptions The subscriptions that a conflict is about.
+	// Subscriptions The subscriptions that are the reason of a conflict.
 	Subscriptions *[]ID `json:"subscriptions,omitempty"`
 }
 
-// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 type Properties map[string]interface{}
 
-// Reassigned The objects of a removed person that got a new creator or were deleted.
+// Reassigned The objects of a removed person that got a new creator, or that were deleted.
 type Reassigned struct {
 	// Importers The importers that got the new creator.
 	Importers Named `json:"importers"`
@@ -1929,7 +1944,7 @@ type Reassigned struct {
 	// Connections The shared connections that got the new creator.
 	Connections Named `json:"connections"`
 
-	// PrivateConnections The number of private connections. They are never named.
+	// PrivateConnections The private connections. The answer has only their number, never their ids.
 	PrivateConnections ReassignedPrivate `json:"private_connections"`
 }
 
@@ -1951,7 +1966,7 @@ type Reference struct {
 
 // ReferenceObject The object form of a reference, for ids that contain a `#`.
 type ReferenceObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID       ID      `json:"id"`
@@ -1959,7 +1974,7 @@ type ReferenceObject struct {
 	Type     string  `json:"type"`
 }
 
-// ReferenceString `type:id` or `type:id#relation`, split at the first colon.
+// ReferenceString `type:id` or `type:id#relation`. The first colon separates type and id.
 type ReferenceString = string
 
 // Relationship defines model for Relationship.
@@ -1989,30 +2004,30 @@ type RelationshipPage struct {
 
 // RemovedMember defines model for RemovedMember.
 type RemovedMember struct {
-	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. A replayed answer leaves it out, because it is not stored.
+	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned *Reassigned `json:"reassigned,omitempty"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *string `json:"cursor,omitempty"`
 
 	// Limit The highest number of resources on the page.
@@ -2038,7 +2053,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2053,7 +2068,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results cannot express: candidates that could not be decided.
+	// Context What cannot be among the results: candidates that could not be decided.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundEntity  `json:"results"`
 }
@@ -2072,21 +2087,21 @@ type Role struct {
 	// Title The name of the role in a user interface.
 	Title string `json:"title"`
 
-	// Additional True if the role only adds to another role and grants nothing alone.
+	// Additional True if the role gives permissions only together with another role.
 	Additional bool `json:"additional"`
 
-	// Requires The feature that the subscription needs before anybody can be given the role.
+	// Requires The feature without which nobody can be given the role.
 	Requires *string `json:"requires,omitempty"`
 }
 
-// RoleNames The names of roles of the object's role set.
+// RoleNames Names of roles that exist in the role set of the object.
 type RoleNames = []string
 
 // RoleSet defines model for RoleSet.
 type RoleSet struct {
 	Name string `json:"name"`
 
-	// Default The role that needs only `invite_members`, and that an invitation without `invitee` offers. It is left out if the role set has none.
+	// Default The role that people with `invite_members` can give to others, and the only one that an invitation without `invitee` can offer. Left out if the role set has none.
 	Default *string `json:"default,omitempty"`
 	Roles   []Role  `json:"roles"`
 
@@ -2101,12 +2116,12 @@ type RoleSets struct {
 
 // Roles defines model for Roles.
 type Roles struct {
-	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
 
-	// Roles The names of roles of the object's role set.
+	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -2116,9 +2131,9 @@ type RolesByID map[string]RoleNames
 // RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext What the results cannot express: candidates that could not be decided.
+// SearchContext What cannot be among the results: candidates that could not be decided.
 type SearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors *SearchErrors `json:"errors,omitempty"`
 }
 
@@ -2135,7 +2150,7 @@ type SearchError struct {
 	Error EvaluationError `json:"error"`
 }
 
-// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
+// SearchErrors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 type SearchErrors = []SearchError
 
 // SearchPage defines model for SearchPage.
@@ -2143,13 +2158,13 @@ type SearchPage struct {
 	// Limit The highest number of results on the page. The default is 100, and a page never has more than 1000.
 	Limit *int `json:"limit,omitempty"`
 
-	// Token The `next_token` of the page before. The rest of the request must not change.
+	// Token The `next_token` of the previous page. The rest of the request must not change.
 	Token *string `json:"token,omitempty"`
 }
 
 // SearchedEntity The type to search for. An id is ignored.
 type SearchedEntity struct {
-	// Properties Values for caveats, which see them as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB applies to all properties and the context together.
+	// Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
 	Properties *Properties `json:"properties,omitempty"`
 
 	// Type A type of the served schema.
@@ -2169,12 +2184,12 @@ type SubjectLine struct {
 
 // SubjectLookup defines model for SubjectLookup.
 type SubjectLookup struct {
-	// Consistency The required freshness of the relationships that decide the answer.
+	// Consistency How recent the relationships must be on which the answer is based.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -2187,7 +2202,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Looks up groups in place of objects: all subjects in this relation of an object, such as `subscription:acme#owner`. It never finds the roles of an account, such as `account:acme#owner`, since such a role counts only together with a flag that holds people and no groups.
+	// SubjectRelation Looks up groups instead of objects. A group is all subjects in this relation of an object, for example `subscription:acme#owner`. The groups of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no groups.
 	SubjectRelation *string `json:"subject_relation,omitempty"`
 
 	// SubjectType The name of a type of the schema.
@@ -2200,7 +2215,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, such as 9007199254740993, is `invalid`. Send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. More is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2211,12 +2226,12 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext What the results cannot express: everybody of the type, and candidates that could not be decided.
+// SubjectSearchContext What cannot be among the results: everybody of the type, and candidates that could not be decided.
 type SubjectSearchContext struct {
-	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as the results.
+	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors *SearchErrors `json:"errors,omitempty"`
 
-	// Everybody Present if every subject of the type is permitted, listed or not, except those in `except`.
+	// Everybody Present if every subject of the type is permitted, except those in `except`.
 	Everybody *Everybody `json:"everybody,omitempty"`
 }
 
@@ -2224,26 +2239,26 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What the results cannot express: everybody of the type, and candidates that could not be decided.
+	// Context What cannot be among the results: everybody of the type, and candidates that could not be decided.
 	Context *SubjectSearchContext `json:"context,omitempty"`
 	Results []FoundEntity         `json:"results"`
 }
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID      ID      `json:"id"`
 	RoleSet *string `json:"role_set,omitempty"`
 
-	// Features The names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2253,7 +2268,7 @@ type SubscriptionPage struct {
 	NextCursor    NextCursor           `json:"next_cursor"`
 	Subscriptions []ListedSubscription `json:"subscriptions"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2278,7 +2293,7 @@ type SuggestedOperation struct {
 	// Needs The permissions that the actor of the operation needs.
 	Needs []NeededPermission `json:"needs"`
 
-	// Approvers Who may perform the operation now, grouped by relation.
+	// Approvers The people who may perform the operation now, grouped by relation.
 	Approvers []Approvers `json:"approvers"`
 }
 
@@ -2309,14 +2324,14 @@ type Suggestion struct {
 	// Without The relationships that would be deleted.
 	Without *[]SuggestedRelationship `json:"without,omitempty"`
 
-	// Operations The calls that make the change, in order. Empty if no operation can make it.
+	// Operations The calls that make the change, in this order. Empty if no operation can make it.
 	Operations []SuggestedOperation `json:"operations"`
 
 	// RequiresFeature The feature that the subscription lacks. The first operation turns it on.
 	RequiresFeature *string `json:"requires_feature,omitempty"`
 }
 
-// Token A ZedToken, which stands for a revision of the relationships.
+// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 type Token = string
 
 // TraceCondition defines model for TraceCondition.
@@ -2334,7 +2349,7 @@ type TraceConditionResult string
 
 // TraceNode SpiceDB's trace of the answer, including the steps that `path` leaves out. Shown only to a key with the scope `inspect`, without an actor.
 type TraceNode struct {
-	// Resources The resources of this step. SpiceDB may decide several at once.
+	// Resources The resources of this step. SpiceDB can decide several resources at once.
 	Resources []Reference `json:"resources"`
 
 	// Name The permission or relation.
@@ -2356,7 +2371,7 @@ type TraceNodeResult string
 
 // Transfer defines model for Transfer.
 type Transfer struct {
-	// Reason The reason why the backend itself performs the operation. It is required without the header `Sluice-Actor`, and refused with it. It has no control or other invisible characters. The audit log keeps it as `stated_reason` and shows it to everybody who may read the entry.
+	// Reason The reason why the backend itself performs the operation. Required without the header `Sluice-Actor`, and `invalid` with it. It has no control or other invisible characters. The audit log stores it as `stated_reason`, and shows it to everybody who may read the entry.
 	//
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
@@ -2379,7 +2394,7 @@ type Undecided struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 	Errors PermissionErrors `json:"errors"`
 }
 
@@ -2391,7 +2406,7 @@ type Visibility string
 
 // VisibleObject defines model for VisibleObject.
 type VisibleObject struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
@@ -2399,28 +2414,28 @@ type VisibleObject struct {
 	// Permissions The permissions that the actor holds on the object, in the order of the schema.
 	Permissions []string `json:"permissions"`
 
-	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are not allowed.
+	// Errors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
 	Errors *PermissionErrors `json:"errors,omitempty"`
 }
 
 // Workspace defines model for Workspace.
 type Workspace struct {
-	// ID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Account An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Account *ID   `json:"account,omitempty"`
 	Open    bool  `json:"open"`
 	Users   Users `json:"users"`
 
-	// Replayed True if the operation already happened under the same `Idempotency-Key`, and this call changed nothing. It is left out otherwise. The answer leaves out details that no longer exist or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
-	// Token A ZedToken, which stands for a revision of the relationships.
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
@@ -2460,7 +2475,7 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// Handle An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+// Handle An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
 type Handle = ID
@@ -2468,7 +2483,7 @@ type Handle = ID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// InvitationID An id that the application chose: up to 256 bytes of UTF-8 without invisible characters. An id that another tool stored can be longer. If it breaks these rules, it has the form `stored:TEXT`.
+// InvitationID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
 type InvitationID = ID
@@ -2558,7 +2573,7 @@ type ListAccountInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2570,7 +2585,7 @@ type ListAccountMembersParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2591,13 +2606,13 @@ type ReportOffboardingParams struct {
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
 type ListAccountContentsParams struct {
-	// Actor The id of the person who may view the listed objects.
+	// Actor The id of the person who reads the list. The list has only objects that this person may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2618,7 +2633,7 @@ type ListAuditParams struct {
 	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// Since Returns only entries from this time or later (RFC 3339).
+	// Since Returns only entries of this time or later (RFC 3339).
 	Since *AuditSince `form:"since,omitempty" json:"since,omitempty"`
 
 	// Until Returns only entries from before this time (RFC 3339).
@@ -2627,7 +2642,7 @@ type ListAuditParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2663,7 +2678,7 @@ type StreamAuditParams struct {
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
-	// LastEventID The `id` of the last received event of a stream for the same actor and account. 0 begins with the first entry.
+	// LastEventID The `id` of the last event that you received, from a stream for the same actor and account. 0 begins with the first entry of the log.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
@@ -2714,7 +2729,7 @@ type ListRelationshipsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2741,7 +2756,7 @@ type ListSubscriptionsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2756,7 +2771,7 @@ type ListSubscriptionAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2768,7 +2783,7 @@ type ListSubscriptionInvitationsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2777,13 +2792,13 @@ type ListSubscriptionInvitationsParams struct {
 
 // ListSubscriptionMembersParams defines parameters for ListSubscriptionMembers.
 type ListSubscriptionMembersParams struct {
-	// ByAccount Whether each member also has their roles on the accounts of the subscription.
+	// ByAccount If true, each member also has their roles on the accounts of the subscription.
 	ByAccount *ByAccount `form:"by_account,omitempty" json:"by_account,omitempty"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2801,7 +2816,7 @@ type ListSubscriptionPeopleParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2813,7 +2828,7 @@ type ListUserAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
@@ -2828,13 +2843,13 @@ type GetWorkspaceParams struct {
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParams struct {
-	// Actor The id of the person who may view the listed objects.
+	// Actor The id of the person who reads the list. The list has only objects that this person may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before. If it is empty or left out, the answer is the first page.
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
