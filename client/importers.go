@@ -22,10 +22,10 @@ func (a *Actor) GetImporter(ctx context.Context, id string) (Importer, error) {
 // End is the change of one end of an importer, its source or its destination. The zero End leaves the end unchanged.
 type End struct{ to nullable.Nullable[string] }
 
-// Connect sets an end to the connection with this id.
+// Connect returns the change that sets an end of an importer to the connection with this id.
 func Connect(connection string) End { return End{nullable.NewNullableWithValue(connection)} }
 
-// Detach removes an end.
+// Detach returns the change that removes an end from an importer.
 func Detach() End { return End{nullable.NewNullNullable[string]()} }
 
 // SetImporterConnections changes the ends of an importer.

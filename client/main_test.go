@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 		return code
 	}
 	if err := goleak.Find(
-		// started by a package that SpiceDB imports
+		// a goroutine that a package which SpiceDB imports starts
 		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 	); err != nil {
 		fmt.Fprintln(os.Stderr, err)

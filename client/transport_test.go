@@ -196,7 +196,7 @@ func TestTries(t *testing.T) {
 	require.Len(t, server.sent(), 3)
 }
 
-// TestPatience checks that no call waits longer than its patience.
+// TestPatience checks that no call waits longer than WithPatience allows.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	server := answering(t, limited)

@@ -16,7 +16,7 @@ import (
 // creator is a person who stayed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	left, kept := 0, 0
-	// There are few scenes, since each round takes long: it also moves the creations of earlier rounds.
+	// The test has few scenes because each takes long: a removal also reassigns every object of earlier removals.
 	for range testsize.Of(1, 2) {
 		answered, created := leavingForOneAnother(t, on)
 		left, kept = left+answered[http.StatusOK], kept+created
@@ -42,7 +42,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 		started := make(chan struct{}, 2)
 		for _, who := range []string{"anna", "bob"} {
 			busy.Go(func() {
-				for i := range 40 { // each removal moves these creations again
+				for i := range 40 { // few, since each later removal reassigns these importers again
 					id := s.id(fmt.Sprintf("i%d-%s-%d", round, who, i))
 					a := s.by(who).call(http.MethodPost, "importers", map[string]any{"id": id, "account": s.id("a")})
 					if a.status == http.StatusCreated {

@@ -70,7 +70,7 @@ func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 	}
 }
 
-// load writes with several writers, and has the users whose changes were acknowledged.
+// load writes with several concurrent writers, and records the users whose changes were acknowledged.
 type load struct {
 	mu    sync.Mutex
 	users map[string]bool

@@ -66,7 +66,7 @@ func readObjects(engine Store) func(context.Context, authz.Object) ([]authz.Rela
 	}
 }
 
-// importRules are rules for relationships as text.
+// importRules apply the product's rules to the relationships of an import, which are text.
 type importRules struct {
 	*operation.ImportRules
 

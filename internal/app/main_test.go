@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
 		if err := goleak.Find(
-			// started by a package that SpiceDB imports
+			// a goroutine that a package which SpiceDB imports starts
 			goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 		); err != nil {
 			println(err.Error())

@@ -59,7 +59,7 @@ func (d *derived) existing(objects []authz.Object, by time.Time) (map[authz.Obje
 	return existing, nil
 }
 
-// entry applies an entry.
+// entry changes the derived tables as an entry does.
 func (d *derived) entry(e Entry) error {
 	if e.Kind == Snapshot && len(e.Updates) == 0 {
 		if err := d.snapshot(e.Seq); err != nil {

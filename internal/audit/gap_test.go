@@ -272,7 +272,8 @@ func TestExpiredOrDeletedRelationshipsCauseNoGap(t *testing.T) {
 	inTime(t, time.Second, func(left time.Duration) bool { return hasNoGap(t, left) })
 }
 
-// hasNoGap returns false if a relationship expired before the follower stopped.
+// hasNoGap stops the follower before a relationship expires, and checks that the log then has no gap. It returns false
+// if the relationship expired before the follower stopped.
 func hasNoGap(t *testing.T, left time.Duration) bool {
 	t.Helper()
 	engine, _ := onSQLite(t, spicedb.EmbeddedConfig{DataDir: t.TempDir()})

@@ -138,7 +138,7 @@ type verification struct {
 	revision   string // revision of the last change since the last gap
 }
 
-// entries checks the chain and passes each entry to d.
+// entries checks the chain of hashes and applies each entry to the derived tables d.
 func (v *verification) entries(ctx context.Context, l *Log, tx *sql.Tx, d *derived) error {
 	for after, more := int64(math.MinInt64), true; more; {
 		found, err := entryRows(ctx, tx, l.shared, after)

@@ -162,7 +162,7 @@ func (k *call) readActor(values []string) error {
 	case !k.route.actor:
 		k.ignoresActor = len(values) > 0
 		return nil
-	// an actor who only reads the answer is optional
+	// These calls accept a request without an actor: an actor only limits what the answer shows.
 	case len(values) == 0 && (k.inspects || !k.route.isProductOperation() || k.route.operation == previewOperation):
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):

@@ -27,7 +27,7 @@ type deletionJob struct {
 	emptied []authz.Object // objects that earlier writes emptied and that no later write has verified
 	// deleted are the relationships that the last write deleted by name.
 	deleted map[authz.Filter]bool
-	// unnamed are relationships that no delete can name, see batch.add.
+	// unnamed are relationships that another tool stored with ids that no delete can name, see batch.add.
 	unnamed map[authz.Filter]bool
 	// passes counts the writes after which nothing should have been left to delete. If the job still finds
 	// relationships after very many such writes, another tool keeps writing them, and the job fails.

@@ -111,7 +111,7 @@ var jobCases = []jobCase{
 	},
 }
 
-// lotsOf formats a text with more numbers than one write has updates.
+// lotsOf formats more numbers than one write can have updates, and joins the texts.
 func lotsOf(format string) string {
 	var b strings.Builder
 	for i := range authz.MaxUpdates + 10 {

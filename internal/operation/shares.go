@@ -12,7 +12,7 @@ import (
 // a subscription.
 type endShares struct {
 	who authz.ID
-	// from is the account or the subscription.
+	// from is the account, or the subscription that has the accounts.
 	from authz.Object
 	// subscription is from, or the subscription that contains it.
 	subscription authz.Object

@@ -50,7 +50,7 @@ func company(accounts int) []*v1.Relationship {
 	return all
 }
 
-// million is the number of accounts of company with a million relationships.
+// million is the number of accounts with which the company has a million relationships.
 const million = 3312
 
 func filled(b *testing.B, relationships []*v1.Relationship) *spicedb.EmbeddedEngine {

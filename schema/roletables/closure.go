@@ -10,15 +10,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Beyond is a line of beyond.csv: permissions that a role has although no row of a table grants them. A sentence of the
-// model grants them.
+// Beyond is a line of beyond.csv: permissions that a role has although no row of a table grants them. A sentence of
+// docs/model.md grants them.
 type Beyond struct {
 	table, account, resource string
 	permissions              []string
 	situation                string
 	roles                    []string
 
-	// Reason is the sentence of the model.
+	// Reason is the sentence of docs/model.md that grants the permissions.
 	Reason string
 
 	used bool

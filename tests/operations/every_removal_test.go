@@ -219,10 +219,10 @@ func TestInvitationsOfDemotedInviter(t *testing.T) {
 // removals.
 func TestEveryOperationIsClassified(t *testing.T) {
 	removes := []string{
-		// in TestRemovalWithdrawsInvitations
+		// TestRemovalWithdrawsInvitations checks these.
 		"RemoveAccountMember", "PatchAccountMembers", "PutMemberAccounts", "HandOverAccountMember", "RemoveSubscriptionMember",
 		"HandOverSubscriptionMember",
-		// in closings
+		// The table closings has these.
 		"RemovePlatformAdministrator", "TransferSubscription", "AcceptInvitation", "EraseUser", "Delete",
 	}
 	others := []string{

@@ -68,7 +68,7 @@ var removals = []removal{
 	}, nil},
 }
 
-// elsewhere is the function keeps of a removal from the account team alone.
+// elsewhere reports whether a relationship about sam stays when sam is removed from the account team alone.
 func elsewhere(r string) bool {
 	return slices.Contains([]string{
 		"subscription:acme#member@user:sam", "account:operations#operator@user:sam", "account:other#user@user:sam", "workspace:closed#member@user:sam",
