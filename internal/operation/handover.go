@@ -135,45 +135,13 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 	if err != nil {
 		return nil, err
 	}
-	private := 0
-	// The types to reassign, by account. An account has none if its objects are only disconnected.
-	moving := make(map[authz.ID][]authz.Type)
-	err = forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) {
-		if c.private() {
-			private++
-		}
-		types, typ := moving[c.account], c.object().Type
-		switch {
-		case c.private() && d.private == "":
-		case c.private() && d.private == disconnectsPrivate:
-			moving[c.account] = types
-		case !slices.Contains(types, typ):
-			moving[c.account] = append(types, typ)
-		}
-		return true, nil
-	})
+	moving, private, err := typesToMove(ctx, p, d, in)
 	if err != nil {
 		return nil, err
 	}
-	if d.from.Type == "account" { // the new owner must be a member even if nothing is reassigned
-		moving[d.from.ID] = append([]authz.Type{}, moving[d.from.ID]...)
+	if err := requireHandover(ctx, p, d, moving); err != nil {
+		return nil, err
 	}
-	observer := p.observer()
-	for _, account := range sortedKeys(moving) {
-		if err := requirePermission(ctx, observer, accountObject(account), "assign_roles"); err != nil {
-			if errors.Is(err, authz.CodeNotFound) && account != d.from.ID {
-				return nil, hiddenCreations(d)
-			}
-			return nil, err
-		}
-		if len(moving[account]) == 0 && d.from.Type != "account" {
-			continue
-		}
-		if err := requireNewOwner(ctx, observer, d.newOwner, account, moving[account]); err != nil {
-			return nil, err
-		}
-	}
-	requireSome(p, observer.Preconditions())
 	if private > 0 && asked.Private == "" && d.private == "" {
 		return nil, authz.Errorf(authz.CodeConflict,
 			"%s created %s, which nobody else may take over: private_connections must be disconnect or leave",
@@ -191,6 +159,54 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 		return nil, err
 	}
 	return &d, nil
+}
+
+// typesToMove returns the types of objects that the new owner gets, by account, and the number of private connections.
+// An account has no types if its objects are only disconnected.
+func typesToMove(
+	ctx context.Context, p *plan, d offboarding, in func(authz.ID) bool,
+) (moving map[authz.ID][]authz.Type, private int, err error) {
+	moving = make(map[authz.ID][]authz.Type)
+	err = forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) {
+		if c.private() {
+			private++
+		}
+		types, typ := moving[c.account], c.object().Type
+		switch {
+		case c.private() && d.private == "":
+		case c.private() && d.private == disconnectsPrivate:
+			moving[c.account] = types
+		case !slices.Contains(types, typ):
+			moving[c.account] = append(types, typ)
+		}
+		return true, nil
+	})
+	if err == nil && d.from.Type == "account" { // the new owner must be a member even if nothing is reassigned
+		moving[d.from.ID] = append([]authz.Type{}, moving[d.from.ID]...)
+	}
+	return moving, private, err
+}
+
+// requireHandover returns an error if the actor may not reassign objects of one of the accounts, or if the new owner
+// may not have them.
+func requireHandover(ctx context.Context, p *plan, d offboarding, moving map[authz.ID][]authz.Type) error {
+	observer := p.observer()
+	for _, account := range sortedKeys(moving) {
+		if err := requirePermission(ctx, observer, accountObject(account), "assign_roles"); err != nil {
+			if errors.Is(err, authz.CodeNotFound) && account != d.from.ID {
+				return hiddenCreations(d)
+			}
+			return err
+		}
+		if len(moving[account]) == 0 && d.from.Type != "account" {
+			continue
+		}
+		if err := requireNewOwner(ctx, observer, d.newOwner, account, moving[account]); err != nil {
+			return err
+		}
+	}
+	requireSome(p, observer.Preconditions())
+	return nil
 }
 
 // hasTypes reports whether an account has a type to reassign.

@@ -74,75 +74,98 @@ type explicitGrant struct {
 	subscription authz.Object
 }
 
+// membershipChanges collects which memberships the updates of a plan can change.
+type membershipChanges struct {
+	p             *plan
+	changes       []*membershipChange
+	at            map[authz.Object]*membershipChange
+	subscriptions map[authz.Object]*subscriptionFacts // nil if the role set has no derived memberships
+}
+
 // readMembershipChanges reads from the updates of the plan which memberships they can change.
 func readMembershipChanges(ctx context.Context, p *plan) ([]*membershipChange, error) {
-	var changes []*membershipChange
-	at := make(map[authz.Object]*membershipChange)
-	subscriptions := make(map[authz.Object]*subscriptionFacts)
-	change := func(who authz.ID, subscription authz.Object) (*membershipChange, error) {
-		facts, known := subscriptions[subscription]
-		if !known {
-			var err error
-			if facts, err = readMultiOwner(ctx, p, subscription); err != nil {
-				return nil, err
-			}
-			subscriptions[subscription] = facts
-		}
-		if facts == nil {
-			// The role set has no derived memberships.
-			return &membershipChange{}, nil
-		}
-		object := membershipOf(who, subscription)
-		if at[object] == nil {
-			at[object] = &membershipChange{who: who, subscription: *facts}
-			changes = append(changes, at[object])
-		}
-		return at[object], nil
+	all := membershipChanges{
+		p: p, at: make(map[authz.Object]*membershipChange), subscriptions: make(map[authz.Object]*subscriptionFacts),
 	}
 	for _, g := range p.granted {
-		c, err := change(g.who, g.subscription)
+		c, err := all.of(ctx, g.who, g.subscription)
 		if err != nil {
 			return nil, err
 		}
 		c.granted = true
 	}
 	for _, u := range p.Updates() {
-		r := u.Relationship
-		if r.Subject.Type != user || r.Subject.Wildcard {
-			continue
-		}
-		switch {
-		case r.Resource.Type == "subscription":
-			c, err := change(r.Subject.ID, r.Resource)
-			if err != nil {
-				return nil, err
-			}
-			c.granted = c.granted || u.Action != authz.Delete
-		case r.Resource.Type == "account" && makesMembers(r.Relation):
-			subscription, err := readSubscriptionOf(ctx, p, r.Resource)
-			if err != nil {
-				return nil, err
-			}
-			if subscription.ID == "" {
-				continue
-			}
-			c, err := change(r.Subject.ID, subscription)
-			if err != nil {
-				return nil, err
-			}
-			held, err := p.Find(ctx, rolesFilter(r.Resource, r.Subject.ID))
-			if err != nil {
-				return nil, err
-			}
-			if len(held) > 0 {
-				c.changed = append(c.changed, r.Resource)
-			}
-			if u.Action != authz.Delete && r.ExpiresAt.IsZero() {
-				c.gained = append(c.gained, r.Resource)
-			}
+		if err := all.add(ctx, u); err != nil {
+			return nil, err
 		}
 	}
-	return changes, nil
+	return all.changes, nil
+}
+
+// of returns the change of a person's membership of a subscription.
+func (m *membershipChanges) of(
+	ctx context.Context, who authz.ID, subscription authz.Object,
+) (*membershipChange, error) {
+	facts, known := m.subscriptions[subscription]
+	if !known {
+		var err error
+		if facts, err = readMultiOwner(ctx, m.p, subscription); err != nil {
+			return nil, err
+		}
+		m.subscriptions[subscription] = facts
+	}
+	if facts == nil {
+		return &membershipChange{}, nil
+	}
+	object := membershipOf(who, subscription)
+	if m.at[object] == nil {
+		m.at[object] = &membershipChange{who: who, subscription: *facts}
+		m.changes = append(m.changes, m.at[object])
+	}
+	return m.at[object], nil
+}
+
+// add adds the change that an update of a person's role makes. Other updates change no membership.
+func (m *membershipChanges) add(ctx context.Context, u authz.Update) error {
+	r := u.Relationship
+	if r.Subject.Type != user || r.Subject.Wildcard {
+		return nil
+	}
+	switch {
+	case r.Resource.Type == "subscription":
+		c, err := m.of(ctx, r.Subject.ID, r.Resource)
+		if err != nil {
+			return err
+		}
+		c.granted = c.granted || u.Action != authz.Delete
+	case r.Resource.Type == "account" && makesMembers(r.Relation):
+		return m.addAccountRole(ctx, u)
+	}
+	return nil
+}
+
+// addAccountRole adds the change that an update of a role on an account makes.
+func (m *membershipChanges) addAccountRole(ctx context.Context, u authz.Update) error {
+	r := u.Relationship
+	subscription, err := readSubscriptionOf(ctx, m.p, r.Resource)
+	if err != nil || subscription.ID == "" {
+		return err
+	}
+	c, err := m.of(ctx, r.Subject.ID, subscription)
+	if err != nil {
+		return err
+	}
+	held, err := m.p.Find(ctx, rolesFilter(r.Resource, r.Subject.ID))
+	if err != nil {
+		return err
+	}
+	if len(held) > 0 {
+		c.changed = append(c.changed, r.Resource)
+	}
+	if u.Action != authz.Delete && r.ExpiresAt.IsZero() {
+		c.gained = append(c.gained, r.Resource)
+	}
+	return nil
 }
 
 // readSubscriptionOf reads in which subscription an account is after the plan. It returns the zero object if the

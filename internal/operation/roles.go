@@ -56,6 +56,15 @@ func (c roleChange) isComplete(set authz.RoleSet) error {
 	return err
 }
 
+// arrives reports whether the person gets a first role.
+func (c roleChange) arrives() bool { return len(c.held) == 0 && len(c.wanted) > 0 }
+
+// ends reports whether the person loses all roles.
+func (c roleChange) ends() bool { return len(c.held) > 0 && len(c.wanted) == 0 }
+
+// isEmpty reports whether the person has no role before and after the change.
+func (c roleChange) isEmpty() bool { return len(c.held) == 0 && len(c.wanted) == 0 }
+
 // addsNothing reports whether the person already holds all offered roles, or stronger ones.
 func (c roleChange) addsNothing() bool { return c.adds && slices.Equal(rolesOf(c.held), c.wanted) }
 
@@ -225,7 +234,6 @@ func changeAccount(ctx context.Context, p *plan, account accountFacts, changes .
 func changeAccountRoles(
 	ctx context.Context, p *plan, account accountFacts, changes []roleChange,
 ) (orphaned bool, err error) {
-	var removed, without, arrived []authz.ID
 	for _, c := range changes {
 		if err := checkWritten(p); err != nil {
 			return false, err
@@ -233,47 +241,26 @@ func changeAccountRoles(
 		if err := requireOwnEnd(ctx, p, account, c); err != nil {
 			return false, err
 		}
-		for _, info := range account.set.Roles {
-			if !c.gives(info.Name) {
-				continue
+		if err := requireFeatures(p, account, c); err != nil {
+			if len(changes) > 1 {
+				err = atEntry("members", c.who, err)
 			}
-			if err := requireFeature(p, account.subscription, info); err != nil {
-				if len(changes) > 1 {
-					err = atEntry("members", c.who, err)
-				}
-				return false, err
-			}
+			return false, err
 		}
-		if len(c.held) == 0 && len(c.wanted) == 0 {
-			if err := finishRemoval(ctx, p, c.who); err != nil {
-				return false, err
-			}
-			without = append(without, c.who)
-		}
-		if len(c.held) > 0 && len(c.wanted) == 0 {
-			removed = append(removed, c.who)
-		}
-		if arrives, leaves := len(c.held) == 0 && len(c.wanted) > 0, len(c.wanted) == 0; arrives || leaves {
-			if err := requireNoOffboarding(ctx, p, c.who, arrives); err != nil {
-				return false, err
-			}
-			if err := endNamed(ctx, p, c.who, account, arrives); err != nil {
-				return false, err
-			}
-			if arrives {
-				arrived = append(arrived, c.who)
-			}
+		if err := endWithRoles(ctx, p, account, c); err != nil {
+			return false, err
 		}
 	}
-	if err := withdrawLeft(ctx, p, arrived, account.object); err != nil {
+	if err := withdrawLeft(ctx, p, peopleOf(changes, roleChange.arrives), account.object); err != nil {
 		return false, err
 	}
 	if err := withdrawOffers(ctx, p, account.object, account.set, changes); err != nil {
 		return false, err
 	}
-	// The people in without hold no role, neither before nor after. They must not get one by accepting an open
-	// invitation. So if the actor may withdraw invitations, those of these people are withdrawn too.
-	if len(without) > 0 {
+	removed := peopleOf(changes, roleChange.ends)
+	// People without a role, before and after, must not get one by accepting an open invitation. So if the actor may
+	// withdraw invitations, those of these people are withdrawn too.
+	if without := peopleOf(changes, roleChange.isEmpty); len(without) > 0 {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {
 			return false, err
@@ -294,6 +281,48 @@ func changeAccountRoles(
 	}
 	writeRoleChanges(p, account.object, account.set, changes)
 	return orphaned, nil
+}
+
+// peopleOf returns the people whose change of roles meets the condition.
+func peopleOf(changes []roleChange, condition func(roleChange) bool) []authz.ID {
+	var people []authz.ID
+	for _, c := range changes {
+		if condition(c) {
+			people = append(people, c.who)
+		}
+	}
+	return people
+}
+
+// requireFeatures returns an error if the change gives a role whose feature the account's subscription lacks.
+func requireFeatures(p *plan, account accountFacts, c roleChange) error {
+	for _, role := range account.set.Roles {
+		if !c.gives(role.Name) {
+			continue
+		}
+		if err := requireFeature(p, account.subscription, role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endWithRoles does nothing unless the person has no role before or after the change. Then it ends the relationships in
+// the account that name the person, which also outlive roles that expired. If a removal of the person was interrupted,
+// it is finished first.
+func endWithRoles(ctx context.Context, p *plan, account accountFacts, c roleChange) error {
+	if c.isEmpty() {
+		if err := finishRemoval(ctx, p, c.who); err != nil {
+			return err
+		}
+	}
+	if !c.arrives() && len(c.wanted) > 0 {
+		return nil
+	}
+	if err := requireNoOffboarding(ctx, p, c.who, c.arrives()); err != nil {
+		return err
+	}
+	return endNamed(ctx, p, c.who, account, c.arrives())
 }
 
 // lastHolderError returns the error for a change that would leave accounts without an owner or administrator.
