@@ -79,7 +79,7 @@ func schemaOf(
 ) (File, error) {
 	inline, reference := parsed.Schema.Schema, parsed.SchemaFile
 	switch {
-	case len(parsed.NamespaceConfigs)+len(parsed.ValidationTuples) > 0: //nolint:staticcheck // read to be refused
+	case len(parsed.NamespaceConfigs)+len(parsed.ValidationTuples) > 0: //nolint:staticcheck // obsolete, see below
 		return File{}, fmt.Errorf(
 			"%s: namespace_configs and validation_tuples are obsolete; use schema and relationships", name,
 		)

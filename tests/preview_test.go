@@ -140,8 +140,8 @@ func previews(t *testing.T, on *backend) {
 		reported := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.omitted != "" && strings.HasSuffix(line, s.in(test.omitted))
 		})
-		// If the preview omits effects, it may omit more than those on test.omitted: those on platform administrators,
-		// whom the actor may not list either. Then it sets omitted.
+		// The preview must report every effect except those on test.omitted, and then set omitted. It may also set omitted
+		// without such effects: it omits effects on platform administrators, whom the actor may not list.
 		if !slices.Equal(got, reported) || !omitted && len(reported) < len(want) {
 			t.Errorf(
 				"%s: the preview (omitted %t) is\n%s\nbut the operation does\n%s", name, omitted, strings.Join(got, "\n"),

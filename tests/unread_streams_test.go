@@ -62,7 +62,7 @@ func openStream(t *testing.T, url, route string) (stream *bufio.Reader, first st
 		request.Header.Set("Last-Event-ID", "0")
 	}
 	require.NoError(t, request.Write(conn))
-	answer, err := http.ReadResponse(bufio.NewReaderSize(conn, 4096), nil) //nolint:bodyclose // Close would read it
+	answer, err := http.ReadResponse(bufio.NewReaderSize(conn, 4096), nil) //nolint:bodyclose // Close would read the body
 	require.NoError(t, err)
 	stream = bufio.NewReaderSize(answer.Body, 4096)
 	first, err = stream.ReadString('\n')
@@ -119,7 +119,7 @@ func TestUnreadStreamsEnd(t *testing.T) { // not parallel: goroutines and memory
 // streamsEnd returns false if the time limit of a request is too short for the first line.
 func streamsEnd(t *testing.T, replica string, limit time.Duration) bool {
 	t.Helper()
-	const clients = 5                         // of each route
+	const clients = 5                         // streams of each route
 	const mostMemory = 2 * clients * 48 << 20 // 48 MiB for each stream
 	log := streamLog{slog.DiscardHandler, make(chan [2]string, 100)}
 	config := configuration()

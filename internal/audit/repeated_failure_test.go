@@ -253,7 +253,7 @@ func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 				write(t, engine, strings.Repeat("olga", 200), authz.Touch, relationship(
 					t, "folder:f", "reader", "user:peter",
 				))
-				a.fail(80) // minutes
+				a.fail(80) // each failure takes a minute of the test clock
 				require.GreaterOrEqual(t, a.stats.Lag(), 70*time.Minute)
 				a.refuseNothing()
 				require.Equal(t, audit.Changed, a.entries(2)[1].Kind)

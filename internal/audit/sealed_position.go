@@ -39,7 +39,7 @@ func (l *Log) OpenPosition(text string, reader, of authz.ID) (int64, error) {
 	if !ok || len(number) != 8 {
 		return 0, errNoPosition
 	}
-	return int64(binary.BigEndian.Uint64(number)), nil //nolint:gosec // as it was sealed
+	return int64(binary.BigEndian.Uint64(number)), nil //nolint:gosec // SealPosition sealed an int64
 }
 
 func aboutPosition(reader, of authz.ID) []byte { return fmt.Appendf(nil, "%q %q", reader, of) }

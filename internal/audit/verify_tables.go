@@ -11,7 +11,7 @@ import (
 // tableCheck compares indexes with their tables, and values with the types of their columns. In SQLite, Verify reads
 // the other tables through indexes that tableCheck has compared first.
 type tableCheck struct {
-	ctx context.Context //nolint:containedctx // that of the verification
+	ctx context.Context //nolint:containedctx // the context of the verification
 	log *Log
 	tx  *sql.Tx
 	v   *verification

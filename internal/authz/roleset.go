@@ -66,7 +66,7 @@ type RoleSet struct {
 	Name RoleSetName
 	On   Type
 
-	// Roles lists the roles. If a person holds only one base role, the stronger ones come first. The first role is the
+	// Roles lists the roles. If a person may hold only one base role, the stronger ones come first. The first role is the
 	// one that the creator of an account gets under multi_owner.
 	Roles []RoleInfo
 

@@ -158,7 +158,7 @@ func outcome(decision authz.Decision, err error) string {
 
 // errorAs reports whether err has a code and stores it.
 func errorAs(err error, code *authz.Code) bool {
-	if direct, ok := err.(authz.Code); ok { //nolint:errorlint // the code itself
+	if direct, ok := err.(authz.Code); ok { //nolint:errorlint // err is itself a code
 		*code = direct
 	} else if err != nil {
 		*code = authz.CodeOf(err)

@@ -114,7 +114,7 @@ func TestLookupResources(t *testing.T) {
 }
 
 // stream requests a stream of subjects. The caller closes the body.
-func (w *world) stream(t *testing.T, ctx context.Context, body string) *http.Response { //nolint:revive // test first
+func (w *world) stream(t *testing.T, ctx context.Context, body string) *http.Response { //nolint:revive // t first
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/v1/lookup/subjects", strings.NewReader(body))
 	if err != nil {

@@ -29,7 +29,7 @@ func (a *decisionAPI) streamSubjects(c *gin.Context) {
 	for found, err := range a.engine.LookupSubjects(ctx, query, authz.AtSnapshot(token)) {
 		if err != nil {
 			a.metrics.decision(authz.Decision{}, err)
-			out.breakOff(err) //nolint:contextcheck // out has the context
+			out.breakOff(err) //nolint:contextcheck // out holds the context of the request
 			return
 		}
 		a.metrics.decision(found.Decision, found.Err)
@@ -38,7 +38,7 @@ func (a *decisionAPI) streamSubjects(c *gin.Context) {
 			err = out.write(shown)
 		}
 		if err != nil {
-			out.breakOff(err) //nolint:contextcheck // out has the context
+			out.breakOff(err) //nolint:contextcheck // out holds the context of the request
 			return
 		}
 	}

@@ -74,7 +74,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	invitation := Invitation{
 		ID: id, Handle: digest(id), To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: asRoles(in.Roles),
 	}
-	ends := s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second) // the next full second
+	ends := s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second) // rounded up to a full second
 	done, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
 		roles, err := offerRoles(ctx, p, in)
 		switch {

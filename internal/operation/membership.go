@@ -192,12 +192,12 @@ func readSubscriptionOf(ctx context.Context, p *plan, account authz.Object) (aut
 func readMultiOwner(ctx context.Context, p *plan, subscription authz.Object) (*subscriptionFacts, error) {
 	for _, u := range p.Updates() {
 		if r := u.Relationship; r.Resource == subscription && r.Relation == authz.Relation(authz.MultiOwner) {
-			return nil, nil //nolint:nilnil // of no importance
+			return nil, nil //nolint:nilnil // memberships of this subscription are not settled
 		}
 	}
 	facts, err := readSubscription(ctx, p.observer(), subscription.ID)
 	if errors.Is(err, authz.CodeNotFound) || err == nil && facts.set.Name != authz.MultiOwner {
-		return nil, nil //nolint:nilnil // of no importance
+		return nil, nil //nolint:nilnil // memberships of this subscription are not settled
 	}
 	return &facts, err
 }
@@ -310,7 +310,7 @@ func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m me
 			}
 		}
 	}
-	return nil, nil //nolint:nilnil // there is none
+	return nil, nil //nolint:nilnil // no role is unrecorded
 }
 
 // wouldEndMembership reports whether a person's membership of the subscription ends with their roles on the account.

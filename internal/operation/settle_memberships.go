@@ -69,20 +69,20 @@ func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *
 		} else if len(m.stored) > 0 {
 			requireSome(p, []authz.Precondition{{Absent: true, Filter: authz.Exactly(granted)}})
 		}
-		return nil, nil //nolint:nilnil // nothing comes first
+		return nil, nil //nolint:nilnil // no other write must come first
 	case c.granted:
 		if len(m.stored) == 0 {
 			requireSome(p, []authz.Precondition{{Absent: true, Filter: reasonsOf(c.object())}})
 		} else if !m.explicit {
 			p.Update(authz.Touch, granted)
 		}
-		return nil, nil //nolint:nilnil // nothing comes first
+		return nil, nil //nolint:nilnil // no other write must come first
 	case len(c.gained) > 0:
 		return nil, makeMember(ctx, p, c, m)
 	case m.derived() && len(m.gone) > 0:
 		return endDerivedMembership(ctx, p, c, m)
 	}
-	return nil, nil //nolint:nilnil // nothing comes first
+	return nil, nil //nolint:nilnil // no other write must come first
 }
 
 // makeMember makes the person a member of the subscription, unless they are one already.
@@ -126,7 +126,7 @@ func endDerivedMembership(
 ) (first *authz.Write, err error) {
 	if len(m.kept) > 0 {
 		p.Require(m.kept[0])
-		return nil, nil //nolint:nilnil // nothing comes first
+		return nil, nil //nolint:nilnil // no other write must come first
 	}
 	role, err := findUnrecordedReason(ctx, p, c, m)
 	if err != nil {
@@ -135,7 +135,7 @@ func endDerivedMembership(
 	if role != nil {
 		p.Require(*role)
 		p.Update(authz.Touch, reason(c.object(), furtherReason, role.Resource))
-		return nil, nil //nolint:nilnil // nothing comes first
+		return nil, nil //nolint:nilnil // no other write must come first
 	}
 	if len(m.gone) > 1 || m.gone[0].Relation != firstReason {
 		return promotion(m.gone), nil

@@ -15,7 +15,7 @@ type view struct {
 	rules         visibility.Rules
 	actor         authz.Subject
 	scratch       authz.Engine
-	relationships []authz.Relationship          // before and after
+	relationships []authz.Relationship          // before and after the operation
 	places        map[authz.Object]authz.Object // the object that contains each object
 }
 

@@ -228,7 +228,7 @@ func outcome(decision authz.Decision, err error) string {
 }
 
 func code(err error) authz.Code {
-	if code, ok := err.(authz.Code); ok { //nolint:errorlint // the code itself
+	if code, ok := err.(authz.Code); ok { //nolint:errorlint // err is itself a code
 		return code
 	}
 	return authz.CodeOf(err)

@@ -118,7 +118,7 @@ func TestWatchCut(t *testing.T) {
 	require.Positive(t, told.of(replica.FromReplica))
 
 	line.set(true)
-	eventually(t, func() bool { // until the replica has noticed
+	eventually(t, func() bool { // until the replica has noticed that Watch is cut
 		reads(t, front, "a", "uma", authz.Consistency{Freshness: authz.MinimizeLatency})
 		return told.of("watch_lost") > 0
 	})

@@ -261,7 +261,7 @@ func (f *follower) complete(token authz.Token, revision revision) error {
 	f.received = revision
 	s := f.state
 	if s.revision.includes(revision) {
-		return nil // nothing new
+		return nil // the current state includes the revision already
 	}
 	f.publish(&state{store: s.store, version: s.version + 1, plans: s.plans, token: token, revision: revision})
 	return nil

@@ -13,7 +13,7 @@ type objects struct {
 
 type objectName struct {
 	typ typeID
-	id  string // as stored
+	id  string // in the form that SpiceDB stores
 }
 
 type object struct {

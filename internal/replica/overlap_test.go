@@ -40,7 +40,7 @@ func TestOverlapOnPostgres(t *testing.T) {
 			reached(t, r, token)
 			require.False(t, reads(t, r, document, "uma", authz.AsFreshAs(token)), "trial %d", trial)
 			require.True(t, reads(t, r, fmt.Sprintf("%s-%d", document, i), "uma", authz.AsFreshAs(token)))
-			time.Sleep(time.Duration(2*trial) * time.Millisecond) // varies when Watch reads
+			time.Sleep(time.Duration(2*trial) * time.Millisecond) // varies the moment at which Watch reads
 		}
 	}
 	require.Positive(t, told.of(replica.FromReplica))

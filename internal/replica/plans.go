@@ -65,13 +65,13 @@ func (p *plans) answersFor(plan *plan, typ string) bool {
 func (p *plans) of(typ, permission string) *plan {
 	key := planKey{typ, permission}
 	if made, ok := p.made.Load(key); ok {
-		return made.(*plan) //nolint:errcheck,forcetypeassert // nothing else is stored
+		return made.(*plan) //nolint:errcheck,forcetypeassert // made has values of no other type
 	}
 	if !p.names(typ, permission) {
 		return nil // unknown names come from callers and are not cached
 	}
 	made, _ := p.made.LoadOrStore(key, p.build(typ, permission))
-	return made.(*plan) //nolint:errcheck,forcetypeassert // nothing else is stored
+	return made.(*plan) //nolint:errcheck,forcetypeassert // made has values of no other type
 }
 
 func (p *plans) names(typ, permission string) bool {

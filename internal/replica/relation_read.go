@@ -23,7 +23,7 @@ func (l *relationRead) CheckImpl(
 		return l.DatastoreIterator.CheckImpl(ctx, resource, subject)
 	}
 	if subject.ObjectType != l.relation.Type() {
-		return nil, nil //nolint:nilnil // as the planner has it: there is no path
+		return nil, nil //nolint:nilnil // the planner, too, returns nil if there is no path
 	}
 	named := subject
 	if l.relation.Wildcard() {

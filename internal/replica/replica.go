@@ -164,7 +164,7 @@ func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 		if s != nil {
 			s.unpin()
 		}
-		return nil, r.why.Load().(string) //nolint:errcheck,forcetypeassert // nothing else is stored
+		return nil, r.why.Load().(string) //nolint:errcheck,forcetypeassert // why holds strings only
 	}
 	switch {
 	case fresh == never:

@@ -74,9 +74,9 @@ func parseSnapshot(text string) (*snapshot, bool) {
 		return nil, false
 	}
 	xmin := int64(stored.GetXmin())                               //nolint:gosec // PostgreSQL has fewer transactions
-	s := &snapshot{xmax: uint64(xmin + stored.GetRelativeXmax())} //nolint:gosec // the same
+	s := &snapshot{xmax: uint64(xmin + stored.GetRelativeXmax())} //nolint:gosec // PostgreSQL has fewer transactions
 	for _, relative := range stored.GetRelativeXips() {
-		s.inProgress = append(s.inProgress, uint64(xmin+relative)) //nolint:gosec // the same
+		s.inProgress = append(s.inProgress, uint64(xmin+relative)) //nolint:gosec // PostgreSQL has fewer transactions
 	}
 	slices.Sort(s.inProgress)
 	return s, true
@@ -157,7 +157,7 @@ func (r revision) token(like authz.Token) (authz.Token, error) {
 		RelativeXmax: int64(r.snapshot.xmax - xmin), //nolint:gosec // PostgreSQL has fewer transactions
 	}
 	for _, x := range r.snapshot.inProgress {
-		stored.RelativeXips = append(stored.RelativeXips, int64(x-xmin)) //nolint:gosec // the same
+		stored.RelativeXips = append(stored.RelativeXips, int64(x-xmin)) //nolint:gosec // PostgreSQL has fewer transactions
 	}
 	raw, err := stored.MarshalVT()
 	if err != nil {

@@ -291,7 +291,7 @@ func (s *store) size() (relationships, bytes int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	const slack, head = 4, 3           // a map allocates 4/3 of its entries
-	const id = unsafe.Sizeof(rowID(0)) // objectID has the same size
+	const id = unsafe.Sizeof(rowID(0)) // an objectID has the same size as a rowID
 	entry := func(n int, key uintptr) int { return n * int(key+id+1) * slack / head }
 	bytes = len(s.rows.parts)*slabPart*int(unsafe.Sizeof(row{})) +
 		len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes

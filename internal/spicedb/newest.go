@@ -35,7 +35,7 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 // limited configures the limits of calls. The zero value is valid.
 type limited struct {
 	divisor      int64                           // divides the limits of a call; zero means 1
-	together     *allowance                      // of the look-ups of subjects of all calls; nil means no limit
+	together     *allowance                      // shared by the look-ups of subjects of all calls; nil means no limit
 	stalledAfter time.Duration                   // zero means the constant stalledAfter
 	worked       func(method string, done *work) // called after each evaluation of permissions; only tests set it
 }

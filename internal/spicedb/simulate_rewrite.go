@@ -78,7 +78,7 @@ func (s *subjectSimulation) part(
 			found.add(id, subjectCount{subjects: 1})
 		}
 		return found, nil
-	default: // nil
+	default: // the expression nil has no subjects
 		return make(counts), nil
 	}
 }

@@ -30,7 +30,7 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 		if config.DataDir == "" {
 			return nil, fmt.Errorf("the datastore %s needs a directory", config.Datastore)
 		}
-		return sqlitestore.Open(config.DataDir, sqlitestore.Options{ //nolint:contextcheck // opening does not wait
+		return sqlitestore.Open(config.DataDir, sqlitestore.Options{ //nolint:contextcheck // Open waits for nothing
 			MustExist: config.MustExist, GCWindow: config.GCWindow, GCInterval: config.GCInterval,
 		})
 	case Postgres, CockroachDB:

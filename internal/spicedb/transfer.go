@@ -50,7 +50,7 @@ func (c *Client) ExportTexts(
 			return nil
 		case err != nil:
 			return c.failure(ctx, err)
-		case ctx.Err() != nil: // do not process messages that arrived before the end
+		case ctx.Err() != nil: // after the end of ctx, messages that arrived before it are ignored
 			return c.failure(ctx, ctx.Err())
 		}
 		texts := make([]string, len(response.GetRelationships()))

@@ -84,7 +84,7 @@ func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64,
 	if err != nil {
 		return 0, err
 	}
-	//nolint:errcheck // every statement of the driver is one
+	//nolint:errcheck // every statement of the driver is a StmtExecContext
 	result, err := s.(driver.StmtExecContext).ExecContext(ctx, named(args))
 	if err != nil {
 		return 0, classify(err)

@@ -19,7 +19,7 @@ func (r revision) Equal(other datastore.Revision) bool {
 
 func (r revision) GreaterThan(other datastore.Revision) bool {
 	o, ok := other.(revision)
-	return !ok || r > o // every revision is greater than no revision
+	return !ok || r > o // every other type of revision is datastore.NoRevision, which is smaller
 }
 
 func (r revision) LessThan(other datastore.Revision) bool {

@@ -61,7 +61,7 @@ func (u *Unit) AllowSplit() { u.splits = true }
 // write.
 func (u *Unit) Split() (more bool, err error) {
 	var first []authz.Update
-	full := 0 // how many of first fit one write; a group is not divided
+	full := 0 // how many elements of first fit one write; a group is not divided
 	for _, together := range u.deletedFirst {
 		for _, r := range together {
 			if u.indexOf(r) < 0 {

@@ -62,7 +62,7 @@ func (v *View) Reader() Reader { return v.reader }
 // Ask checks the facts that are not checked yet. Afterwards, Knows answers questions about the facts.
 func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 	var checks []authz.Check
-	var checked []Fact // by check
+	var checked []Fact // the fact of each of the checks
 	var known map[Fact]bool
 	for _, fact := range facts {
 		_, before := v.known[fact]

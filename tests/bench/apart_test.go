@@ -123,7 +123,7 @@ func startApart(b *testing.B, name string, store held) *apart {
 	if err != nil {
 		b.Fatal(err)
 	}
-	command := exec.Command(os.Args[0]) //nolint:noctx // end ends it
+	command := exec.Command(os.Args[0]) //nolint:noctx // the method end ends the process
 	command.Env = append(os.Environ(), asServer+"="+string(encoded))
 	command.Stderr = os.Stderr
 	out, err := command.StdoutPipe()

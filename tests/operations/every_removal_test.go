@@ -123,7 +123,7 @@ var closings = []closing{
 	},
 }
 
-// TestEveryRemovalWithdrawsInvitations performs each of closings. After the first write, nobody may accept an
+// TestEveryRemovalWithdrawsInvitations performs each removal of closings. After the first write, nobody may accept an
 // invitation to the place of the removal that sam received or sent, even if he could invite again. Invitations to other
 // places stay open.
 func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
