@@ -118,7 +118,7 @@ func largeInteger(value any) (text string, large bool) {
 	default:
 		return "", false
 	}
-	number, _, err := big.ParseFloat(text, 10, 64, big.ToNearestEven) // the precision with which SpiceDB reads it
+	number, _, err := big.ParseFloat(text, 10, 64, big.ToNearestEven) // SpiceDB reads the text with 64 bits too
 	if err != nil || !number.IsInt() {
 		return text, false
 	}

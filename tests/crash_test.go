@@ -158,7 +158,7 @@ func TestKilledDuringRemoval(t *testing.T) {
 	c.victim = newVictim(t, on, t.TempDir())
 	c.url = c.victim.url()
 	c.finishes = 2 * time.Since(began)
-	for _, r := range removals { // measure each without a kill
+	for _, r := range removals { // measure how long each takes without a kill
 		s, want := c.prepare(r)
 		asked := time.Now()
 		ended, status := c.send(s, r)

@@ -236,7 +236,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	endlessObjects(t, conn)
 	past := endlessCalls[slices.IndexFunc(endlessCalls, func(c endlessCall) bool { return c.path == "/v1/access" })]
 	deadline := time.Now().Add(10 * time.Minute)
-	for status := http.StatusNotFound; status == http.StatusNotFound; { // wait for the log
+	for status := http.StatusNotFound; status == http.StatusNotFound; { // until the audit log has the subscription
 		require.True(t, time.Now().Before(deadline))
 		status, _, err = past.ask(t.Context(), server.URL, "doc:sets", "allowed")
 		require.NoError(t, err)
@@ -287,7 +287,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 			time.Sleep(10 * time.Millisecond) // the work for a request ends a little later than the request
 		}
 		t.Logf("%s: %d goroutines more than before, %d answers", question.doc, runtime.NumGoroutine()-idle, answered)
-		runtime.GC() // garbage does not count
+		runtime.GC() // memory that is only garbage does not count
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		require.Less(t, memory.HeapAlloc, uint64(1<<30), question.doc)

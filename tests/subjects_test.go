@@ -147,7 +147,7 @@ func TestManySubjects(t *testing.T) {
 		"resource": "account:" + s.id("a"), "permission": "manage_billing", "subject_type": "user",
 		"consistency": map[string]any{"at_least_as_fresh": s.write(writes...)},
 	}
-	if found := s.subjects(body); len(found) != 10_000 { // including olga and ulla
+	if found := s.subjects(body); len(found) != 10_000 { // the users m0, m1, and so on, and olga and ulla
 		t.Errorf("there are %d subjects", len(found))
 	}
 	body["consistency"] = map[string]any{

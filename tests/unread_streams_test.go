@@ -167,7 +167,7 @@ func streamsEnd(t *testing.T, replica string, limit time.Duration) bool {
 }
 
 func heapInUse() uint64 {
-	runtime.GC() // garbage does not count
+	runtime.GC() // memory that is only garbage does not count
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return memory.HeapAlloc

@@ -161,7 +161,7 @@ func TestAuthZENMalformed(t *testing.T) {
 			got := p.send(t, path, body)
 			require.Equal(t, http.StatusOK, got.status, "%s %s\n%s", path, body, got.body)
 		}
-		// An unknown field is ignored, whatever its value. A known name in another case is such a field.
+		// An unknown field is ignored, whatever its value. A known name in another case counts as unknown.
 		for _, body := range []string{
 			with("Subject", `7`, good), with("SUBJECT", bob, with("rеsource", `{"a":{"a":1,"a":2}}`, good)),
 			with("", `null`, good),

@@ -134,7 +134,7 @@ func (d *derived) snapshot(first int64) error {
 		for _, row := range found {
 			e, err := parseEntry(row.body)
 			if err != nil || e.Kind != Unstored && (e.Kind != Snapshot || len(e.Updates) == 0) {
-				return nil // Verify reports an entry without valid JSON elsewhere
+				return nil // another step of Verify reports an entry without valid JSON
 			}
 			for _, u := range e.Updates {
 				apply(d.snapshotPlaces, u, d.termIndexer.place)

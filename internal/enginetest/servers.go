@@ -24,7 +24,7 @@ const localDocker = "/var/run/docker.sock"
 type SpiceDB struct {
 	*sdbtestcontainer.Container
 
-	// Endpoint is host:port of its gRPC API, and Token its key.
+	// Endpoint is host:port of SpiceDB's gRPC API, and Token the key of the API.
 	Endpoint, Token string
 }
 

@@ -12,9 +12,9 @@ import (
 // ReadYourWrites wraps an engine so that callers read their own writes: a request with Default consistency sees at
 // least every write that was made through the returned engine.
 //
-// A token covers the writes that finished before its write started. If writes overlap, no single token may cover all of
-// them; on PostgreSQL it does not. After an overlap, reads are therefore fully consistent until one that started after
-// the last overlapping write returns a token that covers them.
+// A token covers the writes that finished before its write started. If writes overlap, there may be no
+// token that covers all of them, for example on PostgreSQL. So after an overlap, reads are fully consistent, until a
+// read that started after the last overlapping write returns a token. This token covers the overlapping writes.
 func ReadYourWrites(engine authz.Engine) authz.Engine { return &fresh{Engine: engine} }
 
 type fresh struct {

@@ -50,7 +50,7 @@ type Config struct {
 	// Explainer explains decisions.
 	Explainer Explainer
 
-	// History is the audit log. Without it, its calls answer not_found.
+	// History is the audit log. If it is nil, the calls about the audit log answer not_found.
 	History History
 
 	// Stopping ends when the server begins to stop, which ends endless streams. It may be nil.

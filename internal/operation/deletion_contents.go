@@ -17,7 +17,7 @@ type batch struct {
 	*plan
 	job       deletionJob
 	emptied   []authz.Object // objects that the write empties
-	deleteAll *authz.Filter  // written instead of the updates
+	deleteAll *authz.Filter  // selects what the write deletes instead of the updates
 }
 
 func newBatch(p *plan, j deletionJob) *batch {

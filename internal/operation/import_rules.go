@@ -189,7 +189,7 @@ func (r *ImportRules) problem(line int, format string, args ...any) {
 // Problems checks the added relationships. It returns one error per violation, with the line and the rule, sorted by
 // line.
 func (r *ImportRules) Problems(ctx context.Context) ([]error, error) {
-	for i := 0; i < len(r.order); i++ { // checks append objects that stored relationships refer to
+	for i := 0; i < len(r.order); i++ { // r.order grows: checks append objects that stored relationships refer to
 		if err := r.check(ctx, r.order[i]); err != nil {
 			return nil, err
 		}

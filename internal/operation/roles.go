@@ -307,9 +307,9 @@ func requireFeatures(p *plan, account accountFacts, c roleChange) error {
 	return nil
 }
 
-// endWithRoles does nothing unless the person has no role before or after the change. Then it ends the relationships in
-// the account that name the person, which also outlive roles that expired. If a removal of the person was interrupted,
-// it is finished first.
+// endWithRoles plans to end the relationships in the account that name the person, if the person has no role before or
+// after the change. Before the change, a role that expired may have left them behind. If a removal of the person was
+// interrupted, run finishes it first.
 func endWithRoles(ctx context.Context, p *plan, account accountFacts, c roleChange) error {
 	if c.isEmpty() {
 		if err := finishRemoval(ctx, p, c.who); err != nil {

@@ -54,7 +54,8 @@ func (c manyPeople) Scratch(context.Context, string, []authz.Relationship) (auth
 	return nil, errStarted
 }
 
-// preview previews a change of people's roles on the account. Permissions are those of an importer.
+// preview previews a change of the roles of some people on the account. The only permissions in the schema are those on
+// importers.
 func (c manyPeople) preview(t *testing.T, changed, permissions int) error {
 	t.Helper()
 	importer := authz.Definition{Type: "importer"}

@@ -158,7 +158,7 @@ func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 		}
 	case authz.MinimizeLatency:
 	}
-	fresh := r.fresh.Load() // the time of this state or of an earlier one
+	fresh := r.fresh.Load() // for the pinned state or an earlier one
 	s := r.pin()
 	if s == nil || r.off.Load() {
 		if s != nil {

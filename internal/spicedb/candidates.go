@@ -9,7 +9,8 @@ const (
 	// one.
 	maxCandidates = 10_000
 
-	// maxCandidateRows is the largest number of relationships that such a look-up reads to find candidates.
+	// maxCandidateRows is the largest number of relationships that a look-up with a failing caveat reads to find
+	// candidates.
 	maxCandidateRows = 100_000
 )
 

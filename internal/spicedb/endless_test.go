@@ -239,7 +239,7 @@ func endedQuestions(t *testing.T) func(question string) {
 			require.True(t, time.Now().Before(deadline), "%s: %d goroutines still run", question, runtime.NumGoroutine()-idle)
 			time.Sleep(time.Millisecond) // the parts of a call end a little later than the call
 		}
-		runtime.GC() // garbage does not count
+		runtime.GC() // memory that is only garbage does not count
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		require.Less(t, memory.HeapAlloc, uint64(1<<30), question)

@@ -35,7 +35,7 @@ var expected = map[string]bool{
 	// PostgreSQL rejects a query, for example that for a migration before the first migration. The caller receives
 	// the error.
 	"Query": true,
-	// A precondition failed in a transaction of PostgreSQL.
+	// SpiceDB logs this for a failed precondition in a transaction of PostgreSQL. The caller receives the error.
 	"unable to determine if pgx error is retryable": true,
 }
 

@@ -104,7 +104,7 @@ func TestNewTypeNeedsOneEntry(t *testing.T) {
 	}
 	require.Contains(t, listed("edda"), `"id":"sales"`)
 	require.Contains(t, listed("vera"), `"id":"sales"`)
-	s.must("", "GET", "accounts/n/dashboards?actor=rita", "", 404) // a report user does not see the account
+	s.must("", "GET", "accounts/n/dashboards?actor=rita", "", 404) // rita's role report_user does not show the account
 
 	for question, allowed := range map[string]bool{
 		"edda view": true, "edda delete": true, "vera view": true, "vera delete": false, "rita view": false, "otto view": false,

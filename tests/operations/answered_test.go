@@ -17,7 +17,7 @@ import (
 
 var errFailed = errors.New("failed")
 
-// failing is an engine whose first calls succeed. The field left counts them down. All later calls fail.
+// failing is an engine whose first calls succeed. The field left is how many more calls succeed. All later calls fail.
 type failing struct {
 	authz.Engine
 	left atomic.Int64

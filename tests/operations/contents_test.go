@@ -332,7 +332,7 @@ func TestSubscriptionPeople(t *testing.T) {
 	}
 	require.True(t, slices.IsSorted(ids))
 	require.Len(t, ids, len(got), "everybody comes once")
-	for _, outside := range []authz.ID{"ada", "uma", "otto", "rex"} { // people of the company
+	for _, outside := range []authz.ID{"ada", "uma", "otto", "rex"} { // people whom the function company adds
 		require.Contains(t, got, outside)
 		delete(got, outside)
 	}
