@@ -19,7 +19,7 @@ const internalPrefix = "as_"
 
 // Summary is what a server needs to know of a schema.
 type Summary struct {
-	Definitions  []authz.Definition // in their order, without StampType
+	Definitions  []authz.Definition // in the order of the schema, without StampType
 	Dependencies Dependencies
 
 	// CaveatParameters are the names of the parameters of all caveats, sorted.

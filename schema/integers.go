@@ -110,7 +110,7 @@ func largeInteger(value any) (text string, large bool) {
 		if v != math.Trunc(v) {
 			return "", false
 		}
-		text = strconv.FormatFloat(v, 'f', 0, 64) // all digits
+		text = strconv.FormatFloat(v, 'f', 0, 64) // with all digits, and without an exponent
 	case uint:
 		text = strconv.FormatUint(uint64(v), 10)
 	case uint64:

@@ -71,7 +71,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 			}
 		}
 		var deleted []string
-		remove := func() (last answer) { // during the removals
+		remove := func() (last answer) { // called during the removals
 			mu.Lock()
 			some := slices.Clone(created)
 			mu.Unlock()

@@ -79,7 +79,7 @@ func renameRelation(ctx context.Context, engine readWriter, rename schema.Rename
 			Updates: updates, Preconditions: preconditions, Metadata: map[string]any{"operation": "rename_relations"},
 		})
 		switch {
-		case errors.Is(err, authz.ErrPrecondition): // another server moved or deleted some of them
+		case errors.Is(err, authz.ErrPrecondition): // another server moved or deleted some of the relationships
 		case err != nil:
 			return moved, err
 		default:

@@ -30,7 +30,7 @@ var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // the log. The error code is CodeNotFound if the time is before the log or in a gap, and CodeTooLarge above
 // MaxPastRelationships.
 func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Past, error) {
-	until := at.Add(time.Microsecond) // includes changes at exactly that time
+	until := at.Add(time.Microsecond) // includes changes at exactly the time at
 	var past Past
 	var err error
 	var gap int64

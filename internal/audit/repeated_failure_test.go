@@ -158,7 +158,7 @@ func TestNoTransientErrorStopsTheLog(t *testing.T) {
 		"refused-53200", "refused-55P03", "refused-57014", "refused-57P01", "refused-58030", "refused-XX000",
 		"refused-23514",
 	}
-	for i, folder := range folders { // some of them are in one batch
+	for i, folder := range folders { // some of the folders are in one batch
 		write(t, engine, "olga", authz.Touch, relationship(t, "folder:"+folder, "reader", "user:peter"))
 		write(t, engine, "olga", authz.Touch, relationship(t, "folder:good", "reader", fmt.Sprint("user:u", i)))
 	}
@@ -211,7 +211,7 @@ func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 func TestSnapshotContinuesAfterTransientErrors(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
-	openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }) // creates the tables
+	openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }) // Open creates the tables
 	engine := embedded(t)
 	const refused = 20
 	for i := range refused {

@@ -88,7 +88,7 @@ func (c *tableCheck) comparePostgresIndexes() (err error) {
 	for _, i := range postgresIndexes {
 		var sums [2]string
 		for n, by := range []struct{ settings, order string }{{byTable, ""}, {byIndex, " ORDER BY " + i.columns}} {
-			//nolint:gosec // all of them are constants
+			//nolint:gosec // all parts of the query are constants
 			query := fmt.Sprintf(`SELECT count(*) || ' ' || COALESCE(sum(hashtextextended(ROW(place, %s)::text, 0)), 0)
 				FROM (SELECT ctid AS place, %s FROM %s%s%s) AS found`, i.columns, i.columns, i.table, i.where, by.order)
 			if err := c.set(by.settings); err != nil {

@@ -18,7 +18,7 @@ import (
 //   - the present objects of these permissions were created by the update or before it: see starts.go.
 type view struct {
 	history *History
-	visible *visibility.View // now and at the position
+	visible *visibility.View // what the person may see both now and at the position
 
 	position authz.Token // position of the log
 	last     int64       // number of the last entry at the position

@@ -200,7 +200,7 @@ type inquiry struct {
 	trace    *authz.Trace
 	token    authz.Token
 	schema   map[authz.Type]authz.Definition
-	view     *visibility.View // of the reader
+	view     *visibility.View // what the reader may see
 
 	omitted    bool // parts are hidden from the reader
 	incomplete bool // a limit was reached

@@ -12,7 +12,7 @@ import (
 // simulation is a scratch engine whose writes can be rolled back.
 type simulation struct {
 	authz.Engine
-	stored map[authz.Relationship]authz.Relationship // keyed by identity
+	stored map[authz.Relationship]authz.Relationship // by the result of identity
 	// undo reverts the writes since the last rollBack or commit; its keys are identities
 	undo map[authz.Relationship]authz.Update
 }

@@ -55,7 +55,7 @@ type auditAPI struct {
 	expensive slots
 	keys      *apikey.Keys
 	stopping  context.Context //nolint:containedctx // its lifetime is that of the server
-	timeout   time.Duration   // of each write of a stream
+	timeout   time.Duration   // time limit of each write of a stream
 }
 
 // ListAudit implements ServerInterface.

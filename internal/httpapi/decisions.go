@@ -17,7 +17,7 @@ type decisionAPI struct {
 
 	engine  Engine
 	metrics *Metrics
-	timeout time.Duration // of each write of a stream
+	timeout time.Duration // time limit of each write of a stream
 }
 
 // Check implements ServerInterface.

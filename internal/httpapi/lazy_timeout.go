@@ -10,10 +10,10 @@ import (
 // lazyTimeout is context.WithDeadline without a timer until Done is called. Requests that are answered from memory
 // never need the timer.
 type lazyTimeout struct {
-	context.Context // of the request
+	context.Context // the context of the request
 
 	deadline   time.Time
-	isCanceled atomic.Bool // set by cancel
+	isCanceled atomic.Bool // the method cancel sets it
 
 	mu        sync.Mutex
 	timed     atomic.Pointer[context.Context] // context with the timer, after Done was called

@@ -60,7 +60,7 @@ type tlsListener struct {
 
 	config  *tls.Config
 	ready   chan accepted
-	ctx     context.Context //nolint:containedctx // ends with the listener
+	ctx     context.Context //nolint:containedctx // this context ends with the listener
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }

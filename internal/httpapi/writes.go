@@ -14,7 +14,7 @@ import (
 // write is the HTTP side of an operation that changes something. The live server performs the decoded call on its
 // operations, and a preview performs it on operations over an overlay.
 type write struct {
-	status int // of the answer
+	status int // HTTP status of the answer
 	decode func(request) (writeCall, error)
 }
 

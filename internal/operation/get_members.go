@@ -116,7 +116,7 @@ func readSubscriptions(ctx context.Context, p *plan, ids []authz.ID) ([]Subscrip
 	for _, id := range ids {
 		facts, err := readSubscription(ctx, p, id)
 		switch {
-		case errors.Is(err, authz.CodeNotFound): // deleted since
+		case errors.Is(err, authz.CodeNotFound): // the subscription was deleted after the list was read
 			continue
 		case err != nil:
 			return nil, err

@@ -30,7 +30,7 @@ const (
 // largest lists loses its oldest list first.
 type Resources struct {
 	mu     sync.Mutex
-	kept   map[string]*keptList // by key
+	kept   map[string]*keptList // by listKey
 	order  list.List            // of *keptList, the oldest first
 	shares map[string]*share    // shares of the callers; no share is empty
 	size   int

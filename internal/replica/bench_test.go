@@ -142,7 +142,7 @@ func follow(b *testing.B, r *Replica, perSecond int, span time.Duration) []time.
 	b.Helper()
 	_, head, err := r.source.Head(b.Context())
 	if err == nil {
-		err = r.Reached(b.Context(), head) // waits for the first load
+		err = r.Reached(b.Context(), head) // returns after the first load
 	}
 	if err != nil {
 		b.Fatal(err)

@@ -81,7 +81,7 @@ const (
 	writers     = 3
 	readers     = 4
 	writesEach  = 20
-	answersEach = 300 // per reader, at most
+	answersEach = 300 // largest number of answers that a reader gets
 )
 
 func (s *scene) play(t *testing.T) {

@@ -97,7 +97,7 @@ type Replica struct {
 	why     atomic.Value          // a string: why it does not answer
 	fresh   atomic.Int64          // time at which the current state was last known to be the newest, by clock; or never
 	known   atomic.Int64          // the last value of fresh, kept after Watch fails
-	off     atomic.Bool           // permanently
+	off     atomic.Bool           // the replica has turned itself off permanently
 
 	life context.Context //nolint:containedctx // context of Run; verifications end with it
 	stop context.CancelFunc

@@ -8,10 +8,10 @@ import (
 // Stats describes the content and the work of a replica.
 type Stats struct {
 	Answering     bool          // whether the replica answers at all
-	Relationships int           // stored in memory
+	Relationships int           // number of relationships in memory
 	Bytes         int           // approximate memory use
 	Lag           time.Duration // time since the content was last known to be the newest; 0 if there is none
-	Changes       uint64        // received from Watch
+	Changes       uint64        // number of changes received from Watch
 	Lost          uint64        // how often Watch failed
 	Verified      uint64        // answers compared with SpiceDB's
 	Differences   uint64        // compared answers that were not the same

@@ -24,8 +24,8 @@ type store struct {
 	free    []rowID
 
 	byRelationship map[relationshipKey]rowID // the newest row of a relationship
-	byResource     map[resourceKey]rowID     // the first row of a list
-	bySubject      map[subjectKey]rowID      // the first row of a list
+	byResource     map[resourceKey]rowID     // the first row of each list
+	bySubject      map[subjectKey]rowID      // the first row of each list
 
 	live int    // number of rows that are not deleted
 	dead []dead // deleted rows, in the order of their deletion
@@ -251,7 +251,7 @@ func (s *store) release(id rowID) {
 	one := s.row(id)
 	key := one.key()
 	if newest := s.byRelationship[key]; newest == id {
-		delete(s.byRelationship, key) // this was the last row, since older ones are freed first
+		delete(s.byRelationship, key) // the relationship has no other row, since older rows are freed first
 	} else {
 		for newest != 0 {
 			newer := s.row(newest)

@@ -168,7 +168,7 @@ func testCaveats(t *testing.T, engine *spicedb.Client) {
 		if found.ID == "caveated" {
 			require.Equal(t, conditional, found.Decision)
 		} else {
-			require.Equal(t, authz.Allowed, found.Decision.State) // through a wildcard
+			require.Equal(t, authz.Allowed, found.Decision.State) // the wildcard allows every user
 		}
 	}
 	for found, err := range engine.LookupSubjects(

@@ -49,7 +49,7 @@ func untilNotCanceled(
 // replayed is a stream with one request. Several evaluations receive this request, one after the other.
 type replayed struct {
 	grpc.ServerStream
-	request proto.Message // nil before it is received
+	request proto.Message // nil before the request is received
 	sent    bool          // a message of the answer was sent
 }
 

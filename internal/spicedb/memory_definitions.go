@@ -19,7 +19,7 @@ type definitions struct {
 // decoded has the definitions of one kind. They are never modified.
 type decoded[D datastore.SchemaDefinition] struct {
 	mu     sync.Mutex
-	byName map[string]datastore.RevisionedDefinition[D] // nil before the first use
+	byName map[string]datastore.RevisionedDefinition[D] // nil before the first call
 }
 
 // all returns the definitions by name. At the first call, list reads them.

@@ -16,7 +16,7 @@ import (
 type query struct {
 	filter        datastore.RelationshipsFilter
 	sort          options.SortOrder
-	after, before *tuple.Relationship // after is exclusive, before is inclusive
+	after, before *tuple.Relationship // the query excludes after, and includes before
 	limit         *uint64
 
 	skipCaveats bool
@@ -75,7 +75,7 @@ func (x *index) scan(p keyspan.Plan, q query, visit func(*tuple.Relationship) bo
 			case part.Contains(after):
 				start = after
 			case after.Compare(start) > 0:
-				continue // the whole part is before the cursor
+				continue // the whole part comes before q.after
 			}
 		}
 		more := true

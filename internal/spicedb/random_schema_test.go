@@ -121,7 +121,7 @@ func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
 	for n := range randomSchemas {
 		seed := rand.Uint64()
 		if n < randomSchemas/2 {
-			seed = uint64(n) // the same seeds each time
+			seed = uint64(n) // the seeds are the same in each run
 		}
 		random := rand.New(rand.NewPCG(seed, 0))
 		engine := embedded(t, config.WithWork(func(w spicedb.Work) { done <- w }))

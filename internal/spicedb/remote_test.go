@@ -187,12 +187,12 @@ func timesOut(t *testing.T, timeout time.Duration) bool {
 		},
 	}})
 	check := authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}
-	_, _, err := engine.Check(context.Background(), check, authz.Fully()) //nolint:usetesting // without a deadline
+	_, _, err := engine.Check(context.Background(), check, authz.Fully()) //nolint:usetesting // it has no deadline
 	require.ErrorIs(t, err, authz.CodeDeadline)
 
 	messages := 0
 	var last error
-	ctx := context.Background() //nolint:usetesting // without a deadline
+	ctx := context.Background() //nolint:usetesting // this context has no deadline
 	for _, err := range engine.Read(ctx, authz.Filter{Type: "document"}, authz.Fully(), authz.Page{}) {
 		if last = err; err == nil {
 			messages++

@@ -63,7 +63,7 @@ type scratch struct {
 	home     *scratches
 	schema   string
 	uses     int
-	together *allowance          // of the look-ups of subjects of one use
+	together *allowance          // shared by the look-ups of subjects of one use
 	types    map[authz.Type]bool // types of written relationships
 }
 

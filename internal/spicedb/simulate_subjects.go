@@ -34,7 +34,7 @@ type subjectSimulation struct {
 	subject tuple.RelationReference
 	most    limits
 
-	together *allowance // may be nil
+	together *allowance // shared with other look-ups; nil means no limit
 
 	definitions map[string]map[string]*core.Relation
 	stored      map[storedKey]*storedSubjects

@@ -21,7 +21,7 @@ type changes struct {
 }
 
 type relationshipChange struct {
-	existed bool // before the revision
+	existed bool // the relationship existed before the revision
 	update  tuple.RelationshipUpdate
 }
 

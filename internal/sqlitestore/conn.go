@@ -99,7 +99,7 @@ func (c *conn) query(query string, args []any, visit func(row []driver.Value) (m
 	if err != nil {
 		return err
 	}
-	//nolint:errcheck // as in execUntil
+	//nolint:errcheck // every statement of the driver is a StmtQueryContext
 	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args))
 	if err != nil {
 		return classify(err)

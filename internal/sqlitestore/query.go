@@ -17,7 +17,7 @@ import (
 type query struct {
 	filter        datastore.RelationshipsFilter
 	sort          options.SortOrder
-	after, before *tuple.Relationship // exclusive, inclusive
+	after, before *tuple.Relationship // the query excludes after, and includes before
 	limit         *uint64
 
 	skipCaveats bool
@@ -45,7 +45,7 @@ type row struct {
 // span is a set of keys to read: those between from and to, or each of keys.
 type span struct {
 	bySubject bool
-	from, to  string // inclusive, exclusive
+	from, to  string // the span includes from, and excludes to
 	keys      []string
 }
 
@@ -57,7 +57,7 @@ type source func(ctx context.Context, s span, limit int) ([]row, error)
 const (
 	firstPage = 128
 	nextPage  = 2048
-	maxKeys   = 64 // per statement
+	maxKeys   = 64 // largest number of keys in a statement
 )
 
 // pastKey is appended to a key to get the bound of a range after that key. The bound is greater than the key, and less

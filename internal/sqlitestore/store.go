@@ -124,7 +124,7 @@ func Open(path string, options Options) (_ *Store, err error) {
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("cannot read the store in %s: %w", path, err)
 	}
-	background, cancel := context.WithCancel(context.Background()) // until Close
+	background, cancel := context.WithCancel(context.Background()) // this context ends at Close
 	s.closing = cancel
 	s.tasks.Go(func() {
 		_ = datastore.StartGarbageCollector(background, s, options.GCInterval, options.GCWindow, gcTimeout)

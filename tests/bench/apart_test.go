@@ -109,7 +109,7 @@ func (h held) start(ctx context.Context) (address string, end func() error, err 
 type apart struct {
 	name    string
 	grpc    string // address of SpiceDB's API
-	gateway string // URL of its HTTP gateway
+	gateway string // URL of SpiceDB's HTTP gateway
 	started time.Duration
 	process *os.Process
 	said    *bufio.Reader

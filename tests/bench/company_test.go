@@ -24,8 +24,8 @@ import (
 // The size of the company, the data that the benchmarks use.
 const (
 	accounts  = 100
-	members   = 100 // of an account
-	importers = 100 // of an account
+	members   = 100 // number of members of an account
+	importers = 100 // number of importers of an account
 
 	crowd = 100_000 // members of the account "crowded"
 

@@ -27,7 +27,7 @@ type target struct {
 type sample struct {
 	perSecond float64
 	p50, p99  time.Duration
-	each      []float64 // perSecond of the rounds, in their order
+	each      []float64 // perSecond of each round, in the order of the rounds
 }
 
 // ratio returns how many times as fast a was as b: the median of the ratios of all rounds. A round loads both shortly

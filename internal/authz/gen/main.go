@@ -45,7 +45,7 @@ func run() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		if err := os.WriteFile(path, source, 0o644); err != nil { //nolint:gosec // a source file
+		if err := os.WriteFile(path, source, 0o644); err != nil { //nolint:gosec // others may read a source file
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func edit(path string, change func(string) (string, error)) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return os.WriteFile(path, []byte(after), 0o644) //nolint:gosec // a source file
+	return os.WriteFile(path, []byte(after), 0o644) //nolint:gosec // others may read a source file
 }
 
 // editContract writes the calls of the simple types, and the names of the lists of a place.
