@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 func newKey() *cobra.Command {
@@ -77,7 +78,9 @@ keys file and has only a hash of the key. A running server reloads the file at S
 func expiry(now time.Time, text string) (time.Time, error) {
 	duration, err := model.ParseDuration(text)
 	if err != nil || duration < model.Duration(time.Second) {
-		return time.Time{}, fmt.Errorf("%q must be a duration of at least a second, for example 90d, 12h or 1y", text)
+		return time.Time{}, fmt.Errorf(
+			"%q must be a duration between 1s and 290y, for example 90d, 12h or 1y", authz.Echo(text),
+		)
 	}
 	return now.Add(time.Duration(duration)).UTC().Truncate(time.Second), nil
 }

@@ -33,6 +33,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	misspelt := rejectMisspeltHelp(root)
+	root.SetFlagErrorFunc(rejectMisspeltCommand)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		err = *misspelt
@@ -87,6 +88,17 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 		message += fmt.Sprintf("; %s --help lists them", cmd.CommandPath())
 	}
 	return errors.New(message)
+}
+
+// rejectMisspeltCommand replaces the error for an unknown flag if the command before the flag is unknown, as in
+// `sluice srve --demo`: the flag may be one of the intended command.
+func rejectMisspeltCommand(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() {
+		if misspelt := onlySubcommands(cmd, cmd.Flags().Args()); misspelt != nil {
+			return misspelt
+		}
+	}
+	return err
 }
 
 // rejectMisspeltHelp makes `sluice help NAME` and `sluice NAME --help` fail for an unknown command. Cobra would show

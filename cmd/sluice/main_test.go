@@ -300,6 +300,12 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"import", "main_test.go", "--data-dir", "nowhere"}, says: "main_test.go: line 1"},
 		{args: []string{"nope"}, says: "sluice --help lists them"},
 		{args: []string{"schema", "aply"}, says: "did you mean apply?"},
+		{args: []string{"srve", "--demo"}, says: "did you mean serve?"},
+		{args: []string{"bakcup", "--data-dir", "x"}, says: "did you mean backup?"},
+		{args: []string{"audit", "verfy", "--head", "x"}, says: "did you mean verify?"},
+		{args: []string{"schema", "aply", "--allow-breaking"}, says: "did you mean apply?"},
+		{args: []string{"--nope"}, says: "unknown flag: --nope"},
+		{args: []string{"serve", "--nope"}, says: "unknown flag: --nope"},
 		{args: []string{"key", "nwe"}, says: "did you mean new?"},
 		{args: []string{"help", "serv"}, says: "did you mean serve?"},
 		{args: []string{"help", "schema", "aply"}, says: "did you mean apply?"},
@@ -311,6 +317,10 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"key", "new", "--name", "a", "--rate", "often"}, says: "--rate"},
 		{args: []string{"key", "new", "--name", "a", "--expires-in", "soon"}, says: "--expires-in"},
 		{args: []string{"key", "new", "--name", "a", "--expires-in", "0s"}, says: "--expires-in"},
+		{
+			args: []string{"key", "new", "--name", "a", "--expires-in", "10000000d"},
+			says: `--expires-in: "10000000d" must be a duration between 1s and 290y`,
+		},
 	} {
 		t.Run(strings.Join(c.args, " ")+c.env[0], func(t *testing.T) {
 			if c.env[0] != "" {

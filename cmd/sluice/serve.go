@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluice-authz/sluice/client"
 	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 func newServe() *cobra.Command {
@@ -239,7 +240,7 @@ func serve(
 
 	server, err := app.Start(ctx, config)
 	if err != nil {
-		return err
+		return startError(ctx, config, err)
 	}
 	defer func() {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.DrainTimeout)
@@ -260,7 +261,7 @@ func serve(
 	}()
 	if demo != nil {
 		if err := demo(ctx, server); err != nil {
-			return err
+			return startError(ctx, config, err)
 		}
 	}
 	greet(ctx, out, server, config, demo != nil)
@@ -281,9 +282,18 @@ func serve(
 				config.Logger.Error("cannot reload a file; its earlier content stays in use", "error", err.Error())
 				continue
 			}
-			config.Logger.Info("reloaded the keys file and the certificate")
+			config.Logger.Info("reloaded the files of the flags --api-keys-file and --tls-cert, as far as they are given")
 		}
 	}
+}
+
+// startError returns nil if a signal ended the start, which is no failure.
+func startError(ctx context.Context, config app.Config, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) && authz.CodeOf(err) != authz.CodeCanceled {
+		return err
+	}
+	config.Logger.Info("stopped before the start was complete")
+	return nil
 }
 
 // awaitDrain waits for the delay. It returns early at a signal, or with the server's error if that fails.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -76,4 +78,30 @@ func TestShutdownDelay(t *testing.T) {
 	status, _ = get(t, http.DefaultClient, s.url+"/v1/role-sets", s.key)
 	require.Equal(t, http.StatusOK, status, "requests are still served")
 	require.Zero(t, s.stop(t), s.log)
+}
+
+// TestSignalDuringStart checks that a server that is stopped at any moment of its start ends without an error.
+func TestSignalDuringStart(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{
+		0, time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond,
+	} {
+		for datastore, flags := range map[string][]string{
+			"memory": {"--datastore", "memory"}, "sqlite": {"--data-dir", t.TempDir() + after.String()},
+		} {
+			t.Run(datastore+" "+after.String(), func(t *testing.T) {
+				t.Parallel()
+				ctx, stop := context.WithCancel(t.Context())
+				defer time.AfterFunc(after, stop).Stop()
+				root := newRoot()
+				var printed strings.Builder
+				root.SetErr(&printed)
+				root.SetOut(io.Discard)
+				root.SetArgs(append([]string{
+					"serve", "--demo", "--listen", "127.0.0.1:0", "--grpc-listen", "off", "--shutdown-delay", "0s",
+				}, flags...))
+				require.NoError(t, root.ExecuteContext(ctx), printed.String())
+			})
+		}
+	}
 }

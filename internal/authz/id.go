@@ -114,7 +114,10 @@ func parseStoredID(typ Type, s string) (ID, error) {
 			MaxStoredBytes,
 		)
 	case DecodeID(typ, stored) != ID(s):
-		return "", Errorf(CodeInvalid, "the stored id %q is written %q", stored, string(DecodeID(typ, stored)))
+		return "", Errorf(
+			CodeInvalid, "write %q instead of %q: the prefix %s is only for ids that another tool stored",
+			string(DecodeID(typ, stored)), s, storedPrefix,
+		)
 	}
 	return ID(s), nil
 }

@@ -188,8 +188,8 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 		base = append(base, info.Name)
 	}
 	return nil, Errorf(
-		CodeInvalid, "%s gives nothing alone under the role set %s: name one of %s as well", joinNames(roles), s.Name,
-		joinNames(base),
+		CodeInvalid, "under the role set %s, a person cannot hold only %s: name one of %s as well", s.Name,
+		joinNames(roles), joinNames(base),
 	)
 }
 

@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// rfc3339 matches a time of RFC 3339 in upper case. time.Time.UnmarshalText accepts more, for example a decimal comma.
+var rfc3339 = regexp.MustCompile(
+	`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`,
+)
+
 // leapSecond matches a time of RFC 3339 in the 61st second of a minute.
 var leapSecond = regexp.MustCompile(`^(.*:)60(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`)
 
@@ -15,6 +20,9 @@ var leapSecond = regexp.MustCompile(`^(.*:)60(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}
 // imported relationships and keys files are parsed by it.
 func ParseTime(text string) (time.Time, error) {
 	text = strings.ToUpper(text)
+	if !rfc3339.MatchString(text) {
+		return time.Time{}, fmt.Errorf("%q is not a time such as 2030-01-31T17:00:00Z", Echo(text))
+	}
 	parts := leapSecond.FindStringSubmatch(text)
 	if parts == nil {
 		var at time.Time

@@ -260,15 +260,16 @@ func queryTime(name string, value *string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	at, err := authz.ParseTime(*value)
-	if err != nil || at.Year() < 1 {
+	if err != nil {
 		return time.Time{}, authz.Errorf(
 			authz.CodeInvalid,
 			"the parameter %q must be a time such as 2026-03-01T12:00:00Z; in an address, the + of an offset is written %%2B",
 			name,
 		)
 	}
-	if at = at.UTC(); at.IsZero() {
-		at = at.Add(time.Microsecond) // the zero time means that there is none
+	if at = at.UTC(); at.Year() < 1 || at.IsZero() {
+		// The zero time means that there is none, and databases have none before it.
+		return time.Time{}.Add(time.Microsecond), nil
 	}
 	return at, nil
 }
