@@ -62,3 +62,16 @@ func TestIdempotencyKeyOfCaller(t *testing.T) {
 	_, err := olga.PutAccountMember(ctx, a, "gus", "guest")
 	require.ErrorIs(t, err, client.Conflict)
 }
+
+// TestHiddenReplay repeats a creation under a key of the caller, after somebody else deleted the object. The result has
+// only the id.
+func TestHiddenReplay(t *testing.T) {
+	_, a, olga := company(t, "multi_owner", "operations")
+	ctx := client.WithIdempotencyKey(t.Context(), t.Name())
+	in := client.NewWorkspace{ID: a + "-w", Account: a, Open: true}
+	require.True(t, ok[client.Workspace](t)(olga.CreateWorkspace(ctx, in)).Open)
+	require.NoError(t, olga.DeleteWorkspace(t.Context(), in.ID))
+	again := ok[client.Workspace](t)(olga.CreateWorkspace(ctx, in))
+	require.NotEmpty(t, again.Token)
+	require.Equal(t, client.Workspace{ID: in.ID, Replayed: true, Token: again.Token}, again)
+}

@@ -471,14 +471,14 @@ type AcceptedInvitation struct {
 	User ID `json:"user"`
 
 	// Roles All roles that the person now holds on the account or subscription. They can be stronger than the offered ones.
-	Roles RoleNames `json:"roles"`
+	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -531,9 +531,9 @@ type Account struct {
 	//
 	// Example: alice@example.com
 	Subscription ID     `json:"subscription,omitempty,omitzero"`
-	RoleSet      string `json:"role_set"`
+	RoleSet      string `json:"role_set,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -845,7 +845,7 @@ type ChangedMember struct {
 	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -854,9 +854,9 @@ type ChangedMember struct {
 
 // ChangedMembers defines model for ChangedMembers.
 type ChangedMembers struct {
-	Members []Member `json:"members"`
+	Members []Member `json:"members,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -909,14 +909,14 @@ type Connection struct {
 	// Example: alice@example.com
 	Connector  ID         `json:"connector,omitempty,omitzero"`
 	Visibility Visibility `json:"visibility,omitempty,omitzero"`
-	Users      Users      `json:"users"`
+	Users      Users      `json:"users,omitempty,omitzero"`
 
 	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -934,9 +934,9 @@ type Connector struct {
 	Account string `json:"account,omitempty,omitzero"`
 
 	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
-	Capabilities CapabilityNames `json:"capabilities"`
+	Capabilities CapabilityNames `json:"capabilities,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -984,10 +984,10 @@ type CopiedImporter struct {
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// LeftOut The connections of the original that the copy does not use.
-	LeftOut []CopiedImporterLeftOut `json:"left_out"`
+	// LeftOut The connections of the original that the copy does not use. A repeated answer leaves it out if the actor may not view the original.
+	LeftOut []CopiedImporterLeftOut `json:"left_out,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1018,7 +1018,7 @@ type Decision struct {
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1332,10 +1332,10 @@ type Importer struct {
 	// Example: alice@example.com
 	Destination ID `json:"destination,omitempty,omitzero"`
 
-	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` has this field.
+	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` and a repeated answer have this field.
 	HiddenEnds []ImporterHiddenEnds `json:"hidden_ends,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1354,7 +1354,7 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty,omitzero"`
 }
 
-// Invitation An invitation. If the call is repeated under an idempotency key, `id`, `handle` and `expires_at` are left out in two cases: the invitation is no longer open, or the API key has a new secret.
+// Invitation An invitation. If the call is repeated under an idempotency key, the answer has only `inviter` and `token` in three cases: the invitation is no longer open, the actor could not make it now, or the API key has a new secret.
 type Invitation struct {
 	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID string `json:"id,omitempty,omitzero"`
@@ -1383,12 +1383,12 @@ type Invitation struct {
 	Invitee ID `json:"invitee,omitempty,omitzero"`
 
 	// Roles Names of roles that exist in the role set of the object.
-	Roles RoleNames `json:"roles"`
+	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1768,7 +1768,7 @@ type PartOfAccount struct {
 	// Account The account. It is left out if the actor may not view it.
 	Account string `json:"account,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1785,7 +1785,7 @@ type PartOfWorkspace struct {
 	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace string `json:"workspace,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -2011,14 +2011,14 @@ type RemovedMember struct {
 	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned Reassigned `json:"reassigned,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
@@ -2257,9 +2257,9 @@ type Subscription struct {
 	RoleSet string `json:"role_set,omitempty,omitzero"`
 
 	// Features Names of features: `user_permissions` and `dashboards`.
-	Features FeatureNames `json:"features"`
+	Features FeatureNames `json:"features,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -2433,10 +2433,10 @@ type Workspace struct {
 	//
 	// Example: alice@example.com
 	Account ID    `json:"account,omitempty,omitzero"`
-	Open    bool  `json:"open"`
-	Users   Users `json:"users"`
+	Open    bool  `json:"open,omitempty,omitzero"`
+	Users   Users `json:"users,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -2571,7 +2571,7 @@ type CreateAccountParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2580,7 +2580,7 @@ type DeleteAccountParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2607,7 +2607,7 @@ type InviteToAccountParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2616,7 +2616,7 @@ type WithdrawAccountInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2637,7 +2637,7 @@ type PatchAccountMembersParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2652,7 +2652,7 @@ type RemoveAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2667,7 +2667,7 @@ type PutAccountMemberParams struct {
 	// SluiceActor The id of the person who performs the operation; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2727,7 +2727,7 @@ type CreateConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2736,7 +2736,7 @@ type DeleteConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2751,7 +2751,7 @@ type UngroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2760,7 +2760,7 @@ type GroupConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2769,7 +2769,7 @@ type ShareConnectionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2778,7 +2778,7 @@ type CreateConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2787,7 +2787,7 @@ type DeleteConnectorParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2799,7 +2799,7 @@ type GetConnectorParams struct {
 
 // PutConnectorParams defines parameters for PutConnector.
 type PutConnectorParams struct {
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2835,7 +2835,7 @@ type CreateExportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2844,7 +2844,7 @@ type DeleteExportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2859,7 +2859,7 @@ type CreateFlowParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2868,7 +2868,7 @@ type DeleteFlowParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2883,7 +2883,7 @@ type CreateImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2892,7 +2892,7 @@ type DeleteImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2907,7 +2907,7 @@ type SetImporterConnectionsParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2916,7 +2916,7 @@ type CopyImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2925,7 +2925,7 @@ type CreateIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2934,7 +2934,7 @@ type DeleteIntegrationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2949,7 +2949,7 @@ type AcceptInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -2958,19 +2958,19 @@ type DeclineInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RemovePlatformAdministratorParams defines parameters for RemovePlatformAdministrator.
 type RemovePlatformAdministratorParams struct {
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // AddPlatformAdministratorParams defines parameters for AddPlatformAdministrator.
 type AddPlatformAdministratorParams struct {
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3000,7 +3000,7 @@ type CreateReportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3009,7 +3009,7 @@ type DeleteReportParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3024,7 +3024,7 @@ type CreateScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3033,7 +3033,7 @@ type DeleteScheduleParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3048,7 +3048,7 @@ type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3057,7 +3057,7 @@ type DeleteServiceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3078,7 +3078,7 @@ type ListSubscriptionsParams struct {
 
 // CreateSubscriptionParams defines parameters for CreateSubscription.
 type CreateSubscriptionParams struct {
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3087,7 +3087,7 @@ type DeleteSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3111,7 +3111,7 @@ type ListSubscriptionAccountsParams struct {
 
 // PutFeaturesParams defines parameters for PutFeatures.
 type PutFeaturesParams struct {
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3132,7 +3132,7 @@ type InviteToSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3141,7 +3141,7 @@ type WithdrawSubscriptionInvitationParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3171,7 +3171,7 @@ type RemoveSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3186,7 +3186,7 @@ type PutSubscriptionMemberParams struct {
 	// SluiceActor The id of the person who performs the operation; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3195,7 +3195,7 @@ type PutMemberAccountsParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3216,13 +3216,13 @@ type TransferSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // EraseUserParams defines parameters for EraseUser.
 type EraseUserParams struct {
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3243,7 +3243,7 @@ type CreateWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3252,7 +3252,7 @@ type DeleteWorkspaceParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -3267,7 +3267,7 @@ type SetWorkspaceAccessParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
-	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 

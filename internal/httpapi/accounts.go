@@ -67,7 +67,7 @@ func (a *productAPI) ListUserAccounts(c *gin.Context, user User, params ListUser
 
 func showAccount(a operation.Account, token authz.Token) Account {
 	return Account{
-		ID: string(a.ID), Subscription: nilIfEmpty(a.Subscription), RoleSet: string(a.RoleSet), Token: string(token),
+		ID: string(a.ID), Subscription: nilIfEmpty(a.Subscription), RoleSet: new(string(a.RoleSet)), Token: string(token),
 	}
 }
 

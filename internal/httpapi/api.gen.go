@@ -467,14 +467,14 @@ type AcceptedInvitation struct {
 	User ID `json:"user"`
 
 	// Roles All roles that the person now holds on the account or subscription. They can be stronger than the offered ones.
-	Roles RoleNames `json:"roles"`
+	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -526,10 +526,10 @@ type Account struct {
 	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
-	Subscription *ID    `json:"subscription,omitempty"`
-	RoleSet      string `json:"role_set"`
+	Subscription *ID     `json:"subscription,omitempty"`
+	RoleSet      *string `json:"role_set,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -841,7 +841,7 @@ type ChangedMember struct {
 	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -850,9 +850,9 @@ type ChangedMember struct {
 
 // ChangedMembers defines model for ChangedMembers.
 type ChangedMembers struct {
-	Members []Member `json:"members"`
+	Members *[]Member `json:"members,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -905,14 +905,14 @@ type Connection struct {
 	// Example: alice@example.com
 	Connector  *ID         `json:"connector,omitempty"`
 	Visibility *Visibility `json:"visibility,omitempty"`
-	Users      Users       `json:"users"`
+	Users      *Users      `json:"users,omitempty"`
 
 	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -930,9 +930,9 @@ type Connector struct {
 	Account *string `json:"account,omitempty"`
 
 	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
-	Capabilities CapabilityNames `json:"capabilities"`
+	Capabilities *CapabilityNames `json:"capabilities,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -980,10 +980,10 @@ type CopiedImporter struct {
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// LeftOut The connections of the original that the copy does not use.
-	LeftOut []CopiedImporterLeftOut `json:"left_out"`
+	// LeftOut The connections of the original that the copy does not use. A repeated answer leaves it out if the actor may not view the original.
+	LeftOut *[]CopiedImporterLeftOut `json:"left_out,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1014,7 +1014,7 @@ type Decision struct {
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1328,10 +1328,10 @@ type Importer struct {
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` has this field.
+	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` and a repeated answer have this field.
 	HiddenEnds *[]ImporterHiddenEnds `json:"hidden_ends,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1350,7 +1350,7 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty"`
 }
 
-// Invitation An invitation. If the call is repeated under an idempotency key, `id`, `handle` and `expires_at` are left out in two cases: the invitation is no longer open, or the API key has a new secret.
+// Invitation An invitation. If the call is repeated under an idempotency key, the answer has only `inviter` and `token` in three cases: the invitation is no longer open, the actor could not make it now, or the API key has a new secret.
 type Invitation struct {
 	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID *string `json:"id,omitempty"`
@@ -1379,12 +1379,12 @@ type Invitation struct {
 	Invitee *ID `json:"invitee,omitempty"`
 
 	// Roles Names of roles that exist in the role set of the object.
-	Roles RoleNames `json:"roles"`
+	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1764,7 +1764,7 @@ type PartOfAccount struct {
 	// Account The account. It is left out if the actor may not view it.
 	Account *string `json:"account,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1781,7 +1781,7 @@ type PartOfWorkspace struct {
 	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace *string `json:"workspace,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -2007,14 +2007,14 @@ type RemovedMember struct {
 	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned *Reassigned `json:"reassigned,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
@@ -2253,9 +2253,9 @@ type Subscription struct {
 	RoleSet *string `json:"role_set,omitempty"`
 
 	// Features Names of features: `user_permissions` and `dashboards`.
-	Features FeatureNames `json:"features"`
+	Features *FeatureNames `json:"features,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -2428,11 +2428,11 @@ type Workspace struct {
 	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
-	Account *ID   `json:"account,omitempty"`
-	Open    bool  `json:"open"`
-	Users   Users `json:"users"`
+	Account *ID    `json:"account,omitempty"`
+	Open    *bool  `json:"open,omitempty"`
+	Users   *Users `json:"users,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer leaves out values that no longer exist, or that the actor may no longer see.
+	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.

@@ -66,7 +66,7 @@ func callOf(c *gin.Context) *call {
 // caller returns the caller of the operation. The body must have been read before, because the digest of the request
 // includes it.
 func (k *call) caller() operation.Caller {
-	by := operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id}
+	by := operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Inspects: k.seesAll}
 	if k.idempotency != nil {
 		identified := *k.idempotency
 		identified.Request = k.digest()

@@ -105,6 +105,6 @@ func showConnection(c operation.Connection, token authz.Token) Connection {
 	return Connection{
 		ID: string(c.ID), Account: nilIfEmpty(c.Account), Connector: nilIfEmpty(c.Connector),
 		Visibility: (*Visibility)(nilIfEmpty(c.Visibility)),
-		Users:      toStrings(c.Users), Group: nilIfEmpty(c.Group), Token: string(token),
+		Users:      new(toStrings(c.Users)), Group: nilIfEmpty(c.Group), Token: string(token),
 	}
 }

@@ -110,10 +110,16 @@ func trimPeopleOfObject(object map[string]any, schema *openapi3.Schema) map[stri
 	return trimmed
 }
 
-// replayed sets the field Replayed of an answer.
-func replayed(body any) any {
+// replayed sets the field Replayed of an answer. If the answer is hidden, it leaves out all optional fields, so only the
+// token and ids that the request names remain.
+func replayed(body any, isHidden bool) any {
 	answer := reflect.New(reflect.TypeOf(body)).Elem()
 	answer.Set(reflect.ValueOf(body))
+	for _, field := range answer.Fields() {
+		if isHidden && field.Kind() == reflect.Pointer {
+			field.SetZero()
+		}
+	}
 	answer.FieldByName("Replayed").Set(reflect.ValueOf(new(true)))
 	return answer.Interface()
 }

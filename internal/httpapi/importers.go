@@ -95,17 +95,23 @@ func copyImporter(r request) (writeCall, error) {
 	}
 	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
 		i, done, err := on.CopyImporter(ctx, r.caller(), r.id(), copied)
+		return showCopiedImporter(i, done.Token), done, err
+	}, nil
+}
+
+func showCopiedImporter(i operation.Importer, token authz.Token) CopiedImporter {
+	shown := CopiedImporter{
+		ID: string(i.ID), Account: nilIfEmpty(i.Account), Source: nilIfEmpty(i.Source),
+		Destination: nilIfEmpty(i.Destination), Token: string(token),
+	}
+	if i.LeftOut != nil {
 		leftOut := make([]CopiedImporterLeftOut, len(i.LeftOut))
 		for n, end := range i.LeftOut {
 			leftOut[n] = CopiedImporterLeftOut(end)
 		}
-		return CopiedImporter{
-			ID: string(i.ID), Account: nilIfEmpty(i.Account), Source: nilIfEmpty(i.Source), Destination: nilIfEmpty(
-				i.Destination,
-			),
-			LeftOut: leftOut, Token: string(done.Token),
-		}, done, err
-	}, nil
+		shown.LeftOut = &leftOut
+	}
+	return shown
 }
 
 func showImporter(i operation.Importer, token authz.Token) Importer {

@@ -53,7 +53,7 @@ func showInvitation(i operation.Invitation, token authz.Token) Invitation {
 	account, subscription := showPlace(i.To)
 	return Invitation{
 		ID: nilIfEmpty(i.ID), Handle: nilIfEmpty(i.Handle), Account: account, Subscription: subscription,
-		Inviter: string(i.Inviter), Invitee: nilIfEmpty(i.Invitee), Roles: toStrings(i.Roles),
+		Inviter: string(i.Inviter), Invitee: nilIfEmpty(i.Invitee), Roles: new(toStrings(i.Roles)),
 		ExpiresAt: showTime(i.ExpiresAt), Token: string(token),
 	}
 }
@@ -102,7 +102,7 @@ func acceptInvitation(r request) (writeCall, error) {
 		accepted, done, err := on.AcceptInvitation(ctx, by, string(r.id()))
 		account, subscription := showPlace(accepted.To)
 		return AcceptedInvitation{
-			Account: account, Subscription: subscription, User: string(by.Actor), Roles: toStrings(accepted.Roles),
+			Account: account, Subscription: subscription, User: string(by.Actor), Roles: new(toStrings(accepted.Roles)),
 			ExpiresAt: showTime(accepted.ExpiresAt), Token: string(done.Token),
 		}, done, err
 	}, nil

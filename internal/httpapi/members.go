@@ -123,7 +123,7 @@ func patchAccountMembers(r request) (writeCall, error) {
 			return nil, done, err
 		}
 		shown, err := showMembers(members)
-		return ChangedMembers{Members: shown, Token: string(done.Token)}, done, err
+		return ChangedMembers{Members: new(shown), Token: string(done.Token)}, done, err
 	}, nil
 }
 

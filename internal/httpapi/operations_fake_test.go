@@ -17,14 +17,16 @@ type operations struct {
 	caller operation.Caller
 	args   []any
 
-	err      error
-	isReplay bool
-	hook     func(context.Context) error
+	err                error
+	isReplay, isHidden bool
+	hook               func(context.Context) error
 }
 
 const token authz.Token = "t1"
 
-func (o *operations) done() operation.Done { return operation.Done{Token: token, IsReplay: o.isReplay} }
+func (o *operations) done() operation.Done {
+	return operation.Done{Token: token, IsReplay: o.isReplay, IsHidden: o.isHidden}
+}
 
 func (o *operations) record(ctx context.Context, name string, by operation.Caller, args ...any) error {
 	o.mu.Lock()

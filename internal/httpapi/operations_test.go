@@ -1,9 +1,12 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -275,10 +278,31 @@ func TestOperations(t *testing.T) {
 				previewed.wantCall(t, tt.name, caller, tt.args)
 				w.operations.isReplay = true
 				w.do(t, r).want(t, tt.status, strings.TrimSuffix(tt.answer, "}")+`,"replayed":true}`)
-				w.operations.isReplay = false
+				w.operations.isHidden = true
+				w.do(t, r).want(t, tt.status, withoutHidden(t, tt.answer))
+				w.operations.isReplay, w.operations.isHidden = false, false
 			}
 		})
 	}
+}
+
+// withoutHidden returns the answer of a replay whose values are hidden: it has only the token and ids of the request.
+func withoutHidden(t *testing.T, answer string) string {
+	t.Helper()
+	fields := make(map[string]any)
+	if err := json.Unmarshal([]byte(answer), &fields); err != nil {
+		t.Fatal(err)
+	}
+	maps.DeleteFunc(fields, func(field string, _ any) bool {
+		isSecret := field == "id" && fields["inviter"] != nil
+		return isSecret || !slices.Contains([]string{"id", "user", "inviter", "token"}, field)
+	})
+	fields["replayed"] = true
+	hidden, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(hidden)
 }
 
 // TestPrefixOfPersonIsRemovedOnce checks that "user:user:bob" is malformed in every place of a request.

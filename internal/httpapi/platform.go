@@ -60,7 +60,7 @@ func showConnector(c operation.Connector, token authz.Token) Connector {
 	return Connector{
 		ID:           string(c.ID),
 		Account:      nilIfEmpty(c.Account),
-		Capabilities: toStrings(c.Capabilities),
+		Capabilities: new(toStrings(c.Capabilities)),
 		Token:        string(token),
 	}
 }

@@ -128,7 +128,7 @@ func transferSubscription(r request) (writeCall, error) {
 
 func showSubscription(s operation.Subscription, token authz.Token) Subscription {
 	return Subscription{
-		ID: string(s.ID), RoleSet: nilIfEmpty(s.RoleSet), Features: toStrings(s.Features), Token: string(token),
+		ID: string(s.ID), RoleSet: nilIfEmpty(s.RoleSet), Features: new(toStrings(s.Features)), Token: string(token),
 	}
 }
 

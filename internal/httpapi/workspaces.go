@@ -69,6 +69,7 @@ func setWorkspaceAccess(r request) (writeCall, error) {
 
 func showWorkspace(w operation.Workspace, token authz.Token) Workspace {
 	return Workspace{
-		ID: string(w.ID), Account: nilIfEmpty(w.Account), Open: w.Open, Users: toStrings(w.Users), Token: string(token),
+		ID: string(w.ID), Account: nilIfEmpty(w.Account), Open: new(w.Open), Users: new(toStrings(w.Users)),
+		Token: string(token),
 	}
 }

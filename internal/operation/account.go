@@ -16,33 +16,33 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 	if err != nil {
 		return Account{}, Done{}, err
 	}
-	created := Account{ID: in.ID, Subscription: in.Subscription, RoleSet: set.Name}
-	done, err := s.run(ctx, by, "create_account", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Account, error) {
+		created := Account{ID: in.ID, Subscription: in.Subscription, RoleSet: set.Name}
 		if err := requirePermission(ctx, p, subscriptionObject(in.Subscription), "create_account"); err != nil {
-			return err
+			return created, err
 		}
 		subscription, err := readSubscription(ctx, p, in.Subscription)
 		if err != nil {
-			return err
+			return created, err
 		}
 		object := accountObject(in.ID)
 		if err := claimID(ctx, p, object); err != nil {
-			return err
+			return created, err
 		}
 		p.Create(object, "subscription", only(subscription.object))
 		p.Create(object, authz.Relation(set.Name), everybody)
 		if subscription.set.Name != authz.MultiOwner {
-			return nil
+			return created, nil
 		}
 		if err := requireNoOffboarding(ctx, p, by.Actor, true); err != nil {
-			return err
+			return created, err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
 		// Touch, since a relationship of an earlier account with this id may have expired and still be stored.
 		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor())
-		return nil
-	})
-	return answered(created, done, err)
+		return created, nil
+	}
+	return runWithResult(ctx, s, by, "create_account", s.accountResult(by, in.ID), build)
 }
 
 // GetAccount returns an account that the actor may view. Subscription is empty if the actor may not view the
@@ -102,37 +102,36 @@ func (s *Service) PutAccountMember(
 	if by.Actor == "" {
 		return s.addRequiredRole(ctx, by, id, who, roles, until)
 	}
-	member := Member{User: who, Roles: asRoles(roles), ExpiresAt: until}
-	done, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Member, error) {
 		if err := s.inFuture(until); err != nil {
-			return err
+			return Member{}, err
 		}
 		g, err := readPermissions(ctx, p, accountObject(id), "invite_members", "assign_roles")
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		account, err := readAccount(ctx, p, id)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		wanted, err := parseRoles(account.set, roles)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		if err := requireMayGiveSome(g, account.set, wanted); err != nil {
-			return err
+			return Member{}, err
 		}
 		change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		if change, err = limitEnd(ctx, p, account, change); err != nil {
-			return err
+			return Member{}, err
 		}
-		member.Roles, member.ExpiresAt = wanted, endAfterChange(p, change)
-		return giveAccountRoles(ctx, p, g, account, change)
-	})
-	return answered(member, done, err)
+		member := Member{User: who, Roles: wanted, ExpiresAt: change.until}
+		return member, giveAccountRoles(ctx, p, g, account, change)
+	}
+	return runWithResult(ctx, s, by, "put_account_member", s.accountMemberResult(by, id, who), build)
 }
 
 // requireMayGiveSome returns an error if the actor may grant no role at all on an account. The error depends only on
@@ -264,54 +263,77 @@ func (s *Service) PatchAccountMembers(
 	until = fullSecond(until)
 	people := sortedKeys(members)
 	changed := make([]Member, len(people))
-	for i, who := range people {
-		changed[i] = Member{User: who, Roles: asRoles(members[who])}
-		if len(members[who]) > 0 {
-			changed[i].ExpiresAt = until
-		}
-	}
 	divided := newPortions(people)
-	done, err := s.run(ctx, by, "patch_account_members", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) ([]Member, error) {
 		p.portions = divided
 		if err := s.inFuture(until); err != nil {
-			return err
+			return nil, err
 		}
 		if err := requirePermission(ctx, p, accountObject(id), "assign_roles"); err != nil {
-			return err
+			return nil, err
 		}
 		account, err := readAccount(ctx, p, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := readRolesOfMany(ctx, p, account, divided.next()); err != nil {
-			return err
+			return nil, err
 		}
 		var changes []roleChange
 		for _, who := range divided.next() {
 			wanted, err := account.set.Parse(members[who])
 			if err != nil {
-				return atEntry("members", who, err)
+				return nil, atEntry("members", who, err)
 			}
 			change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 			if err != nil {
-				return atEntry("members", who, err)
+				return nil, atEntry("members", who, err)
 			}
 			if change, err = limitEnd(ctx, p, account, change); err != nil {
-				return atEntry("members", who, err)
+				return nil, atEntry("members", who, err)
 			}
 			changes = append(changes, change)
 			i, _ := slices.BinarySearch(people, who)
-			changed[i].Roles = wanted
+			changed[i] = Member{User: who, Roles: wanted}
 			if len(wanted) > 0 {
-				changed[i].ExpiresAt = endAfterChange(p, change)
+				changed[i].ExpiresAt = change.until
 			}
 		}
 		divided.arrangePeople(account.set, by.Actor, changes)
 		if most := authz.MaxUpdates - len(p.Preconditions()); len(divided.last) > most { // each needs a precondition
-			return authz.Errorf(authz.CodeTooLarge,
+			return nil, authz.Errorf(authz.CodeTooLarge,
 				"a call can give roles to at most %d people, and this one names %d; split it", most, len(divided.last))
 		}
-		return changeAccount(ctx, p, account, changes...)
-	})
-	return answered(changed, done, err)
+		return changed, changeAccount(ctx, p, account, changes...)
+	}
+	return runWithResult(ctx, s, by, "patch_account_members", s.accountMembersResult(by, id, people), build)
+}
+
+// accountMembersResult reads the roles that people hold on an account. A person may hold none. The actor needs
+// list_members.
+func (s *Service) accountMembersResult(by Caller, id authz.ID, people []authz.ID) result[[]Member] {
+	return result[[]Member]{nil, func(ctx context.Context) ([]Member, authz.Token, error) {
+		members := make([]Member, len(people))
+		token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+			if err := viewOf(p).Require(ctx, visibility.Roles(accountObject(id))); err != nil {
+				return err
+			}
+			account, err := readAccount(ctx, p, id)
+			if err != nil {
+				return err
+			}
+			if err := readRolesOfMany(ctx, p, account, people); err != nil {
+				return err
+			}
+			for i, who := range people {
+				held, err := readRoles(ctx, p, account.object, account.set, who)
+				if err != nil {
+					return err
+				}
+				members[i] = Member{User: who, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}
+			}
+			return nil
+		})
+		return answered(members, token, err)
+	}}
 }

@@ -10,24 +10,24 @@ import (
 // CreateConnection creates a connection whose creator is the actor. Without a Visibility, it is private if
 // connections of the account can be, and otherwise shared with the account.
 func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, Done, error) {
-	created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}
-	done, err := s.run(ctx, by, "create_connection", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Connection, error) {
+		created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}
 		if err := requirePermission(ctx, p, accountObject(in.Account), "create_connection"); err != nil {
-			return err
+			return created, err
 		}
 		account, err := readAccount(ctx, p, in.Account)
 		if err != nil {
-			return err
+			return created, err
 		}
 		if created.Visibility, err = account.visibility(in.Visibility); err != nil {
-			return err
+			return created, err
 		}
 		if err := requireUsableConnector(ctx, p, connectorObject(in.Connector), account); err != nil {
-			return err
+			return created, err
 		}
 		object := connectionObject(in.ID)
 		if err := claimID(ctx, p, object); err != nil {
-			return err
+			return created, err
 		}
 		p.Create(object, "account", only(account.object))
 		p.Create(object, "creator", p.actor())
@@ -35,9 +35,9 @@ func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnect
 		if created.Visibility == Shared {
 			p.Create(object, "shared", only(account.object))
 		}
-		return nil
-	})
-	return answered(created, done, err)
+		return created, nil
+	}
+	return runWithResult(ctx, s, by, "create_connection", s.connectionResult(by, in.ID), build)
 }
 
 // visibility parses the visibility of a connection of the account. An empty one means the account's default.
@@ -81,32 +81,32 @@ func (s *Service) ShareConnection(
 	ctx context.Context, by Caller, id authz.ID, in Sharing,
 ) (Connection, Done, error) {
 	in.Users = slices.Compact(slices.Sorted(slices.Values(in.Users)))
-	connection := Connection{ID: id, Visibility: Visibility(in.Visibility), Users: in.Users}
-	done, err := s.run(ctx, by, "share_connection", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Connection, error) {
 		object := connectionObject(id)
 		if err := requirePermission(ctx, p, object, "share"); err != nil {
-			return err
+			return Connection{}, err
 		}
 		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
-			return err
+			return Connection{}, err
 		}
 		if in.Visibility == "" {
-			return authz.Errorf(authz.CodeInvalid, "visibility must be given: %q or %q", Private, Shared)
+			return Connection{}, authz.Errorf(authz.CodeInvalid, "visibility must be given: %q or %q", Private, Shared)
 		}
 		visibility, err := account.visibility(in.Visibility)
 		if err != nil {
-			return err
+			return Connection{}, err
 		}
 		if visibility == Shared && len(in.Users) > 0 {
-			return authz.Errorf(
+			return Connection{}, authz.Errorf(
 				authz.CodeInvalid,
 				`the field "users" is allowed only with visibility %q; everybody in the account sees a shared connection`,
 				Private,
 			)
 		}
-		if connection, err = readShownConnection(ctx, p, object, account); err != nil {
-			return err
+		connection, err := readShownConnection(ctx, p, object, account)
+		if err != nil {
+			return Connection{}, err
 		}
 		connection.Visibility, connection.Users = visibility, in.Users
 		shared := authz.Relationship{Resource: object, Relation: "shared", Subject: only(account.object)}
@@ -115,9 +115,9 @@ func (s *Service) ShareConnection(
 		} else {
 			p.Delete(shared)
 		}
-		return setNamedPeople(ctx, p, object, "shared_with", account, in.Users, authz.RoleGuest)
-	})
-	return answered(connection, done, err)
+		return connection, setNamedPeople(ctx, p, object, "shared_with", account, in.Users, authz.RoleGuest)
+	}
+	return runWithResult(ctx, s, by, "share_connection", s.connectionResult(by, id), build)
 }
 
 // setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold all
@@ -226,29 +226,29 @@ func (s *Service) UngroupConnection(ctx context.Context, by Caller, id authz.ID)
 func (s *Service) regroup(
 	ctx context.Context, by Caller, operation string, permission authz.Permission, id authz.ID, group *authz.ID,
 ) (Connection, Done, error) {
-	connection := Connection{ID: id}
-	done, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Connection, error) {
 		object := connectionObject(id)
 		if err := requirePermission(ctx, p, object, permission); err != nil {
-			return err
+			return Connection{}, err
 		}
 		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
-			return err
+			return Connection{}, err
 		}
-		if connection, err = readShownConnection(ctx, p, object, account); err != nil {
-			return err
+		connection, err := readShownConnection(ctx, p, object, account)
+		if err != nil {
+			return Connection{}, err
 		}
 		held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
 		if err != nil {
-			return err
+			return Connection{}, err
 		}
 		for _, r := range held {
 			p.Require(r)
 			p.Delete(r)
 		}
 		if connection.Group = ""; group == nil {
-			return nil
+			return connection, nil
 		}
 		if len(held) == 0 {
 			p.Forbid(authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
@@ -256,12 +256,12 @@ func (s *Service) regroup(
 		connection.Group = *group
 		grouped := authz.Object{Type: "connection_group", ID: *group}
 		if err := ensureGroup(ctx, p, grouped, account); err != nil {
-			return err
+			return Connection{}, err
 		}
 		p.Touch(object, "member_of", only(grouped))
-		return nil
-	})
-	return answered(connection, done, err)
+		return connection, nil
+	}
+	return runWithResult(ctx, s, by, operation, s.connectionResult(by, id), build)
 }
 
 // ensureGroup plans that the group exists in the account. It returns an error with CodeInvalid if the group exists in

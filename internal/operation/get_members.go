@@ -35,11 +35,7 @@ func (s *Service) getMember(
 ) (Member, authz.Token, error) {
 	var member Member
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		shown := visibility.Roles(object)
-		if who == by.Actor {
-			shown = visibility.Existence(object)
-		}
-		if err := viewOf(p).Require(ctx, shown); err != nil {
+		if err := viewOf(p).Require(ctx, rolesFact(by, object, who)); err != nil {
 			return err
 		}
 		set, err := roleSet(ctx, p)
@@ -57,6 +53,14 @@ func (s *Service) getMember(
 		return nil
 	})
 	return answered(member, token, err)
+}
+
+// rolesFact returns the fact that shows a person's roles on an object to the caller.
+func rolesFact(by Caller, object authz.Object, who authz.ID) visibility.Fact {
+	if who == by.Actor {
+		return visibility.Existence(object)
+	}
+	return visibility.Roles(object)
 }
 
 // Subscriptions is a page of subscriptions; NextCursor is empty at the end.

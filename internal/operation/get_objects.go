@@ -99,6 +99,9 @@ func (s *Service) getObject(
 		if err != nil {
 			return err
 		}
+		if len(rows) == 0 { // a key that may read everything also sees ids without an object
+			return notFoundError(p, object)
+		}
 		if rows, err = withoutFormerMembers(ctx, p, rows); err != nil {
 			return err
 		}
@@ -133,5 +136,5 @@ func mayNameEach(ctx context.Context, p *plan, rows []authz.Relationship) ([]boo
 	for i, r := range rows {
 		subjects[i] = r.Subject
 	}
-	return hidingViewOf(p, visibility.Reader{Subject: p.actor()}).MayNameEach(ctx, subjects)
+	return hidingViewOf(p, readerOf(p)).MayNameEach(ctx, subjects)
 }

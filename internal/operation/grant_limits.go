@@ -39,15 +39,6 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 	return err
 }
 
-// endAfterChange returns the time at which the person's roles end after a change. For a replay, this is the end that is
-// stored. limitEnd could now compute another one, since the actor's own role may have changed since the operation.
-func endAfterChange(p *plan, change roleChange) time.Time {
-	if p.isReplay && len(change.held) > 0 && slices.Equal(rolesOf(change.held), change.wanted) {
-		return lastEnd(change.held)
-	}
-	return change.until
-}
-
 // readGrantEnd returns when the actor's right to grant roles on an account ends: with the base role that gives it. It
 // returns zero if the right has no end, as for owners of the subscription and administrators of the platform.
 func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -81,11 +82,17 @@ func rememberKey(p *plan, until time.Time) {
 // failures are the codes of errors that the request does not cause.
 var failures = []authz.Code{authz.CodeInternal, authz.CodeUnavailable, authz.CodeDeadline, authz.CodeCanceled}
 
+// isFailure reports whether the request did not cause an error of a replay. Any other error can result from changes
+// that were made since the operation was performed.
+func isFailure(err error) bool {
+	var wait *underWayError
+	return err != nil && !errors.As(err, &wait) && slices.Contains(failures, authz.CodeOf(err))
+}
+
 // answerReplay returns the token of the newest state for an operation that was performed before. err is the error of
-// planning the operation again. answerReplay returns err only if its code is one of failures. Any other error can
-// result from changes that were made since the operation was performed.
+// planning the operation again. answerReplay returns err only if it is a failure.
 func answerReplay(ctx context.Context, p *plan, err error) (authz.Token, error) {
-	if err != nil && slices.Contains(failures, authz.CodeOf(err)) {
+	if isFailure(err) {
 		return "", err
 	}
 	return p.head(ctx)

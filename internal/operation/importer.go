@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -10,19 +11,18 @@ import (
 // CreateImporter creates an importer whose creator is the actor. The actor needs the permissions create_importer on the
 // account and use on each connection.
 func (s *Service) CreateImporter(ctx context.Context, by Caller, in NewImporter) (Importer, Done, error) {
-	done, err := s.run(ctx, by, "create_importer", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Importer, error) {
+		created := Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}
 		if err := requirePermission(ctx, p, accountObject(in.Account), "create_importer"); err != nil {
-			return err
+			return created, err
 		}
 		account, err := readAccount(ctx, p, in.Account)
 		if err != nil {
-			return err
+			return created, err
 		}
-		return planImporter(ctx, p, account, in)
-	})
-	return answered(
-		Importer{ID: in.ID, Account: in.Account, Source: in.Source, Destination: in.Destination}, done, err,
-	)
+		return created, planImporter(ctx, p, account, in)
+	}
+	return runWithResult(ctx, s, by, "create_importer", s.importerResult(by, in.ID), build)
 }
 
 // planImporter plans a new importer with its ends, source and destination.
@@ -78,27 +78,23 @@ func requireInAccount(ctx context.Context, p *plan, object authz.Object, account
 func (s *Service) SetImporterEnds(
 	ctx context.Context, by Caller, id authz.ID, in ImporterEnds,
 ) (Importer, Done, error) {
-	importer := Importer{ID: id}
-	done, err := s.run(ctx, by, "set_importer_connections", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Importer, error) {
 		object := importerObject(id)
 		if err := requirePermission(ctx, p, object, "edit"); err != nil {
-			return err
+			return Importer{}, err
 		}
 		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
-			return err
+			return Importer{}, err
 		}
 		changed := Importer{ID: id, Account: account.object.ID}
 		if changed.Source, err = setImporterEnd(ctx, p, object, "source", in.Source, account); err != nil {
-			return err
+			return Importer{}, err
 		}
-		if changed.Destination, err = setImporterEnd(ctx, p, object, "destination", in.Destination, account); err != nil {
-			return err
-		}
-		importer = changed
-		return nil
-	})
-	return answered(importer, done, err)
+		changed.Destination, err = setImporterEnd(ctx, p, object, "destination", in.Destination, account)
+		return changed, err
+	}
+	return runWithResult(ctx, s, by, "set_importer_connections", s.importerResult(by, id), build)
 }
 
 // setImporterEnd plans one end of an importer and returns the connection that it has afterwards.
@@ -141,27 +137,18 @@ func setImporterEnd(
 // CopyImporter copies an importer within its account; the actor becomes the copy's creator. It leaves out each
 // connection that the actor may not use, and reports its end, source or destination, in LeftOut.
 func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.ID) (Importer, Done, error) {
-	importer := Importer{ID: copied}
-	done, err := s.run(ctx, by, "copy_importer", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Importer, error) {
 		object := importerObject(id)
 		if err := requirePermission(ctx, p, object, "copy"); err != nil {
-			return err
+			return Importer{}, err
 		}
 		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
-			return err
+			return Importer{}, err
 		}
 		ends, leftOut, err := readUsableEnds(ctx, p, object)
 		if err != nil {
-			return err
-		}
-		if p.isReplay { // show the ends of the copy, since those of the original may have changed
-			if _, err := readPermissions(ctx, p, importerObject(copied)); err != nil {
-				return err
-			}
-			if ends, _, err = readUsableEnds(ctx, p, importerObject(copied)); err != nil {
-				return err
-			}
+			return Importer{}, err
 		}
 		in := NewImporter{
 			ID:          copied,
@@ -169,16 +156,50 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 			Source:      ends["source"],
 			Destination: ends["destination"],
 		}
-		importer = Importer{
+		importer := Importer{
 			ID:          in.ID,
 			Account:     in.Account,
 			Source:      in.Source,
 			Destination: in.Destination,
 			LeftOut:     leftOut,
 		}
-		return planImporter(ctx, p, account, in)
-	})
-	return answered(importer, done, err)
+		return importer, planImporter(ctx, p, account, in)
+	}
+	return runWithResult(ctx, s, by, "copy_importer", s.copyResult(by, id, copied), build)
+}
+
+// copyResult reads a copied importer. LeftOut has the ends that the original has now and the copy does not have. It is
+// nil if the actor may not view the original.
+func (s *Service) copyResult(by Caller, id, copied authz.ID) result[Importer] {
+	read := func(ctx context.Context) (Importer, authz.Token, error) {
+		importer, token, err := s.GetImporter(ctx, by, copied)
+		if err != nil {
+			return importer, token, err
+		}
+		original, _, err := s.GetImporter(ctx, by, id)
+		switch {
+		case refused(err):
+			return importer, token, nil
+		case err != nil:
+			return importer, token, err
+		}
+		isCopied := func(end string) bool { return slices.Contains(importer.ends(), end) }
+		importer.LeftOut = slices.DeleteFunc(original.ends(), isCopied)
+		return importer, token, nil
+	}
+	return result[Importer]{Importer{ID: copied}, read}
+}
+
+// ends returns the ends that an importer has, also hidden ones.
+func (i Importer) ends() []string {
+	ends := []string{}
+	if i.Source != "" || slices.Contains(i.HiddenEnds, "source") {
+		ends = append(ends, "source")
+	}
+	if i.Destination != "" || slices.Contains(i.HiddenEnds, "destination") {
+		ends = append(ends, "destination")
+	}
+	return ends
 }
 
 // readUsableEnds reads the connections of an importer. usable has, by end, those that the actor may use. others has the

@@ -71,39 +71,60 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		)
 	}
 	id := by.secret()
-	invitation := Invitation{
-		ID: id, Handle: digest(id), To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: asRoles(in.Roles),
-	}
 	ends := s.now().Add(open + time.Second - 1).UTC().Truncate(time.Second) // rounded up to a full second
-	done, err := s.run(ctx, by, "invite_to_"+string(in.To.Type), func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Invitation, error) {
 		roles, err := offerRoles(ctx, p, in)
-		switch {
-		// The secret is not shown again to an actor who may no longer invite.
-		case p.isReplay && err != nil:
-			invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
-			return err
-		case p.isReplay:
-			return recognizeInvitation(ctx, p, &invitation)
-		case err != nil:
-			return err
+		if err != nil || p.isReplay {
+			return Invitation{}, err
 		}
 		// Accepting the invitation writes these updates later. The preconditions of these updates must hold now, too.
 		p.DiscardUpdates()
 		p.ending, p.granted = nil, nil
 		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor, in.Invitee); err != nil {
-			return err
+			return Invitation{}, err
 		}
-		invitation.Roles = roles
+		invitation := Invitation{
+			ID: id, Handle: digest(id), To: in.To, Inviter: by.Actor, Invitee: in.Invitee, Roles: roles,
+		}
 		if invitation.ExpiresAt, err = readInvitationEnd(ctx, p, in.To, ends); err != nil {
-			return err
+			return Invitation{}, err
 		}
 		p.Forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
 		for _, row := range invitation.rows() {
 			p.Update(authz.Touch, row)
 		}
-		return replaceInvitations(ctx, p, invitation, s.now())
-	})
-	return answered(invitation, done, err)
+		return invitation, replaceInvitations(ctx, p, invitation, s.now())
+	}
+	return runWithResult(ctx, s, by, "invite_to_"+string(in.To.Type), s.invitationResult(by, id, in), build)
+}
+
+// invitationResult reads an open invitation by its secret id. It returns an error unless the actor could still make the
+// invitation and may list it.
+func (s *Service) invitationResult(by Caller, id string, in NewInvitation) result[Invitation] {
+	named := Invitation{To: in.To, Inviter: by.Actor}
+	return result[Invitation]{named, func(ctx context.Context) (Invitation, authz.Token, error) {
+		var invitation Invitation
+		token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+			if err := viewOf(p).Require(ctx, visibility.Invitations(in.To)); err != nil {
+				return err
+			}
+			if _, err := offerRoles(ctx, p, in); err != nil {
+				return err
+			}
+			stored, err := readInvitation(ctx, p, digest(id))
+			if err != nil {
+				return err
+			}
+			closed, err := isInvitationClosed(ctx, p, stored)
+			if err != nil || closed || !stored.open() {
+				return cmp.Or(err, error(errNoInvitation))
+			}
+			invitation = stored.Invitation
+			invitation.ID = id
+			return nil
+		})
+		return answered(invitation, token, err)
+	}}
 }
 
 // readInvitationEnd returns when an invitation expires: at the requested time, or when the inviter's right to grant
@@ -137,22 +158,6 @@ func (c Caller) secret() string {
 	return base32.StdEncoding.EncodeToString(secret[:20]) // 20 bytes need no padding
 }
 
-// recognizeInvitation fills in the stored data of an invitation that the replayed call created. It clears ID and
-// Handle if the invitation is no longer open, or was created with another secret.
-func recognizeInvitation(ctx context.Context, p *plan, invitation *Invitation) error {
-	stored, err := readInvitation(ctx, p, invitation.Handle)
-	if err != nil {
-		return err
-	}
-	closed, err := isInvitationClosed(ctx, p, stored)
-	if err != nil || closed || !stored.open() {
-		invitation.ID, invitation.Handle, invitation.ExpiresAt = "", "", time.Time{}
-		return err
-	}
-	invitation.Roles, invitation.ExpiresAt = stored.Roles, stored.ExpiresAt
-	return nil
-}
-
 // errNoInvitation is the answer about every invitation that the actor cannot accept, for any reason.
 var errNoInvitation = authz.Errorf(
 	authz.CodeNotFound, "there is no open invitation with this id, or it is not for the actor",
@@ -161,23 +166,25 @@ var errNoInvitation = authz.Errorf(
 // AcceptInvitation grants the actor the roles that an invitation offers, on behalf of the inviter. The inviter must
 // still have the permissions to grant these roles. If the invitation is not open to the actor, the error has
 // CodeNotFound. The person who accepted an invitation may repeat the call, which changes nothing and returns the roles
-// that the person holds now.
+// that the person holds now. Without a role, and without view on the place, the result is empty.
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, Done, error) {
-	var accepted AcceptedInvitation
-	done, err := s.run(ctx, by, "accept_invitation", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (AcceptedInvitation, error) {
 		stored, err := readInvitation(ctx, p, digest(id))
 		if err != nil {
-			return err
+			return AcceptedInvitation{}, err
 		}
 		if stored.accepted != by.Actor && !stored.openTo(by.Actor) {
-			return errNoInvitation
+			return AcceptedInvitation{}, errNoInvitation
 		}
 		if stored.accepted == by.Actor {
-			accepted, err = readAccepted(ctx, p, stored.To)
-			return err
+			accepted, err := readAcceptedBefore(ctx, p, stored.To)
+			if refused(err) {
+				err = nil
+			}
+			return accepted, err
 		}
 		if closed, err := isInvitationClosed(ctx, p, stored); err != nil || closed {
-			return cmp.Or(err, error(errNoInvitation))
+			return AcceptedInvitation{}, cmp.Or(err, error(errNoInvitation))
 		}
 		err = actAs(p, stored.Inviter, func() error {
 			_, err := joinPlace(ctx, p, stored.To, by.Actor, texts(stored.Roles))
@@ -186,36 +193,60 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		var refused *authz.Error
 		switch {
 		case errors.Is(err, authz.CodeNotFound):
-			return errNoInvitation
+			return AcceptedInvitation{}, errNoInvitation
 		case errors.As(err, &refused) && refused.Code == authz.CodeForbidden:
 			// The error names neither the inviter nor the place, since the actor may know neither.
-			return authz.Errorf(
+			return AcceptedInvitation{}, authz.Errorf(
 				authz.CodeForbidden, "the person who invited %s may no longer give these roles; ask for a new invitation",
 				by.Actor,
 			)
 		// The actor's roles have changed since the invitation, so that they cannot also hold the offered roles.
 		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid:
-			return authz.Errorf(
+			return AcceptedInvitation{}, authz.Errorf(
 				authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor,
 				stored.To, refused.Message,
 			)
 		case err != nil:
-			return err
+			return AcceptedInvitation{}, err
 		}
 		closeInvitation(p, stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(rememberFor)))
-		accepted, err = readAccepted(ctx, p, stored.To)
-		return err
-	})
-	return answered(accepted, done, err)
+		return readAccepted(ctx, p, stored.To)
+	}
+	return runWithResult(ctx, s, by, "accept_invitation", s.acceptedResult(by, id), build)
 }
 
-// readAccepted returns the roles that the actor holds on a place after the plan. It returns none if the place is
-// being deleted.
+// acceptedResult reads the roles that the actor holds on the place of an invitation that they accepted.
+func (s *Service) acceptedResult(by Caller, id string) result[AcceptedInvitation] {
+	return result[AcceptedInvitation]{read: func(ctx context.Context) (AcceptedInvitation, authz.Token, error) {
+		var accepted AcceptedInvitation
+		token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+			stored, err := readInvitation(ctx, p, digest(id))
+			if err != nil || stored.accepted != by.Actor {
+				return cmp.Or(err, error(errNoInvitation))
+			}
+			accepted, err = readAcceptedBefore(ctx, p, stored.To)
+			return err
+		})
+		return answered(accepted, token, err)
+	}}
+}
+
+// readAcceptedBefore does what readAccepted does, for an invitation that the actor accepted before. It returns an error
+// with CodeNotFound if the actor holds no role on the place any more and may not view it.
+func readAcceptedBefore(ctx context.Context, p *plan, to authz.Object) (AcceptedInvitation, error) {
+	accepted, err := readAccepted(ctx, p, to)
+	if err == nil && len(accepted.Roles) == 0 {
+		err = viewOf(p).Require(ctx, visibility.Existence(to))
+	}
+	if err != nil {
+		return AcceptedInvitation{}, err
+	}
+	return accepted, nil
+}
+
+// readAccepted returns the roles that the actor holds on a place after the plan.
 func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvitation, error) {
 	set, err := readRoleSetOf(ctx, p, to)
-	if errors.Is(err, authz.CodeNotFound) {
-		return AcceptedInvitation{To: to}, nil
-	}
 	if err != nil {
 		return AcceptedInvitation{}, err
 	}

@@ -70,35 +70,33 @@ func (s *Service) addOwner(
 	if err := by.requireReason(); err != nil {
 		return Member{}, Done{}, err
 	}
-	member := Member{User: who, Roles: asRoles(roles)}
-	done, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Member, error) {
 		if _, err := p.head(ctx); err != nil {
-			return err
+			return Member{}, err
 		}
 		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		wanted, err := onlyRequiredRole(facts.object, facts.set, roles)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		if facts.set.Transferred {
-			return ownerMovesByTransfer(facts)
+			return Member{}, ownerMovesByTransfer(facts)
 		}
 		change, err := readChange(ctx, p, facts.object, facts.set, who, wanted)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		change = change.joining(facts.set)
-		member.Roles = change.wanted
 		if err := requireNoOffboarding(ctx, p, who, len(change.held) == 0); err != nil {
-			return err
+			return Member{}, err
 		}
 		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
-		return nil
-	})
-	return answered(member, done, err)
+		return Member{User: who, Roles: change.wanted}, nil
+	}
+	return runWithResult(ctx, s, by, "put_subscription_member", s.subscriptionMemberResult(by, id, who), build)
 }
 
 // addRequiredRole makes a person an owner or administrator of an account, in addition to the existing ones. The person
@@ -109,28 +107,27 @@ func (s *Service) addRequiredRole(
 	if err := by.requireReason(); err != nil {
 		return Member{}, Done{}, err
 	}
-	member := Member{User: who, Roles: asRoles(roles)}
-	done, err := s.run(ctx, by, "put_account_member", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Member, error) {
 		if _, err := p.head(ctx); err != nil {
-			return err
+			return Member{}, err
 		}
 		account, err := readAccount(ctx, p, id)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		wanted, err := onlyRequiredRole(account.object, account.set, roles)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		change, err := readChangeUntil(ctx, p, account, who, wanted, until)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		change = change.joining(account.set)
-		member.Roles = change.wanted // the required role is permanent
-		return changeAccount(ctx, p, account, change)
-	})
-	return answered(member, done, err)
+		member := Member{User: who, Roles: change.wanted} // the required role is permanent
+		return member, changeAccount(ctx, p, account, change)
+	}
+	return runWithResult(ctx, s, by, "put_account_member", s.accountMemberResult(by, id, who), build)
 }
 
 // onlyRequiredRole parses the roles that the backend grants without an actor. It returns an error with CodeInvalid

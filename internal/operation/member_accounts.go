@@ -2,9 +2,11 @@ package operation
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // PutMemberAccounts sets the roles of one person on several accounts of a subscription. On each of them, the person
@@ -21,17 +23,11 @@ func (s *Service) PutMemberAccounts(
 	member := Member{
 		User: who, Accounts: make(map[authz.ID]Roles, len(accounts)), AccountsExpireAt: make(map[authz.ID]time.Time),
 	}
-	for id, roles := range accounts {
-		member.Accounts[id] = asRoles(roles)
-		if len(roles) > 0 && !until.IsZero() {
-			member.AccountsExpireAt[id] = until
-		}
-	}
 	divided := newPortions(sortedKeys(accounts))
-	done, err := s.run(ctx, by, "put_member_accounts", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Member, error) {
 		p.portions = divided
 		if err := s.inFuture(until); err != nil {
-			return err
+			return Member{}, err
 		}
 		var orphaned, lowers, last []authz.ID
 		var err error
@@ -40,11 +36,11 @@ func (s *Service) PutMemberAccounts(
 			before := len(p.Preconditions())
 			account, change, err := readAccountChange(ctx, p, id, accountID, who, accounts[accountID], until)
 			if err != nil {
-				return atEntry("accounts", accountID, err)
+				return Member{}, atEntry("accounts", accountID, err)
 			}
 			isOrphaned, err := changeAccountRoles(ctx, p, account, []roleChange{change})
 			if err != nil {
-				return atEntry("accounts", accountID, err)
+				return Member{}, atEntry("accounts", accountID, err)
 			}
 			if isOrphaned {
 				orphaned = append(orphaned, accountID)
@@ -54,24 +50,81 @@ func (s *Service) PutMemberAccounts(
 			} else {
 				last = append(last, accountID)
 				if room -= len(p.Preconditions()) - before; room < 0 {
-					return authz.Errorf(authz.CodeTooLarge,
+					return Member{}, authz.Errorf(authz.CodeTooLarge,
 						"a call can give a person roles on at most %d of these accounts; split it", len(last)-1)
 				}
 			}
 			member.Accounts[accountID] = change.wanted
 			delete(member.AccountsExpireAt, accountID)
-			if end := endAfterChange(p, change); len(change.wanted) > 0 && !end.IsZero() {
-				member.AccountsExpireAt[accountID] = end
+			if len(change.wanted) > 0 && !change.until.IsZero() {
+				member.AccountsExpireAt[accountID] = change.until
 			}
 		}
 		divided.arrange(lowers, last)
 		if err := lastHolderError(orphaned); err != nil {
-			return err
+			return Member{}, err
 		}
 		member.Roles, err = readVisibleRolesAfter(ctx, p, id, who)
-		return err
-	})
-	return answered(member, done, err)
+		return member, err
+	}
+	return runWithResult(
+		ctx, s, by, "put_member_accounts", s.memberAccountsResult(by, id, who, sortedKeys(accounts)), build,
+	)
+}
+
+// memberAccountsResult reads the roles of a person on a subscription and on accounts of it. It leaves out the roles on
+// each of these objects that the actor may not know.
+func (s *Service) memberAccountsResult(by Caller, id, who authz.ID, accounts []authz.ID) result[Member] {
+	return result[Member]{Member{User: who}, func(ctx context.Context) (Member, authz.Token, error) {
+		member := Member{User: who, Accounts: make(map[authz.ID]Roles), AccountsExpireAt: make(map[authz.ID]time.Time)}
+		token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+			subscription := subscriptionObject(id)
+			facts := []visibility.Fact{rolesFact(by, subscription, who)}
+			for _, accountID := range accounts {
+				facts = append(facts, rolesFact(by, accountObject(accountID), who))
+			}
+			shown, err := viewOf(p).MayKnowEach(ctx, facts)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(shown, true) {
+				return notFoundError(p, subscription)
+			}
+			if shown[0] {
+				facts, err := readSubscription(ctx, p, id)
+				if err != nil {
+					return err
+				}
+				held, err := readRoles(ctx, p, subscription, facts.set, who)
+				if err != nil {
+					return err
+				}
+				member.Roles = rolesOf(held)
+			}
+			for i, accountID := range accounts {
+				if !shown[i+1] {
+					continue
+				}
+				account, err := readAccount(ctx, p, accountID)
+				if err != nil {
+					return err
+				}
+				if account.subscription.object != subscription { // a later account with the same id
+					continue
+				}
+				held, err := readRoles(ctx, p, account.object, account.set, who)
+				if err != nil {
+					return err
+				}
+				member.Accounts[accountID] = rolesOf(held)
+				if end := lastEnd(held); !end.IsZero() {
+					member.AccountsExpireAt[accountID] = end
+				}
+			}
+			return nil
+		})
+		return answered(member, token, err)
+	}}
 }
 
 // readAccountChange reads the change that gives a person exactly these roles on an account, which must belong to the

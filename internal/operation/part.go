@@ -13,16 +13,16 @@ func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, D
 	if kind.create == "" || kind.in != part.Parent.Type {
 		return Part{}, Done{}, authz.Errorf(authz.CodeInvalid, "a %s cannot be created in a %s", part.Type, part.Parent.Type)
 	}
-	done, err := s.run(ctx, by, "create_"+string(part.Type), func(ctx context.Context, p *plan) error {
+	object := authz.Object{Type: part.Type, ID: part.ID}
+	build := func(ctx context.Context, p *plan) (Part, error) {
 		if err := requirePermission(ctx, p, part.Parent, kind.create); err != nil {
-			return err
+			return Part{}, err
 		}
-		object := authz.Object{Type: part.Type, ID: part.ID}
 		if err := claimID(ctx, p, object); err != nil {
-			return err
+			return Part{}, err
 		}
 		p.Create(object, kind.place, only(part.Parent))
-		return nil
-	})
-	return answered(part, done, err)
+		return part, nil
+	}
+	return runWithResult(ctx, s, by, "create_"+string(part.Type), s.partResult(by, object), build)
 }

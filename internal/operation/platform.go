@@ -74,25 +74,25 @@ func (s *Service) PutConnector(
 			connector.Capabilities = append(connector.Capabilities, o.name)
 		}
 	}
-	done, err := s.run(ctx, by, "put_connector", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Connector, error) {
 		object := connectorObject(id)
 		own := authz.Filter{Type: object.Type, ID: id, Relation: "account"}
 		found, err := p.Find(ctx, own)
 		if err != nil {
-			return err
+			return Connector{}, err
 		}
 		if len(found) > 0 {
-			return authz.Errorf(
+			return Connector{}, authz.Errorf(
 				authz.CodeConflict, "%s was built by an account and cannot be put into the catalogue", object,
 			)
 		}
 		if id.IsForeign() {
 			stored, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: id, Relation: "catalogue"})
 			if err != nil {
-				return err
+				return Connector{}, err
 			}
 			if len(stored) == 0 {
-				return mayBeNew(object)
+				return Connector{}, mayBeNew(object)
 			}
 		}
 		p.Forbid(own)
@@ -105,7 +105,7 @@ func (s *Service) PutConnector(
 				p.Delete(authz.Relationship{Resource: object, Relation: o.relation, Subject: everybody})
 			}
 		}
-		return nil
-	})
-	return answered(connector, done, err)
+		return connector, nil
+	}
+	return runWithResult(ctx, s, by, "put_connector", s.connectorResult(by, id), build)
 }

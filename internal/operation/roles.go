@@ -354,12 +354,3 @@ func requireFeature(p *plan, subscription subscriptionFacts, info authz.RoleInfo
 	})
 	return nil
 }
-
-// asRoles converts the names of roles, without checking them.
-func asRoles(names []string) Roles {
-	roles := make(Roles, len(names))
-	for i, name := range names {
-		roles[i] = authz.Role(name)
-	}
-	return roles
-}

@@ -15,16 +15,20 @@ type Done struct {
 	Token authz.Token
 
 	// IsReplay is set if the operation was performed before under the same idempotency key. Then nothing is written.
-	// The earlier answer is not stored, so the answer has only the results that can be determined again.
+	// The earlier answer is not stored: the answer has the values that a read by the same caller shows now.
 	IsReplay bool
+
+	// IsHidden is set for a replay if the caller may not read the values, or they do not exist any more. Then the answer
+	// has only the ids that the request names.
+	IsHidden bool
 }
 
 // run performs one operation. build plans an attempt, and run commits the plan as one write. If a precondition no
 // longer holds, run plans again on a newer snapshot, so build must not keep results of an earlier attempt.
 //
-// If the operation was performed before under the same idempotency key, run calls build once for its results, and
-// writes nothing. It ignores an error of build that says that the operation is no longer possible. So build must check
-// that the actor may know a stored fact before it returns the fact.
+// If the operation was performed before under the same idempotency key, run calls build once, to find work that an
+// interruption left, and writes nothing. It ignores an error of build that says that the operation is no longer
+// possible. The values that build determines must not be shown, see runWithResult.
 func (s *Service) run(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
 ) (Done, error) {

@@ -80,6 +80,9 @@ type Caller struct {
 	Key       string
 	RequestID string
 
+	// Inspects is set if the API key may read everything when the backend itself performs the operation.
+	Inspects bool
+
 	// Reason says why the backend performs an operation that usually a person performs. It is stored in the metadata,
 	// too. It is empty with an actor, and for operations that never have one.
 	Reason string
@@ -129,7 +132,7 @@ type Importer struct {
 	ID, Account         authz.ID
 	Source, Destination authz.ID
 
-	// LeftOut are the ends that a copy left out, "source" or "destination".
+	// LeftOut are the ends that a copy left out, "source" or "destination". It is nil if the actor may not know them.
 	LeftOut []string
 
 	// HiddenEnds are the ends whose connection the actor may not view, if the importer was read: "source" or

@@ -20,21 +20,21 @@ func (s *Service) CreateSubscription(
 	if err != nil {
 		return Subscription{}, Done{}, err
 	}
-	done, err := s.run(ctx, by, "create_subscription", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Subscription, error) {
 		object := subscriptionObject(in.ID)
 		if err := claimID(ctx, p, object); err != nil {
-			return err
+			return Subscription{}, err
 		}
 		if err := requireNoOffboarding(ctx, p, in.Owner, true); err != nil {
-			return err
+			return Subscription{}, err
 		}
 		p.Create(object, "platform", only(platform))
 		p.Create(object, authz.Relation(set.Name), everybody)
 		p.Create(object, authz.Relation(set.Required), person(in.Owner))
 		setFeatures(p, object, nil, features)
-		return nil
-	})
-	return answered(Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, done, err)
+		return Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, nil
+	}
+	return runWithResult(ctx, s, by, "create_subscription", s.subscriptionResult(by, in.ID), build)
 }
 
 // PutFeatures turns exactly these features of a subscription on. It has no actor. Turning a feature off removes
@@ -46,21 +46,19 @@ func (s *Service) PutFeatures(
 	if err != nil {
 		return Subscription{}, Done{}, err
 	}
-	subscription := Subscription{ID: id, Features: features}
-	done, err := s.run(ctx, by, "put_features", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Subscription, error) {
 		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
-			return err
+			return Subscription{}, err
 		}
 		flags, err := readFlags(ctx, p, facts.object)
 		if err != nil {
-			return err
+			return Subscription{}, err
 		}
 		setFeatures(p, facts.object, flags, features)
-		subscription.RoleSet = facts.set.Name
-		return nil
-	})
-	return answered(subscription, done, err)
+		return Subscription{ID: id, RoleSet: facts.set.Name, Features: features}, nil
+	}
+	return runWithResult(ctx, s, by, "put_features", s.subscriptionResult(by, id), build)
 }
 
 // parseFeatures returns the features of these names, in the order of authz.Features.

@@ -141,28 +141,26 @@ func (s *Service) PutSubscriptionMember(
 	if by.Actor == "" {
 		return s.addOwner(ctx, by, id, who, roles)
 	}
-	member := Member{User: who, Roles: asRoles(roles)}
-	done, err := s.run(ctx, by, "put_subscription_member", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Member, error) {
 		object := subscriptionObject(id)
 		if _, err := readPermissions(ctx, p, object); err != nil {
-			return err
+			return Member{}, err
 		}
 		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		wanted, err := parseRoles(facts.set, roles)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
 		change, err := readChange(ctx, p, object, facts.set, who, wanted)
 		if err != nil {
-			return err
+			return Member{}, err
 		}
-		member.Roles = wanted
-		return giveSubscriptionRoles(ctx, p, facts, change)
-	})
-	return answered(member, done, err)
+		return Member{User: who, Roles: wanted}, giveSubscriptionRoles(ctx, p, facts, change)
+	}
+	return runWithResult(ctx, s, by, "put_subscription_member", s.subscriptionMemberResult(by, id, who), build)
 }
 
 // giveSubscriptionRoles plans a change of one person's roles on a subscription.

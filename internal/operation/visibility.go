@@ -21,8 +21,14 @@ var VisibilityRules = visibility.Rules{
 	People:      user,
 }
 
-// viewOf returns the view of the actor at the plan's snapshot, see viewFor. Without an actor, it shows nothing.
-func viewOf(p *plan) *visibility.View { return viewFor(p, visibility.Reader{Subject: p.actor()}) }
+// readerOf returns the actor as a reader. Without an actor, the reader sees everything if the API key may read
+// everything, otherwise nothing.
+func readerOf(p *plan) visibility.Reader {
+	return visibility.Reader{Subject: p.actor(), All: p.by.Actor == "" && p.by.Inspects}
+}
+
+// viewOf returns the view of readerOf at the plan's snapshot, see viewFor.
+func viewOf(p *plan) *visibility.View { return viewFor(p, readerOf(p)) }
 
 // viewFor returns the view of a reader at the plan's snapshot. If a check cannot be decided, the view returns its
 // error.

@@ -10,22 +10,23 @@ import (
 // CreateWorkspace creates a workspace. It is open to the whole account, or restricted to the named people and the
 // administrators.
 func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspace) (Workspace, Done, error) {
-	done, err := s.run(ctx, by, "create_workspace", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Workspace, error) {
+		created := Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}
 		if err := requirePermission(ctx, p, accountObject(in.Account), "manage_workspaces"); err != nil {
-			return err
+			return created, err
 		}
 		account, err := readAccount(ctx, p, in.Account)
 		if err != nil {
-			return err
+			return created, err
 		}
 		object := workspaceObject(in.ID)
 		if err := claimID(ctx, p, object); err != nil {
-			return err
+			return created, err
 		}
 		p.Create(object, "account", only(account.object))
-		return planWorkspaceAccess(ctx, p, object, account, in.Access)
-	})
-	return answered(Workspace{ID: in.ID, Account: in.Account, Open: in.Access.Open, Users: in.Access.Users}, done, err)
+		return created, planWorkspaceAccess(ctx, p, object, account, in.Access)
+	}
+	return runWithResult(ctx, s, by, "create_workspace", s.workspaceResult(by, in.ID), build)
 }
 
 // SetWorkspaceAccess sets who may enter a workspace: the whole account, or exactly the named people and the
@@ -34,23 +35,22 @@ func (s *Service) SetWorkspaceAccess(
 	ctx context.Context, by Caller, id authz.ID, access Access,
 ) (Workspace, Done, error) {
 	access.Users = slices.Compact(slices.Sorted(slices.Values(access.Users)))
-	workspace := Workspace{ID: id, Open: access.Open, Users: access.Users}
-	done, err := s.run(ctx, by, "set_workspace_access", func(ctx context.Context, p *plan) error {
+	build := func(ctx context.Context, p *plan) (Workspace, error) {
 		object := workspaceObject(id)
 		if _, err := readPermissions(ctx, p, object); err != nil {
-			return err
+			return Workspace{}, err
 		}
 		account, err := readAccountOf(ctx, p, object)
 		if err != nil {
-			return err
+			return Workspace{}, err
 		}
 		if err := requirePermission(ctx, p, account.object, "manage_workspaces"); err != nil {
-			return err
+			return Workspace{}, err
 		}
-		workspace.Account = account.object.ID
-		return planWorkspaceAccess(ctx, p, object, account, access)
-	})
-	return answered(workspace, done, err)
+		workspace := Workspace{ID: id, Account: account.object.ID, Open: access.Open, Users: access.Users}
+		return workspace, planWorkspaceAccess(ctx, p, object, account, access)
+	}
+	return runWithResult(ctx, s, by, "set_workspace_access", s.workspaceResult(by, id), build)
 }
 
 // planWorkspaceAccess plans who may enter a workspace.

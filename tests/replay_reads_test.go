@@ -1,0 +1,309 @@
+package tests
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// replayedRequest is a request of replays with its first answer, and the caller that reads again.
+type replayedRequest struct {
+	scene
+	reader caller
+	path   []string // the segments of the path, without the query
+	body   map[string]any
+	first  map[string]any
+}
+
+// readsAgain has, by the schema of an answer, a function that reads the fields of the answer with other calls, by the
+// same caller. It returns nil if the caller may not read them or they do not exist. Answers without fields other than
+// the token have no entry.
+var readsAgain = map[string]func(r replayedRequest) map[string]any{
+	"Subscription":       replayedRequest.readObject,
+	"Account":            replayedRequest.readObject,
+	"Importer":           replayedRequest.readObject,
+	"CopiedImporter":     replayedRequest.readCopy,
+	"Connection":         replayedRequest.readObject,
+	"Connector":          replayedRequest.readObject,
+	"Workspace":          replayedRequest.readObject,
+	"PartOfAccount":      replayedRequest.readObject,
+	"PartOfWorkspace":    replayedRequest.readObject,
+	"ChangedMember":      replayedRequest.readMember,
+	"ChangedMembers":     replayedRequest.readMembers,
+	"Invitation":         replayedRequest.readInvitation,
+	"AcceptedInvitation": replayedRequest.readAccepted,
+}
+
+// identities are the required fields of answers that a replay may show although the caller may not read the object:
+// ids that the request names.
+var identities = []string{"id", "user", "inviter", "token"}
+
+// schemaOfAnswer returns the schema of the successful answer of an endpoint with its name.
+func (e endpoint) schemaOfAnswer(t testing.TB) (string, *openapi3.Schema) {
+	t.Helper()
+	for status, response := range e.operation.Responses.Map() {
+		if content := response.Value.Content.Get("application/json"); content != nil && status < "300" {
+			return content.Schema.Ref[strings.LastIndex(content.Schema.Ref, "/")+1:], content.Schema.Value
+		}
+	}
+	t.Fatalf("%s has no successful answer", e)
+	return "", nil
+}
+
+// TestReplaysCanHideEveryField checks, for every operation of the contract, that the required fields of its answer are
+// ids of the request, and that the tests read all other fields again.
+func TestReplaysCanHideEveryField(t *testing.T) {
+	t.Parallel()
+	for _, e := range endpoints(t) {
+		if !e.has("Idempotency-Key") {
+			continue
+		}
+		name, schema := e.schemaOfAnswer(t)
+		for _, field := range schema.Required {
+			if !slices.Contains(identities, field) {
+				t.Errorf("%s requires %s.%s; a replay must be able to leave it out", e, name, field)
+			}
+		}
+		for field := range schema.Properties {
+			isStored := field != "token" && field != "replayed" && field != "reassigned" // a replay never has the last
+			if isStored && readsAgain[name] == nil {
+				t.Errorf("%s answers %s.%s, which the tests do not read again", e, name, field)
+			}
+		}
+	}
+}
+
+// readAgain returns the fields that the replay of a request must have, and whether they show what is stored. It reads
+// them with other calls, by the same caller.
+func (s scene) readAgain(request string, first answer) (want map[string]any, isShown bool) {
+	s.t.Helper()
+	next, err := parseStep(s.in(request))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	step := next.(requestStep)
+	path, _, _ := strings.Cut(step.path, "?")
+	r := replayedRequest{scene: s, reader: s.caller, path: strings.Split(path, "/"), first: first.withoutToken(s.t)}
+	r.body, _ = step.body.(map[string]any)
+	if step.actor != "backend" {
+		r.reader = s.by(step.actor)
+	}
+	for _, e := range endpoints(s.t) {
+		if e.method != step.method || !e.matches("/v1/"+path) {
+			continue
+		}
+		name, schema := e.schemaOfAnswer(s.t)
+		if read := readsAgain[name]; read != nil {
+			if want = read(r); want != nil {
+				delete(want, "token")
+				return want, true
+			}
+		}
+		want = make(map[string]any)
+		for _, field := range schema.Required {
+			if field != "token" {
+				want[field] = r.first[field]
+			}
+		}
+		return want, false
+	}
+	s.t.Fatalf("%s is not in the contract", request)
+	return nil, false
+}
+
+// get returns the fields of the answer to a GET, or nil if the caller may not read it.
+func (r replayedRequest) get(path string) map[string]any {
+	a := r.reader.call(http.MethodGet, path, nil)
+	if a.status == http.StatusNotFound || a.status == http.StatusForbidden {
+		return nil
+	}
+	if a.status != http.StatusOK {
+		r.t.Fatalf("%s: %d %s", a.request, a.status, a.body)
+	}
+	var fields map[string]any
+	a.decode(r.t, &fields)
+	return fields
+}
+
+// find returns the entry of a list in which a field has a value, or nil.
+func find(list map[string]any, name, field string, value any) map[string]any {
+	entries, _ := list[name].([]any)
+	for _, entry := range entries {
+		if entry := entry.(map[string]any); entry[field] == value {
+			return entry
+		}
+	}
+	return nil
+}
+
+// related returns the relationships of an object by relation: the ids of their subjects. It reads as the backend.
+func (r replayedRequest) related(object string) map[string][]string {
+	related := make(map[string][]string)
+	var page struct {
+		Relationships []struct{ Relation, Subject string }
+	}
+	r.caller.must(http.MethodGet, "relationships?limit=1000&resource="+object, nil).decode(r.t, &page)
+	for _, row := range page.Relationships {
+		_, id, _ := strings.Cut(row.Subject, ":")
+		related[row.Relation] = append(related[row.Relation], id)
+	}
+	return related
+}
+
+// flagsOf returns the names of the flags that an object has. prefix is that of their relations.
+func flagsOf(related map[string][]string, prefix string, names ...string) []any {
+	found := []any{}
+	for _, name := range names {
+		if len(related[prefix+name]) > 0 {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// readObject reads the object with the id in the first answer.
+func (r replayedRequest) readObject() map[string]any {
+	id := r.first["id"].(string)
+	if r.reader.actor != "" {
+		return r.get(r.path[0] + "/" + id)
+	}
+	related := r.related(strings.TrimSuffix(r.path[0], "s") + ":" + id)
+	switch {
+	case len(related) == 0:
+		return nil
+	case r.path[0] == "subscriptions":
+		return map[string]any{
+			"id": id, "role_set": flagsOf(related, "", "single_owner", "multi_owner")[0],
+			"features": flagsOf(related, "", "user_permissions", "dashboards"),
+		}
+	case r.path[0] == "connectors":
+		return map[string]any{"id": id, "capabilities": flagsOf(
+			related, "capability_", "views", "financial_settings", "postgres_database",
+		)}
+	}
+	r.t.Fatalf("the backend cannot read %v", r.path)
+	return nil
+}
+
+// readCopy reads a copied importer, and compares its ends with those of the original.
+func (r replayedRequest) readCopy() map[string]any {
+	copied, original := r.readObject(), r.get("importers/"+r.path[1])
+	if copied == nil {
+		return nil
+	}
+	if original != nil {
+		leftOut := []any{}
+		for _, end := range []string{"source", "destination"} {
+			if hasEnd(original, end) && !hasEnd(copied, end) {
+				leftOut = append(leftOut, end)
+			}
+		}
+		copied["left_out"] = leftOut
+	}
+	delete(copied, "hidden_ends")
+	return copied
+}
+
+func hasEnd(importer map[string]any, end string) bool {
+	hidden, _ := importer["hidden_ends"].([]any)
+	return importer[end] != nil || slices.Contains(hidden, any(end))
+}
+
+// readMember reads the roles of the person in the path, and the roles on the accounts in the body.
+func (r replayedRequest) readMember() map[string]any {
+	place, user := strings.Join(r.path[:2], "/"), r.path[3]
+	switch accounts, _ := r.body["accounts"].(map[string]any); {
+	case r.reader.actor == "":
+		var roles []any
+		for relation, subjects := range r.related(strings.TrimSuffix(r.path[0], "s") + ":" + r.path[1]) {
+			if slices.Contains(subjects, user) {
+				roles = append(roles, relation)
+			}
+		}
+		if roles == nil {
+			return nil
+		}
+		return map[string]any{"user": user, "roles": roles}
+	case accounts == nil:
+		return r.get(place + "/members/" + user)
+	default:
+		return r.readMemberAccounts(place, user, accounts)
+	}
+}
+
+func (r replayedRequest) readMemberAccounts(place, user string, accounts map[string]any) map[string]any {
+	shown, ends := make(map[string]any), make(map[string]any)
+	want := map[string]any{"user": user, "accounts": shown}
+	if members := r.get(place + "/members"); members != nil {
+		want["roles"] = rolesIn(find(members, "members", "user", user))
+	}
+	for account := range accounts {
+		if members := r.get("accounts/" + account + "/members"); members != nil {
+			member := find(members, "members", "user", user)
+			shown[account] = rolesIn(member)
+			if at := member["expires_at"]; at != nil {
+				ends[account] = at
+			}
+		}
+	}
+	if len(ends) > 0 {
+		want["accounts_expire_at"] = ends
+	}
+	if len(shown) == 0 && want["roles"] == nil {
+		return nil
+	}
+	return want
+}
+
+// rolesIn returns the roles of a member in a list. A person who is not in the list has none.
+func rolesIn(member map[string]any) any {
+	if member == nil {
+		return []any{}
+	}
+	return member["roles"]
+}
+
+// readMembers reads the roles of the people in the body.
+func (r replayedRequest) readMembers() map[string]any {
+	members := r.get(strings.Join(r.path[:2], "/") + "/members")
+	if members == nil {
+		return nil
+	}
+	var want []any
+	for _, entry := range r.first["members"].([]any) {
+		user := entry.(map[string]any)["user"]
+		member := find(members, "members", "user", user)
+		if member == nil {
+			member = map[string]any{"user": user, "roles": []any{}}
+		}
+		want = append(want, member)
+	}
+	return map[string]any{"members": want}
+}
+
+// readInvitation finds the invitation in the list of open invitations. Its secret id and its place are those of the
+// first answer.
+func (r replayedRequest) readInvitation() map[string]any {
+	listed := find(r.get(strings.Join(r.path, "/")), "invitations", "handle", r.first["handle"])
+	if listed == nil {
+		return nil
+	}
+	for _, field := range []string{"id", "account", "subscription"} {
+		if value := r.first[field]; value != nil {
+			listed[field] = value
+		}
+	}
+	return listed
+}
+
+// readAccepted reads the roles of the actor on the account in the first answer.
+func (r replayedRequest) readAccepted() map[string]any {
+	want := r.get("accounts/" + r.first["account"].(string) + "/members/" + r.reader.actor)
+	if want != nil {
+		want["account"] = r.first["account"]
+	}
+	return want
+}
