@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,11 +10,13 @@ import (
 	"net/http"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -96,98 +99,58 @@ func isJSON(contentType string) bool {
 // decodeStrict decodes a single JSON value in valid UTF-8 that has exactly the fields of the type. what names the data
 // in errors that are not about a field.
 func decodeStrict(what string, data []byte, into any) error {
-	decoded, err := decodeJSON(what, data, into)
-	if err != nil {
-		return err
-	}
-	shape := scanner{data: data}
-	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
-		return fault.err(what)
-	}
-	return shape.redecode(what, decoded, into)
-}
-
-// redecode returns the reason why the data does not fit the type, or nil. decoded is the reason that was found in the
-// data as sent. If the scanner has changed the data since, decoded is outdated. Then redecode decodes the changed data
-// and returns the reason found there.
-func (s *scanner) redecode(what string, decoded error, into any) error {
-	if !s.changed {
-		return decoded
-	}
-	reflect.ValueOf(into).Elem().SetZero()
-	decoded, err := decodeJSON(what, s.data, into)
-	if err != nil {
-		return err
-	}
-	return decoded
+	return decodeJSON(what, data, into, false)
 }
 
 // decodeLenient does what decodeStrict does, but ignores unknown fields.
 func decodeLenient(what string, data []byte, into any) error {
-	if err := checkJSON(what, data); err != nil {
-		return err
-	}
-	shape := scanner{data: slices.Clone(data), lenient: true}
-	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
-		return fault.err(what)
-	}
-	decoded, err := decodeJSON(what, shape.data, into)
-	if err != nil {
-		return err
-	}
-	return decoded
+	return decodeJSON(what, data, into, true)
 }
 
 // checkJSON checks that the data is a single JSON value in valid UTF-8. what names the data in errors.
-func checkJSON(what string, data []byte) error {
-	_, err := decodeJSON(what, data, new(json.RawMessage))
-	return err
-}
+func checkJSON(what string, data []byte) error { return decodeStrict(what, data, new(json.RawMessage)) }
 
-// decodeJSON decodes a single JSON value in valid UTF-8, with any fields. err is set if the data is no such value.
-// mismatch is set if the value does not fit the type, and says why.
-func decodeJSON(what string, data []byte, into any) (mismatch, err error) {
+// keysChecked makes decoding ignore repeated keys, because the scanner reports those that matter.
+var keysChecked = jsontext.AllowDuplicateNames(true)
+
+// decoding has the options of decoding after the scanner has checked the data.
+var decoding = jsonv2.JoinOptions(keysChecked, jsonv2.WithUnmarshalers(
+	jsonv2.UnmarshalFunc(func(quoted []byte, at *time.Time) error {
+		text, err := jsontext.AppendUnquote(nil, quoted)
+		if err == nil {
+			*at, err = authz.ParseTime(string(text))
+		}
+		return err
+	}),
+))
+
+func decodeJSON(what string, data []byte, into any, lenient bool) error {
 	switch {
 	case len(data) == 0:
-		return nil, authz.Errorf(authz.CodeInvalid, "%s is empty; it must be a JSON object", what)
+		return authz.Errorf(authz.CodeInvalid, "%s is empty; it must be a JSON object", what)
 	case !utf8.Valid(data):
-		return nil, authz.Errorf(authz.CodeInvalid, "%s is not valid UTF-8", what)
+		return authz.Errorf(authz.CodeInvalid, "%s is not valid UTF-8", what)
 	}
-	decoded := json.Unmarshal(data, into)
-	var syntax *json.SyntaxError
-	if errors.As(decoded, &syntax) {
-		return nil, authz.Errorf(authz.CodeInvalid, "%s is not JSON: %s at byte %d", what, syntax, syntax.Offset)
+	shape := scanner{jsontext.NewDecoder(bytes.NewBuffer(data), keysChecked), lenient}
+	if fault := shape.value(reflect.TypeOf(into).Elem(), 0); fault != nil {
+		return fault.err(what)
 	}
-	if at := loneSurrogate(data); at >= 0 {
-		return nil, authz.Errorf(
-			authz.CodeInvalid,
-			`%s has half of a surrogate pair (\ud800 to \udfff) at byte %d, which is not a character`,
-			what,
-			at,
-		)
+	if err := jsonv2.Unmarshal(data, into, decoding); err != nil {
+		return (&fault{syntax: err}).err(what)
 	}
-	var other *json.UnmarshalTypeError
-	switch {
-	case errors.As(decoded, &other):
-		mismatch = mistyped(other)
-	case decoded != nil:
-		mismatch = &authz.Error{Code: authz.CodeInvalid, Message: what + " is malformed", Cause: decoded}
-	}
-	return mismatch, nil
+	return nil
 }
 
-// mistyped returns the error for a JSON value of another type than its field has.
-func mistyped(found *json.UnmarshalTypeError) error {
-	text, isNumber := strings.CutPrefix(found.Value, "number ")
-	if isNumber && found.Type != nil && found.Type.Kind() >= reflect.Int && found.Type.Kind() <= reflect.Uint64 {
-		return authz.Errorf(
-			authz.CodeInvalid, "the field %q must be a whole number that fits in 64 bits, such as 3600; it is %s",
-			authz.Echo(found.Field), authz.Echo(text),
-		)
+// syntaxError returns the error for data that is not a single JSON value.
+func syntaxError(what string, err error) *authz.Error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return authz.Errorf(authz.CodeInvalid, "%s is not JSON: unexpected end", what)
+	case errors.As(err, &syntax):
+		return authz.Errorf(authz.CodeInvalid, "%s is not JSON: %s at byte %d", what, syntax.Err, syntax.ByteOffset+1)
 	}
-	return authz.Errorf(
-		authz.CodeInvalid, "the field %q cannot be a %s", authz.Echo(found.Field), authz.Echo(found.Value),
-	)
+	return &authz.Error{Code: authz.CodeInvalid, Message: what + " is malformed", Cause: err}
 }
 
 // fault is an error about a field.
@@ -195,6 +158,7 @@ type fault struct {
 	path    string // place of the field, for example checks[3].subject; empty for the whole body
 	problem string
 	code    authz.Code // empty means CodeInvalid
+	syntax  error      // why the data is not JSON; the other fields do not count then
 }
 
 func faultf(format string, args ...any) *fault { return &fault{problem: fmt.Sprintf(format, args...)} }
@@ -209,6 +173,9 @@ func (f *fault) in(segment string) *fault {
 }
 
 func (f *fault) err(what string) *authz.Error {
+	if f.syntax != nil {
+		return syntaxError(what, f.syntax)
+	}
 	code := f.code
 	if code == "" {
 		code = authz.CodeInvalid

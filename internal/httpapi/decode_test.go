@@ -83,7 +83,7 @@ func TestErrorsOfBodiesNameTheField(t *testing.T) {
 		{"comment", importer, `{"id":"i1"/* */}`, []string{"not JSON"}},
 		{"byte order mark", importer, "\ufeff{}", []string{"not JSON"}},
 		{"invalid UTF-8", importer, "{\"id\":\"\xff\",\"account\":\"acme\"}", []string{"not valid UTF-8"}},
-		{"half a surrogate pair", importer, `{"id":"\ud83d","account":"acme"}`, []string{"surrogate", "byte 7"}},
+		{"half a surrogate pair", importer, `{"id":"\ud83d","account":"acme"}`, []string{"surrogate", "byte 8"}},
 		{"two high surrogates", importer, `{"id":"\ud83d\ud83d","account":"acme"}`, []string{"surrogate"}},
 		{"surrogate in a key", importer, `{"\udc00":"x"}`, []string{"surrogate"}},
 		{

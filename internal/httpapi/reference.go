@@ -2,21 +2,25 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-func isString(raw json.RawMessage) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte{'"'})
-}
+func isString(raw json.RawMessage) bool { return jsontext.Value(raw).Kind() == jsontext.KindString }
 
 // unquote returns the text of a valid JSON string.
 func unquote(raw json.RawMessage) string {
-	s := scanner{data: raw}
-	s.peek()
-	return s.string()
+	text, err := jsontext.AppendUnquote(nil, bytes.TrimSpace(raw))
+	if err != nil {
+		panic(fmt.Sprintf("a string of valid JSON: %v", err))
+	}
+	return string(text)
 }
 
 // parseSubject reads a reference, as a string or in the object form. Its errors have CodeInvalid.
@@ -33,39 +37,14 @@ func parseSubject(raw json.RawMessage) (authz.Subject, error) {
 
 // decodeReference decodes the object form of a reference.
 func decodeReference(raw json.RawMessage, into *ReferenceObject) error {
-	if jsonKind(firstByte(raw)) != "an object" {
+	if kind := jsontext.Value(raw).Kind(); kind != jsontext.KindBeginObject {
 		return authz.Errorf(
 			authz.CodeInvalid,
 			`a reference is a string type:id or type:id#relation, or an object {"type", "id", "relation"}, not %s`,
-			jsonKind(firstByte(raw)),
+			cmp.Or(jsonKind(kind), "null"),
 		)
 	}
 	return decodeStrict("a reference", raw, into)
-}
-
-func firstByte(raw json.RawMessage) byte {
-	trimmed := bytes.TrimLeft(raw, " \t\r\n")
-	if len(trimmed) == 0 {
-		return 'n'
-	}
-	return trimmed[0]
-}
-
-func jsonKind(first byte) string {
-	switch first {
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "true or false"
-	case 'n':
-		return "null"
-	default:
-		return "a number"
-	}
 }
 
 // parseObject reads a reference to an object, which has no relation. Its errors have CodeInvalid.

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -19,22 +20,13 @@ const maxNesting = 64
 // typed values.
 const maxEntries = 1000
 
-// scanner checks that valid JSON has the shape of a Go type, more strictly than encoding/json. A struct needs exactly
-// its fields, each once, in the right case and with the right type. All fields without omitempty are required.
-// (encoding/json ignores case, takes the last of repeated fields, and ignores null.) A field with omitempty may be
+// scanner checks that JSON has the shape of a Go type, more strictly than decoding does. A struct needs exactly its
+// fields, each once and with the right type. All fields without omitempty are required. A field with omitempty may be
 // null, which means the same as leaving it out. So may a nullable.Nullable. A union may be any value except null. An
-// interface may be any value. Neither may have repeated keys. A json.RawMessage is not checked.
-//
-// The T and the Z of a time may be in lower case. The scanner changes them to upper case in the data, because
-// encoding/json requires it, and sets changed.
-//
-// A lenient scanner skips unknown fields of a struct. It overwrites their names in the data, because encoding/json
-// could take them for a known field in another case.
+// interface may be any value. Neither may have repeated keys. A json.RawMessage may have any shape.
 type scanner struct {
-	data    []byte
-	at      int
-	lenient bool
-	changed bool
+	*jsontext.Decoder
+	lenient bool // skip unknown fields of a struct
 }
 
 var (
@@ -49,25 +41,19 @@ func (s *scanner) value(t reflect.Type, depth int) *fault {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	first := s.peek()
-	if t == rawMessage {
-		s.skip()
-		return nil
-	}
-	if t == timeOfDay {
+	first := s.PeekKind()
+	switch {
+	case jsonKind(first) == "":
+		return s.skip() // its error
+	case t == rawMessage, isNullable(t) && first == jsontext.KindNull:
+		return s.skip()
+	case t == timeOfDay:
 		return s.time(first)
-	}
-	if isUnion(t) {
-		if first == 'n' {
-			return faultf("must not be null")
-		}
+	case isUnion(t) && first == jsontext.KindNull:
+		return faultf("must not be null")
+	case isUnion(t):
 		return s.free(depth)
-	}
-	if isNullable(t) {
-		if first == 'n' {
-			s.literal()
-			return nil
-		}
+	case isNullable(t):
 		t = t.Elem()
 	}
 	if required := mismatchedKind(t.Kind(), first); required != "" {
@@ -82,26 +68,46 @@ func (s *scanner) value(t reflect.Type, depth int) *fault {
 		return s.list(t.Elem(), depth)
 	case reflect.Interface:
 		return s.free(depth)
-	case reflect.String:
-		s.string()
+	case reflect.Int:
+		return s.integer()
 	default:
-		s.literal()
+		return s.skip()
 	}
-	return nil
 }
 
-// mismatchedKind returns the JSON type that a Go kind requires, or an empty string if the first byte of the value fits.
-func mismatchedKind(kind reflect.Kind, first byte) string {
+// mismatchedKind returns the JSON type that a Go kind requires, or an empty string if the value has it.
+func mismatchedKind(kind reflect.Kind, value jsontext.Kind) string {
 	switch {
-	case kind == reflect.Struct && first != '{', kind == reflect.Map && first != '{':
+	case kind == reflect.Struct && value != jsontext.KindBeginObject,
+		kind == reflect.Map && value != jsontext.KindBeginObject:
 		return "an object"
-	case kind == reflect.Slice && first != '[':
+	case kind == reflect.Slice && value != jsontext.KindBeginArray:
 		return "a list"
-	case kind == reflect.String && first != '"':
+	case kind == reflect.String && value != jsontext.KindString:
 		return "a string"
-	case kind == reflect.Bool && first != 't' && first != 'f':
+	case kind == reflect.Bool && value != jsontext.KindTrue && value != jsontext.KindFalse:
 		return "true or false"
-	case kind == reflect.Int && jsonKind(first) != "a number":
+	case kind == reflect.Int && value != jsontext.KindNumber:
+		return "a number"
+	default:
+		return ""
+	}
+}
+
+// jsonKind returns the name of a kind of values, or an empty string for any other kind.
+func jsonKind(kind jsontext.Kind) string {
+	switch kind {
+	case jsontext.KindBeginObject:
+		return "an object"
+	case jsontext.KindBeginArray:
+		return "a list"
+	case jsontext.KindString:
+		return "a string"
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return "true or false"
+	case jsontext.KindNull:
+		return "null"
+	case jsontext.KindNumber:
 		return "a number"
 	default:
 		return ""
@@ -111,13 +117,11 @@ func mismatchedKind(kind reflect.Kind, first byte) string {
 // object scans an object with the fields of a struct.
 func (s *scanner) object(fields *fields, depth int) *fault {
 	var seen uint64
-	fault := s.entries(func(key string, raw []byte) *fault {
+	fault := s.entries(func(key string) *fault {
 		i, known := fields.index[key]
 		switch {
 		case !known && s.lenient:
-			blank(raw)
-			s.skip()
-			return nil
+			return s.skip()
 		case !known:
 			return faultf(
 				"does not exist; the fields here are %s%s",
@@ -129,9 +133,8 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 		}
 		seen |= 1 << i
 		t := fields.types[i]
-		if fields.required&(1<<i) == 0 && s.peek() == 'n' && !isNullable(t) {
-			s.literal()
-			return nil
+		if fields.required&(1<<i) == 0 && s.PeekKind() == jsontext.KindNull && !isNullable(t) {
+			return s.skip()
 		}
 		return s.value(t, depth+1)
 	})
@@ -148,18 +151,11 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 	return nil
 }
 
-// blank overwrites a name, so that it matches no field.
-func blank(name []byte) {
-	for i := range name {
-		name[i] = '_'
-	}
-}
-
 // dictionary scans an object with arbitrary keys. If its values have a type, it has at most maxEntries.
 func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	seen := make(map[string]bool)
 	var full *fault
-	fault := s.entries(func(key string, _ []byte) *fault {
+	fault := s.entries(func(key string) *fault {
 		if value != anything && len(seen) == maxEntries {
 			full = tooMany()
 			return full
@@ -168,7 +164,7 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 			return faultf("appears twice")
 		}
 		seen[key] = true
-		if value.Kind() == reflect.Slice && s.peek() == 'n' { // a list of roles by person or account
+		if value.Kind() == reflect.Slice && s.PeekKind() == jsontext.KindNull { // a list of roles by person or account
 			return faultf("must be a list, not null; an empty list, [], removes the roles")
 		}
 		return s.value(value, depth+1)
@@ -190,147 +186,101 @@ func tooMany() *fault {
 	}
 }
 
-// entries scans an object. At the value of every key, it calls the function each with the decoded and the raw key. each
-// must scan the value.
-func (s *scanner) entries(each func(key string, raw []byte) *fault) *fault {
-	s.at++ // {
-	for s.peek() != '}' {
-		start := s.at
-		key := s.string()
-		raw := s.data[start+1 : s.at-1]
-		s.peek()
-		s.at++ // :
-		if fault := each(key, raw); fault != nil {
+// entries scans an object. At the value of every key, it calls the function each, which must scan the value.
+func (s *scanner) entries(each func(key string) *fault) *fault {
+	if _, fault := s.token(); fault != nil { // {
+		return fault
+	}
+	for s.PeekKind() != jsontext.KindEndObject {
+		name, fault := s.token()
+		if fault != nil {
+			return fault
+		}
+		key := name.String()
+		if fault := each(key); fault != nil {
 			return fault.in(key)
 		}
-		if s.peek() == ',' {
-			s.at++
-			s.peek()
-		}
 	}
-	s.at++ // }
-	return nil
+	_, fault := s.token() // }
+	return fault
 }
 
 func (s *scanner) list(item reflect.Type, depth int) *fault {
-	s.at++ // [
-	for i := 0; s.peek() != ']'; i++ {
+	if _, fault := s.token(); fault != nil { // [
+		return fault
+	}
+	for i := 0; s.PeekKind() != jsontext.KindEndArray; i++ {
 		if i == maxEntries && item != anything {
 			return tooMany()
 		}
 		if fault := s.value(item, depth+1); fault != nil {
 			return fault.in("[" + strconv.Itoa(i) + "]")
 		}
-		if s.peek() == ',' {
-			s.at++
-		}
 	}
-	s.at++ // ]
-	return nil
+	_, fault := s.token() // ]
+	return fault
 }
 
 var anything = reflect.TypeFor[any]()
 
 // free scans a value of any shape. It rejects repeated keys, deep nesting, and numbers that a float64 cannot hold
-// exactly, because encoding/json would change such numbers.
+// exactly, because decoding would change such numbers.
 func (s *scanner) free(depth int) *fault {
-	switch s.peek() {
-	case '{':
+	switch s.PeekKind() {
+	case jsontext.KindBeginObject:
 		return s.dictionary(anything, depth)
-	case '[':
+	case jsontext.KindBeginArray:
 		return s.list(anything, depth)
-	case '"':
-		s.string()
-	default:
-		first, start := s.data[s.at], s.at
-		s.literal()
-		if number := string(s.data[start:s.at]); jsonKind(first) == "a number" && !authz.IsExact(number) {
-			return faultf("%s", authz.Inexact(number))
-		}
+	}
+	value, fault := s.token()
+	if fault == nil && value.Kind() == jsontext.KindNumber && !authz.IsExact(value.String()) {
+		return faultf("%s", authz.Inexact(value.String()))
+	}
+	return fault
+}
+
+// time scans a time.
+func (s *scanner) time(first jsontext.Kind) *fault {
+	wrong := faultf(`must be a time of RFC 3339, such as "2030-01-31T17:00:00Z"`)
+	if first != jsontext.KindString {
+		return wrong
+	}
+	text, fault := s.token()
+	if fault != nil {
+		return fault
+	}
+	if _, err := authz.ParseTime(text.String()); err != nil {
+		return wrong
 	}
 	return nil
 }
 
-// skip scans a value without checking it.
-func (s *scanner) skip() {
-	for depth := 0; ; {
-		switch s.peek() {
-		case '{', '[':
-			depth++
-			s.at++
-		case '}', ']':
-			depth--
-			s.at++
-		case ',', ':':
-			s.at++
-		case '"':
-			s.string()
-		default:
-			s.literal()
-		}
-		if depth == 0 {
-			return
-		}
+// integer scans a whole number.
+func (s *scanner) integer() *fault {
+	number, fault := s.token()
+	if fault != nil {
+		return fault
 	}
+	text := number.String()
+	if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+		return faultf("must be a whole number that fits in 64 bits, such as 3600; it is %s", authz.Echo(text))
+	}
+	return nil
 }
 
-// peek skips white space and returns the next byte.
-func (s *scanner) peek() byte {
-	for {
-		switch c := s.data[s.at]; c {
-		case ' ', '\t', '\r', '\n':
-			s.at++
-		default:
-			return c
-		}
+// token scans one token.
+func (s *scanner) token() (jsontext.Token, *fault) {
+	token, err := s.ReadToken()
+	if err != nil {
+		return token, &fault{syntax: err}
 	}
+	return token, nil
 }
 
-// string scans a string and returns its value.
-func (s *scanner) string() string {
-	start := s.at
-	escaped := false
-	for s.at++; s.data[s.at] != '"'; s.at++ {
-		if s.data[s.at] == '\\' {
-			escaped = true
-			s.at++
-		}
+// skip scans a value without checking its shape.
+func (s *scanner) skip() *fault {
+	if err := s.SkipValue(); err != nil {
+		return &fault{syntax: err}
 	}
-	s.at++
-	if !escaped {
-		return string(s.data[start+1 : s.at-1])
-	}
-	var unescaped string
-	if err := json.Unmarshal(s.data[start:s.at], &unescaped); err != nil {
-		panic(fmt.Sprintf("a string of valid JSON: %v", err))
-	}
-	return unescaped
-}
-
-// time scans a time, and rewrites it in the form that encoding/json accepts.
-func (s *scanner) time(first byte) *fault {
-	if first == '"' {
-		start := s.at
-		text := s.string()
-		at, err := authz.ParseTime(text)
-		raw := string(s.data[start+1 : s.at-1])
-		if err == nil && raw == text && new(time.Time).UnmarshalText([]byte(text)) != nil {
-			written, failed := at.MarshalJSON()
-			if err = failed; err == nil {
-				s.data = slices.Concat(s.data[:start], written, s.data[s.at:])
-				s.at, s.changed = start+len(written), true
-			}
-		}
-		if err == nil {
-			return nil
-		}
-	}
-	return faultf(`must be a time of RFC 3339, such as "2030-01-31T17:00:00Z"`)
-}
-
-// literal scans a number, true, false or null.
-func (s *scanner) literal() {
-	for s.at < len(s.data) && strings.IndexByte(" \t\r\n,]}", s.data[s.at]) < 0 {
-		s.at++
-	}
+	return nil
 }
