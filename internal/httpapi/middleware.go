@@ -35,7 +35,7 @@ func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, con
 	if k.streams {
 		return ctx, func() {}
 	}
-	return withLimit(ctx, s.config.Timeout)
+	return context.WithTimeout(ctx, s.config.Timeout)
 }
 
 // limitBody makes reading the body fail one second after Config.Timeout. When reading fails, net/http cancels the
