@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
 	"github.com/sluice-authz/sluice/schema"
@@ -88,15 +90,14 @@ func (s *Server) prepare(ctx context.Context, p *preparation) error {
 	})
 	go func() {
 		defer close(ended)
-		for away(err) {
-			select {
-			case <-time.After(retryAfter):
-			case <-background.Done():
-				return
+		_, err := backoff.Retry(background, func() (struct{}, error) {
+			err := p.run(background)
+			if err != nil && !away(err) {
+				err = backoff.Permanent(err)
 			}
-			err = p.run(background)
-		}
-		if err != nil {
+			return struct{}{}, err
+		}, backoff.WithBackOff(backoff.NewConstantBackOff(retryAfter)), backoff.WithMaxElapsedTime(0))
+		if err != nil && background.Err() == nil {
 			s.failed <- err
 		}
 	}()

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
@@ -67,27 +69,20 @@ const (
 
 // Run follows until ctx ends. It retries after every failure. No change is lost as long as SpiceDB keeps its history.
 func (f *Follower) Run(ctx context.Context) {
-	wait := firstRetry
-	for ctx.Err() == nil {
+	pauses := &backoff.ExponentialBackOff{InitialInterval: firstRetry, Multiplier: 2, MaxInterval: lastRetry}
+	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
 		began := f.now()
 		err := f.FollowOnce(ctx)
-		if ctx.Err() != nil {
-			return
-		}
 		if f.now().Sub(began) > time.Minute {
-			wait = firstRetry
+			pauses.Reset()
 		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
 		f.logger.WarnContext(
 			ctx, "the audit log cannot follow SpiceDB at the moment; it will retry and continue where it stopped",
 			"error", err, "retry_in", wait.String(),
 		)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
-		wait = min(2*wait, lastRetry)
-	}
+	}))
 }
 
 // FollowOnce follows until ctx ends or a step fails, and returns the error.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"github.com/cenkalti/backoff/v5"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -32,17 +33,16 @@ func (r *Replica) Run(ctx context.Context) {
 	ctx, r.stop = context.WithCancel(ctx)
 	r.life = ctx
 	defer r.end()
-	wait, logged := retryFirst, ""
-	for ctx.Err() == nil {
+	pauses, logged := newPauses(), ""
+	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
 		start := clock()
 		err := r.loadAndFollow(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return
 		case errors.Is(err, errSchema):
 			r.withdraw(reasonSchema)
 			r.options.Logger.InfoContext(ctx, "the in-memory replica reloads, since the schema changed")
-			continue
+			return struct{}{}, &backoff.RetryAfterError{}
 		case errors.Is(err, errTooMany):
 			r.standDown(reasonTooMany)
 			r.options.Logger.WarnContext(
@@ -53,7 +53,7 @@ func (r *Replica) Run(ctx context.Context) {
 				"flag",
 				"--replica-max-relationships",
 			)
-			return
+			return struct{}{}, nil
 		case !errors.Is(err, errEmpty):
 			r.withdraw(reasonLost)
 			if err.Error() != logged {
@@ -64,14 +64,15 @@ func (r *Replica) Run(ctx context.Context) {
 			}
 		}
 		if clock()-start > time.Minute {
-			wait, logged = retryFirst, ""
+			pauses.Reset()
+			logged = ""
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
-		wait = min(2*wait, retryLast)
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
+}
+
+func newPauses() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{InitialInterval: retryFirst, Multiplier: 2, MaxInterval: retryLast}
 }
 
 // end frees what Run loaded.
@@ -121,16 +122,17 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 		stop()
 		<-ended
 	}()
-	complaint := ""
-	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
+	pauses, complaint := newPauses(), ""
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		logged := f.state.token
 		err := r.source.WatchStored(ctx, logged, f.receive)
 		r.setWatching(false)
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errSchema), errors.Is(err, errTooMany), errors.Is(err, authz.ErrHistoryLost):
-			return err
+			return struct{}{}, backoff.Permanent(err)
 		case f.state.token != logged:
-			wait, complaint = retryFirst, ""
+			pauses.Reset()
+			complaint = ""
 		}
 		// Watch resumes after the last state. It may send some changes again.
 		r.stats.lost.Add(1)
@@ -140,12 +142,9 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 				ctx, "the in-memory replica lost Watch; SpiceDB answers everything until it resumes", "error", complaint,
 			)
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
+	return err
 }
 
 // setWatching records whether Watch is running. After Watch fails, no state counts as new until SpiceDB has been asked

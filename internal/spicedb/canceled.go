@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,18 +32,13 @@ func isCanceledInside(ctx context.Context, err error) bool {
 func untilNotCanceled(
 	ctx context.Context, handler func(context.Context) (any, error),
 ) (answer any, err error) {
-	for n := range maxCanceled {
-		if n > 0 {
-			select {
-			case <-ctx.Done():
-				return answer, err
-			case <-time.After(canceledPause << (n - 1)):
-			}
+	pauses := &backoff.ExponentialBackOff{InitialInterval: canceledPause, Multiplier: 2, MaxInterval: time.Second}
+	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
+		if answer, err = handler(ctx); isCanceledInside(ctx, err) {
+			return struct{}{}, err
 		}
-		if answer, err = handler(ctx); !isCanceledInside(ctx, err) {
-			break
-		}
-	}
+		return struct{}{}, nil
+	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(maxCanceled))
 	return answer, err
 }
 

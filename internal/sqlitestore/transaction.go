@@ -9,6 +9,7 @@ import (
 
 	"github.com/authzed/spicedb/pkg/datastore"
 	"github.com/authzed/spicedb/pkg/datastore/options"
+	"github.com/cenkalti/backoff/v5"
 )
 
 // A write retries when another process has locked the file: the number of attempts, and the pause between them.
@@ -23,20 +24,18 @@ func (s *Store) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {
 	o := options.NewRWTOptionsWithOptions(opts...)
-	for attempt := 1; ; attempt++ {
-		at, err := s.transact(ctx, do, o)
-		switch {
-		case err == nil:
-			return at, nil
-		case !errors.Is(err, errBusy) || o.DisableRetries || attempt == attempts:
-			return datastore.NoRevision, err
+	var at revision
+	var err error
+	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
+		if at, err = s.transact(ctx, do, o); !errors.Is(err, errBusy) || o.DisableRetries {
+			return struct{}{}, nil
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return datastore.NoRevision, err
-		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(pause)), backoff.WithMaxTries(attempts))
+	if err != nil {
+		return datastore.NoRevision, err
 	}
+	return at, nil
 }
 
 // acquireWriter waits until no other write runs. releaseWriter admits the next one.
