@@ -156,7 +156,7 @@ func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFac
 	if err := g.need(needed); err != nil {
 		return err
 	}
-	if err := change.isComplete(account.set); err != nil {
+	if err := change.requireBaseRole(account.set); err != nil {
 		return err
 	}
 	if needed == "invite_members" && len(change.held) == 0 {

@@ -49,9 +49,9 @@ func (c roleChange) keeps(role authz.Role) bool {
 	return c.had(role) && slices.Contains(c.wanted, role) && (c.adds || endOf(c.held, role).Equal(c.until))
 }
 
-// isComplete returns an error with CodeInvalid if the person would hold only additional roles. The error depends on the
-// roles that the person holds, so callers check first that the actor may change them.
-func (c roleChange) isComplete(set authz.RoleSet) error {
+// requireBaseRole returns an error with CodeInvalid if the person would hold only additional roles. The error depends
+// on the roles that the person holds, so callers check first that the actor may change them.
+func (c roleChange) requireBaseRole(set authz.RoleSet) error {
 	_, err := set.Parse(texts(c.wanted))
 	return err
 }

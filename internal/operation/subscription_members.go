@@ -168,7 +168,7 @@ func giveSubscriptionRoles(ctx context.Context, p *plan, facts subscriptionFacts
 	if err := requireMayChange(ctx, p, facts, change); err != nil {
 		return err
 	}
-	if err := change.isComplete(facts.set); err != nil {
+	if err := change.requireBaseRole(facts.set); err != nil {
 		return err
 	}
 	guarded, err := requireRoleHolder(ctx, p, facts.object, facts.set.Required, []roleChange{change})
