@@ -137,9 +137,8 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 }
 
 func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (authz.Engine, error) {
-	options := spicedb.Options{Timeout: s.config.RequestTimeout, Observe: metrics.ObserveEngine}
-	if !s.config.NoAudit {
-		options.Acknowledged = &s.acknowledged
+	options := spicedb.Options{
+		Timeout: s.config.RequestTimeout, Observe: metrics.ObserveEngine, Acknowledged: &s.acknowledged,
 	}
 	store := s.config.Store
 	if store.Remote() {
@@ -159,7 +158,6 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 		embedded.GRPCListen = s.config.GRPCListen
 		embedded.Key, _ = secret(s.config.GRPCKey)
 		s.GRPCKey = embedded.Key
-		embedded.HTTPListen = s.config.GatewayListen
 	}
 	engine, err := spicedb.Embedded(ctx, embedded)
 	if err != nil {

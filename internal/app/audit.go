@@ -78,9 +78,6 @@ func (s *Server) openAudit(
 		return nil, nil, err
 	}
 	s.onClose(func(context.Context) error { return log.Close() })
-	if s.config.NoAudit {
-		return log, func(context.Context) error { return nil }, nil
-	}
 	follower := audit.NewFollower(audit.Config{
 		Log: log, Source: s.source, Reader: engine, Place: operation.Place, Logger: s.log, Stored: s.acknowledged.Delivered,
 	})

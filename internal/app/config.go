@@ -32,9 +32,6 @@ type Config struct {
 
 	MetricsListen string // --metrics-listen: address that serves /metrics without a key; empty or Off disables it
 
-	// GatewayListen enables SpiceDB's own HTTP gateway in embedded mode. It has no flag: benchmarks compare with it.
-	GatewayListen string
-
 	APIKeys     []string // --api-key: NAME:SCOPE+SCOPE:KEY
 	APIKeysFile string   // --api-keys-file: lines NAME SCOPE+SCOPE SHA256
 
@@ -43,9 +40,6 @@ type Config struct {
 	Replica ReplicaConfig
 
 	AuditURI string // --audit-uri: PostgreSQL database of the audit log; a file in the data directory if empty
-
-	// NoAudit disables the audit log. It has no flag: benchmarks compare with it.
-	NoAudit bool
 
 	Schema    string // --schema: a .zed file or a validation YAML; the product's schema if empty
 	PublicURL string // --public-url: base URL in metadata and contract; the listen address if empty

@@ -48,9 +48,6 @@ type EmbeddedConfig struct {
 	// Key is the preshared key of SpiceDB's own API. It is required with GRPCListen.
 	Key string
 
-	// HTTPListen is the TCP address of SpiceDB's HTTP gateway. Empty means none. It needs GRPCListen.
-	HTTPListen string
-
 	limited limited
 }
 
@@ -67,13 +64,9 @@ type EmbeddedEngine struct {
 
 // Embedded starts a SpiceDB in this process and connects to it. ctx only limits the start. Close stops the server.
 func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, err error) {
-	switch {
-	case config.GRPCListen != "" && config.Key == "":
+	if config.GRPCListen != "" && config.Key == "" {
 		return nil, errors.New("SpiceDB's own API needs a key")
-	case config.HTTPListen != "" && config.GRPCListen == "":
-		return nil, errors.New("SpiceDB's HTTP gateway needs SpiceDB's own API")
 	}
-
 	config.limited.divisor = max(config.limited.divisor, 1)
 	e := &EmbeddedEngine{}
 	defer func() {
@@ -119,9 +112,7 @@ func (e *EmbeddedEngine) listen(ctx context.Context, store datastore.Datastore, 
 	if err != nil {
 		return err
 	}
-	open := serverConfig{
-		store: store, key: config.Key, grpcAddress: address, httpAddress: config.HTTPListen, limited: config.limited,
-	}
+	open := serverConfig{store: store, key: config.Key, grpcAddress: address, limited: config.limited}
 	conn, stop, err := open.start(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot open SpiceDB's API on %s: %w", config.GRPCListen, err)

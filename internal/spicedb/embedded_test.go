@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net"
-	"net/http"
-	"strings"
 	"testing"
-	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/grpcutil"
@@ -149,26 +146,6 @@ func TestOwnAPI(t *testing.T) {
 	require.NotContains(t, err.(*authz.Error).Message, "wrong") //nolint:errorlint // the type is known
 }
 
-func TestGateway(t *testing.T) {
-	address := freeAddress(t)
-	engine := embedded(t, spicedb.EmbeddedConfig{GRPCListen: "127.0.0.1:0", Key: "secret", HTTPListen: address})
-	require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
-	require.Eventually(t, func() bool {
-		request, err := http.NewRequestWithContext(
-			t.Context(), http.MethodPost, "http://"+address+"/v1/schema/read", strings.NewReader("{}"),
-		)
-		require.NoError(t, err)
-		request.Header.Set("Authorization", "Bearer secret")
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return false // the gateway opens a moment later than the API
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	}, 5*time.Minute, 20*time.Millisecond)
-	http.DefaultClient.CloseIdleConnections()
-}
-
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
@@ -184,7 +161,6 @@ func TestEmbeddedRejectsConfiguration(t *testing.T) {
 	defer taken.Close()
 	for wanted, config := range map[string]spicedb.EmbeddedConfig{
 		"needs a key":             {GRPCListen: "127.0.0.1:0"},
-		"needs SpiceDB's own":     {HTTPListen: "127.0.0.1:0"},
 		"is not a listen address": {GRPCListen: "nowhere", Key: "k"},
 		"address already":         {GRPCListen: taken.Addr().String(), Key: "k"},
 		"needs a directory":       {Datastore: spicedb.SQLite},

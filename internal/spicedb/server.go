@@ -24,7 +24,6 @@ type serverConfig struct {
 	key         string
 	cache       bool
 	grpcAddress string
-	httpAddress string
 	limited     limited
 }
 
@@ -89,7 +88,7 @@ func (s serverConfig) config() *server.Config {
 		server.WithDatastore(s.store),
 		server.WithPresharedSecureKey(s.key),
 		server.WithGRPCServer(grpcServer),
-		server.WithHTTPGateway(util.HTTPServerConfig{HTTPEnabled: s.httpAddress != "", HTTPAddress: s.httpAddress}),
+		server.WithHTTPGateway(util.HTTPServerConfig{HTTPEnabled: false}),
 		server.WithShutdownGracePeriod(grace),
 		server.WithDispatchServer(util.GRPCServerConfig{Enabled: false}),
 		server.WithDispatchCacheConfig(dispatch),

@@ -64,6 +64,9 @@ func serve(text string) error {
 	if err != nil {
 		return err
 	}
+	if err := startGateway(ctx, address, store.Gateway); err != nil {
+		return errors.Join(err, end())
+	}
 	fmt.Println(address)
 	for {
 		select {
@@ -79,7 +82,7 @@ func serve(text string) error {
 func (h held) start(ctx context.Context) (address string, end func() error, err error) {
 	if h.Sluice {
 		config := app.DefaultConfig()
-		config.Listen, config.GRPCListen, config.GRPCKey, config.GatewayListen = "127.0.0.1:0", "127.0.0.1:0", key, h.Gateway
+		config.Listen, config.GRPCListen, config.GRPCKey = "127.0.0.1:0", "127.0.0.1:0", key
 		config.APIKeys = []string{"bench:check:" + key}
 		config.Store = app.StoreConfig{Datastore: h.Datastore, DataDir: h.Directory, DatastoreURI: h.URI}
 		config.Replica.Mode = app.Off
@@ -90,7 +93,7 @@ func (h held) start(ctx context.Context) (address string, end func() error, err 
 		return s.GRPCAddress, func() error { return s.Close(context.WithoutCancel(ctx)) }, nil
 	}
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
-		Datastore: h.Datastore, DataDir: h.Directory, URI: h.URI, GRPCListen: "127.0.0.1:0", Key: key, HTTPListen: h.Gateway,
+		Datastore: h.Datastore, DataDir: h.Directory, URI: h.URI, GRPCListen: "127.0.0.1:0", Key: key,
 	})
 	if err != nil {
 		return "", nil, err

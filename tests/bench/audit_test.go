@@ -13,27 +13,10 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/app"
+	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/spicedb"
 )
-
-// startAudited starts a server with the company in a store, and with the audit log or without it.
-func startAudited(b *testing.B, store string, without bool) server {
-	b.Helper()
-	config := app.DefaultConfig()
-	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
-	config.Store = app.StoreConfig{Datastore: store}
-	if store == "sqlite" {
-		config.Store.DataDir = b.TempDir()
-	}
-	config.APIKeys = []string{"bench:check+operate+provision+inspect:" + key}
-	config.NoAudit = without
-	s, err := app.Start(b.Context(), config)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = s.Close(context.WithoutCancel(b.Context())) })
-	write(b, s, company())
-	return server{s, ""}
-}
 
 // created counts the importers that were created in addition to those of the company.
 var created atomic.Int64
@@ -73,9 +56,54 @@ func (s server) caughtUp(b *testing.B) time.Duration {
 	}
 }
 
-// processor returns the processor time that this process spends on an operation until it is in the log. It includes the
-// time of the client. Other processes on the machine hardly influence it.
-func (s server) processor(b *testing.B, operations int, t target, logs bool) time.Duration {
+// secondLog is an audit log that follows a server only while follow runs.
+type secondLog struct{ follower *audit.Follower }
+
+func (s server) startSecondLog(b *testing.B, store string) secondLog {
+	b.Helper()
+	open := func() (*audit.Log, error) { return audit.OpenMemory(b.Context()) }
+	if store == "sqlite" {
+		open = func() (*audit.Log, error) { return audit.OpenFile(b.Context(), b.TempDir()) }
+	}
+	log, err := open()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = log.Close() })
+	engine, err := spicedb.Remote(
+		b.Context(), spicedb.RemoteConfig{Endpoint: s.GRPCAddress, Token: s.GRPCKey, Insecure: true},
+	)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = engine.Close() })
+	l := secondLog{audit.NewFollower(audit.Config{Log: log, Source: engine, Reader: engine, Place: operation.Place})}
+	l.follow(b, audit.Snapshot, 1, func() {})
+	return l
+}
+
+// follow follows the server while do runs, and until the log has that many further entries of a kind.
+func (l secondLog) follow(b *testing.B, kind audit.Kind, entries int64, do func()) {
+	b.Helper()
+	ctx, stop := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	wanted := l.follower.Stats().Entries(kind) + entries
+	go func() { ended <- l.follower.FollowOnce(ctx) }()
+	do()
+	for l.follower.Stats().Entries(kind) < wanted {
+		select {
+		case err := <-ended:
+			b.Fatal(err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	stop()
+	<-ended
+}
+
+// processor returns the processor time that this process spends while do runs. Other processes on the machine hardly
+// influence it.
+func processor(b *testing.B, do func()) time.Duration {
 	b.Helper()
 	used := func() time.Duration {
 		var usage syscall.Rusage
@@ -86,48 +114,49 @@ func (s server) processor(b *testing.B, operations int, t target, logs bool) tim
 	}
 	runtime.GC()
 	begin := used()
-	for i := range operations {
-		if err := ask(b, http.DefaultClient, t, i); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if logs {
-		s.caughtUp(b)
-	}
-	return (used() - begin) / time.Duration(operations)
+	do()
+	return used() - begin
 }
 
-// BenchmarkAudit compares creating importers on a server with the audit log and on one without.
+// BenchmarkAudit compares creating importers on a server with its audit log, and on the same server while a second log
+// follows it. The difference is the cost of one log.
 func BenchmarkAudit(b *testing.B) {
-	for _, store := range []string{"memory", "sqlite"} {
-		b.Run(store, func(b *testing.B) {
-			with, without := startAudited(b, store, false), startAudited(b, store, true)
-			with.caughtUp(b) // wait until the log has the company
-			b.Run("processor", func(b *testing.B) {
-				var took [2][]time.Duration
-				for range rounds {
-					took[0] = append(took[0], without.processor(b, 100, without.createImporter("without"), false))
-					took[1] = append(took[1], with.processor(b, 100, with.createImporter("with"), true))
-				}
-				for i, name := range []string{"without", "with"} {
-					slices.Sort(took[i])
-					b.ReportMetric(float64(took[i][rounds/2].Microseconds()), name+"-µs/operation")
-				}
-				b.ReportMetric(float64(took[1][rounds/2])/float64(took[0][rounds/2]), "of-without")
-				b.ReportMetric(0, "ns/op")
-			})
-			for _, connections := range []int{1, 16} {
-				b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
-					results := sideBySide(b, connections,
-						// The server with the log is loaded last, so that its log has no time to catch up before
-						// caughtUp measures.
-						without.createImporter("without"), with.createImporter("with"))
-					behind := with.caughtUp(b)
-					report(b, results, "with", "without")
-					b.ReportMetric(results["with"].perSecond/results["without"].perSecond, "of-without")
-					b.ReportMetric(float64(behind.Milliseconds()), "ms-behind")
-				})
+	const operations = 100
+	for _, name := range []string{"memory", "sqlite"} {
+		b.Run(name, func(b *testing.B) {
+			store := app.StoreConfig{Datastore: name}
+			if name == "sqlite" {
+				store.DataDir = b.TempDir()
 			}
+			s := startOn(b, store)
+			write(b, s.Server, company())
+			s.settle(b, len(company()))
+			second, create := s.startSecondLog(b, name), s.createImporter("create")
+			var one, two, behind []time.Duration
+			var ratios []float64
+			operate := func() {
+				for i := range operations - 1 {
+					if err := ask(b, http.DefaultClient, create, i); err != nil {
+						b.Fatal(err)
+					}
+				}
+				behind = append(behind, s.caughtUp(b)) // the last operation
+			}
+			for i := range rounds {
+				one = append(one, processor(b, operate)/operations)
+				second.follow(b, audit.Changed, operations, func() {})
+				two = append(two, processor(b, func() { second.follow(b, audit.Changed, operations, operate) })/operations)
+				ratios = append(ratios, float64(two[i])/float64(one[i]))
+			}
+			for _, times := range [][]time.Duration{one, two, behind} {
+				slices.Sort(times)
+			}
+			slices.Sort(ratios)
+			b.ReportMetric(float64(one[rounds/2].Microseconds()), "one-log-µs/operation")
+			b.ReportMetric(float64(two[rounds/2].Microseconds()), "two-logs-µs/operation")
+			b.ReportMetric(ratios[rounds/2], "two-of-one")
+			b.ReportMetric(float64(behind[len(behind)-1].Milliseconds()), "ms-behind")
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 }

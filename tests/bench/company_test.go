@@ -38,8 +38,7 @@ type server struct {
 	gateway string
 }
 
-// startServer starts a server in memory. It has no audit log, since the log would still record the loaded relationships
-// during the measurement.
+// startServer starts a server in memory with the company in it.
 func startServer(b *testing.B) server {
 	b.Helper()
 	s := startOn(b, app.StoreConfig{Datastore: "memory"})
@@ -50,20 +49,23 @@ func startServer(b *testing.B) server {
 
 func startOn(b *testing.B, store app.StoreConfig) server {
 	b.Helper()
-	gateway := freeAddress(b)
 	config := app.DefaultConfig()
-	config.Listen, config.GRPCListen, config.GatewayListen = "127.0.0.1:0", "127.0.0.1:0", gateway
-	config.Store, config.NoAudit = store, true
+	config.Listen, config.GRPCListen, config.Store = "127.0.0.1:0", "127.0.0.1:0", store
 	config.APIKeys = []string{"bench:check+operate+provision+inspect:" + key}
 	s, err := app.Start(b.Context(), config)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = s.Close(context.WithoutCancel(b.Context())) })
+	gateway := freeAddress(b)
+	if err := startGateway(b.Context(), s.GRPCAddress, gateway); err != nil {
+		b.Fatal(err)
+	}
 	return server{s, "http://" + gateway}
 }
 
-// settle waits until the in-memory replica answers and holds at least the given number of relationships.
+// settle waits until the in-memory replica answers and holds at least the given number of relationships, and until the
+// audit log has them.
 func (s server) settle(b *testing.B, relationships int) {
 	b.Helper()
 	holds := regexp.MustCompile(`(?m)^sluice_replica_relationships (\S+)$`)
@@ -79,6 +81,7 @@ func (s server) settle(b *testing.B, relationships int) {
 		}
 		answers = count >= float64(relationships) && bytes.Contains(metrics, []byte("\nsluice_replica_answering 1\n"))
 	}
+	s.caughtUp(b)
 }
 
 // company returns the relationships of the accounts, their members and importers. Each member created one importer.
