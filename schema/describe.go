@@ -19,7 +19,7 @@ const internalPrefix = "as_"
 
 // Summary is what a server needs to know of a schema.
 type Summary struct {
-	Definitions  []authz.Definition // in the order of the schema, without StampType
+	Definitions  []authz.Definition // in the order of the schema, without stampType
 	Dependencies Dependencies
 
 	// CaveatParameters are the names of the parameters of all caveats, sorted.
@@ -37,7 +37,7 @@ func Summarize(text string) (Summary, error) {
 	}, nil
 }
 
-// Describe lists the definitions of a schema without imports in their order, without StampType. Errors have code
+// Describe lists the definitions of a schema without imports in their order, without stampType. Errors have code
 // authz.CodeInvalid.
 func Describe(text string) ([]authz.Definition, error) {
 	compiled, err := compile(text, "schema")
@@ -50,7 +50,7 @@ func Describe(text string) ([]authz.Definition, error) {
 func describe(compiled *compiler.CompiledSchema) []authz.Definition {
 	definitions := make([]authz.Definition, 0, len(compiled.ObjectDefinitions))
 	for _, object := range compiled.ObjectDefinitions {
-		if object.GetName() == StampType {
+		if object.GetName() == stampType {
 			continue
 		}
 		definition := authz.Definition{

@@ -14,9 +14,9 @@ import (
 	"github.com/authzed/spicedb/pkg/validationfile"
 )
 
-// ImportPrefix is the folder of the product's files for a user's schema: import "sluice/root.zed" adds all definitions
+// importPrefix is the folder of the product's files for a user's schema: import "sluice/root.zed" adds all definitions
 // of the product.
-const ImportPrefix = "sluice/"
+const importPrefix = "sluice/"
 
 // File is the content of a user's schema file.
 type File struct {
@@ -32,7 +32,7 @@ type File struct {
 }
 
 // Load reads a schema from a .zed file, or from a validation YAML (.yaml, .yml) with its relationships. Imports are
-// relative to the folder of the schema's file. Imports and a schemaFile that begin with ImportPrefix are the product's.
+// relative to the folder of the schema's file. Imports and a schemaFile that begin with importPrefix are the product's.
 // The error is one line that names the file.
 func Load(ctx context.Context, name string) (File, error) {
 	content, err := os.ReadFile(name)
@@ -91,7 +91,7 @@ func schemaOf(
 		return File{}, fmt.Errorf("%s: it has neither schema nor schemaFile", name)
 	}
 	files := folder(path.Dir(reference))
-	if strings.HasPrefix(reference, ImportPrefix) {
+	if strings.HasPrefix(reference, importPrefix) {
 		files = source
 	}
 	text, err := fs.ReadFile(files, path.Base(reference))
@@ -101,12 +101,12 @@ func schemaOf(
 	return flatten(ctx, string(text), reference, files)
 }
 
-// withProduct is a user's folder with the product's files under ImportPrefix.
+// withProduct is a user's folder with the product's files under importPrefix.
 type withProduct struct{ user fs.FS }
 
 // Open implements fs.FS.
 func (w withProduct) Open(name string) (fs.File, error) {
-	if product, ok := strings.CutPrefix(name, ImportPrefix); ok {
+	if product, ok := strings.CutPrefix(name, importPrefix); ok {
 		return source.Open(product)
 	}
 	return w.user.Open(name)

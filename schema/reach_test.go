@@ -86,7 +86,7 @@ definition doc {
 
 // TestProductHasNoWarnings checks that every arrow of the product's schema has a target.
 func TestProductHasNoWarnings(t *testing.T) {
-	text, err := fs.ReadFile(Source(), rootFile)
+	text, err := fs.ReadFile(source, rootFile)
 	require.NoError(t, err)
 	file, err := flatten(t.Context(), string(text), rootFile, source)
 	require.NoError(t, err)

@@ -20,9 +20,9 @@ type RelationName struct {
 // Rename is a relation that an earlier version of the product's schema called differently.
 type Rename struct{ From, To RelationName }
 
-// Renames are all renamed relations. Relationships that are stored under an old name move to the new one at the start
+// allRenames are all renamed relations. Relationships that are stored under an old name move to the new one at the start
 // of a server, see app.Server.
-var Renames = []Rename{
+var allRenames = []Rename{
 	{RelationName{"workspace", "entrant"}, RelationName{"workspace", "member"}},
 	{RelationName{"connector", "offers_views"}, RelationName{"connector", "capability_views"}},
 	{
@@ -60,7 +60,7 @@ func RenamesIn(stored, text string) ([]Rename, error) {
 		})
 	}
 	var renames []Rename
-	for _, rename := range Renames {
+	for _, rename := range allRenames {
 		if declares(before, rename.From) && declares(after, rename.To) && !declares(after, rename.From) {
 			renames = append(renames, rename)
 		}

@@ -12,13 +12,12 @@ import (
 
 //go:generate go run ./roletables/gen
 
+// source has the product's .zed files. root.zed imports the others.
+//
 //go:embed *.zed
 var source embed.FS
 
 const rootFile = "root.zed"
-
-// Source returns the product's .zed files. root.zed imports the others.
-func Source() fs.FS { return source }
 
 // Flatten returns the product's schema as one text without imports, in the form of SpiceDB's WriteSchema, with the
 // documenting comments. An error means that the .zed files of this package are invalid.

@@ -46,9 +46,9 @@ func NextVersions(text string) string {
 // Hash identifies the text of a schema.
 func Hash(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16] }
 
-// StampType is the definition whose comment contains the Stamp of a stored schema. It has no relations, so that nothing
+// stampType is the definition whose comment contains the Stamp of a stored schema. It has no relations, so that nothing
 // can be stored about it. SpiceDB stores it with the schema, and a write replaces both atomically.
-const StampType = "sluice_schema"
+const stampType = "sluice_schema"
 
 // Stamp identifies the origin of a stored schema.
 type Stamp struct {
@@ -78,7 +78,7 @@ func (s Stamp) HasReplaced(hash string) bool { return slices.Contains(s.Replaced
 const stampBegin = "/** Which schema this is; written by Sluice: "
 
 var stampPattern = regexp.MustCompile(
-	`(?s)\s*(?:/\*\*[^/]*?(\{[^\n]*\})\s*\*/\s*)?definition ` + StampType + `\s*\{\s*\}\s*`,
+	`(?s)\s*(?:/\*\*[^/]*?(\{[^\n]*\})\s*\*/\s*)?definition ` + stampType + `\s*\{\s*\}\s*`,
 )
 
 // WithStamp adds the definition with the stamp to a schema without one.
@@ -89,7 +89,7 @@ func WithStamp(text string, stamp Stamp) (string, error) {
 	}
 	// The name of a file must not end the comment.
 	safe := strings.ReplaceAll(string(encoded), "/", `\u002f`)
-	return strings.TrimSpace(text) + "\n\n" + stampBegin + safe + " */\ndefinition " + StampType + " {}\n", nil
+	return strings.TrimSpace(text) + "\n\n" + stampBegin + safe + " */\ndefinition " + stampType + " {}\n", nil
 }
 
 // SplitStamp removes the definition with the stamp from the text of a schema. found is false if there is no readable

@@ -20,7 +20,7 @@ func TestStampIsFoundAgain(t *testing.T) {
 			require.NoError(t, err)
 			definitions, err := Describe(stamped)
 			require.NoError(t, err)
-			require.NotContains(t, fmt.Sprint(definitions), StampType)
+			require.NotContains(t, fmt.Sprint(definitions), stampType)
 			require.NotContains(t, fmt.Sprint(definitions), "mallory")
 			plain, found, ok := SplitStamp(stamped)
 			require.True(t, ok)
@@ -28,7 +28,7 @@ func TestStampIsFoundAgain(t *testing.T) {
 			require.Equal(t, strings.TrimSpace(text), strings.TrimSpace(plain))
 			parsed, err := Parse(t.Context(), stamped, "stored")
 			require.NoError(t, err)
-			require.NotContains(t, parsed.Text, StampType)
+			require.NotContains(t, parsed.Text, stampType)
 		}
 	}
 	for _, text := range []string{
@@ -38,7 +38,7 @@ func TestStampIsFoundAgain(t *testing.T) {
 		plain, _, ok := SplitStamp(text)
 		require.False(t, ok)
 		require.Contains(t, plain, strings.TrimSpace(tiny))
-		require.NotContains(t, plain, StampType)
+		require.NotContains(t, plain, stampType)
 	}
 	_, _, ok := SplitStamp(tiny)
 	require.False(t, ok)

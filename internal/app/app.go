@@ -62,7 +62,7 @@ const retryAfter = 500 * time.Millisecond
 // Start opens all parts of a server and begins to serve. ctx limits only the start. If a step fails, Start closes
 // everything that it has opened.
 func Start(ctx context.Context, config Config) (_ *Server, err error) {
-	if err := config.Validate(); err != nil {
+	if err := config.validate(); err != nil {
 		return nil, err
 	}
 	s := &Server{
@@ -218,7 +218,7 @@ func MakeStore(ctx context.Context, store StoreConfig) (Store, error) {
 }
 
 func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, error) {
-	if err := store.Validate(); err != nil {
+	if err := store.validate(); err != nil {
 		return nil, err
 	}
 	if store.Remote() {

@@ -70,8 +70,8 @@ type ReplicaConfig struct {
 // ReplicaAuto enables the in-memory replica.
 const ReplicaAuto = "auto"
 
-// Validate returns an error of one line that names the first invalid setting by its flag.
-func (c ReplicaConfig) Validate() error {
+// validate returns an error of one line that names the first invalid setting by its flag.
+func (c ReplicaConfig) validate() error {
 	switch {
 	case c.Mode != ReplicaAuto && c.Mode != Off:
 		return fmt.Errorf("--replica: %q is not a mode; modes are %s and %s", c.Mode, ReplicaAuto, Off)
@@ -125,8 +125,8 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate returns an error of one line that names the first invalid setting by its flag.
-func (c Config) Validate() error {
+// validate returns an error of one line that names the first invalid setting by its flag.
+func (c Config) validate() error {
 	if err := address("--listen", c.Listen); err != nil {
 		return err
 	}
@@ -172,17 +172,17 @@ func (c Config) Validate() error {
 	if c.DrainTimeout < 0 {
 		return fmt.Errorf("--drain-timeout: %s must not be less than zero", c.DrainTimeout)
 	}
-	if err := c.Store.Validate(); err != nil {
+	if err := c.Store.validate(); err != nil {
 		return err
 	}
-	if err := c.Replica.Validate(); err != nil {
+	if err := c.Replica.validate(); err != nil {
 		return err
 	}
 	return c.validateAudit()
 }
 
-// Validate returns an error of one line that names the first invalid setting by its flag.
-func (c StoreConfig) Validate() error {
+// validate returns an error of one line that names the first invalid setting by its flag.
+func (c StoreConfig) validate() error {
 	if c.Remote() {
 		if _, _, err := net.SplitHostPort(c.Endpoint); err != nil {
 			return fmt.Errorf("--spicedb-endpoint: %q is not host:port", c.Endpoint)

@@ -49,13 +49,8 @@ func (s stored) renameRelations(
 	return renamed, nil
 }
 
-type readWriter interface {
-	authz.Reader
-	authz.Writer
-}
-
 // renameRelation moves the relationships of one relation, each batch in one write. It returns how many it moved.
-func renameRelation(ctx context.Context, engine readWriter, rename schema.Rename) (moved int, err error) {
+func renameRelation(ctx context.Context, engine authz.Engine, rename schema.Rename) (moved int, err error) {
 	old := authz.Filter{Type: rename.From.Type, Relation: rename.From.Relation}
 	for {
 		var updates []authz.Update

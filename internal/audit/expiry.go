@@ -16,7 +16,7 @@ import (
 // asks SpiceDB, whose clock decides, whether the relationship is still stored.
 type expiryWriter struct {
 	follower       *Follower
-	writer         *Writer
+	writer         *writer
 	lastChange     time.Time // when Watch last delivered something, by the server's clock
 	changedThrough time.Time // time of the last delivered change, by SpiceDB's clock
 	notBefore      time.Time // earliest time of the next check

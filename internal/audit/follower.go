@@ -121,14 +121,14 @@ func (f *Follower) WaitForStart(ctx context.Context) error {
 
 // acquireAndFollow waits until no other server writes the log, then follows until an error.
 func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
-	w, err := f.log.AcquireWriter(ctx, f.place, func() {
+	w, err := f.log.acquireWriter(ctx, f.place, func() {
 		f.stats.clearWaiting()
 		f.markReady()
 	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.Close(ctx)) }()
+	defer func() { err = errors.Join(err, w.close(ctx)) }()
 	w.now, w.stored = f.now, f.stored
 	w.unstored = func(e Entry, cause error) {
 		f.stats.unstored.Add(1)
@@ -179,7 +179,7 @@ const (
 )
 
 // follow writes the changes that Watch delivers and the relationships that expire, until an error.
-func (f *Follower) follow(ctx context.Context, w *Writer) error {
+func (f *Follower) follow(ctx context.Context, w *writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -231,7 +231,7 @@ func (f *Follower) follow(ctx context.Context, w *Writer) error {
 
 // writeWaiting writes a change together with those that wait after it.
 func (f *Follower) writeWaiting(
-	ctx context.Context, w *Writer, first watched, waiting <-chan watched, expiry *expiryWriter,
+	ctx context.Context, w *writer, first watched, waiting <-chan watched, expiry *expiryWriter,
 ) error {
 	batch := []authz.Change{}
 	var ended error
@@ -254,7 +254,7 @@ func (f *Follower) writeWaiting(
 }
 
 // writeChanges writes changes in one transaction and updates the statistics.
-func (f *Follower) writeChanges(ctx context.Context, w *Writer, changes []authz.Change, expiry *expiryWriter) error {
+func (f *Follower) writeChanges(ctx context.Context, w *writer, changes []authz.Change, expiry *expiryWriter) error {
 	if len(changes) == 0 {
 		return nil
 	}

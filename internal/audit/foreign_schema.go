@@ -11,8 +11,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// ErrForeign is the error for a SQLite file whose schema has parts that Sluice does not create.
-var ErrForeign = errors.New("the file is not an audit log of Sluice")
+// errForeign is the error for a SQLite file whose schema has parts that Sluice does not create.
+var errForeign = errors.New("the file is not an audit log of Sluice")
 
 // connector opens connections to a SQLite database.
 type connector struct {
@@ -57,7 +57,7 @@ var statistics = map[string]string{
 	"table sqlite_stat4 on sqlite_stat4 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)": "sqlite_stat4",
 }
 
-// refuseForeign returns ErrForeign if a file's SQLite schema has parts that Sluice does not create. It ignores missing
+// refuseForeign returns errForeign if a file's SQLite schema has parts that Sluice does not create. It ignores missing
 // parts, which the start creates. It drops ANALYZE's statistics.
 func refuseForeign(ctx context.Context, db *sql.DB) error {
 	stored, err := describe(ctx, db, describeSQLite)
@@ -70,7 +70,7 @@ func refuseForeign(ctx context.Context, db *sql.DB) error {
 	}
 	for _, line := range stored {
 		if _, harmless := statistics[line]; !harmless && !slices.Contains(expected, line) {
-			return fmt.Errorf("%w: its SQLite schema has %.200q; see `sluice audit verify`", ErrForeign, line)
+			return fmt.Errorf("%w: its SQLite schema has %.200q; see `sluice audit verify`", errForeign, line)
 		}
 	}
 	for _, line := range stored {

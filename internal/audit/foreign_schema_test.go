@@ -38,7 +38,7 @@ func TestForeignTriggersDoNotRun(t *testing.T) {
 			require.NoError(t, other.Close())
 			require.NoError(t, log.Close())
 			_, err = OpenFile(t.Context(), directory)
-			require.ErrorIs(t, err, ErrForeign)
+			require.ErrorIs(t, err, errForeign)
 		})
 	}
 }

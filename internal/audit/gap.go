@@ -55,7 +55,7 @@ const (
 // confirmHistory returns authz.ErrWentBack if SpiceDB lacks the updates of the last entries. Only these updates show
 // that a database was restored: its name does not change, and after enough new writes it even has a revision equal to
 // the log's position, but with another history.
-func (f *Follower) confirmHistory(ctx context.Context, w *Writer) error {
+func (f *Follower) confirmHistory(ctx context.Context, w *writer) error {
 	last, err := f.log.entries(
 		ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmedEntries,
 	)

@@ -22,7 +22,7 @@ import (
 // FileName is the name of the log's file in a data directory.
 const FileName = "audit.db"
 
-// Log is an open audit log. Any number of readers may use it concurrently. AcquireWriter makes sure that there is at
+// Log is an open audit log. Any number of readers may use it concurrently. acquireWriter makes sure that there is at
 // most one writer.
 type Log struct {
 	db     *sql.DB
@@ -95,7 +95,7 @@ func OpenMemory(ctx context.Context) (*Log, error) {
 }
 
 // OpenFile opens or creates the log in a data directory. It fails if another process has the log open. It returns
-// ErrForeign if the file's schema has parts that Sluice does not create, for example a trigger. Triggers that are
+// errForeign if the file's schema has parts that Sluice does not create, for example a trigger. Triggers that are
 // created later do not run.
 func OpenFile(ctx context.Context, directory string) (*Log, error) {
 	return openFile(ctx, directory, false)

@@ -11,7 +11,7 @@ import (
 // start stores the current position of SpiceDB, then writes the relationships at that position as the first entries.
 // Changes during the snapshot, or during an interruption, come after that position, so their entries follow the
 // snapshot. So no change is lost.
-func (f *Follower) start(ctx context.Context, w *Writer) error {
+func (f *Follower) start(ctx context.Context, w *writer) error {
 	if w.next == "" {
 		if err := f.storePosition(ctx, w); err != nil {
 			return err
@@ -30,7 +30,7 @@ func (f *Follower) start(ctx context.Context, w *Writer) error {
 }
 
 // storePosition makes the log continue from SpiceDB's newest revision.
-func (f *Follower) storePosition(ctx context.Context, w *Writer) error {
+func (f *Follower) storePosition(ctx context.Context, w *writer) error {
 	_, at, err := f.source.Head(ctx)
 	if err != nil {
 		return err
@@ -42,14 +42,14 @@ func (f *Follower) storePosition(ctx context.Context, w *Writer) error {
 }
 
 // restartAfterGap writes a gap, and how the stored relationships differ from those in the log.
-func (f *Follower) restartAfterGap(ctx context.Context, w *Writer, reason Reason) error {
+func (f *Follower) restartAfterGap(ctx context.Context, w *writer, reason Reason) error {
 	since := w.last.Time
 	return f.snapshot(ctx, w, Entry{Kind: Gap, Since: &since, Reason: reason}, "")
 }
 
 // snapshot writes how the relationships at a revision differ from those in the log. An empty token means the newest
 // revision.
-func (f *Follower) snapshot(ctx context.Context, w *Writer, gap Entry, at authz.Token) error {
+func (f *Follower) snapshot(ctx context.Context, w *writer, gap Entry, at authz.Token) error {
 	schema, newest, err := f.source.Head(ctx)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func (b *batch) texts(query string, args ...any) (found []string, err error) {
 }
 
 // storeStarts stores the search terms of the kind byStart of all entries, in a log of version 1, which has none.
-func (w *Writer) storeStarts(ctx context.Context) error {
+func (w *writer) storeStarts(ctx context.Context) error {
 	return w.write(ctx, func(b *batch) error {
 		if err := b.rebuildTables(w.log, true); err != nil {
 			return err

@@ -11,11 +11,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Writer writes to a log. A log has at most one Writer at a time.
-type Writer struct {
+// writer writes to a log. A log has at most one writer at a time.
+type writer struct {
 	log   *Log
 	place Place
-	// holds the advisory lock of a shared log; nil for others. If it is lost, the Writer can no longer write
+	// holds the advisory lock of a shared log; nil for others. If it is lost, the writer can no longer write
 	conn  *sql.Conn
 	last  Entry // zero in an empty log
 	wrote int64 // number of the last written entry; larger than last.Seq if entries were deleted
@@ -26,13 +26,13 @@ type Writer struct {
 	stored   func(authz.Token)  // nil, or called after each write with the position, once the log has an entry
 }
 
-// AcquireWriter waits until no other server writes to the log and returns the Writer. While another server writes to a
-// shared log, AcquireWriter calls the function others before each wait.
-func (l *Log) AcquireWriter(ctx context.Context, place Place, others func()) (_ *Writer, err error) {
-	w := &Writer{log: l, place: place, now: time.Now}
+// acquireWriter waits until no other server writes to the log and returns the writer. While another server writes to a
+// shared log, acquireWriter calls the function others before each wait.
+func (l *Log) acquireWriter(ctx context.Context, place Place, others func()) (_ *writer, err error) {
+	w := &writer{log: l, place: place, now: time.Now}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, w.Close(ctx))
+			err = errors.Join(err, w.close(ctx))
 		}
 	}()
 	if l.shared {
@@ -82,8 +82,8 @@ func (l *Log) hasStarted(ctx context.Context) (bool, error) {
 	return next != "", err
 }
 
-// Close releases the log for another writer, even if ctx has ended.
-func (w *Writer) Close(ctx context.Context) error {
+// close releases the log for another writer, even if ctx has ended.
+func (w *writer) close(ctx context.Context) error {
 	if w.conn == nil {
 		return nil
 	}
@@ -104,7 +104,7 @@ type connection interface {
 	BeginTx(ctx context.Context, options *sql.TxOptions) (*sql.Tx, error)
 }
 
-func (w *Writer) connection() connection {
+func (w *writer) connection() connection {
 	if w.conn != nil {
 		return w.conn
 	}
@@ -113,7 +113,7 @@ func (w *Writer) connection() connection {
 
 // write runs the function do in one transaction. If the log rejects a part of the write, write runs do again: each part
 // then has a savepoint, and each rejected entry gets a placeholder.
-func (w *Writer) write(ctx context.Context, do func(*batch) error) error {
+func (w *writer) write(ctx context.Context, do func(*batch) error) error {
 	if !w.log.careful {
 		err := w.tryWrite(ctx, false, do)
 		if refused := (*logError)(nil); err == nil || ctx.Err() != nil || !errors.As(err, &refused) {
@@ -129,7 +129,7 @@ func (w *Writer) write(ctx context.Context, do func(*batch) error) error {
 	return err
 }
 
-func (w *Writer) tryWrite(ctx context.Context, careful bool, do func(*batch) error) (err error) {
+func (w *writer) tryWrite(ctx context.Context, careful bool, do func(*batch) error) (err error) {
 	tx, err := w.connection().BeginTx(ctx, nil)
 	if err != nil {
 		return err

@@ -82,13 +82,6 @@ func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 	return slices.Clone(a.writes), len(a.writes) + a.dropped
 }
 
-// Covers reports whether a follower that has read Watch up to one token has every change up to the state of another
-// token. On PostgreSQL the result is reliable only for tokens of writes, since other states also contain transactions
-// of other programs.
-func Covers(through, state authz.Token) bool {
-	return parseRevision(revisionText(through)).covers(parseRevision(revisionText(state)))
-}
-
 // ComparePosition returns nil if a follower of Watch can continue after a token. last is the revision of the last
 // change that it received, or "" to skip the comparison. Otherwise the error has the reason.
 func ComparePosition(through authz.Token, last string) error {
@@ -112,7 +105,7 @@ func ComparePosition(through authz.Token, last string) error {
 	return nil
 }
 
-// unknown reports whether the text is not a revision of a datastore that Covers supports.
+// unknown reports whether the text is not a revision of a supported datastore.
 func (r revision) unknown() bool { return !r.numeric && r.snapshot == nil }
 
 func revisionText(token authz.Token) string {

@@ -60,7 +60,7 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 	if err := errors.Join(err, c.Close()); err != nil {
 		return Contents{}, err
 	}
-	contents, err := Verify(ctx, half.Name())
+	contents, err := verify(ctx, half.Name())
 	if err != nil {
 		return Contents{}, fmt.Errorf("the copy of %s: %w", source, err)
 	}
@@ -74,8 +74,8 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 	return contents, syncDirectory(file)
 }
 
-// Verify checks a file that Backup made, or the file of a closed store. It reads the whole file and changes nothing.
-func Verify(ctx context.Context, file string) (contents Contents, err error) {
+// verify checks a file that Backup made, or the file of a closed store. It reads the whole file and changes nothing.
+func verify(ctx context.Context, file string) (contents Contents, err error) {
 	if err := checkHeader(file); err != nil {
 		return contents, err
 	}
@@ -172,7 +172,7 @@ func Restore(
 			err = errors.Join(err, removeStore(half))
 		}
 	}()
-	if contents, err = Verify(ctx, half); err != nil {
+	if contents, err = verify(ctx, half); err != nil {
 		return contents, "", fmt.Errorf("%s: %w", file, err)
 	}
 	contents.Bytes += int64(len(line))

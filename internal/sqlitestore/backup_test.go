@@ -47,7 +47,7 @@ func TestBackupOfARunningStore(t *testing.T) {
 		require.EqualValues(t, contents.Relationships, s.head.Load().relationships)
 		require.NoError(t, s.Close())
 		if kept != "" {
-			_, err := Verify(t.Context(), filepath.Join(kept, storeFile))
+			_, err := verify(t.Context(), filepath.Join(kept, storeFile))
 			require.NoError(t, err)
 		}
 	}
@@ -134,11 +134,11 @@ func TestRestoreRefuses(t *testing.T) {
 		},
 		"a letter of an id":   {func(file []byte) []byte { return changed(file, detail+len("batch 0-20")) }, ErrCorrupt},
 		"a digit of the hash": {func(file []byte) []byte { return changed(file, len(file)-2) }, ErrCorrupt},
-		"another format":      {func([]byte) []byte { return []byte("a text") }, ErrForeign},
-		"empty":               {func([]byte) []byte { return nil }, ErrForeign},
-		"another application": {func(file []byte) []byte { return changed(file, 68) }, ErrForeign},
+		"another format":      {func([]byte) []byte { return []byte("a text") }, errForeign},
+		"empty":               {func([]byte) []byte { return nil }, errForeign},
+		"another application": {func(file []byte) []byte { return changed(file, 68) }, errForeign},
 		"newer version": {
-			func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file }, ErrNewer,
+			func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file }, errNewer,
 		},
 	} {
 		damaged := filepath.Join(t.TempDir(), "damaged.db")

@@ -126,5 +126,5 @@ func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 		},
 	)
 	_, err = Open(directory, Options{})
-	require.ErrorIs(t, err, ErrForeign)
+	require.ErrorIs(t, err, errForeign)
 }

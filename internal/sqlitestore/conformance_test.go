@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 			tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16,
 		) (datastore.Datastore, error) {
 			return open(tb, tb.TempDir(), Options{
-				Quantization: quantization, GCInterval: gcInterval, GCWindow: gcWindow, WatchBuffer: watchBuffer,
+				quantization: quantization, GCInterval: gcInterval, GCWindow: gcWindow, watchBuffer: watchBuffer,
 			}), nil
 		}))
 	test.AllWithExceptions(t, tester, test.WithCategories(test.ConcurrentWriteCategory))

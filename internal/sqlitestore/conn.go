@@ -42,7 +42,7 @@ func connect(path, mode string, pragmas ...string) (*conn, error) {
 }
 
 // connectStore opens a connection to the file of a store. If the SQLite schema of the file is not the expected one, it
-// returns ErrForeign and changes nothing.
+// returns errForeign and changes nothing.
 func connectStore(path, mode string, pragmas ...string) (*conn, error) {
 	c, err := connect(path, mode)
 	if err != nil {

@@ -64,7 +64,7 @@ func openReadOnly(directory string) error {
 	}
 	for _, path := range []string{directory, filepath.Join(directory, "new")} {
 		_, err := Open(path, Options{})
-		if !errors.Is(err, ErrNotWritable) {
+		if !errors.Is(err, errNotWritable) {
 			return fmt.Errorf("opening %s: %w", path, err)
 		}
 		fmt.Println(err)

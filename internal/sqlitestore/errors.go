@@ -15,22 +15,24 @@ import (
 var (
 	// ErrCorrupt means that the content of the file is not what this package writes.
 	ErrCorrupt = errors.New("the store is damaged")
-	// ErrForeign means that another program made the file, or changed its SQLite schema.
-	ErrForeign = errors.New("this is not a store of Sluice")
 	// ErrFull means that the disk is full.
 	ErrFull = errors.New("no space is left on the disk of the store")
 	// ErrInUse means that another process has the directory open.
 	ErrInUse = errors.New("the data directory is in use")
-	// ErrNewer means that a newer version wrote the file.
-	ErrNewer = errors.New("the store was written by a newer version")
 	// ErrNone means that the directory has no store.
 	ErrNone = errors.New("there is no store")
-	// ErrNotWritable means that the directory or the file is read-only.
-	ErrNotWritable = errors.New("the store cannot be written")
+)
 
+var (
 	errBusy   = errors.New("the store is locked by another process")
 	errClosed = errors.New("the store is closed")
 	errDisk   = errors.New("reading or writing the disk of the store failed")
+	// errForeign means that another program made the file, or changed its SQLite schema.
+	errForeign = errors.New("this is not a store of Sluice")
+	// errNewer means that a newer version wrote the file.
+	errNewer = errors.New("the store was written by a newer version")
+	// errNotWritable means that the directory or the file is read-only.
+	errNotWritable = errors.New("the store cannot be written")
 )
 
 // classes maps result codes of SQLite to errors of this package.
@@ -38,9 +40,9 @@ var classes = map[int]error{
 	sqlite3.SQLITE_BUSY:     errBusy,
 	sqlite3.SQLITE_LOCKED:   errBusy,
 	sqlite3.SQLITE_FULL:     ErrFull,
-	sqlite3.SQLITE_READONLY: ErrNotWritable,
-	sqlite3.SQLITE_PERM:     ErrNotWritable,
-	sqlite3.SQLITE_CANTOPEN: ErrNotWritable,
+	sqlite3.SQLITE_READONLY: errNotWritable,
+	sqlite3.SQLITE_PERM:     errNotWritable,
+	sqlite3.SQLITE_CANTOPEN: errNotWritable,
 	sqlite3.SQLITE_CORRUPT:  ErrCorrupt,
 	sqlite3.SQLITE_NOTADB:   ErrCorrupt,
 	sqlite3.SQLITE_IOERR:    errDisk,

@@ -37,11 +37,11 @@ type directory struct {
 // openDirectory locks the directory for this process. It creates the directory if it does not exist.
 func openDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("%w: cannot make the data directory: %w", ErrNotWritable, err)
+		return nil, fmt.Errorf("%w: cannot make the data directory: %w", errNotWritable, err)
 	}
 	for _, name := range []string{lockFile, storeFile, storeFile + "-wal", storeFile + "-shm", storeFile + "-journal"} {
 		if err := ownfile.RefuseLink(filepath.Join(path, name)); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrForeign, err)
+			return nil, fmt.Errorf("%w: %w", errForeign, err)
 		}
 	}
 	lock := flock.New(filepath.Join(path, lockFile), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
@@ -49,13 +49,13 @@ func openDirectory(path string) (*directory, error) {
 	locked, err := d.lock.TryLock()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: the data directory %s: %w", ErrNotWritable, path, err)
+		return nil, fmt.Errorf("%w: the data directory %s: %w", errNotWritable, path, err)
 	case !locked:
 		return nil, fmt.Errorf("%w: %s%s", ErrInUse, path, d.holder())
 	}
 	// If another process finds the lock, its error names this process. The lock ends with this process.
 	if err := os.WriteFile(d.lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: the data directory %s: %w", ErrNotWritable, path, err), d.lock.Close())
+		return nil, errors.Join(fmt.Errorf("%w: the data directory %s: %w", errNotWritable, path, err), d.lock.Close())
 	}
 	return d, nil
 }
@@ -103,7 +103,7 @@ func (d *directory) newFile() (*os.File, error) {
 	}
 	file, err := ownfile.Create(d.file(), newSuffix)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotWritable, err)
+		return nil, fmt.Errorf("%w: %w", errNotWritable, err)
 	}
 	return file, nil
 }
@@ -144,7 +144,7 @@ func checkHeader(path string) error {
 	file, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+		return fmt.Errorf("%w: %w", errNotWritable, err)
 	case err != nil:
 		return err
 	}
@@ -156,7 +156,7 @@ func checkHeader(path string) error {
 func checkHeaderOf(file *os.File, path string) error {
 	var header [100]byte
 	if _, err := file.ReadAt(header[:], 0); err != nil {
-		return fmt.Errorf("%w: %s is not a SQLite file", ErrForeign, path)
+		return fmt.Errorf("%w: %s is not a SQLite file", errForeign, path)
 	}
 	number := func(offset int) int64 { return int64(binary.BigEndian.Uint32(header[offset:])) }
 	pageSize := int64(binary.BigEndian.Uint16(header[16:]))
@@ -165,12 +165,12 @@ func checkHeaderOf(file *os.File, path string) error {
 	}
 	switch {
 	case string(header[:16]) != "SQLite format 3\x00":
-		return fmt.Errorf("%w: %s is not a SQLite file", ErrForeign, path)
+		return fmt.Errorf("%w: %s is not a SQLite file", errForeign, path)
 	case number(68) != applicationID:
-		return fmt.Errorf("%w: %s is a SQLite file of another application", ErrForeign, path)
+		return fmt.Errorf("%w: %s is a SQLite file of another application", errForeign, path)
 	case number(60) > fileVersion:
 		return fmt.Errorf(
-			"%w: %s has version %d, but this program reads versions up to %d", ErrNewer, path, number(60), fileVersion,
+			"%w: %s has version %d, but this program reads versions up to %d", errNewer, path, number(60), fileVersion,
 		)
 	}
 	info, err := file.Stat()

@@ -45,7 +45,7 @@ func (collector) UnlockAfterGCRun() error { return nil }
 
 func (collector) Close() {}
 
-func (c collector) Now(context.Context) (time.Time, error) { return c.store.options.Now(), nil }
+func (c collector) Now(context.Context) (time.Time, error) { return c.store.options.now(), nil }
 
 // TxIDBefore returns the newest revision before a time, or 0 if there is none.
 func (c collector) TxIDBefore(_ context.Context, at time.Time) (datastore.Revision, error) {
@@ -132,7 +132,7 @@ func (c collector) logAfter(r revision) (id int64, err error) {
 // DeleteExpiredRels deletes relationships that expired before the window. No readable revision can see them.
 func (c collector) DeleteExpiredRels(ctx context.Context) (total int64, err error) {
 	s := c.store
-	limit := s.options.Now().Add(-s.options.GCWindow).Unix()
+	limit := s.options.now().Add(-s.options.GCWindow).Unix()
 	for more := true; more; {
 		count, err := s.removeExpired(ctx, limit)
 		if err != nil {

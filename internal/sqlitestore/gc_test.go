@@ -47,7 +47,7 @@ func TestDaysOfRewriting(t *testing.T) {
 	const every, days, users = 8 * time.Minute, 3, 10
 	now := newClock()
 	directory := t.TempDir()
-	s := open(t, directory, Options{Now: now.Now, GCInterval: time.Hour})
+	s := open(t, directory, Options{now: now.Now, GCInterval: time.Hour})
 	size := func() int64 {
 		_, err := s.writer.exec("PRAGMA wal_checkpoint(TRUNCATE)")
 		require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestDaysOfRewriting(t *testing.T) {
 // before the garbage collection gets an error as well.
 func TestWindow(t *testing.T) {
 	now := newClock()
-	s := open(t, t.TempDir(), Options{Now: now.Now, GCWindow: time.Hour, GCInterval: 24 * time.Hour})
+	s := open(t, t.TempDir(), Options{now: now.Now, GCWindow: time.Hour, GCInterval: 24 * time.Hour})
 	var at []revision
 	for number := 1; number <= 5; number++ {
 		require.NoError(t, writeBatch(t.Context(), s, 0, number))
@@ -158,7 +158,7 @@ func TestWindow(t *testing.T) {
 // no others.
 func TestExpiredAreCollected(t *testing.T) {
 	now := newClock()
-	s := open(t, t.TempDir(), Options{Now: now.Now, GCInterval: 24 * time.Hour})
+	s := open(t, t.TempDir(), Options{now: now.Now, GCInterval: 24 * time.Hour})
 	expiring := func(user string, at time.Time) tuple.RelationshipUpdate {
 		r := tuple.MustParse("account:acme#member@user:" + user)
 		r.OptionalExpiration = &at
@@ -188,7 +188,7 @@ func TestExpiredAreCollected(t *testing.T) {
 // TestWritersDuringCollection checks that writes run between the steps of a garbage collection.
 func TestWritersDuringCollection(t *testing.T) {
 	now := newClock()
-	s := open(t, t.TempDir(), Options{Now: now.Now, GCInterval: 24 * time.Hour})
+	s := open(t, t.TempDir(), Options{now: now.Now, GCInterval: 24 * time.Hour})
 	const garbage = 15 * gcStep
 	for round := range 2 {
 		_, err := s.ReadWriteTx(t.Context(), func(ctx context.Context, tx datastore.ReadWriteTransaction) error {

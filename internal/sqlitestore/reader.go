@@ -46,7 +46,7 @@ func (r *reader) QueryRelationships(
 	if r.err != nil {
 		return nil, r.err
 	}
-	q, err := forward(r.store.options.Now(), filter, opts)
+	q, err := forward(r.store.options.now(), filter, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +59,11 @@ func (r *reader) ReverseQueryRelationships(
 	if r.err != nil {
 		return nil, r.err
 	}
-	return iterate(ctx, r.rows, reverse(r.store.options.Now(), filter, opts)), nil
+	return iterate(ctx, r.rows, reverse(r.store.options.now(), filter, opts)), nil
 }
 
 func (r *reader) count(ctx context.Context, filter datastore.RelationshipsFilter) (int, error) {
-	return countMatches(iterate(ctx, r.rows, query{filter: filter, now: r.store.options.Now()}))
+	return countMatches(iterate(ctx, r.rows, query{filter: filter, now: r.store.options.now()}))
 }
 
 // rows is the source of a reader. If no relationship was replaced or deleted since its revision, the current rows are

@@ -56,19 +56,19 @@ func TestRefuses(t *testing.T) {
 					"these are somebody's notes, not a store, and they are longer than a hundred bytes, which is a header's length",
 				)
 			},
-			want: ErrForeign, says: "is not a SQLite file",
+			want: errForeign, says: "is not a SQLite file",
 		},
 		"empty": {
 			damage: func([]byte) []byte { return nil },
-			want:   ErrForeign, says: "is not a SQLite file",
+			want:   errForeign, says: "is not a SQLite file",
 		},
 		"another application": {
 			damage: func(file []byte) []byte { binary.BigEndian.PutUint32(file[68:], 7); return file },
-			want:   ErrForeign, says: "another application",
+			want:   errForeign, says: "another application",
 		},
 		"newer": {
 			damage: func(file []byte) []byte { binary.BigEndian.PutUint32(file[60:], fileVersion+1); return file },
-			want:   ErrNewer, says: fmt.Sprintf("version %d", fileVersion+1),
+			want:   errNewer, says: fmt.Sprintf("version %d", fileVersion+1),
 		},
 		"truncated": {
 			damage: func(file []byte) []byte { return file[:len(file)-4096] },
@@ -130,7 +130,7 @@ func TestRefusesADirectoryWithoutPermission(t *testing.T) {
 	newUsedStore(t, directory)
 	require.NoError(t, os.Chmod(filepath.Join(directory, lockFile), 0o400))
 	_, err := Open(directory, Options{})
-	require.ErrorIs(t, err, ErrNotWritable)
+	require.ErrorIs(t, err, errNotWritable)
 	_, err = Open(filepath.Join("/proc/nowhere"), Options{})
-	require.ErrorIs(t, err, ErrNotWritable)
+	require.ErrorIs(t, err, errNotWritable)
 }

@@ -14,9 +14,9 @@ func (s *Store) HeadRevision(context.Context) (datastore.RevisionWithSchemaHash,
 	return s.head.Load().withHash(), nil
 }
 
-// OptimizedRevision returns a recent revision for reads that accept one. It is at most Quantization old.
+// OptimizedRevision returns a recent revision for reads that accept one. It is at most Options.quantization old.
 func (s *Store) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
-	if s.options.Quantization == 0 {
+	if s.options.quantization == 0 {
 		return s.HeadRevision(ctx)
 	}
 	if err := s.open(); err != nil {
@@ -24,8 +24,8 @@ func (s *Store) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSc
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.options.Now(); !now.Before(s.until) {
-		s.optimized, s.until = *s.head.Load(), now.Add(s.options.Quantization)
+	if now := s.options.now(); !now.Before(s.until) {
+		s.optimized, s.until = *s.head.Load(), now.Add(s.options.quantization)
 	}
 	return s.optimized.withHash(), nil
 }
@@ -58,12 +58,12 @@ func (s *Store) requireReadable(r datastore.Revision) (revision, error) {
 }
 
 func (s *Store) windowStart() revision {
-	return revision(s.options.Now().Add(-s.options.GCWindow).UnixNano())
+	return revision(s.options.now().Add(-s.options.GCWindow).UnixNano())
 }
 
 // nextRevision returns the revision of the next write. Only the writer calls it.
 func (s *Store) nextRevision() revision {
-	return max(revision(s.options.Now().UnixNano()), revision(s.lastID)+1)
+	return max(revision(s.options.now().UnixNano()), revision(s.lastID)+1)
 }
 
 // publish makes a committed revision the newest one and wakes the watchers.

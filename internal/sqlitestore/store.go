@@ -28,17 +28,15 @@ type Options struct {
 	// GCInterval is the time between two garbage collections. The default is 3 minutes.
 	GCInterval time.Duration
 
-	// Quantization is how long readers that do not ask for the newest revision get the same revision. With 0, they
-	// always get the newest one; in this store, that costs nothing.
-	Quantization time.Duration
+	// quantization is how long readers that do not ask for the newest revision get the same revision. Without it, they
+	// always get the newest one; in this store, that costs nothing. Only SpiceDB's tests of datastores set it.
+	quantization time.Duration
 
-	// WatchBuffer is the number of changes that Watch buffers for a slow watcher. When the buffer is full, the watcher
-	// has WatchTimeout to receive one. The defaults are 1024 and one second.
-	WatchBuffer  uint16
-	WatchTimeout time.Duration
+	// watchBuffer is the number of changes that Watch buffers for a slow watcher. The default is 1024.
+	watchBuffer uint16
 
-	// Now is the clock. The default is time.Now.
-	Now func() time.Time
+	// now is the clock. The default is time.Now.
+	now func() time.Time
 }
 
 func (o *Options) complete() {
@@ -49,12 +47,11 @@ func (o *Options) complete() {
 	}
 	set(&o.GCWindow, 24*time.Hour)
 	set(&o.GCInterval, 3*time.Minute)
-	set(&o.WatchTimeout, time.Second)
-	if o.WatchBuffer == 0 {
-		o.WatchBuffer = 1024
+	if o.watchBuffer == 0 {
+		o.watchBuffer = 1024
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.now == nil {
+		o.now = time.Now
 	}
 }
 
@@ -113,7 +110,7 @@ func Open(path string, options Options) (_ *Store, err error) {
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()
-	if err := directory.prepare(revision(options.Now().UnixNano())); err != nil {
+	if err := directory.prepare(revision(options.now().UnixNano())); err != nil {
 		return nil, err
 	}
 	// With fdatasync, a commit waits for the data but not for the modification time of the file.

@@ -24,7 +24,7 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 	return sqlite.AuthorizerOK
 }
 
-// checkTables returns ErrForeign unless the SQLite schema of the file is exactly that of schema.sql. A trigger, view,
+// checkTables returns errForeign unless the SQLite schema of the file is exactly that of schema.sql. A trigger, view,
 // constraint or default could change what later statements do. It accepts the statistics tables of ANALYZE, which
 // SQLite's planner reads.
 func checkTables(c *conn) error {
@@ -38,17 +38,17 @@ func checkTables(c *conn) error {
 	}
 	for _, one := range got {
 		if !slices.Contains(want, one) && !slices.Contains(statistics, one) {
-			return fmt.Errorf("%w: its SQLite schema has an unexpected declaration: %s", ErrForeign, one.named())
+			return fmt.Errorf("%w: its SQLite schema has an unexpected declaration: %s", errForeign, one.named())
 		}
 	}
 	for _, one := range want {
 		if !slices.Contains(got, one) {
-			return fmt.Errorf("%w: its SQLite schema lacks %s", ErrForeign, one.named())
+			return fmt.Errorf("%w: its SQLite schema lacks %s", errForeign, one.named())
 		}
 	}
 	got = slices.DeleteFunc(got, func(one declaration) bool { return slices.Contains(statistics, one) })
 	if len(got) != len(want) {
-		return fmt.Errorf("%w: its SQLite schema declares something twice", ErrForeign)
+		return fmt.Errorf("%w: its SQLite schema declares something twice", errForeign)
 	}
 	return nil
 }

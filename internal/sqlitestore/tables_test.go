@@ -62,10 +62,10 @@ func TestForeignSQLiteSchemaIsRefused(t *testing.T) {
 			doctor(t, file, statements)
 			before := content(t, directory)
 			_, err := Open(directory, Options{})
-			require.ErrorIs(t, err, ErrForeign)
+			require.ErrorIs(t, err, errForeign)
 			require.ErrorContains(t, err, "its SQLite schema")
 			_, err = Backup(t.Context(), directory, filepath.Join(t.TempDir(), "backup.db"))
-			require.ErrorIs(t, err, ErrForeign)
+			require.ErrorIs(t, err, errForeign)
 			_, _, err = Restore(t.Context(), file, filepath.Join(t.TempDir(), "new"), RestoreOptions{})
 			require.ErrorIs(t, err, ErrUnsealed)
 
@@ -74,14 +74,14 @@ func TestForeignSQLiteSchemaIsRefused(t *testing.T) {
 			require.Equal(t, before[storeFile], content(t, directory)[storeFile])
 			fresh := filepath.Join(t.TempDir(), "new")
 			_, _, err = Restore(t.Context(), file, fresh, RestoreOptions{AllowUnsealed: true})
-			require.ErrorIs(t, err, ErrForeign)
+			require.ErrorIs(t, err, errForeign)
 			require.NoDirExists(t, fresh)
 			opened, err := os.OpenFile(file, os.O_RDWR, 0)
 			require.NoError(t, err)
 			require.NoError(t, seal(t.Context(), opened)) // anybody can recompute the seal
 			require.NoError(t, opened.Close())
 			_, _, err = Restore(t.Context(), file, fresh, RestoreOptions{})
-			require.ErrorIs(t, err, ErrForeign)
+			require.ErrorIs(t, err, errForeign)
 			require.NoDirExists(t, fresh)
 		})
 	}
@@ -165,7 +165,7 @@ func TestLinksInTheDataDirectoryAreRefused(t *testing.T) {
 		directory := t.TempDir()
 		require.NoError(t, os.Symlink(victim, filepath.Join(directory, name)))
 		_, err := Open(directory, Options{})
-		require.ErrorIs(t, err, ErrForeign, name)
+		require.ErrorIs(t, err, errForeign, name)
 		require.ErrorIs(t, err, ownfile.ErrForeign, name)
 	}
 	directory := t.TempDir()

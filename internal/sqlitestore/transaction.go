@@ -146,7 +146,7 @@ func (t *transaction) rows(_ context.Context, s span, limit int) (rows []row, er
 func (t *transaction) QueryRelationships(
 	ctx context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
 ) (datastore.RelationshipIterator, error) {
-	q, err := forward(t.store.options.Now(), filter, opts)
+	q, err := forward(t.store.options.now(), filter, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +156,9 @@ func (t *transaction) QueryRelationships(
 func (t *transaction) ReverseQueryRelationships(
 	ctx context.Context, filter datastore.SubjectsFilter, opts ...options.ReverseQueryOptionsOption,
 ) (datastore.RelationshipIterator, error) {
-	return iterate(ctx, t.rows, reverse(t.store.options.Now(), filter, opts)), nil
+	return iterate(ctx, t.rows, reverse(t.store.options.now(), filter, opts)), nil
 }
 
 func (t *transaction) count(ctx context.Context, filter datastore.RelationshipsFilter) (int, error) {
-	return countMatches(iterate(ctx, t.rows, query{filter: filter, now: t.store.options.Now()}))
+	return countMatches(iterate(ctx, t.rows, query{filter: filter, now: t.store.options.now()}))
 }

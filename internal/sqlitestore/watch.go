@@ -9,16 +9,19 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
+// watchTimeout is how long a slow watcher has to receive a change when its buffer is full.
+const watchTimeout = time.Second
+
 // Watch sends the changes committed after a revision, and then each new one, until ctx ends. The garbage collection
 // must not have deleted changes after that revision.
 func (s *Store) Watch(
 	ctx context.Context, after datastore.Revision, o datastore.WatchOptions,
 ) (<-chan datastore.RevisionChanges, <-chan error) {
 	if o.WatchBufferLength == 0 {
-		o.WatchBufferLength = s.options.WatchBuffer
+		o.WatchBufferLength = s.options.watchBuffer
 	}
 	if o.WatchBufferWriteTimeout <= 0 {
-		o.WatchBufferWriteTimeout = s.options.WatchTimeout
+		o.WatchBufferWriteTimeout = watchTimeout
 	}
 	updates, errs := make(chan datastore.RevisionChanges, o.WatchBufferLength), make(chan error, 1)
 	from, err := s.requireWatchable(after, o)

@@ -175,7 +175,7 @@ func (t *transaction) DeleteRelationships(
 		limit = nil
 	}
 	for r, err := range iterate(
-		ctx, t.rows, query{filter: converted, limit: limit, expired: true, now: t.store.options.Now()},
+		ctx, t.rows, query{filter: converted, limit: limit, expired: true, now: t.store.options.now()},
 	) {
 		if err != nil {
 			return 0, false, err
