@@ -9,7 +9,6 @@ package sluicetest
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 
 	"github.com/sluice-authz/sluice/client"
@@ -44,9 +43,6 @@ func WithSchema(file string) Option { return func(c *app.Config) { c.Schema = fi
 func WithKey(spec string) Option {
 	return func(c *app.Config) { c.APIKeys = append(c.APIKeys, spec) }
 }
-
-// WithLogger sets the server's logger.
-func WithLogger(log *slog.Logger) Option { return func(c *app.Config) { c.Logger = log } }
 
 // Start starts a server and closes it after the test. The test fails if the server cannot start.
 func Start(t testing.TB, options ...Option) *Server {

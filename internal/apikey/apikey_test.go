@@ -118,7 +118,7 @@ func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(made, apikey.Prefix) || len(made) != len(apikey.Prefix)+43 || strings.Contains(
+	if prefix := "sluice_"; !strings.HasPrefix(made, prefix) || len(made) != len(prefix)+43 || strings.Contains(
 		key.Line(), made,
 	) {
 		t.Errorf("made %q with the line %q", made, key.Line())

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Prefix begins every key that Generate makes, so that secret scanners recognize one.
-const Prefix = "sluice_"
+// prefix begins every key that Generate makes, so that secret scanners recognize one.
+const prefix = "sluice_"
 
 // Hash is the SHA-256 of a key.
 type Hash [sha256.Size]byte
@@ -60,7 +60,7 @@ func Generate(name string, scopes Scopes) (secret string, key Key, err error) {
 	}
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
-	secret = Prefix + base64.RawURLEncoding.EncodeToString(random[:])
+	secret = prefix + base64.RawURLEncoding.EncodeToString(random[:])
 	return secret, Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
 }
 

@@ -6,6 +6,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
+// MaxHeaderBytes is maxHeaderBytes.
+const MaxHeaderBytes = maxHeaderBytes
+
 // SealCursor seals a position as the server does for an API key and an actor, in a call with an id and further
 // segments in its path.
 func SealCursor(secret, operation, id string, actor authz.ID, position string, segments ...gin.Param) string {

@@ -7,17 +7,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// MaxHeaderBytes is the largest total size of the headers of a request in bytes.
-const MaxHeaderBytes = 64 << 10
+// maxHeaderBytes is the largest total size of the headers of a request in bytes.
+const maxHeaderBytes = 64 << 10
 
-// ReadHeaderBytes is the number of header bytes that net/http reads. It is above MaxHeaderBytes, so that a handler
+// ReadHeaderBytes is the number of header bytes that net/http reads. It is above maxHeaderBytes, so that a handler
 // rejects larger headers with a problem document, over HTTP/2 too.
-const ReadHeaderBytes = 4 * MaxHeaderBytes
+const ReadHeaderBytes = 4 * maxHeaderBytes
 
-// limitHeaders rejects requests with headers above MaxHeaderBytes before any other handler runs.
+// limitHeaders rejects requests with headers above maxHeaderBytes before any other handler runs.
 func limitHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if headerBytes(r) <= MaxHeaderBytes {
+		if headerBytes(r) <= maxHeaderBytes {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -33,7 +33,7 @@ func limitHeaders(next http.Handler) http.Handler {
 }
 
 func headersTooLarge() string {
-	return fmt.Sprintf("the headers of the request are larger than %d bytes", MaxHeaderBytes)
+	return fmt.Sprintf("the headers of the request are larger than %d bytes", maxHeaderBytes)
 }
 
 // headerBytes returns the size of the first line and the headers of a request in HTTP/1.1.

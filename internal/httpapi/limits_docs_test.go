@@ -128,9 +128,9 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 		"| what | limit | answer |": {
 			"body":                  {mib(maxBody), fmt.Sprintf("nested %d levels", maxNesting)},
 			"list, or object":       {grouped(maxEntries) + " entries"},
-			"headers together":      {kib(MaxHeaderBytes)},
+			"headers together":      {kib(maxHeaderBytes)},
 			"answer":                {mib(maxAnswer)},
-			"time":                  {fmt.Sprintf("(%d s)", int(DefaultTimeout.Seconds()))},
+			"time":                  {fmt.Sprintf("(%d s)", int(defaultTimeout.Seconds()))},
 			"request id":            {grouped(maxRequestID) + " safe characters"},
 			"id |":                  {grouped(authz.MaxIDBytes) + " bytes"},
 			"context of one":        {kib(maxContext)},

@@ -231,7 +231,7 @@ func TestTimesInBodiesMayBeInLowerCase(t *testing.T) {
 	for other, usual := range map[string]string{
 		"2030-12-31T23:59:60Z":          "2031-01-01T00:00:00Z",
 		"2031-01-01t01:59:60.999+02:00": "2031-01-01T02:00:00+02:00",
-		`2030-01-31\u007417:00:00z`:      "2030-01-31T17:00:00Z",
+		`2030-01-31\u007417:00:00z`:     "2030-01-31T17:00:00Z",
 	} {
 		answer, read := postJSON(t, http.MethodPut, "/v1/accounts/acme/members/bob", body(other))
 		require.Equal(t, http.StatusOK, answer.Code, answer.Body)

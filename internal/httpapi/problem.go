@@ -17,8 +17,8 @@ type kind struct {
 	title  string
 }
 
-// StatusClientClosedRequest is nginx's status for a client that disconnected before the answer.
-const StatusClientClosedRequest = 499
+// statusClientClosedRequest is nginx's status for a client that disconnected before the answer.
+const statusClientClosedRequest = 499
 
 // kinds is the only table from codes to HTTP statuses.
 var kinds = map[authz.Code]kind{
@@ -32,7 +32,7 @@ var kinds = map[authz.Code]kind{
 	authz.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "Too large"},
 	authz.CodeUnsupported:      {http.StatusUnsupportedMediaType, "Unsupported"},
 	authz.CodeLimited:          {http.StatusTooManyRequests, "Too many requests"},
-	authz.CodeCanceled:         {StatusClientClosedRequest, "Canceled"},
+	authz.CodeCanceled:         {statusClientClosedRequest, "Canceled"},
 	authz.CodeInternal:         {http.StatusInternalServerError, "Internal error"},
 	authz.CodeUnavailable:      {http.StatusServiceUnavailable, "Unavailable"},
 	authz.CodeDeadline:         {http.StatusGatewayTimeout, "Timeout"},

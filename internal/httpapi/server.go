@@ -22,8 +22,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// DefaultTimeout is the default of Config.Timeout.
-const DefaultTimeout = 30 * time.Second
+// defaultTimeout is the default of Config.Timeout.
+const defaultTimeout = 30 * time.Second
 
 // Engine is the part of authz.Engine that the API needs.
 type Engine interface {
@@ -76,7 +76,7 @@ type Config struct {
 	// one per processor.
 	Expensive int
 
-	// Timeout is the longest duration of a request. Zero means DefaultTimeout.
+	// Timeout is the longest duration of a request. Zero means 30 seconds.
 	Timeout time.Duration
 
 	// Logger receives a line for each request. Nil means no log.
@@ -132,7 +132,7 @@ func New(config Config) (http.Handler, error) {
 		return nil, errors.New("the API needs Engine, Explainer, Definitions, Ready and Keys")
 	}
 	if config.Timeout == 0 {
-		config.Timeout = DefaultTimeout
+		config.Timeout = defaultTimeout
 	}
 	if config.Expensive == 0 {
 		config.Expensive = runtime.GOMAXPROCS(0)

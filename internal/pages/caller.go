@@ -10,8 +10,8 @@ func WithCaller(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, callerKey{}, name)
 }
 
-// CallerOf returns the name of the caller, or "" if the context names none.
-func CallerOf(ctx context.Context) string {
+// callerOf returns the name of the caller, or "" if the context names none.
+func callerOf(ctx context.Context) string {
 	name, _ := ctx.Value(callerKey{}).(string)
 	return name
 }

@@ -87,7 +87,7 @@ func (l *Resources) Page(
 	part := found[begin:]
 	if page.Limit > 0 && len(part) > page.Limit {
 		if !known {
-			l.put(CallerOf(ctx), listKey(cursors, found[0].Token), found)
+			l.put(callerOf(ctx), listKey(cursors, found[0].Token), found)
 		}
 		part = part[:page.Limit]
 	}
