@@ -38,7 +38,7 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 			return created, err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
-		// Touch, since a relationship of an earlier account with this id may have expired and still be stored.
+		// Touch and not Create: an expired relationship of an earlier account with this id may still be stored.
 		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor())
 		return created, nil
 	}
@@ -196,8 +196,9 @@ func someRole(set authz.RoleSet, names []string) error {
 }
 
 // RemoveAccountMember deletes all roles of a person on an account, and the shares there that name the person. It
-// withdraws the open invitations to the account that the person received or sent. The removal of an owner or
-// administrator needs assign_roles, that of another member remove_members. All members may remove themselves.
+// withdraws the open invitations to the account that the person received or sent. To remove an owner or administrator,
+// the actor needs assign_roles. To remove another member, the actor needs remove_members. All members may remove
+// themselves.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {
@@ -300,7 +301,7 @@ func (s *Service) PatchAccountMembers(
 			}
 		}
 		divided.arrangePeople(account.set, by.Actor, changes)
-		if most := authz.MaxUpdates - len(p.Preconditions()); len(divided.last) > most { // each needs a precondition
+		if most := authz.MaxUpdates - len(p.Preconditions()); len(divided.last) > most { // each person needs a precondition
 			return nil, authz.Errorf(authz.CodeTooLarge,
 				"a call can give roles to at most %d people, and this one names %d; split it", most, len(divided.last))
 		}

@@ -83,9 +83,9 @@ func isInvitationClosed(ctx context.Context, p *plan, stored storedInvitation) (
 	return len(closed) > 0, err
 }
 
-// finishRemovalsBeforeInviting checks whether a removal closes the invitations of an inviter or invitee to a place, and
-// makes run finish that removal first. If the removal reassigns their creations, it returns an error with CodeConflict
-// instead.
+// finishRemovalsBeforeInviting makes run finish a removal first if the removal closes the invitations of the inviter
+// or the invitee to a place. If the removal also reassigns creations, finishRemovalsBeforeInviting returns an error
+// with CodeConflict instead.
 func finishRemovalsBeforeInviting(ctx context.Context, p *plan, to authz.Object, people ...authz.ID) error {
 	closed, err := requireInvitationsNotClosed(ctx, p, to, people...)
 	if err != nil || len(closed) == 0 {

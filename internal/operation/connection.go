@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateConnection creates a connection whose creator is the actor. Without a Visibility, it is private if
-// connections of the account can be, and otherwise shared with the account.
+// CreateConnection creates a connection whose creator is the actor. If the Visibility is empty, the connection is
+// private where the account can have private connections, and otherwise shared with the account.
 func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, Done, error) {
 	build := func(ctx context.Context, p *plan) (Connection, error) {
 		created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}

@@ -28,7 +28,8 @@ func Collections(place authz.Type) map[string]authz.Type {
 	return lists
 }
 
-// listed are the places that have lists. The list of a subscription's accounts is SubscriptionAccounts.
+// listed are the types of places for which Contents lists objects. The accounts of a subscription are listed by
+// SubscriptionAccounts.
 var listed = map[authz.Type]bool{"account": true, "workspace": true}
 
 // VisibleObject is an object with the permissions that the actor has on it, and the errors of the permissions that

@@ -149,10 +149,10 @@ func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
-// leavePlace plans that the actor's removal from an object is remembered as done; the caller plans the removal of the
-// roles. isDone is true if the actor holds no role on the object, so that nothing is left to remove: the actor left
-// before, or has access only through another object. leavePlace returns an error with CodeNotFound if the actor may not
-// view the object.
+// leavePlace plans to store for a day that the actor left an object; the caller plans the removal of the roles. isDone
+// is true if the actor holds no role on the object, so that nothing is left to remove: the actor left before, or has
+// access only through another object. leavePlace returns an error with CodeNotFound if the actor may not view the
+// object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (isDone bool, err error) {
 	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// membershipBatch is how many reasons for memberships one write deletes.
+// membershipBatch is how many reasons for memberships (see membershipType) one write deletes.
 const membershipBatch = 50
 
 // readReasons reads some of the reasons for memberships that name the deleted account. For a deleted subscription there

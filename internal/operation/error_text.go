@@ -20,7 +20,7 @@ func list[S ~string](names []S) string {
 	return strings.Join(parts, ", ")
 }
 
-// atEntry puts the entry at fault of a bulk operation into the message of an error.
+// atEntry adds to the message of an error which entry of a bulk operation caused it.
 func atEntry(field string, id authz.ID, err error) error {
 	var known *authz.Error
 	if !errors.As(err, &known) {

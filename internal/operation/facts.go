@@ -162,7 +162,8 @@ func readRoles(
 	return held, nil
 }
 
-// readRolesOfMany reads the roles of many people on an account and its subscription at once, for readRoles.
+// readRolesOfMany reads the roles of many people on an account and its subscription at once. Afterwards, readRoles
+// finds them in memory.
 func readRolesOfMany(ctx context.Context, p *plan, account accountFacts, people []authz.ID) error {
 	const few = 20 // up to this number, readRoles reads each person alone
 	if len(people) <= few {

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// Grant is an action that may give a person a permission that they lack, with what it requires and writes.
+// Grant is an action that may give a person a permission that they lack, with its requirements and its updates.
 type Grant struct {
 	// Action is nil for a change of relationships that no operation makes.
 	Action Action

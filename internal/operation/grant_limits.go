@@ -56,7 +56,7 @@ func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time
 
 // limitEnd limits the end of a change to the end of the actor's right to grant, see readGrantEnd. A change without an
 // end gets this end. But if the person already holds all of the roles for longer, the roles keep their present end.
-// limitEnd returns an error with CodeForbidden if the change names a later end than that of the right.
+// limitEnd returns an error with CodeForbidden if the change names an end after the end of the right.
 func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) (roleChange, error) {
 	if change.who == p.by.Actor || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
 		return change, nil

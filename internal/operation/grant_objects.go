@@ -125,8 +125,8 @@ func workspaceGrants(
 	return grants, nil
 }
 
-// filterNameable returns the people who hold a role on the account other than the excluded one. The operation rejects
-// all other people.
+// filterNameable returns the people who hold a role on the account other than the excluded one. An operation that
+// names any other person fails.
 func filterNameable(
 	ctx context.Context, p *plan, people []authz.ID, account accountFacts, excluded authz.Role,
 ) ([]authz.ID, error) {

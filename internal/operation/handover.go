@@ -209,7 +209,7 @@ func requireHandover(ctx context.Context, p *plan, d offboarding, moving map[aut
 	return nil
 }
 
-// hasTypes reports whether an account has a type to reassign.
+// hasTypes reports whether any of the accounts has objects to reassign.
 func hasTypes(moving map[authz.ID][]authz.Type) bool {
 	for _, types := range moving {
 		if len(types) > 0 {
@@ -219,8 +219,9 @@ func hasTypes(moving map[authz.ID][]authz.Type) bool {
 	return false
 }
 
-// requireNewOwner returns an error with CodeInvalid unless the person is a member of the account whose roles let them
-// create objects of these types. It requires both as preconditions. An owner of the subscription counts as a member.
+// requireNewOwner returns an error with CodeInvalid unless the person is a member of the account, with roles that let
+// them create objects of these types. It requires the membership and the roles as preconditions. An owner of the
+// subscription counts as a member.
 func requireNewOwner(ctx context.Context, p *plan, newOwner, id authz.ID, types []authz.Type) error {
 	account, err := readAccount(ctx, p, id)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // ends makes a relationship of a test expire, long after the test.
 const ends = "[expiration:2999-01-01T00:00:00Z]"
 
-// Digests of the subscriptions s and one, as the ids of memberships have them.
+// Digests of the ids "s" and "one" of two subscriptions. The ids of memberships contain them.
 var inS, inOne = string(digest("s")), string(digest("one"))
 
 // brokenImport is testdata/company.txt, which follows every rule, with one change: a line less or some lines more. It
@@ -126,7 +126,8 @@ func companyRows(t *testing.T) []string {
 	return strings.Fields(string(content))
 }
 
-// problemsOf checks rows against all rules except the one named but. The first row is on line 1.
+// problemsOf checks rows against all rules, except the rule whose name is the parameter but. The first row is on line
+// 1.
 func problemsOf(t *testing.T, definitions []authz.Definition, rows []string, but string) []error {
 	t.Helper()
 	r := NewImportRules(definitions, nil)

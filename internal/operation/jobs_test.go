@@ -120,8 +120,9 @@ func lotsOf(format string) string {
 	return b.String()
 }
 
-// TestInterruptedJobs stops each job after its first write, after its second, and so on. The next start, or the same
-// call, finishes it. Both must store exactly the relationships that an uninterrupted job stores.
+// TestInterruptedJobs stops each job after its first write, after its second, and so on. Either the next start of the
+// server or the same call finishes the job. In both cases, the store must then hold exactly the relationships that an
+// uninterrupted job leaves.
 func TestInterruptedJobs(t *testing.T) {
 	for _, c := range jobCases {
 		t.Run(c.name, func(t *testing.T) {

@@ -235,9 +235,9 @@ func accountRoles(who authz.ID) authz.Filter {
 // membership is a stored membership, and the part of it that remains after a plan.
 type membership struct {
 	held     []authz.Relationship // the roles on the subscription
-	leaves   bool                 // the plan ends all of them
+	leaves   bool                 // the plan ends all roles in held
 	stored   []authz.Relationship // the reasons
-	explicit bool                 // one of them is the explicit grant
+	explicit bool                 // one of the reasons is the explicit grant
 	kept     []authz.Relationship // reasons that remain: a permanent role on the account still makes the person a member
 	gone     []authz.Relationship // reasons that end: no such role is left on the account
 	lasting  []authz.Relationship // permanent roles for which makesMembers is true, except those in the plan
@@ -259,7 +259,7 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set, c.who); err != nil {
 		return m, err
 	}
-	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // unless c.granted, the plan deletes the others
+	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // a planned role is deleted, unless c.granted
 	m.leaves = len(m.held) > 0 && !c.granted && !slices.ContainsFunc(m.held, stays)
 	if m.stored, err = p.Find(ctx, reasonsOf(c.object())); err != nil || len(m.stored) == 0 {
 		return m, err
@@ -292,8 +292,8 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 }
 
 // findUnrecordedReason returns a role on an account that is a reason for the membership but is not stored as one, or
-// nil if there is none. Such a role exists if the write of a promotion, which deletes reasons, succeeded, and the
-// operation after it did not.
+// nil if there is none. Such a role exists if a promotion (see there) deleted reasons, and the operation that needed
+// it failed afterwards.
 func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {

@@ -98,10 +98,10 @@ func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding,
 	return d, d.from.ID != "" && d.requestedBy.ID != "", err
 }
 
-// requireNoOffboarding does nothing unless first is true, which means that the person is given their first role on an
-// object. Then it requires as a precondition that no offboarding of this person is under way. If one that reassigns
-// their creations is under way, it returns an error with CodeConflict. If another one is under way, run finishes that
-// offboarding and then plans the operation again.
+// requireNoOffboarding is for a plan that gives a person a role on an object. If it is the person's first role there,
+// requireNoOffboarding requires as a precondition that no offboarding of the person is under way. If an offboarding is
+// under way and reassigns the person's creations, it returns an error with CodeConflict. If any other offboarding of
+// the person is under way, run finishes it and then plans the operation again.
 func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool) error {
 	if !first {
 		return nil

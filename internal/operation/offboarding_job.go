@@ -15,8 +15,8 @@ import (
 // job then deletes all other relationships of the person. The last write deletes the record.
 //
 // A write that the person began before their roles ended may become visible later, see deletionJob. So the last write
-// requires as a precondition that no object has the person as creator. It cannot do so if the person also created
-// objects outside the place of the offboarding.
+// requires as a precondition that no object has the person as creator. It cannot require this if the person also
+// created objects outside the place of the offboarding.
 type offboardingJob struct {
 	offboarding
 

@@ -85,8 +85,8 @@ const maxUpdatesPerPlace = 30
 // holds roles on more objects, an offboarding ends these roles.
 const maxRolesAtOnce = 64
 
-// startRemoval plans an offboarding that ends all roles on the place and the objects in it. This write ends as many
-// as fit.
+// startRemoval plans the first write of an offboarding that ends all roles on the place and the objects in it. This
+// write ends as many of the roles as fit.
 func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID) error {
 	if p.isRetry {
 		if err := finishOffboardingOf(ctx, p, who); err != nil {
@@ -111,7 +111,7 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	if err != nil {
 		return err
 	}
-	// Erasing the person deletes all of their roles.
+	// If the person is erased, later writes delete their invitations.
 	if !d.erases() {
 		if err := withdrawInvitations(ctx, p, []authz.ID{d.who}, d.from, d.from); err != nil {
 			return err

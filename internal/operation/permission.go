@@ -98,7 +98,8 @@ func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	return nil
 }
 
-// decide answers checks at the plan's snapshot. If one check fails, it returns that error for all of them.
+// decide answers checks at the plan's snapshot. If one check cannot be decided, decide returns only the error of this
+// check.
 func decide(ctx context.Context, p *plan, checks []authz.Check) ([]bool, error) {
 	results, err := p.Check(ctx, checks)
 	if err != nil {

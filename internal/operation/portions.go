@@ -98,7 +98,7 @@ func (s *portions) written() {
 	}
 }
 
-// more reports whether other writes follow the current plan's.
+// more reports whether other writes follow the write of the current plan.
 func (s *portions) more() bool {
 	if s == nil || s.stage != divided {
 		return false

@@ -16,10 +16,10 @@ type result[T any] struct {
 	read func(context.Context) (T, authz.Token, error)
 }
 
-// runWithResult performs an operation as run does, and returns the value of build. Every operation that returns a value
-// to show uses it. A replay returns the value that again reads instead, so it shows exactly what a read by the same
-// caller shows. If the caller may not read the value, or it does not exist any more, the replay returns only the ids
-// that the request names, and sets IsHidden.
+// runWithResult performs an operation as run does, and returns the value of build. Every operation that returns a
+// value to show uses it. A replay returns the value of the function again.read instead of build's, so it shows exactly
+// what a read by the same caller shows. If the caller may not read the value, or it does not exist any more, the
+// replay returns only the ids that the request names, and sets IsHidden.
 func runWithResult[T any](
 	ctx context.Context, s *Service, by Caller, operation string, again result[T],
 	build func(context.Context, *plan) (T, error),

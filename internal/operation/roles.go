@@ -8,7 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleChange replaces one person's roles on an object by the wanted ones. If a time is set, these end at that time.
+// roleChange replaces one person's roles on an object by the wanted ones. If until is set, the wanted roles end at
+// that time.
 type roleChange struct {
 	who    authz.ID
 	held   []authz.Relationship
@@ -307,9 +308,9 @@ func requireFeatures(p *plan, account accountFacts, c roleChange) error {
 	return nil
 }
 
-// endWithRoles plans to end the relationships in the account that name the person, if the person has no role before or
-// after the change. Before the change, a role that expired may have left them behind. If a removal of the person was
-// interrupted, run finishes it first.
+// endWithRoles plans to delete the relationships in the account that name the person, if the person has no role before
+// or after the change. They can be stored without a role before the change, since a role that expires leaves them
+// behind. If a removal of the person was interrupted, run finishes it first.
 func endWithRoles(ctx context.Context, p *plan, account accountFacts, c roleChange) error {
 	if c.isEmpty() {
 		if err := finishRemoval(ctx, p, c.who); err != nil {

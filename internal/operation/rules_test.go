@@ -18,8 +18,8 @@ import (
 // not deny. They check what an operation writes and rejects. Other tests check on SpiceDB that people have the right
 // permissions.
 
-// company is stored before every case: a subscription s under multi_owner with a team account t, an operations account
-// o and an analytics account n, and a subscription one under single_owner with a team account of-one.
+// company is stored before every case. The subscription "s" under multi_owner has a team account "t", an operations
+// account "o" and an analytics account "n". The subscription "one" under single_owner has a team account "of-one".
 var company = strings.Fields(`
 	platform:main#administrator@user:root
 	subscription:s#platform@platform:main

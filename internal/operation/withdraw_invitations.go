@@ -163,10 +163,10 @@ func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, 
 	return nil
 }
 
-// withdrawFirst plans to withdraw open invitations that a person received or sent. The person stops being the owner of
-// a subscription, and holds no other role on it. withdrawFirst withdraws the invitations to the subscription, and those
-// to its accounts on which the person holds no role. If the invitations do not fit the operation's write, earlier
-// writes withdraw them.
+// withdrawFirst is for a person who stops being the owner of a subscription and holds no other role on it. It plans to
+// withdraw the open invitations that the person received or sent: those to the subscription, and those to its accounts
+// on which the person holds no role. If the invitations do not fit the operation's write, earlier writes withdraw
+// them.
 func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object) error {
 	if err := requireNoneInvited(ctx, p, who); err != nil {
 		return err
@@ -183,9 +183,10 @@ func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object
 	)
 }
 
-// withdrawFromMembership plans to withdraw the open invitations to a subscription that a person received or sent. The
-// person's membership ends with their last role on an account. The person's invitations to accounts of the subscription
-// stay. If the withdrawn invitations do not fit the operation's write, earlier writes withdraw them.
+// withdrawFromMembership is for a person whose membership of a subscription ends with their last role on an account.
+// It plans to withdraw the open invitations to the subscription that the person received or sent. The person's
+// invitations to accounts of the subscription stay. If the withdrawn invitations do not fit the operation's write,
+// earlier writes withdraw them.
 func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscription authz.Object) error {
 	if p.memberships++; p.memberships <= maxGuardedMemberships {
 		if err := requireNoneInvited(ctx, p, who); err != nil {
