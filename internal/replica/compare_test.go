@@ -22,8 +22,8 @@ type comparison struct {
 	who    *answers // counts who answered
 
 	// circles is set if relationships form circles. SpiceDB follows a circle up to its depth limit, unless another path
-	// answers first. The replica detects circles. So only with circles may one of the two answer while the other
-	// returns CodeTooLarge.
+	// answers first. The replica detects circles. So one of the two engines may answer while the other returns
+	// CodeTooLarge, but only with circles.
 	circles bool
 
 	asked, own int // number of comparisons, and how many of these answers the replica gave itself
@@ -143,7 +143,8 @@ func (c *comparison) compareBulks(
 }
 
 // noteCheck counts the comparison of a check with SpiceDB's bulk. If they differ, SpiceDB's single check decides:
-// SpiceDB v1.56.0's bulk denies an all() over relationships with caveats when the bulk covers several resources.
+// SpiceDB v1.56.0's bulk wrongly denies an all() over relationships with caveats when the bulk covers several
+// resources.
 func (c *comparison) noteCheck(ctx context.Context, d difference, at authz.Token, own bool) {
 	if d.got != d.want {
 		if alone := d.ask(ctx, c.truth, authz.AtSnapshot(at)); alone != d.want {
@@ -234,7 +235,7 @@ func code(err error) authz.Code {
 	return authz.CodeOf(err)
 }
 
-// resources returns the result of a look-up, sorted by id, at once or, with a limit, page by page. If nothing was
+// resources returns the result of a look-up, sorted by id. With a limit, it looks up page by page. If nothing was
 // found, the token is empty.
 func resources(
 	ctx context.Context, engine authz.Engine, query authz.ResourceQuery, at authz.Consistency, limit int,

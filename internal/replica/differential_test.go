@@ -35,7 +35,8 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// ownShare is the minimum share of the replica's own answers. Otherwise the test would compare SpiceDB with itself.
+// ownShare is the minimum share of the replica's own answers. With a smaller share, the test would mostly compare
+// SpiceDB with itself.
 const ownShare = 0.4
 
 // TestDifferential compares the replica's answers with SpiceDB's at the same state: random questions about random

@@ -281,7 +281,7 @@ func (r *Replica) LookupSubjects(
 ) iter.Seq2[authz.FoundSubject, error] {
 	return func(yield func(authz.FoundSubject, error) bool) {
 		s, why := r.acquire(at)
-		var ids []authz.ID // of all subjects, while the reader receives them; so a subject takes little memory
+		var ids []authz.ID // of all subjects; while the reader receives them, ids take less memory than subjects
 		var token authz.Token
 		if s != nil {
 			if ids, why = s.subjects(ctx, q, time.Now()); why == "" && r.sampled() {

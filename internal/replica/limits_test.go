@@ -33,8 +33,9 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// TestIdle checks that, in a system without writes, the replica answers for longer than Bound. If the machine is so busy
-// that SpiceDB reports the present revision too late, the replica leaves an answer to SpiceDB. Then the test begins again.
+// TestIdle checks that, in a system without writes, the replica answers for longer than Bound. If the machine is so
+// busy that SpiceDB reports the present revision too late, the replica leaves an answer to SpiceDB, and the test
+// restarts.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	for name, config := range stores {

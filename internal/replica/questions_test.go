@@ -14,7 +14,7 @@ type questions struct {
 	resources []authz.ResourceQuery
 	subjects  []authz.SubjectQuery
 
-	malformed []authz.Check // checks that SpiceDB rejects, together with a bulk that has one of them
+	malformed []authz.Check // checks that SpiceDB rejects; it also rejects a bulk that has one of them
 }
 
 func (m *model) questions(r *rand.Rand) questions {

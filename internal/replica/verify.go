@@ -61,8 +61,8 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 }
 
 // isOfAnotherTime reports whether SpiceDB's answer is the one that the replica gives for another time. Then the
-// difference is no fault: SpiceDB compares expirations with a later time, that of its database's clock, and does not
-// check them in cached parts of an answer.
+// difference is no fault: SpiceDB compares expirations with the time of its database's clock, which is later, and does
+// not check them in cached parts of an answer.
 func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	now := time.Now()
 	for _, at := range []time.Time{now, now.Add(Bound), now.Add(-Bound), {}} {
