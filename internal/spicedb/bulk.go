@@ -22,9 +22,10 @@ const (
 	// check is repeated.
 	maxTooLargeAlone = 100
 
-	// If a bulk as a whole exceeds its limit of steps, each of its checks is first sent apart, in a bulk of one.
-	// maxStepsApart is how many of those may exceed the limit of a bulk. Failed checks are then repeated alone, as
-	// single checks, whose limit is higher. maxStepsAlone is how many of those may exceed that limit.
+	// If a bulk as a whole exceeds its limit of steps, each of its checks is first sent apart, in a bulk of one. At most
+	// maxStepsApart of the checks sent apart may exceed the limit of a check in a bulk. Failed checks are then repeated
+	// alone, as single checks, whose limit is higher. At most maxStepsAlone of the repeated checks may exceed this
+	// higher limit.
 	maxStepsAlone, maxStepsApart = 5, 25
 )
 

@@ -83,7 +83,7 @@ var groups = []struct {
 	}},
 }
 
-// diamonds are levels of two groups, of which each contains both of the next level.
+// diamonds returns levels of two groups. Each group contains both groups of the next level.
 func diamonds(name, relation string, levels int) func(func(string, authz.Relation, string)) {
 	return func(add func(string, authz.Relation, string)) {
 		for i := range levels {

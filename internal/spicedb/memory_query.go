@@ -21,7 +21,7 @@ type query struct {
 
 	skipCaveats bool
 	expired     bool      // include expired relationships
-	now         time.Time // relationships that expire before have expired
+	now         time.Time // relationships that expire before it do not count
 }
 
 // run yields the matching relationships. The sort order ChooseEfficient is the order of the scan.

@@ -83,7 +83,7 @@ func randomNodes(random *rand.Rand) (updates []authz.Update) {
 	return updates
 }
 
-// randomLevels returns levels of two nodes, in which each node contains both of the next level. So the number of paths
+// randomLevels returns levels of two nodes. Each node contains both nodes of the next level. So the number of paths
 // doubles at each level, unless a random permission between them merges the people.
 func randomLevels(random *rand.Rand) (updates []authz.Update) {
 	for i := range 20 {
