@@ -13,7 +13,7 @@ const (
 	someSubject  = " WHERE key = (SELECT min(key) FROM by_subject)"
 )
 
-// inconsistent are changes made by another program that SQLite's integrity check accepts.
+// inconsistent are changes to a store, as another program could make them. SQLite's integrity check accepts them.
 var inconsistent = map[string]struct {
 	statement string
 	opens     bool // set if Open accepts the store, since it does not read everything

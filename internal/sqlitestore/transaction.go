@@ -12,7 +12,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// A write retries when another process has locked the file: the number of attempts, and the pause between them.
+// attempts is how often a write is tried while another process has locked the file. pause is the time between two
+// attempts.
 const (
 	attempts = 10
 	pause    = 20 * time.Millisecond
