@@ -51,7 +51,8 @@ func updated(relationships []authz.Relationship, updates []authz.Update) []authz
 	return after
 }
 
-// distinct returns the questions whose answers a preview looks up: those about the first of the objects that are alike.
+// distinct returns the questions that a preview looks up. Of objects that are alike, it keeps the questions about the
+// first.
 func distinct(questions []question, same map[authz.Object]authz.Object) []question {
 	return slices.DeleteFunc(slices.Clone(questions), func(q question) bool { return same[q.object] != q.object })
 }

@@ -38,9 +38,9 @@ type Effect struct {
 	Gains, Loses []authz.Permission
 }
 
-// Effects holds the changes. Omitted reports that some may be hidden from the actor: it is always true with an actor.
-// Undecided has the permissions that SpiceDB could not decide before or after the change, with their errors, for
-// example if objects contain each other in a cycle.
+// Effects holds the changes. Omitted says that some changes may be hidden from the actor. It is true whenever there is
+// an actor. Undecided has the permissions that SpiceDB could not decide before or after the change, with their errors,
+// for example if objects contain each other in a cycle.
 type Effects struct {
 	Effects   []Effect
 	Undecided map[authz.Object]map[authz.Permission]error
@@ -95,7 +95,8 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	if err != nil {
 		return Effects{}, err
 	}
-	// The second scratch engine holds only what the actor may see, so that effects on others do not depend on the rest.
+	// The second scratch engine holds only relationships that the actor may see, so that the effects on other people do
+	// not depend on hidden ones.
 	visible := slices.DeleteFunc(slices.Clone(w.relationships), v.hides)
 	known, err := p.Engine.Scratch(ctx, "", visible)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// view decides which effects the actor may see: those on objects that are visible to them before or after. An effect on
-// another person reveals that person's role. So the actor must be able to know the roles that give access to the
-// object. The person must also have a relation to an object whose people the actor may know.
+// view decides which effects the actor may see: those on objects that the actor may see before or after the operation.
+// An effect on another person reveals that person's role. So the actor must also be allowed to know the roles that give
+// access to the object, and the person must have a relation to an object whose people the actor may know.
 type view struct {
 	visible       *visibility.View
 	rules         visibility.Rules
@@ -48,7 +48,7 @@ func (v *view) recordVisible(ctx context.Context, objects []authz.Object) error 
 }
 
 // hides reports whether a relationship is hidden from the actor. The effects on other people are computed without
-// hidden relationships, so that they do not depend on them.
+// hidden relationships, so that the effects reveal nothing about these.
 func (v *view) hides(r authz.Relationship) bool { return !v.visible.MayDependOn(r) }
 
 // ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and

@@ -54,7 +54,8 @@ func (w *world) comparison(
 	return c, nil
 }
 
-// leastLookup is the number of answers that a look-up counts as, if there are fewer people.
+// leastLookup is the lowest number of answers that a look-up counts as. With more people, it counts as one answer per
+// person.
 const leastLookup = 20
 
 // people returns the number of people in the relationships and updates.
