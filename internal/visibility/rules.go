@@ -134,9 +134,9 @@ func (r Rules) Relationship(reader authz.Subject, relationship authz.Relationshi
 	return append(facts, r.Naming(subject.Object)...)
 }
 
-// ForSchema returns the rules for the definitions of a schema that may hold other types than the product's. An object
-// of a type without the permissions that the rules name is shown by any public permission on it, unless isProduct says
-// that only the product writes the type.
+// ForSchema returns the rules for a schema, which may define types besides the product's. If the schema defines none
+// of the permissions that r names for a type, any public permission on an object of the type shows the object. But if
+// isProduct says that only the product writes the type, nothing shows the object.
 func (r Rules) ForSchema(definitions []authz.Definition, isProduct func(authz.Type) bool) Rules {
 	shown := r.Objects
 	byType := make(map[authz.Type]authz.Definition, len(definitions))

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Reader is who reads.
+// Reader is the person or the API key for whom an answer is made.
 type Reader struct {
 	Subject authz.Subject
 
@@ -94,7 +94,7 @@ func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 	return nil
 }
 
-// decides reports whether no check is needed for a fact. Knows gives the answer.
+// decides reports whether Knows can answer for a fact without a check.
 func (v *View) decides(fact Fact) bool {
 	return v.reader.All || v.isReader(fact) || v.reader.OnlyOwnRoles && fact.aspect != existence
 }
@@ -156,8 +156,9 @@ func existences(objects []authz.Object) []Fact {
 }
 
 // MayNameEach reports, for each of the subjects of an object that the reader sees, whether an answer about the object
-// may name it. An answer may always name people. It may also name a subject whose type no permission shows, since it is
-// a part of the object. It may name any other subject if the reader may see that subject.
+// may name the subject. An answer may always name people. It may also name a subject whose type no permission shows,
+// since such a subject counts as a part of the object. It may name any other subject if the reader may see that
+// subject.
 func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]bool, error) {
 	named := make([]bool, len(subjects))
 	var objects []authz.Object
