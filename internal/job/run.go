@@ -35,10 +35,10 @@ func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err 
 	return nil, nil
 }
 
-// Run advances a job until it ends. It first runs the jobs for which this job must wait. If one of those is canceled,
-// Run continues. Run returns the job at its end and the token of its last write. If the job is canceled, the error is
-// the cause. If a step of any job fails too often, the error has CodeConflict. Run also returns any other error of a
-// step or a write.
+// Run advances a job until it ends. It first runs the jobs for which this job must wait, and continues even if one of
+// them is canceled. Run returns the job at its end and the token of its last write. If the job itself is canceled, the
+// error is the cause. If a step of any job fails too often, the error has CodeConflict. Run also returns any other
+// error of a step or a write.
 //
 // Two servers may run the same job at the same time. Each write requires as a precondition that the job is still
 // recorded. It does not matter which server makes the last write.

@@ -4,7 +4,7 @@ package ownfile
 
 import "io/fs"
 
-// On other systems the permissions of the folder decide.
+// On systems without Unix permissions, the permissions of the folder decide whether another user can prepare a file.
 const (
 	noFollow  = 0
 	othersMay = 0

@@ -25,7 +25,7 @@ func Create(path, suffix string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+suffix)
 }
 
-// IsCreated reports whether Create may have given a name, without a folder, to a file beside path.
+// IsCreated reports whether Create may have given this name to a file beside path. The name has no folder.
 func IsCreated(name, path, suffix string) bool {
 	rest, ok := strings.CutPrefix(name, filepath.Base(path)+".")
 	random, ends := strings.CutSuffix(rest, suffix)
@@ -138,7 +138,7 @@ func Publish(file *os.File, to string) error {
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("the file %s %w", to, ErrExists)
 	}
-	// The file system has no hard links.
+	// Any other error means that the file system has no hard links.
 	if _, err := os.Lstat(to); err == nil {
 		return fmt.Errorf("the file %s %w", to, ErrExists)
 	}

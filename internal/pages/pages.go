@@ -1,5 +1,5 @@
-// Package pages splits lists into pages. It creates and checks their cursors, and caches the other resources of a
-// look-up for its next pages.
+// Package pages splits lists into pages. It creates and checks their cursors, and caches the result of a look-up for
+// the next pages.
 package pages
 
 import (
@@ -151,7 +151,8 @@ func (l *Resources) put(caller, key string, resources []authz.FoundResource) {
 	}
 }
 
-// oldestOfLargest returns the oldest list of the caller with the most resources. There are as many callers as API keys.
+// oldestOfLargest returns the oldest list of the caller with the most resources. Its loop is short, since there are
+// only as many callers as API keys.
 func (l *Resources) oldestOfLargest() *keptList {
 	var largest *share
 	for _, s := range l.shares {

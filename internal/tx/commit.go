@@ -43,7 +43,8 @@ func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token
 }
 
 // LimitWriteTime limits how long the commit may take. A commit that takes longer fails as if a precondition did not
-// hold, so that the caller can retry with a smaller write. Without it the request's deadline is the limit.
+// hold, so that the caller can retry with a smaller write. Without LimitWriteTime, the deadline of the request is the
+// limit.
 func (u *Unit) LimitWriteTime(limit time.Duration) { u.maxWrite = limit }
 
 // DeleteFirst adds relationships to delete, all of them in one write. If they do not fit beside the other updates,
@@ -61,7 +62,7 @@ func (u *Unit) AllowSplit() { u.splits = true }
 // write.
 func (u *Unit) Split() (more bool, err error) {
 	var first []authz.Update
-	full := 0 // how many elements of first fit one write; a group is not divided
+	full := 0 // how many elements of first fit one write; relationships of one DeleteFirst stay together
 	for _, together := range u.deletedFirst {
 		for _, r := range together {
 			if u.indexOf(r) < 0 {

@@ -49,7 +49,7 @@ type Unit struct {
 	splits        bool
 }
 
-// Option sets what is optional about a Unit.
+// Option configures a Unit.
 type Option func(*Unit)
 
 // AtSnapshot makes the Unit read the state that a token names instead of the newest one.
@@ -132,8 +132,8 @@ func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.R
 }
 
 // FindOfSubjects prepares Find for each of many subjects with a single read: it reads all relationships that match the
-// filter, which has the type of the subjects but no id. Find then answers from memory. If more than limit relationships
-// match, it remembers nothing, and Find reads later.
+// filter, which has the type of the subjects but no id. Find then answers from memory. If more than limit
+// relationships match, FindOfSubjects remembers nothing, and each Find reads for itself.
 func (u *Unit) FindOfSubjects(ctx context.Context, filter authz.Filter, subjects []authz.ID, limit int) error {
 	all, err := u.FindSome(ctx, filter, limit+1)
 	if err != nil || len(all) > limit {

@@ -16,7 +16,7 @@ func (u *Unit) Forbid(filter authz.Filter) {
 	u.AddPrecondition(authz.Precondition{Filter: filter, Absent: true})
 }
 
-// AddPrecondition adds a precondition, once.
+// AddPrecondition adds a precondition unless the Unit already has it.
 func (u *Unit) AddPrecondition(p authz.Precondition) {
 	if !u.required[p] {
 		u.required[p] = true

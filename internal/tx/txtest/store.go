@@ -25,7 +25,8 @@ type Store struct {
 	// Now is the clock that ends relationships with an expiration; nil is time.Now.
 	Now func() time.Time
 
-	// BeforeWrite, if set, runs before every write, for a test that changes relationships in between. It may call Put.
+	// BeforeWrite, if set, runs before every write. A test can use it to change relationships after an operation has read
+	// them. It may call Put.
 	BeforeWrite func()
 
 	mu       sync.Mutex
