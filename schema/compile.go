@@ -34,7 +34,7 @@ func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) 
 	if !complete {
 		return File{}, fmt.Errorf("%s: it cannot be written without imports", name)
 	}
-	// The text may have the stamp of the store from which it was exported.
+	// If the text was exported from a store, it may contain the store's Stamp.
 	plain, _, _ := SplitStamp(flat + "\n")
 	if strings.TrimSpace(plain) == "" {
 		return File{}, fmt.Errorf("%s: it declares no definition", name)

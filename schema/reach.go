@@ -70,7 +70,7 @@ func (g graph) reachable(from reach) []string {
 	return slices.Sorted(maps.Keys(caveats))
 }
 
-// closure returns every relation and permission that a question about one may evaluate, including itself.
+// closure returns every relation and permission that a question about from may evaluate, including from itself.
 func (g graph) closure(from reach) map[reach]bool {
 	seen := make(map[reach]bool)
 	var walk func(reach)

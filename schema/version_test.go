@@ -46,7 +46,8 @@ func TestStampIsFoundAgain(t *testing.T) {
 	require.ErrorContains(t, err, "declares no definition")
 }
 
-// TestStampRemembersReplacedTexts checks the earlier texts in a stamp: without the current one, and limited in number.
+// TestStampRemembersReplacedTexts checks that a stamp lists the replaced texts, without the current one, and only the
+// newest of very many.
 func TestStampRemembersReplacedTexts(t *testing.T) {
 	stamp := Stamp{}.Next(1, "", "first").Next(2, "", "second")
 	require.True(t, stamp.HasReplaced(Hash("first")))
