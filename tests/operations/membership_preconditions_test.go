@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// afterWrites is an engine that calls the function following after each successful write.
+// afterWrites is an engine that calls a function after each successful write.
 type afterWrites struct {
 	authz.Engine
 	after func()

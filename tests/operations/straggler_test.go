@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// straggling is an engine that makes the relationships late visible just before an operation records a deletion as
+// straggling is an engine with late relationships: they become visible just before an operation records a deletion as
 // done. A database with overlapping writes can do the same.
 type straggling struct {
 	authz.Engine
