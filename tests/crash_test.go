@@ -239,7 +239,7 @@ func (c *crash) round(round int, r removal) {
 	ended, _ := c.send(s, r)
 	if round/len(removals)%2 == 0 {
 		c.kill(c.within(c.takes[r.name]))
-	} else { // most of the time it only reads
+	} else { // before its first write, the removal mostly reads
 		c.waitUntilUnderWay(s, ended)
 		c.kill(c.within(c.under[r.name]))
 		c.under[r.name] = c.sooner(c.under[r.name], !c.isUnderWay(s))

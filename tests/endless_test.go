@@ -246,7 +246,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	answered := 0
 	for i, question := range []struct {
 		doc, may string
-		rejects  string // a part of paths: calls with it must be rejected soon, since they would take minutes
+		rejects  string // a part of a path; calls of such paths would take minutes, so they must be rejected soon
 	}{
 		{doc: "doc:circle", may: "viewer"},
 		{doc: "doc:ladder", may: "viewer"},

@@ -25,8 +25,8 @@ type event struct {
 	entry
 }
 
-// follow opens a stream of events: of those after the event with the id after, or, if after is empty, of new events.
-// next reads the next event, and returns false at the end of the stream. leave closes the stream.
+// follow opens a stream of the events after the event whose id is the parameter after. If after is empty, the stream
+// has only new events. next reads the next event, and returns false at the end of the stream. leave closes the stream.
 func (c caller) follow(query, after string) (next func() (event, bool), leave func()) {
 	c.t.Helper()
 	request := c.request(http.MethodGet, "events?"+query, nil)

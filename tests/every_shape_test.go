@@ -87,7 +87,7 @@ func TestEveryEndpointAnswersEveryShape(t *testing.T) { // not parallel: process
 type shapeQuestions struct {
 	url                string
 	shape              docShape
-	right, after       holders // after the operation of the preview
+	right, after       holders // now, and after the previewed operation
 	answered, tooLarge int
 }
 

@@ -200,8 +200,7 @@ func TestExplainNamesPeople(t *testing.T) {
 			t.Errorf("%s: the body is not omitted: %s", c.name, body)
 		}
 	}
-	// Suggestions list approvers by relation. They list only relations each of which alone grants the permission to
-	// approve.
+	// Suggestions list approvers by relation. They list only those relations that alone grant the permission to approve.
 	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
 	for _, group := range e.Suggestions[0].Operations[0].Approvers {
 		if group.Relation == "member" || group.Relation == "guest" {

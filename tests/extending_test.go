@@ -38,8 +38,8 @@ definition widget {
 }
 `
 
-// own starts a server with a company's own schema and an account. It returns a function that writes relationships of
-// that schema.
+// own starts a server with a company's own schema and an account. It also returns a connection to the server's
+// SpiceDB, for writing relationships of that schema.
 func own(t *testing.T, text string) (*sluicetest.Server, *grpc.ClientConn) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "theirs.zed")

@@ -125,8 +125,8 @@ func anyDateEnds(t *testing.T, on *backend) {
 	}
 }
 
-// inTime runs a part of a test that must finish before an end. If the part returns false, it was too late. Then
-// inTime runs it again with twice as much time, for slow machines.
+// inTime runs a part of a test that must finish before a relationship expires. run returns false if it was too late.
+// inTime then runs it again with twice as much time, for slow machines.
 func inTime(t testing.TB, run func(left time.Duration) bool) {
 	t.Helper()
 	for left := 2 * time.Second; !run(left); left *= 2 {

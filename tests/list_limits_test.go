@@ -42,7 +42,8 @@ func TestEveryListHasALimit(t *testing.T) {
 	}
 }
 
-// tooLong returns values of a schema by the position of a list. In each value, that list is too long.
+// tooLong returns, for each list in a schema, a value in which this list is too long. The keys are the positions of
+// the lists.
 func tooLong(schema *openapi3.Schema, place string, depth int) map[string]any {
 	found := make(map[string]any)
 	if depth > 5 {

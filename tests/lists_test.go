@@ -43,7 +43,7 @@ func TestPages(t *testing.T) {
 				t.Fatalf("%s: page %d has %d members", path, page, len(list.Members))
 			}
 			cursor = list.NextCursor
-			// A person is added whose id comes before the cursor.
+			// This adds a person whose id comes before the cursor.
 			s.by("olga").must(
 				http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id(fmt.Sprintf("a%02d", page)), roles("editor"),
 			)

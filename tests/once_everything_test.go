@@ -89,8 +89,8 @@ func withoutReport(answer map[string]any) map[string]any {
 	return answer
 }
 
-// everyOperationOnce repeats every operation under its key: immediately, then with the ids of people in their other
-// form, and again after all changes. Each repetition must be a replay that writes nothing.
+// everyOperationOnce repeats every operation under its key: immediately, then with every person in the form user:ID,
+// and again after all changes. Each repetition must be a replay that writes nothing.
 func everyOperationOnce(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	requests, first := slices.Clone(lifetime), make([]answer, len(lifetime))

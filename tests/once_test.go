@@ -106,7 +106,7 @@ func keyBelongsToRequest(t *testing.T, on *backend) {
 				t.Errorf("%s: %d %s", other, a.status, a.body)
 			}
 		}
-		// A request that was never sent is rejected as usual.
+		// An invalid request is rejected as invalid, even if its key was used.
 		if a := s.under(
 			s.id("key"), "olga PUT accounts/~a/members/~nina {rolls: [user]}",
 		); a.status != http.StatusBadRequest {
@@ -178,7 +178,8 @@ func replayUndoesNothing(t *testing.T, on *backend) {
 	}
 }
 
-// replayAfterEnd replays a request that would no longer be allowed. The answer shows no role, since it has ended.
+// replayAfterEnd replays a request that would no longer be allowed. The answer shows no role, since the role has
+// ended.
 func replayAfterEnd(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

@@ -18,7 +18,8 @@ import (
 // outageTimeout is the time limit of a request in these tests.
 const outageTimeout = 10 * time.Second
 
-// slack is additional time for a busy machine. A request that ignored its time limit would take longer than that.
+// slack is additional time for a busy machine. A request that ignored its time limit would take longer than
+// outageTimeout and slack together.
 const slack = 20 * time.Second
 
 // TestOutage cuts and restores the connection of a running server to SpiceDB.

@@ -112,7 +112,7 @@ var replaySituations = map[string]struct {
 	"the ids were taken again": {func(s scene) {
 		deleteReplayed(s)
 		s.perform(othersRequests(), func(i int) string { return s.id(fmt.Sprint("other", i)) })
-	}, 5}, // what the backend reads
+	}, 5}, // only values that the backend reads
 }
 
 // deleteReplayed deletes all objects of replays, except connectors of the catalogue, which nobody can delete.
@@ -136,8 +136,8 @@ var peopleOfReplays = regexp.MustCompile(
 	`\b(pat|olga|oona|ulla|peter|gert|nora|vera|ines|ingo|ibo|ivan|otto|bob)\b`,
 )
 
-// perform sends requests, each under the key that the function key returns for its index, and returns the requests
-// without placeholders and the answers. Each request must succeed.
+// perform sends requests, each under the key that the function key returns for its index. Each request must succeed.
+// perform returns the requests, without placeholders, and their answers.
 func (s scene) perform(requests []string, key func(int) string) ([]string, []answer) {
 	s.t.Helper()
 	requests, answers := slices.Clone(requests), make([]answer, len(requests))

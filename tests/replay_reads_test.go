@@ -68,7 +68,7 @@ func TestReplaysCanHideEveryField(t *testing.T) {
 			}
 		}
 		for field := range schema.Properties {
-			isStored := field != "token" && field != "replayed" && field != "reassigned" // a replay never has the last
+			isStored := field != "token" && field != "replayed" && field != "reassigned" // a replay never has reassigned
 			if isStored && readsAgain[name] == nil {
 				t.Errorf("%s answers %s.%s, which the tests do not read again", e, name, field)
 			}

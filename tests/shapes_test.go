@@ -41,8 +41,8 @@ type docShape struct {
 	isLarge bool
 }
 
-// linked makes a chain: each document has each of the relations to the next document. The results of linked, cyclic,
-// sets and sharing return relationships, given the names of the documents.
+// linked makes a chain: each document has each of the relations to the next document. Like cyclic, sets and sharing,
+// it returns a function that gets the names of the documents and returns the relationships.
 func linked(last int, relations ...string) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		for i := range last {

@@ -143,7 +143,7 @@ func TestReplayHidesObjectsHiddenSince(t *testing.T) {
 }
 
 // TestPreviewHidesEffectsElsewhere previews operations on behalf of people who may not list the people of every
-// affected place. An effect on another person is shown only where the actor may list them.
+// affected place. An effect on another person is shown only in places whose people the actor may list.
 func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -32,8 +32,8 @@ import (
 // asServer is an environment variable. If it is set, this program is a server on the store that the variable describes.
 const asServer = "SLUICE_BENCH_SERVER"
 
-// held is a store, and whether the server on it is only SpiceDB, as Sluice embeds it, or all of Sluice. A server that
-// is only SpiceDB has no audit log, which would need minutes to record a million relationships.
+// held describes a store and the server on it. If Sluice is false, the server is only SpiceDB, as Sluice embeds it.
+// Such a server has no audit log, which would need minutes to record a million relationships.
 type held struct {
 	Datastore, Directory, URI, Gateway string
 	Sluice                             bool

@@ -21,7 +21,7 @@ import (
 // created counts the importers that were created in addition to those of the company.
 var created atomic.Int64
 
-// createImporter returns a target that creates importers, each with a new id. It is the same on every server.
+// createImporter returns a target that creates importers, each with a new id.
 func (s server) createImporter(name string) target {
 	header := s.header()
 	header["Sluice-Actor"] = "ada"
@@ -82,7 +82,7 @@ func (s server) startSecondLog(b *testing.B, store string) secondLog {
 	return l
 }
 
-// follow follows the server while do runs, and until the log has that many further entries of a kind.
+// follow follows the server while do runs, and until the log has the given number of further entries of a kind.
 func (l secondLog) follow(b *testing.B, kind audit.Kind, entries int64, do func()) {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())

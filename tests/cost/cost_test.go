@@ -36,7 +36,7 @@ const (
 
 const key = "key-with-every-scope"
 
-// request is one request, by an actor unless that is empty.
+// request is one request. It has no actor if actor is empty.
 type request struct {
 	name, method, path, actor string
 	body                      []byte
@@ -238,7 +238,7 @@ func contract(t *testing.T) []operation {
 	return all
 }
 
-// hostile returns large requests to an operation, without regard to their meaning. In each, one field of the body is a
+// hostile returns large requests to an operation, without regard to their meaning. In some, one field of the body is a
 // text, a list or an object that fills the body. Others have an unknown field, deep nesting, or the longest path and
 // query.
 func (o operation) hostile(known map[string]bool) []request {
