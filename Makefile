@@ -44,7 +44,7 @@ test: $(GOTESTSUM) ## Run all tests (TEST=./tests/... selects packages; SLUICE_R
 
 # -count=1 prevents the use of cached results of `make test`: Go does not notice that a test read another SLUICE_TEST_LONG.
 .PHONY: test-long
-test-long: $(GOTESTSUM) ## Run all tests in full size: every kill, round and table on every store
+test-long: $(GOTESTSUM) ## Run all tests in full size: with every store, more repetitions, and no case left out
 	SLUICE_TEST_LONG=1 GOTESTSUM=$(GOTESTSUM) scripts/test -count=1 -timeout 120m $(TEST_FLAGS) $(TEST)
 
 .PHONY: race

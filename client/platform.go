@@ -72,8 +72,8 @@ func (c *Client) Relationships(ctx context.Context, resource, relation string) i
 	})
 }
 
-// readReference reads a reference in either form of the API. The text type:* is everybody of a type; the id "*" comes
-// in the other form.
+// readReference reads a reference in the string form or in the object form of the API. In the string form, type:* means
+// everybody of the type. An object whose id is "*" comes in the object form.
 func readReference(r rest.Reference) (_ Reference, everybody bool) {
 	text, err := r.AsReferenceString()
 	if err != nil {

@@ -43,7 +43,9 @@ func (p Parameters) CheckStored(caveat, field string, values map[string]any) err
 	return nil
 }
 
-// CheckGiven does the same for the context of a request, which any caveat may read.
+// CheckGiven returns an error with code authz.CodeInvalid if the context of a request has an integer that is too large
+// for a parameter of any caveat: any caveat may read this context. The error names the place of the integer by a path
+// that begins with field.
 func (p Parameters) CheckGiven(field string, values map[string]any) error {
 	for _, caveat := range slices.Sorted(maps.Keys(p)) {
 		if err := p.CheckStored(caveat, field, values); err != nil {

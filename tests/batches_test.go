@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// shelves is a schema with recursive permissions, a condition that can fail, and an all() over conditions.
+// shelves is a schema with recursive permissions, a caveat, which fails if its context has the wrong type, and an all()
+// over relationships with that caveat.
 const shelves = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }

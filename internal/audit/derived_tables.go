@@ -59,7 +59,7 @@ func (d *derived) existing(objects []authz.Object, by time.Time) (map[authz.Obje
 	return existing, nil
 }
 
-// entry changes the derived tables as an entry does.
+// entry applies an entry of the log to the derived tables, as the server did when it stored the entry.
 func (d *derived) entry(e Entry) error {
 	if e.Kind == Snapshot && len(e.Updates) == 0 {
 		if err := d.snapshot(e.Seq); err != nil {
@@ -220,7 +220,8 @@ func (d *derived) comparePresent() error {
 	var missing []string
 	for resource, relationships := range d.present {
 		for key, value := range relationships {
-			if !d.hasUnknownObjects || value.expires == 0 { // such a placeholder may replace the expiry
+			// A placeholder that names no objects may stand for the expiry of this relationship.
+			if !d.hasUnknownObjects || value.expires == 0 {
 				missing = append(missing, resource+" "+strings.Join(key[:], " "))
 			}
 		}

@@ -219,7 +219,8 @@ func FuzzDecodeID(f *testing.F) {
 }
 
 func TestParseID(t *testing.T) {
-	// The types of other schemas are not reserved. Here, dashboard is such a type.
+	// An id must not begin with a type of the product and a colon. Types of other schemas, here dashboard, are allowed
+	// there.
 	for _, s := range []string{
 		"a", "*", "a b", "ü", "a:b", "dashboard:d1", "urn:user:bob", "user", "users:bob", ":user:",
 		strings.Repeat("x", authz.MaxIDBytes),

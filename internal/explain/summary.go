@@ -119,7 +119,8 @@ func (i *inquiry) suggestionText(suggestion *Suggestion) string {
 	return text
 }
 
-// operationText names those who may perform an operation. Of all approvers, it names those on the nearest object.
+// operationText says who may perform an operation. Of the approvers, it names only those with a relation to the nearest
+// object: the changed object itself, or else the nearest one that contains it.
 func operationText(o *Operation) string {
 	switch {
 	case o.Backend:

@@ -980,7 +980,7 @@ type CopiedImporter struct {
 	// Example: alice@example.com
 	Destination *ID `json:"destination,omitempty"`
 
-	// LeftOut The connections of the original that the copy does not use. A repeated answer leaves it out if the actor may not view the original.
+	// LeftOut The ends of the original that the copy does not have. The answer to a repeated request lacks this field if the actor may not view the original.
 	LeftOut *[]CopiedImporterLeftOut `json:"left_out,omitempty"`
 
 	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.

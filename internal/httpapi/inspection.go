@@ -34,7 +34,7 @@ func (r inspector) requireInspection(
 	reject := func(reason string) error {
 		if k != nil && k.seesAll {
 			return authz.Errorf(authz.CodeInvalid,
-				"%s; the answer does not depend on a person; leave out the header %s", reason, actorHeader)
+				"%s; such a request is not made on behalf of a person, so leave out the header %s", reason, actorHeader)
 		}
 		return inspectionRequired(reason)
 	}

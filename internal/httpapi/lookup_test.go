@@ -321,7 +321,7 @@ func TestContents(t *testing.T) {
 		"/v1/accounts/a/importers":              400, // no actor
 		"/v1/accounts/a/importers?actor=":       400,
 		"/v1/accounts/a/importers?actor=%FF":    400,
-		"/v1/accounts/a/flows?actor=a":          404, // a collection of workspaces
+		"/v1/accounts/a/flows?actor=a":          404, // workspaces list flows, accounts do not
 		"/v1/accounts/a/connection_groups":      404,
 		"/v1/workspaces/a/importers?actor=a":    404,
 		"/v1/accounts/a/nonsense?actor=a&x=y":   404,

@@ -281,8 +281,8 @@ func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (
 }
 
 // WithdrawInvitation closes an open invitation to an account or a subscription, by its handle. The inviter may do so as
-// long as they may view the place. Other people need the permission withdraw of the place's kind. If there is no such
-// invitation, the call succeeds.
+// long as they may view the place. Other people need assign_roles on an account, or remove_users on a subscription. If
+// there is no such invitation, the call succeeds.
 func (s *Service) WithdrawInvitation(
 	ctx context.Context, by Caller, to authz.Object, handle authz.ID,
 ) (Done, error) {

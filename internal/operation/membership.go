@@ -60,7 +60,7 @@ type membershipChange struct {
 	who          authz.ID
 	subscription subscriptionFacts
 	gained       []authz.Object // accounts on which the plan gives the person a permanent role, see makesMembers
-	changed      []authz.Object // accounts on which the person holds a role, if the plan changes a role there
+	changed      []authz.Object // accounts on which the plan changes a role of the person, who already holds one there
 	granted      bool           // the plan gives roles on the subscription itself
 }
 

@@ -45,8 +45,8 @@ type plan struct {
 	decided map[authz.Object]bool // see requireDecision
 }
 
-// maxRead is the highest number of relationships that an operation without changes reads, unless WithMaxRead sets
-// another.
+// maxRead is the highest number of relationships that a call which only reads, for example GetAccount, may read, unless
+// WithMaxRead sets another.
 const maxRead = 500_000
 
 func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {

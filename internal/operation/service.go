@@ -27,7 +27,7 @@ type Service struct {
 	// maxScanned is the highest number of objects that are read for one page, if the actor may view only few of them.
 	maxScanned int
 
-	// maxRead is the highest number of relationships that an operation without changes reads.
+	// maxRead is the highest number of relationships that a call which only reads, for example GetAccount, may read.
 	maxRead int64
 }
 
@@ -50,7 +50,7 @@ func WithClock(now func() time.Time) Option {
 // few of them.
 func WithMaxScanned(objects int) Option { return func(s *Service) { s.maxScanned = objects } }
 
-// WithMaxRead sets the highest number of relationships that an operation without changes reads.
+// WithMaxRead sets the highest number of relationships that a call which only reads, for example GetAccount, may read.
 func WithMaxRead(relationships int64) Option {
 	return func(s *Service) { s.maxRead = relationships }
 }

@@ -98,8 +98,9 @@ type bounded struct {
 
 	together *allowance // what the look-ups of subjects of several calls may cost together; nil means no limit
 
-	// request is the context of the call, or nil if the call is not limited. SpiceDB evaluates most of a look-up of
-	// resources, and each step that other steps may wait for, under contexts that do not end with the call.
+	// request is the context of the call, or nil if the call is not limited. The reads check it, because SpiceDB uses
+	// contexts that do not end with the call: for most of a look-up of resources, and for each step whose result other
+	// steps may wait for.
 	request context.Context //nolint:containedctx // a bounded belongs to one call
 }
 

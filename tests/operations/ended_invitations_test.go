@@ -11,9 +11,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestEndOfMembershipWithdrawsInvitations ends the last role that made ed a member, by every operation that can. After
-// the first write, nobody may accept an older invitation to the subscription that ed received or sent. Invitations to
-// another account, and invitations of other people, stay.
+// TestEndOfMembershipWithdrawsInvitations ends the last role that made ed a member of a subscription, by every
+// operation that can. Afterwards, nobody may accept an older invitation to the subscription that ed received or sent.
+// Ed's invitation to an account on which he held no role, and invitations of other people, stay.
 func TestEndOfMembershipWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()
