@@ -46,7 +46,7 @@ func WithHTTPClient(c *http.Client) Option { return func(t *transport) { t.http 
 func WithTries(n uint) Option { return func(t *transport) { t.tries = max(1, n) } }
 
 // WithPatience limits the time that one call spends on retries. The default of 10 seconds outlasts a restart of the
-// server. The context of the call may end it earlier.
+// server. The context of the call may end the call earlier.
 func WithPatience(d time.Duration) Option { return func(t *transport) { t.patience = d } }
 
 // attemptTimeout limits one request if the context does not. It is longer than the server's own limit.
@@ -100,8 +100,8 @@ func connections() http.RoundTripper {
 // errors.
 func (c *Client) REST() *rest.Client { return c.rest }
 
-// As returns an actor for a person with the application's own id. The server decides for each operation whether the
-// person may perform it.
+// As returns an actor for the person with this id, which the application chose. The server decides for each operation
+// whether the person may perform it.
 func (c *Client) As(user string) *Actor {
 	as := *c.rest
 	as.RequestEditors = append(as.RequestEditors[:len(as.RequestEditors):len(as.RequestEditors)],

@@ -15,7 +15,8 @@ type Reference struct {
 	Relation string
 }
 
-// User returns the reference to a person with the application's own id. "user:bob" is the same person as "bob".
+// User returns a reference to the person with this id, which the application chose. "user:bob" is the same person as
+// "bob".
 func User(id string) Reference { return Reference{Type: "user", ID: strings.TrimPrefix(id, "user:")} }
 
 // Object parses "type:id". It splits at the first colon; the id may contain any characters.
@@ -32,8 +33,8 @@ func (r Reference) String() string {
 	return r.Type + ":" + r.ID
 }
 
-// wire returns the reference in that form of the API which accepts any id. It rejects text that is not UTF-8, since
-// JSON would change the text into another id.
+// wire returns the reference in the object form of the API, which accepts any id. It rejects text that is not UTF-8,
+// since JSON would change the text into another id.
 func (r Reference) wire() (out rest.Reference, err error) {
 	if !utf8.ValidString(r.String()) {
 		return out, &Error{Code: Invalid, Detail: fmt.Sprintf("the reference %q is not UTF-8", r)}

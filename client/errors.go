@@ -41,7 +41,7 @@ type Error struct {
 	Status    int           // HTTP status; 0 if there was no answer
 	Detail    string        // description for people
 	RequestID string        // the request's id in the server's log
-	After     time.Duration // how long the server asks to wait before a retry, if it does
+	After     time.Duration // how long the server asks to wait before a retry; 0 if it does not ask
 
 	// Permission is the permission that the actor of a Forbidden operation lacks.
 	Permission string

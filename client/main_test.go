@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 		return code
 	}
 	if err := goleak.Find(
-		// a goroutine that a package which SpiceDB imports starts
+		// SpiceDB imports go.opencensus.io, which starts this goroutine
 		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 	); err != nil {
 		fmt.Fprintln(os.Stderr, err)

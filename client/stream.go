@@ -114,7 +114,7 @@ func doStream(client *http.Client, request *http.Request) (*http.Response, error
 	patient.Timeout = 0
 	limit := cmp.Or(client.Timeout, math.MaxInt64)
 	body := &patientBody{watch: time.AfterFunc(limit, cancel), limit: limit, cancel: cancel}
-	response, err := patient.Do(request.WithContext(ctx)) //nolint:gosec // the address is that of New
+	response, err := patient.Do(request.WithContext(ctx)) //nolint:gosec // the caller of New chose the address
 	body.watch.Stop()
 	if err != nil {
 		cancel()

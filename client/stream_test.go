@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// lookUp looks up who may see account:a on a server that writes the answer. It returns the number of results before the
-// error.
+// lookUp looks up who may see account:a, on a server with answer as its handler. It returns the number of results
+// before the error.
 func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options ...client.Option) (int, error) {
 	t.Helper()
 	server := httptest.NewServer(answer)

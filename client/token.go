@@ -19,8 +19,8 @@ const (
 )
 
 // WithToken starts a chain of calls. Decisions with the returned context see at least the state of the token and every
-// operation made with the context, on any server. The token is that of an operation, of another service's Token, or of
-// a write to SpiceDB. It may be empty.
+// operation made with the context, on any server. The token comes from an operation, from Token in another service, or
+// from a write to SpiceDB. It may be empty.
 //
 // With a single server, no chain is necessary: a decision sees every write of that server.
 func WithToken(ctx context.Context, token string) context.Context {
@@ -59,8 +59,8 @@ func chainOf(ctx context.Context) *chain {
 // returns a token.
 type chain struct {
 	mu      sync.Mutex
-	known   string // covers every finished operation, if missing is not set
-	missing bool
+	known   string // a token that covers every finished operation, unless missing is set
+	missing bool   // no known token covers all finished operations
 	writing int    // running operations
 	overlap bool   // two operations have overlapped
 	epoch   uint64 // number of finished operations
@@ -131,7 +131,7 @@ func (c *chain) ask() (at rest.Consistency, answered func(token string)) {
 	}
 }
 
-// consistency returns the form of the API. It is empty for an empty token.
+// consistency converts a token, Newest or Fastest to the form of the API. The result for an empty token is empty.
 func consistency(token string) rest.Consistency {
 	var c rest.Consistency
 	switch token {

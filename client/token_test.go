@@ -110,7 +110,7 @@ func TestOverlappingWrites(t *testing.T) {
 	}
 }
 
-// another returns a client of a second server with the SpiceDB of the shared one.
+// another returns a client of a second server, which uses the SpiceDB of the server shared.
 func another(t *testing.T) *client.Client {
 	t.Helper()
 	config := app.DefaultConfig()

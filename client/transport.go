@@ -120,11 +120,11 @@ func (t *transport) do(request *http.Request) (*http.Response, error) {
 	if request.Header.Get("Accept") == streamType {
 		return doStream(t.http, request)
 	}
-	return t.http.Do(request) //nolint:gosec // the address is that of New
+	return t.http.Do(request) //nolint:gosec // the caller of New chose the address
 }
 
-// repeatable reports whether a request with this error may be sent again. That includes an operation that may have
-// happened, since its idempotency key prevents a second one.
+// repeatable reports whether a request with this error may be sent again. An operation may be sent again even if it may
+// have happened, since its idempotency key prevents that it happens twice.
 func (e *Error) repeatable() bool { return e.Code == Unavailable || e.Code == Limited }
 
 // endsBefore reports whether the context ends within a time.
@@ -155,7 +155,7 @@ func answer[T any](response *http.Response, err error) (T, error) {
 	return into, nil
 }
 
-// asError converts an error from before the request was sent into an *Error.
+// asError converts an error that occurred before the request was sent into an *Error.
 func asError(err error) error {
 	var known *Error
 	if errors.As(err, &known) {

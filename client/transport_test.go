@@ -186,7 +186,7 @@ func TestUnreachableServer(t *testing.T) {
 	}
 }
 
-// TestTries checks that a call to an unreachable server ends.
+// TestTries checks that a call to an unavailable server ends after the number of tries that WithTries sets.
 func TestTries(t *testing.T) {
 	t.Parallel()
 	server := answering(t, unavailable)

@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/client/guard"
 )
 
-// TestPage checks that the code in docs/client.md equals that of the functions below, which compile.
+// TestPage checks that every line of code in docs/client.md is also in this file, which compiles.
 func TestPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/client.md")
 	require.NoError(t, err)

@@ -4,7 +4,7 @@
 //	mux.Handle("POST /importers/{id}/run", may.Require("run", guard.Path("importer", "id"))(runImporter))
 //
 // It denies by default. An unknown user gets 401; a user without the permission gets 403 or, with Hide, 404. If Sluice
-// cannot decide, every request gets 503. Package ginguard is the same for gin.
+// is unreachable or busy, every request gets 503. Package ginguard is the same for gin.
 package guard
 
 import (

@@ -3,8 +3,8 @@
 //	sluice := sluicetest.Start(t)
 //	may, err := sluice.Client.Can(t.Context(), "alice", "run", "importer:i1")
 //
-// It starts in about half a second and stores everything in memory. Tests with different ids can share a server: start
-// it with New in TestMain.
+// The server starts in about half a second and stores everything in memory. Tests with different ids can share a
+// server: start it with New in TestMain.
 package sluicetest
 
 import (
