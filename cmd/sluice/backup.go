@@ -56,7 +56,7 @@ are added first. The next start adds an entry about the restored store.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			directory = cmp.Or(directory, app.DefaultDataDir)
-			// incomplete is the error of adding the last changes of the replaced store to the audit log.
+			// incomplete is not nil if the audit log did not receive the last changes of the replaced store.
 			var incomplete error
 			if options.Replace {
 				incomplete = app.CompleteAudit(cmd.Context(), directory)

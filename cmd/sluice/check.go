@@ -47,7 +47,7 @@ with 2 if there is no decision.`,
 	return cmd
 }
 
-// printDecision prints a decision. If it is denied, it returns the exit code.
+// printDecision prints a decision. For a denial it returns an exitCode.
 func printDecision(out io.Writer, decision rest.Decision) error {
 	switch {
 	case decision.Allowed:

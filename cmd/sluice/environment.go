@@ -155,7 +155,7 @@ func checkEnvironment(root *cobra.Command) error {
 	return nil
 }
 
-// maxVariable is the longest name in bytes that is compared with the known ones.
+// maxVariable is the length in bytes up to which an unknown name is compared with the known ones, to suggest one.
 const maxVariable = 64
 
 // variables returns the names of the variables that some command reads, and whether each must not be empty.

@@ -45,7 +45,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintln(stderr, "sluice:", strings.TrimPrefix(err.Error(), "sluice: ")) // errors of package client have it
+	fmt.Fprintln(stderr, "sluice:", strings.TrimPrefix(err.Error(), "sluice: ")) // package client adds this prefix
 	return 2
 }
 

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SLUICE_TEST_PROGRAM") != "" {
 		if grace := os.Getenv("SLUICE_TEST_STOP_GRACE"); grace != "" {
 			stopGrace, _ = time.ParseDuration(grace)
-			_ = os.Unsetenv("SLUICE_TEST_STOP_GRACE") // unknown names stop the start
+			_ = os.Unsetenv("SLUICE_TEST_STOP_GRACE") // the program rejects a variable that no command reads
 		}
 		main()
 	}

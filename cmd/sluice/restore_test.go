@@ -36,7 +36,7 @@ func TestRestoreUnsealed(t *testing.T) {
 }
 
 // TestRestoreCompletesAuditLog checks a restore after a killed server. Changes that the server had not written to the
-// audit log are in it afterwards. A store that cannot be read is replaced with a warning.
+// audit log are in it afterwards. If the store cannot be read, the restore replaces it and warns.
 func TestRestoreCompletesAuditLog(t *testing.T) {
 	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	s := start(t, "--data-dir", data)

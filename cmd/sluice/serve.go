@@ -108,7 +108,8 @@ func addressFlags(flags *pflag.FlagSet, config *app.Config) {
 	)
 }
 
-// engineFlags adds the flags of what answers requests, and of its limits.
+// engineFlags adds the flags of the store, the audit log, the in-memory replica and the schema, and the limits for
+// requests and for the end of the server.
 func engineFlags(flags *pflag.FlagSet, config *app.Config) {
 	storeFlags(flags, &config.Store)
 	auditURIFlag(flags, &config.AuditURI)
@@ -183,12 +184,13 @@ func quietly(
 	}
 }
 
-// stopGrace is the time that a server has to end after --shutdown-delay and --drain-timeout. It is longer than
-// closeGrace in internal/app, so that the server first reports which of its parts does not end. Only tests change it.
+// stopGrace is the longest time that the end of a server may take after --shutdown-delay and --drain-timeout. It is
+// longer than closeGrace in internal/app, so that the server first reports which of its parts does not end. Only tests
+// change it.
 var stopGrace = 10 * time.Second
 
 // endAfter waits until ctx ends, which is the moment of the signal, and calls exit when a further time has passed,
-// even if a part of the server blocks. A call of stop before then prevents that.
+// even if a part of the server blocks. A call of stop before that time prevents the call of exit.
 func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func()) {
 	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGracefulStop stops the server while it reads a request. The request must finish, and its span must reach the
-// exporter of the environment before the server ends.
+// TestGracefulStop stops the server while it reads a request. The request must finish. Before the server ends, the
+// request's span must reach the exporter that the environment names.
 func TestGracefulStop(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "console")
 	s := start(t)

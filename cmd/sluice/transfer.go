@@ -188,7 +188,7 @@ func report(cmd *cobra.Command, what string, count, before int64) error {
 
 func relationships(n int64) string { return authz.Count(n, "relationship", "relationships") }
 
-// progressBar returns a progress bar for a terminal. bytes is the size if it is known.
+// progressBar returns a progress bar for a terminal. bytes is the size of the file, or -1 if it is unknown.
 func progressBar(cmd *cobra.Command, bytes int64) (*progressbar.ProgressBar, transfer.Progress) {
 	bar := progressbar.NewOptions64(
 		bytes,
