@@ -47,7 +47,7 @@ func (k Key) Line() string {
 	return line
 }
 
-// expiresPrefix begins the field of a keys file with the expiration of a key.
+// expiresPrefix begins the field with a key's expiration in a line of a keys file.
 const expiresPrefix = "expires="
 
 // Generate makes a new key. Clients send the secret, which only this call returns.

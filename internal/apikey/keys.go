@@ -89,8 +89,8 @@ func (k *Keys) Identify(secret string) (Identity, bool) {
 	return Identity(entries[found]), true
 }
 
-// Use counts a use of the key at a time, as so many requests as cost says. If the rate allows fewer requests at once,
-// it counts as all of them. If the rate is exhausted, Use counts nothing and returns how long to wait.
+// Use counts a use of the key at a time. The use counts as cost requests, or as the number of requests that the rate
+// allows at once if that is lower. If the rate is exhausted, Use counts nothing and returns how long to wait.
 func (i Identity) Use(now time.Time, cost int) (wait time.Duration) {
 	if i.limiter == nil {
 		return 0
