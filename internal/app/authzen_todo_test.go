@@ -113,8 +113,8 @@ func TestAuthZENDefaults(t *testing.T) {
 	require.Equal(t, []bool{true, false, false, true}, p.decisions(t, context))
 }
 
-// TestAuthZENWildcard checks that a search returns a permission for everybody in its context, and not as a result with
-// the id "*".
+// TestAuthZENWildcard searches for the subjects of a permission that everybody has. The answer must say so in its
+// context, and must not have a result with the id "*".
 func TestAuthZENWildcard(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	answer := p.ask(t, "search/subject", asking(`{"type":"user"}`, named("can_see"), todo("todo-1")))

@@ -28,7 +28,7 @@ const Off = "off"
 type Config struct {
 	Listen     string // --listen: address of the HTTP API; port 0 selects a free one
 	GRPCListen string // --grpc-listen: address of the embedded SpiceDB's own API, or Off
-	GRPCKey    string // --grpc-key: key of that API; generated at the start if empty
+	GRPCKey    string // --grpc-key: key of SpiceDB's own API; generated at the start if empty
 
 	MetricsListen string // --metrics-listen: address that serves /metrics without a key; empty or Off disables it
 
@@ -93,8 +93,8 @@ type StoreConfig struct {
 	Insecure bool   // --spicedb-insecure: no TLS
 
 	Datastore    string // --datastore: sqlite, memory, postgres or cockroachdb
-	DataDir      string // --data-dir: of sqlite and the audit log; DefaultDataDir if empty
-	DatastoreURI string // --datastore-uri: of postgres and cockroachdb
+	DataDir      string // --data-dir: directory of sqlite and the audit log; DefaultDataDir if empty
+	DatastoreURI string // --datastore-uri: address of postgres or cockroachdb
 }
 
 // DefaultDataDir is the directory of a server's files by default.

@@ -19,7 +19,7 @@ type step struct {
 	body         string
 }
 
-// company is a small company in every role set. Each step is one call of the API.
+// company has the steps that create a small company, which uses every role set. Each step is one call of the API.
 var company = []step{
 	{
 		"", "The backend puts two connectors into the catalogue", "PUT", "/v1/connectors/postgres",

@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// shortKey is a length below that of any random key, even of one made of letters and digits alone.
+// shortKey is the length below which the log warns about a key. A random key is longer, even one made of letters and
+// digits alone.
 const shortKey = 16
 
 // openKeys reads the configured keys. If there are none, it generates one with every scope.

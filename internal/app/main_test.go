@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
 		if err := goleak.Find(
-			// a goroutine that a package which SpiceDB imports starts
+			// SpiceDB imports go.opencensus.io, which starts this goroutine
 			goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
 		); err != nil {
 			println(err.Error())

@@ -151,8 +151,8 @@ type server struct {
 }
 
 // applySchema applies a server's schema at its start if it is newer than the stored one. Otherwise the stored schema
-// stays, and the server works with it. It returns an error if the stored schema came from a --schema file and the
-// server has no --schema, or if the change is breaking.
+// stays, and the server works with it. It returns an error if the change is breaking, or if the server has no
+// --schema although the stored schema came from a --schema file.
 func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slog.Logger) error {
 	s, err := readStored(ctx, engine)
 	if err != nil {
@@ -238,7 +238,7 @@ func readImported(
 		return s, "", nil, err
 	}
 	stamp := from
-	if !found { // the version is unknown: use that of the store
+	if !found { // the version of the file is unknown: use the version of the store
 		stamp = s.stamp.Next(s.stamp.Version, s.stamp.File, file.Text)
 	}
 	older := found && s.stamped && from.Version < s.stamp.Version
