@@ -31,7 +31,7 @@ type batch struct {
 	unstorableEnds []string // keys of expired relationships that must stay in sluice_audit_present: see endKey
 
 	rowsPerStatement int // rows of values per SQL statement
-	// statements of this transaction by their text; nil if the driver caches statements itself
+	// prepared has the statements of this transaction by their text. It is nil if the driver caches statements itself.
 	prepared map[string]*sql.Stmt
 }
 
@@ -227,7 +227,7 @@ func (b *batch) putAll(table string, updates []Update) error {
 	return b.execRows(rows, fmt.Sprintf(putInto, table))
 }
 
-// due returns the relationships among the updates that are stored in sluice_audit_present and have expired by a time.
+// due returns those relationships of the updates that sluice_audit_present stores and that have expired by a time.
 func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
 	var some bool
 	err = b.queryOne(

@@ -25,7 +25,7 @@ type derived struct {
 	present           map[string]map[[2]string]value // relationships after the last entry, by resource
 	places            map[authz.Object]map[authz.Object]bool
 	snapshotPlaces    map[authz.Object]map[authz.Object]bool // the containing objects after the current snapshot
-	isPlaceholder     map[int64]bool                         // placeholders, whose accounts follow from missing updates
+	isPlaceholder     map[int64]bool                         // placeholders, whose accounts sum leaves out
 	hasUnknownObjects bool                                   // a placeholder does not name the objects of its updates
 }
 
@@ -179,7 +179,7 @@ func (d *derived) compareMarks() (err error) {
 		if err := rows.Scan(&kind, &value, &seq); err != nil {
 			return err
 		}
-		if seq, ok := seq.(int64); ok { // compareTypes reports other types
+		if seq, ok := seq.(int64); ok { // compareTypes reports a value of another type
 			stored[seq] += d.sum(term{textOf(kind), textOf(value)}, seq)
 		}
 	}

@@ -47,11 +47,11 @@ type Entry struct {
 	Revision string `json:"revision,omitempty"` // SpiceDB's revision, for changes and schemas
 	Part     int    `json:"part,omitempty"`     // the number among the entries of a transaction, from 1
 	Origin
-	// the origins, if the datastore merged several transactions into one revision
+	// Overlapping has the origins if the datastore merged several transactions into one revision.
 	Overlapping []Origin    `json:"overlapping,omitempty"`
 	Updates     []Update    `json:"updates,omitempty"`
 	Objects     []Reference `json:"objects,omitempty"` // changed objects of a placeholder, if they are known
-	// the schema text, of a schema entry and of the first entry of a snapshot
+	// Schema is the text of the schema. Schema entries and the first entry of a snapshot have it.
 	Schema  string `json:"schema,omitempty"`
 	Since   *Time  `json:"since,omitempty"`  // start of a gap; the gap ends at Time
 	Reason  Reason `json:"reason,omitempty"` // reason of a gap or a placeholder

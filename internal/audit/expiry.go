@@ -82,7 +82,7 @@ func (x *expiryWriter) write(ctx context.Context) error {
 			continue
 		}
 		isStored, err := f.isStored(ctx, u.Relationship(), authz.Fully())
-		// the schema no longer has the type or relation, so the relationship is deleted
+		// CodeInvalid means that the schema no longer has the type or relation, so the relationship is deleted.
 		if errors.Is(err, authz.CodeInvalid) {
 			isStored, err = false, nil
 		}

@@ -98,7 +98,7 @@ func (f *Follower) FollowOnce(ctx context.Context) error {
 func (f *Follower) markReady() { f.readyOnce.Do(func() { close(f.ready) }) }
 
 // WaitForStart returns when a new log has stored its starting position, or when an existing log continues, after a gap
-// if there is one. The log then has the origin of every later change. For a log that has started earlier, WaitForStart
+// if there is one. The log then has the origin of every later change. If the log has started earlier, WaitForStart
 // does not wait while another server writes the log, or while SpiceDB or the log is unavailable. When ctx ends, it
 // returns ctx's error.
 func (f *Follower) WaitForStart(ctx context.Context) error {
@@ -200,7 +200,7 @@ func (f *Follower) follow(ctx context.Context, w *writer) error {
 	accepted := false
 	for {
 		wait := maxIdle
-		if accepted { // until then, a gap may be needed, which covers the expiries
+		if accepted { // before the first change, a gap may be needed, which covers the expiries
 			var err error
 			if wait, err = expiry.wait(ctx); err != nil {
 				return err

@@ -37,7 +37,8 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	for _, table := range tables {
 		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
 	}
-	without, err := url.Parse(uri) // prepares no statements: they would break when the schema changes
+	// Connections to the address without prepare no statements, which would break when the schema changes.
+	without, err := url.Parse(uri)
 	require.NoError(t, err)
 	query := without.Query()
 	query.Set("default_query_exec_mode", "exec")

@@ -20,7 +20,8 @@ import (
 // expected has the rules with which these tests verify logs.
 var expected = audit.Expected{Place: place, Position: spicedb.ComparePosition}
 
-// forgery is a change of the log's tables that bypasses Sluice, and the beginning of the fault's text that reports it.
+// forgery is a change of the log's tables that bypasses Sluice. fault is the beginning of the text of the fault that
+// Verify must report.
 type forgery struct{ change, fault string }
 
 // forgeries returns the forgeries that are possible in every database.
@@ -97,8 +98,8 @@ func forgeries() []forgery {
 	return all
 }
 
-// forgedTables has, for each table with rows, a condition that selects one row, and the beginning of the fault's text
-// if this row is changed.
+// forgedTables has the tables with rows. row is a condition that selects one row. fault is the beginning of the text of
+// the fault that Verify must report if this row is changed.
 var forgedTables = map[string]struct{ row, fault string }{
 	"sluice_audit_entries": {"seq = 5", "entr"}, // the fault may name a later entry
 	"sluice_audit_marks":   {"kind = 'actor' AND value = 'eve' AND seq = 5", "entry 5"},
@@ -193,7 +194,7 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 		if c.table == "sluice_audit_state" && c.name != "id" {
 			fault = "row 2 of sluice_audit_state"
 		}
-		if !c.nullable || c.kind == "BIGINT" { // NULL remains NULL
+		if !c.nullable || c.kind == "BIGINT" { // a nullable text may be NULL, and the change would leave it NULL
 			forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
 		}
 		for kind, value := range map[string]string{
@@ -226,9 +227,10 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 			index.name, other.name,
 		)
 		forge("SQLite's integrity check says", "PRAGMA writable_schema = on", swap)
+		// After this forgery, two indexes share one tree.
 		forge(
 			"SQLite's integrity check says",
-			"PRAGMA writable_schema = on", // two indexes share one tree
+			"PRAGMA writable_schema = on",
 			fmt.Sprintf(
 				"UPDATE sqlite_master SET rootpage = %d WHERE name = '%s'", indexes[(i+4)%len(indexes)].root, index.name,
 			),

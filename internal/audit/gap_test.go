@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// gap requires that the entry at index from is a gap with this reason, which starts at the previous entry, and that a
-// snapshot follows. It verifies the log, and requires that past access is unknown for times in the gap.
+// gap requires that the entry at index from is a gap with this reason. The gap must start at the previous entry, and a
+// snapshot must follow it. gap also verifies the log, and requires that past access is unknown for times in the gap.
 func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audit.Reason, then ...string) {
 	t.Helper()
 	require.Equal(t, append([]string{"gap", "snapshot"}, then...), lines(all[from:]))
@@ -260,7 +260,7 @@ func TestCutOffCausesGap(t *testing.T) {
 	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "d"}})
 	wait(t, log, 1, audit.Query{Object: authz.Object{Type: "user", ID: "c"}})
 	stop()
-	follow(t, log, engine.Client) // the second follower does not report it again
+	follow(t, log, engine.Client) // the second follower does not write the gap again
 	write(t, engine, "olga", authz.Touch, relationship(t, "folder:f", "reader", "user:e"))
 	wait(t, log, 7, audit.Query{})
 }
@@ -370,7 +370,7 @@ func hasCollectedGap(
 		"snapshot  delete folder:f#reader@user:short",
 		"change peter touch folder:f#reader@user:later")
 	stop()
-	follow(t, log, engine.Client) // there is one gap
+	follow(t, log, engine.Client) // the second follower writes no gap
 	write(t, engine, "peter", authz.Delete, relationship(t, "folder:f", "reader", "user:later"))
 	wait(t, log, 9, audit.Query{})
 	return true

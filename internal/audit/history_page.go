@@ -20,10 +20,10 @@ const (
 	pageBatch      = 100
 )
 
-// Page returns the newest entries of a query that a person may see, and the number before which the next page starts,
-// or zero at the end. The query must name an account. The end of a page depends only on the visible entries, and on the
-// number of entries of the account since the account was created. So the end of a page does not reveal how many hidden
-// entries the other filters would select.
+// Page returns the newest entries of a query that a person may see. before is the number before which the next page
+// starts, or zero if there is none. The query must name an account. The end of a page depends only on the visible
+// entries, and on the number of entries of the account since the account was created. So the end of a page does not
+// reveal how many hidden entries the other filters would select.
 func (h *History) Page(
 	ctx context.Context, reader authz.ID, query Query, limit int,
 ) (page []Entry, before int64, err error) {

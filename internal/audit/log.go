@@ -33,7 +33,8 @@ type Log struct {
 	// Only the writer uses the next three fields.
 	careful  bool                        // the last write failed
 	failures map[string]*repeatedFailure // parts with a transient error, by key
-	// keys of expired relationships that must stay in sluice_audit_present, although their expiry has a placeholder
+	// unstorableEnds has the keys of expired relationships that must stay in sluice_audit_present, although their
+	// expiry has a placeholder.
 	unstorableEnds []string
 
 	mu      sync.Mutex

@@ -74,7 +74,7 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 type replay struct {
 	log     *Log
 	until   time.Time
-	gap     int64 // number of the last gap before the time until; the snapshot after a gap has what placeholders lost
+	gap     int64 // number of the last gap before the time until; the snapshot after it has what earlier placeholders lost
 	read    int
 	present map[authz.Object]map[string]authz.Relationship
 }

@@ -37,7 +37,7 @@ func TestPast(t *testing.T) {
 		f, account := relationship(
 			t, "folder:f", "account", "account:a",
 		), relationship(t, "account:a", "owner", "user:olga")
-		// one write, so that all of them are in one entry
+		// One write creates all three relationships, so that they are in one entry.
 		write(t, engine, "olga", authz.Touch, f, account, relationship(t, "folder:f", "reader", "user:peter"))
 		write(t, engine, "olga", authz.Delete, relationship(t, "folder:f", "reader", "user:peter"))
 		wait(t, log, 3, audit.Query{})

@@ -120,8 +120,7 @@ func (b *batch) notePlaceholder(candidate Entry, cause error) {
 // endKey identifies a relationship with its expiration.
 func endKey(u Update) string { return fmt.Sprint(identity(u), microsOf(u.ExpiresAt)) }
 
-// dueOrNone returns the stored relationships that the updates name and that have expired, like due. If a careful batch
-// cannot read them, it returns none.
+// dueOrNone does what due does. But if a careful batch cannot read the stored relationships, dueOrNone returns none.
 func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err error) {
 	if !b.careful {
 		return b.due(updates, at)

@@ -129,7 +129,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 					require.Equal(t, audit.Changed, e.Kind, "%d %s", i, e.Body)
 				}
 			}
-			counted := func() bool { return stats.Unstored() == 8 } // the statistics follow the entries
+			counted := func() bool { return stats.Unstored() == 8 } // the statistics change after the entries are written
 			require.Eventually(t, counted, time.Minute, time.Millisecond)
 			wait(t, log, 1, audit.Query{Actor: "nul\x00nul"})
 			wait(t, log, 1, audit.Query{Object: authz.Object{Type: "folder", ID: "json"}})

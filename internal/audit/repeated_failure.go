@@ -43,8 +43,8 @@ func (s *streak) lasted(least time.Duration, now time.Time) bool {
 type repeatedFailure struct {
 	cause error
 	last  time.Time
-	small streak // a small entry could be stored
-	same  streak // an entry of the same size could be stored
+	small streak // failures while a small entry could be stored
+	same  streak // failures while an entry of the same size could be stored
 	full  bool   // the disk had no room for an entry of the same size
 }
 

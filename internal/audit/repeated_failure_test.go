@@ -206,8 +206,8 @@ func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 	require.Contains(t, e.Reason, "40001")
 }
 
-// TestSnapshotContinuesAfterTransientErrors checks that all failing relationships of a snapshot get placeholders after
-// the same attempts.
+// TestSnapshotContinuesAfterTransientErrors starts a log with a snapshot of which the database rejects many
+// relationships with a transient error. Each of them must get a placeholder.
 func TestSnapshotContinuesAfterTransientErrors(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)

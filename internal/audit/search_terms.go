@@ -76,9 +76,9 @@ func (b *batch) termIndexer() termIndexer { return termIndexer{b.place, b.places
 // termIndexer computes search terms.
 type termIndexer struct {
 	place Place
-	// the objects that contain an object before the entry
+	// placesOf returns the objects that contain an object before the entry.
 	placesOf func(authz.Object, authz.Relation) ([]authz.Object, error)
-	// existing returns those of the objects that have, before the entry, a relationship that does not expire by a time
+	// existing returns those of the objects that have, before the entry, a relationship that does not expire by a time.
 	existing func([]authz.Object, time.Time) (map[authz.Object]bool, error)
 }
 

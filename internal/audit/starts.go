@@ -20,10 +20,10 @@ import (
 const clockDifference = time.Minute
 
 // startedBy returns the objects whose existence starts with an entry. An existence starts when a change adds a
-// relationship to an object that has none, or when it places the object in a containing object that did not contain it
-// before. Operations create an object only if no relationship of an earlier object with the id is left, and no deletion
-// of it is under way. So every entry about the earlier object, and about references to it, precedes the start. A
-// placeholder starts the existence of its objects: it may stand for a deletion and a creation.
+// relationship to an object that has none. It also starts when a change puts the object into a containing object where
+// it was not before. Operations create an object only if no relationship of an earlier object with the id is left, and
+// no deletion of it is under way. So every entry about the earlier object, and about references to it, precedes the
+// start. A placeholder starts the existence of its objects: it may stand for a deletion and a creation.
 //
 // A snapshot starts no existence. After a gap, its entry is the start of every object: see view.
 func (b termIndexer) startedBy(e Entry) (map[authz.Object]bool, error) {

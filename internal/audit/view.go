@@ -171,7 +171,8 @@ func (v *view) factsOf(u Update) []visibility.Fact {
 }
 
 func (v *view) isVisible(e Entry, u Update) bool {
-	if e.Kind == Snapshot && u.Action == actionDelete { // the relationship was deleted before the gap's end
+	// The relationship was deleted in the gap, perhaps with an earlier object of the same id.
+	if e.Kind == Snapshot && u.Action == actionDelete {
 		return false
 	}
 	for _, fact := range v.factsOf(u) {

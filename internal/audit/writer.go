@@ -15,7 +15,8 @@ import (
 type writer struct {
 	log   *Log
 	place Place
-	// holds the advisory lock of a shared log; nil for others. If it is lost, the writer can no longer write
+	// conn holds the advisory lock of a shared log. It is nil for a log in SQLite. If the connection is lost, the
+	// writer can no longer write.
 	conn  *sql.Conn
 	last  Entry // zero in an empty log
 	wrote int64 // number of the last written entry; larger than last.Seq if entries were deleted
