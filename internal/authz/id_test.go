@@ -46,7 +46,7 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 		"=00", "a=0Ab", "=C2=85", "=E2=80=8B", "=7F", // characters that no id may contain
 		"user=3Abob", "importer=3Ai9", "stored=3Abad=3Dzz", // ids that no caller may choose
 		"=20", "=20a", "a=20", "a=C2=A0b", "=E3=85=A4", // white space and fillers
-		// too long to be chosen
+		// These ids are longer than an id that a caller may choose.
 		strings.Repeat("=", 1024), strings.Repeat("x", 257), strings.Repeat("x", 1024), strings.Repeat("=40", 257),
 	} {
 		id := authz.DecodeID("user", stored)

@@ -14,8 +14,8 @@ import (
 // maxDoubleDigits is the largest number of significant digits of the exact value of a double.
 const maxDoubleDigits = 767
 
-// Limits of the exponent of a number in the form 0.DIGITS × 10^EXPONENT. A double is at most 1.8 × 10^308. With all of
-// its bits, it is at least 2.2 × 10^-308.
+// maxDoubleSize is the largest exponent of a double in the form 0.DIGITS × 10^EXPONENT: a double is at most
+// 1.8 × 10^308. smallestNormal, about 2.2 × 10^-308, is the smallest positive double that has all 53 bits.
 const (
 	maxDoubleSize  = 309
 	smallestNormal = 0x1p-1022

@@ -30,7 +30,7 @@ func TestExactNumbers(t *testing.T) {
 		"9007199254740994":     true,
 		"9223372036854775807":  false,
 		"9223372036854775808":  true,
-		// the double 9223372036854775808 as Go and JavaScript format it
+		// Go and JavaScript format the double 9223372036854775808 like this.
 		"9223372036854776000":                     false,
 		"18446744073709551615":                    false,
 		"1e23":                                    false,

@@ -70,7 +70,8 @@ type RoleSet struct {
 	// one that the creator of an account gets under multi_owner.
 	Roles []RoleInfo
 
-	// Default is the role of an invited person if the invitation names none. invite_members suffices to give it.
+	// Default is the role of an invited person if the invitation names none. The permission invite_members suffices to
+	// give it.
 	Default Role
 
 	// Required is the required role: at least one person always holds it, and without an expiration.

@@ -74,7 +74,7 @@ func edit(path string, change func(string) (string, error)) error {
 	return os.WriteFile(path, []byte(after), 0o644) //nolint:gosec // others may read a source file
 }
 
-// editContract writes the calls of the simple types, and the names of the lists of a place.
+// editContract writes the calls of the simple types, and the names of the collections in accounts and workspaces.
 func editContract(contract string) (string, error) {
 	var calls strings.Builder
 	for _, typ := range authz.SimpleTypes {
