@@ -70,7 +70,7 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 				authz.Check{Subject: subject, Permission: "seize", Resource: some, Context: context})
 		}
 	}
-	for _, subject := range []authz.Subject{alice, bob} { // each costs as much as all other checks together
+	for _, subject := range []authz.Subject{alice, bob} { // each of these checks costs as much as all others together
 		checks = append(checks, authz.Check{Subject: subject, Permission: "view", Resource: boxes[chainLength-1]})
 	}
 	outcomes := make(map[string]int)

@@ -101,8 +101,8 @@ func (s *suite) decisions(t *testing.T) {
 }
 
 func (s *suite) conditions(t *testing.T) {
-	// The Engine interface cannot write caveats. This test checks that a valid context is accepted, and an invalid one
-	// rejected.
+	// This test has no relationship with a caveat. It checks only that a valid context is accepted, and that an invalid
+	// one is rejected.
 	anybody, doc := user(t, "anybody"), document(t, "doc")
 	check := authz.Check{Subject: anybody, Permission: "view", Resource: doc, Context: map[string]any{
 		"today": "monday", "count": 3.5, "nested": map[string]any{"list": []any{"a", true, nil}},

@@ -64,8 +64,8 @@ func (s *suite) lookupResources(t *testing.T) {
 	}
 }
 
-// zzz returns how many documents named zzz earlier rounds of lookupResources have stored, given the limit of a round.
-// The round with the limit 500 is the first.
+// zzz returns how many documents named zzz exist when the round of lookupResources with this limit begins. The first
+// round has the limit 500, and stores the document.
 func zzz(limit int) int {
 	if limit == 500 {
 		return 0
