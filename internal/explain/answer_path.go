@@ -31,8 +31,8 @@ func (i *inquiry) replaceCachedTrace(ctx context.Context) (err error) {
 }
 
 // findPath returns the stored relationships that prove the answer, ordered from the resource to the subject. The proof
-// needs each of them. It tries the relationships of the trace first, and then all that the decision may depend on. It
-// returns nil if neither proves the answer, which happens when a limit cut the reading.
+// needs each of them. findPath tries the relationships of the trace first, and then all that the decision may depend
+// on. It returns nil if neither proves the answer, which happens if a limit ended the reading early.
 func (i *inquiry) findPath(ctx context.Context) ([]authz.Relationship, error) {
 	found, err := i.readAll(ctx, traceFilters(i.trace))
 	if err != nil {

@@ -60,8 +60,8 @@ func rank(change operation.Grant) int {
 }
 
 // operationGrants returns the operations on the resource and on the objects that contain it. If the resource is not an
-// object of the product, it returns the operations on the product's objects that the resource or an object related to
-// it refers to. It omits grants of roles that are hidden from the reader.
+// object of the product, it returns the operations on the product's objects to which the resource, or an object related
+// to it, refers. It omits grants of roles that are hidden from the reader.
 func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Relationship) ([]operation.Grant, error) {
 	if i.operations == nil || !isPerson(i.check.Subject) {
 		return nil, nil

@@ -40,8 +40,8 @@ type Question struct {
 	Check       authz.Check
 	Consistency authz.Consistency
 
-	// Actor is the person who reads the explanation, or empty. Without an actor, All shows everything; without All, the
-	// explanation shows what the subject of the check may see, without names of people.
+	// Actor is the person who reads the explanation, or empty. Without an actor, All decides: if it is set, the
+	// explanation shows everything. Otherwise it shows what the subject of the check may see, without names of people.
 	Actor authz.ID
 	All   bool
 }
@@ -131,9 +131,9 @@ type Approvers struct {
 	More   bool
 }
 
-// Explain decides a check and explains the decision. If the resource does not exist, or the reader may not see it, the
-// result is an error with CodeNotFound if an actor asks about another person, and otherwise a denial without a reason.
-// So a resource that does not exist and a hidden one give the same answer.
+// Explain decides a check and explains the decision. A resource that does not exist and one that the reader may not see
+// give the same answer: if an actor asks about another person, an error with CodeNotFound, and otherwise a denial
+// without a reason.
 func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation, error) {
 	definitions, err := e.definitions(ctx)
 	if err != nil {

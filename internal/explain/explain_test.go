@@ -32,7 +32,7 @@ func open(
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
 	name := filepath.Join(t.TempDir(), "world.yaml")
-	// JSON is YAML
+	// A JSON text is also YAML.
 	world, err := json.Marshal(map[string]string{"schema": text, "relationships": strings.Join(relationships, "\n")})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, world, 0o600))
@@ -248,7 +248,7 @@ func TestSuggestionsAllowTheCheck(t *testing.T) {
 	}
 }
 
-// TestCachedAnswerHasFullPath uses a SpiceDB with a dispatch cache. Its own trace ends where it used the cache.
+// TestCachedAnswerHasFullPath uses a SpiceDB with a dispatch cache. SpiceDB's own trace ends where it used the cache.
 func TestCachedAnswerHasFullPath(t *testing.T) {
 	t.Parallel()
 	engine, explainer := open(

@@ -19,7 +19,7 @@ func (e *Explainer) viewOf(question Question, at authz.Token, definitions []auth
 	if e.operations != nil {
 		rules = operation.VisibilityRules
 	}
-	rules.People = "" // a schema can give permissions on people; they are then objects like any other
+	rules.People = "" // hide people like objects, since a schema can give permissions on people
 	rules = rules.ForSchema(definitions, e.isProduct)
 	bulk := func(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
 		results, _, err := e.engine.CheckBulk(ctx, checks, authz.AtSnapshot(at))
