@@ -54,7 +54,7 @@ type auditAPI struct {
 	history   History // nil if the server keeps no audit log
 	expensive slots
 	keys      *apikey.Keys
-	stopping  context.Context //nolint:containedctx // its lifetime is that of the server
+	stopping  context.Context //nolint:containedctx // the context ends with the server
 	timeout   time.Duration   // time limit of each write of a stream
 }
 
@@ -268,7 +268,7 @@ func queryTime(name string, value *string) (time.Time, error) {
 		)
 	}
 	if at = at.UTC(); at.Year() < 1 || at.IsZero() {
-		// The zero time means that there is none, and databases have none before it.
+		// The zero time would mean that the parameter is missing. Databases accept no earlier time.
 		return time.Time{}.Add(time.Microsecond), nil
 	}
 	return at, nil

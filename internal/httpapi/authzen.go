@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// authZENAPI has the calls of the AuthZEN standard. It decides their questions as those of decisionAPI.
+// authZENAPI has the calls of the AuthZEN standard. It decides questions as decisionAPI decides checks.
 type authZENAPI struct {
 	*decisionAPI
 

@@ -158,7 +158,7 @@ type fault struct {
 	path    string // place of the field, for example checks[3].subject; empty for the whole body
 	problem string
 	code    authz.Code // empty means CodeInvalid
-	syntax  error      // why the data is not JSON; the other fields do not count then
+	syntax  error      // why the data is not JSON; if it is set, the other fields do not count
 }
 
 func faultf(format string, args ...any) *fault { return &fault{problem: fmt.Sprintf(format, args...)} }

@@ -108,7 +108,7 @@ func (e *events) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if sent { // hidden entries must not delay the next comment, which would reveal them
+		if sent { // a delay of the next comment would reveal hidden entries
 			lastSent = time.Now()
 		}
 		if time.Since(lastSent) >= heartbeat {

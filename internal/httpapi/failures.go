@@ -31,8 +31,8 @@ func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	return &errs
 }
 
-// outcomes are the results of a search by id or name. A permitted result has the value nil. A result that could not be
-// decided has the error.
+// outcomes has the results of a search. The keys are ids or names. A permitted result has the value nil. A result that
+// could not be decided has the error.
 type outcomes map[string]error
 
 // checkCount returns an error with CodeTooLarge if a search found more than maxSearched results.

@@ -19,11 +19,10 @@ type inspector struct {
 	hasProduct bool // whether the schema has the definitions of the product
 }
 
-// requireInspection returns an error if a question names, in place of a permission, a relation or a permission as_…
-// that only other permissions use, or if it names an internal type of the product. Such a question needs a key with the
-// scope inspect, and a request without an actor, because the answer would not depend on the actor. The error has
-// CodeForbidden without the scope, and CodeInvalid with an actor. requireInspection accepts names that the schema does
-// not have, because the engine rejects them.
+// requireInspection returns an error for a question that needs a key with the scope inspect and a request without an
+// actor. Such a question names an internal type of the product or, in place of a permission, a relation or a schema
+// step (as_…). Its answer would not depend on an actor. The error has CodeForbidden without the scope, and CodeInvalid
+// with an actor. requireInspection accepts names that the schema does not have, because the engine rejects them.
 func (r inspector) requireInspection(
 	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
 ) error {

@@ -130,7 +130,8 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Only serves the metrics at /metrics to GET and HEAD. It answers other requests with problem documents.
+// Only returns a handler that serves nothing but the metrics, at /metrics and for GET and HEAD. It answers other
+// requests with problem documents.
 func (m *Metrics) Only() http.Handler {
 	metrics := m.Handler()
 	return limitHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -58,7 +58,7 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	}
 }
 
-// freeFields has the requests with a field that accepts any value: operation → field → body. % in the body stands for
+// freeFields has the requests with a field that accepts any value: path → field → body. % in the body stands for
 // the value of the field.
 func freeFields() map[string]map[string]string {
 	const (

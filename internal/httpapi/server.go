@@ -54,7 +54,7 @@ type Config struct {
 	History History
 
 	// Stopping ends when the server begins to stop, which ends endless streams. It may be nil.
-	Stopping context.Context //nolint:containedctx // its lifetime is that of the server
+	Stopping context.Context //nolint:containedctx // the context ends with the server
 
 	// Definitions returns the definitions of the served schema. It is called for every request that needs them.
 	Definitions func(context.Context) ([]authz.Definition, error)
@@ -69,7 +69,7 @@ type Config struct {
 	// Keys are the API keys of the server.
 	Keys *apikey.Keys
 
-	// PublicURL is the address of the server for clients. The served contract has it.
+	// PublicURL is the address of the server for clients. The served contract names this address.
 	PublicURL string
 
 	// Expensive is the number of explanations, previews and queries of past access that may run at a time. Zero means
@@ -108,7 +108,8 @@ type Operations interface {
 	contentOperations
 }
 
-// server routes requests to their handlers, which its embedded parts have, after the checks that all requests share.
+// server makes the checks that all requests share, and calls the handler of each request. The handlers are methods of
+// the embedded parts.
 type server struct {
 	*responder
 	*decisionAPI

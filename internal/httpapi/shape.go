@@ -23,7 +23,7 @@ const maxEntries = 1000
 // scanner checks that JSON has the shape of a Go type, more strictly than decoding does. A struct needs exactly its
 // fields, each once and with the right type. All fields without omitempty are required. A field with omitempty may be
 // null, which means the same as leaving it out. So may a nullable.Nullable. A union may be any value except null. An
-// interface may be any value. Neither may have repeated keys. A json.RawMessage may have any shape.
+// interface may be any value. In both, an object may not have repeated keys. A json.RawMessage may have any shape.
 type scanner struct {
 	*jsontext.Decoder
 	lenient bool // skip unknown fields of a struct
@@ -44,7 +44,7 @@ func (s *scanner) value(t reflect.Type, depth int) *fault {
 	first := s.PeekKind()
 	switch {
 	case jsonKind(first) == "":
-		return s.skip() // its error
+		return s.skip() // returns the syntax error
 	case t == rawMessage, isNullable(t) && first == jsontext.KindNull:
 		return s.skip()
 	case t == timeOfDay:

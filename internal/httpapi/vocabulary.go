@@ -110,9 +110,9 @@ const (
 	wholeContext       = "context"
 )
 
-// context returns the context for caveats. It has each property object under its own name, the whole context of the
-// request under "context" (both may be empty), and the fields of that context, unless they have one of these names. It
-// has only names that a caveat uses, because SpiceDB limits the total size.
+// context returns the context for caveats. It has each property object under its own name, and the whole context of the
+// request under "context"; these objects may be empty. It also has each field of the request's context, unless the
+// field has one of these names. It has only names that a caveat uses, because SpiceDB limits the total size.
 func (v vocabulary) context(q question) map[string]any {
 	all := make(map[string]any)
 	for _, name := range v.parameters {

@@ -120,7 +120,7 @@ func (s *server) performWrite(c *gin.Context) {
 	})
 }
 
-// request is a request whose parameters are checked. An HTTP request has sent it, or a preview has named it.
+// request is a request with checked parameters: the HTTP request itself, or the request that a preview names.
 type request struct {
 	*call
 
