@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// Collection is all objects of one type in a place. Permissions are those that a list of the collection shows for each
-// object.
+// Collection is all objects of one type in a place. Permissions has the permissions that a list of the collection
+// shows for each object.
 type Collection struct {
 	Place       authz.Object
 	Type        authz.Type
@@ -49,8 +49,8 @@ type Objects struct {
 // Contents returns a page of the objects of a collection that the actor may view, with the actor's permissions on each.
 // It returns an error with CodeNotFound if the actor may not view the place.
 //
-// A cursor continues the list as it was when the first page was read. The permissions on a page are those at the time
-// when that page is read. A page ends after reading 10,000 objects, even if the actor may view only a few of them.
+// A cursor continues the list as it was when the first page was read. The permissions on a page are current when this
+// page is read. A page ends after reading 10,000 objects, even if the actor may view only a few of them.
 func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
 	var objects Objects
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {

@@ -85,7 +85,7 @@ func (j deletionJob) Next(ctx context.Context, failed int) (job.Step, error) {
 	if err != nil {
 		return job.Step{}, err
 	}
-	if len(recorded) == 0 { // another request has finished it
+	if len(recorded) == 0 { // another request has finished the deletion
 		j.planDone(p)
 		return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j.in(job.Done)}, nil
 	}
@@ -190,7 +190,7 @@ func (j deletionJob) planAgain(
 	if b.isEmpty() {
 		return job.Step{}, false, nil
 	}
-	for _, object := range emptied { // otherwise the write could change a new object that has got this id
+	for _, object := range emptied { // otherwise the write could change a new object that now has this id
 		p.Forbid(placeFilter(object))
 	}
 	return b.step(union(emptied, later, b.emptied)), true, nil

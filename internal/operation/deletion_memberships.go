@@ -47,7 +47,7 @@ func endReasons(ctx context.Context, p *plan, reasons []authz.Relationship) erro
 	for _, r := range reasons {
 		p.Delete(r)
 		who := memberOf(r.Resource)
-		if who == "" { // another tool wrote it
+		if who == "" { // another tool wrote this reason
 			continue
 		}
 		roles, err := p.Find(ctx, authz.Filter{Type: "subscription", SubjectType: user, SubjectID: who})

@@ -106,7 +106,7 @@ func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subs
 	return answered(subscriptions, token, err)
 }
 
-// readSubscriptions reads several subscriptions at a time. It leaves out those that do not exist.
+// readSubscriptions reads several subscriptions at a time. It leaves out subscriptions that do not exist.
 func readSubscriptions(ctx context.Context, p *plan, ids []authz.ID) ([]Subscription, error) {
 	flags := make([]authz.Filter, len(ids))
 	for i, id := range ids {

@@ -24,8 +24,8 @@ type Grant struct {
 	NeedsOn authz.Object
 	Backend bool
 
-	// Holders are the relations whose subjects may perform the action. Those of the object itself come first, then those
-	// of the objects that contain it.
+	// Holders are the relations whose subjects may perform the action. Relations of the object itself come first, then
+	// relations of the objects that contain it.
 	Holders []Holder
 
 	// Effect holds the updates of the action that the person's permissions may depend on.
@@ -72,9 +72,9 @@ func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 }
 
 // Grants returns the actions that could give a person more permissions on an object, at a snapshot: first the actions
-// on the object itself, then those on its workspace, account and subscription and on the platform. They follow the
-// rules of the role sets. The caller evaluates whether an action gives the wanted permission. For an object that does
-// not exist, Grants returns none.
+// on the object itself, then the actions on its workspace, account and subscription and on the platform. They follow
+// the rules of the role sets. The caller evaluates whether an action gives the wanted permission. For an object that
+// does not exist, Grants returns none.
 func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object, at authz.Token) ([]Grant, error) {
 	p := newPlan(s.engine, Caller{}, tx.AtSnapshot(at))
 	grants, err := grantsOn(ctx, p, who, object)

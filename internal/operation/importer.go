@@ -202,8 +202,8 @@ func (i Importer) ends() []string {
 	return ends
 }
 
-// readUsableEnds reads the connections of an importer. usable has, by end, those that the actor may use. others has the
-// ends with a connection that the actor may not use.
+// readUsableEnds reads the connections of an importer. usable has, by end, the connections that the actor may use.
+// others has the ends with a connection that the actor may not use.
 func readUsableEnds(
 	ctx context.Context, p *plan, importer authz.Object,
 ) (usable map[authz.Relation]authz.ID, others []string, err error) {

@@ -114,9 +114,9 @@ func joinAccount(ctx context.Context, p *plan, to authz.Object, who authz.ID, na
 	return roles, giveAccountRoles(ctx, p, g, account, change)
 }
 
-// joining returns the change that adds the offered roles to those that the person holds. If the person may hold only
-// one role, it removes the weaker one. It changes no end date. If the person's base role after the change has an end
-// date, the offered roles get the same end.
+// joining returns the change that adds the offered roles to the roles that the person holds. If the person may hold
+// only one role, it removes the weaker one. It changes no end date. If the person's base role after the change has an
+// end date, the offered roles get the same end.
 func (c roleChange) joining(set authz.RoleSet) roleChange {
 	c.adds, c.asked = true, c.wanted
 	c.wanted = set.Union(rolesOf(c.held), c.asked)

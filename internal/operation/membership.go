@@ -169,8 +169,8 @@ func (m *membershipChanges) addAccountRole(ctx context.Context, u authz.Update) 
 }
 
 // readSubscriptionOf reads in which subscription an account is after the plan. It returns the zero object if the
-// account is in no subscription, or if the plan deletes the account. In the latter case, the cleanup of the deletion
-// ends the memberships.
+// account is in no subscription, or if the plan deletes the account. If the plan deletes the account, the cleanup of
+// the deletion ends the memberships.
 func readSubscriptionOf(ctx context.Context, p *plan, account authz.Object) (authz.Object, error) {
 	for _, u := range p.Updates() {
 		if r := u.Relationship; r.Resource == account && r.Relation == kindOf(account.Type).place {

@@ -18,7 +18,7 @@ var naming = []authz.Filter{
 type created struct {
 	creator authz.Relationship
 	own     []authz.Relationship
-	account authz.ID // empty if it is in none
+	account authz.ID // empty if the object is in no account
 }
 
 // object returns the created object.

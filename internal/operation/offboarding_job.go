@@ -24,7 +24,7 @@ type offboardingJob struct {
 	by        Caller
 	operation string
 	state     job.State
-	cause     error // why it is canceled
+	cause     error // why the job is canceled
 
 	halved     int            // see fitsOffboarding
 	rest       []authz.Filter // relationships of an erased person that the next writes delete

@@ -17,15 +17,15 @@ type OffboardingReport struct {
 	// the actor may not know who belongs to the subscription.
 	EndsMembership *bool
 
-	// Importers and Connections are those that the person created, without private connections.
+	// Importers and Connections are the objects that the person created. Private connections are not among them.
 	Importers, Connections Named
 
 	// Private is how many private connections the person created. PrivateInUse is how many of them are used by
 	// importers that others created.
 	Private, PrivateInUse int
 
-	// Shares is how many private connections of others are shared with the person. Workspaces are those that name the
-	// person as a member.
+	// Shares is how many private connections of others are shared with the person. Workspaces has the workspaces that
+	// name the person as a member.
 	Shares     int
 	Workspaces Named
 

@@ -60,9 +60,9 @@ func notFoundError(p *plan, object authz.Object) *authz.Error {
 	return visibility.NotFound(object)
 }
 
-// requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may
-// depend on: the object's relationships to the actor and to subjects other than persons, and those of every place
-// that the object is in.
+// requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may depend
+// on: the object's relationships to the actor and to subjects other than persons, and the same relationships of every
+// place that the object is in.
 func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	if p.decided[object] {
 		return nil

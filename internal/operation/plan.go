@@ -34,7 +34,7 @@ type plan struct {
 	// memberships is how many memberships end with a role on an account.
 	memberships int
 	settled     bool // settleMemberships has run
-	// offboardings are those that the write begins.
+	// offboardings has the offboardings that the write begins.
 	offboardings []offboarding
 	reassigned   []reassignment // objects that the write reassigns
 	// portions divides the changes among several writes. It is nil if one write has all of them.
@@ -134,9 +134,9 @@ func checkWritten(p *plan) error {
 	return tx.CheckSize(written, 0)
 }
 
-// requireSome adds as many of the preconditions as one write can hold beside those of an offboarding. It leaves out
-// preconditions only if an operation decides about very many accounts. Nothing then verifies at the write that the
-// facts of these preconditions still hold.
+// requireSome adds as many of the preconditions as one write can hold beside the preconditions of an offboarding. It
+// leaves out preconditions only if an operation decides about very many accounts. Nothing then verifies at the write
+// that the facts of these preconditions still hold.
 func requireSome(p *plan, preconditions []authz.Precondition) {
 	for _, c := range preconditions {
 		if len(p.Preconditions()) < authz.MaxUpdates-maxUpdatesPerPlace {

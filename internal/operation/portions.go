@@ -126,8 +126,9 @@ func (c roleChange) lowers(set authz.RoleSet) bool {
 }
 
 // arrangePeople divides the changes of roles on one account. The actor's own change is in the last write, since the
-// actor needs their role until then. Changes of holders of the required role come after those of other people. The
-// change of one such holder is in the last write too, since that write may give the role to somebody else.
+// actor needs their role until then. Changes of people who hold the required role come after the changes of other
+// people. The change of one person who holds the required role is also in the last write, since this write may give
+// the role to somebody else.
 func (s *portions) arrangePeople(set authz.RoleSet, actor authz.ID, changes []roleChange) {
 	var lowers, holders, last []authz.ID
 	for _, c := range changes {

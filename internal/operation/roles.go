@@ -260,7 +260,7 @@ func changeAccountRoles(
 	}
 	removed := peopleOf(changes, roleChange.ends)
 	// People without a role, before and after, must not get one by accepting an open invitation. So if the actor may
-	// withdraw invitations, those of these people are withdrawn too.
+	// withdraw invitations, the plan also withdraws the open invitations of these people.
 	if without := peopleOf(changes, roleChange.isEmpty); len(without) > 0 {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {
