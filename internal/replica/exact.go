@@ -30,7 +30,7 @@ func exact(o query.Outline) bool {
 // inspection describes what encloses a part of a plan.
 type inspection struct {
 	within    []step // the enclosing recursive permissions
-	selective bool   // between the outermost of them and this place is an intersection, an exclusion or an arrow
+	selective bool   // an intersection, exclusion or arrow lies between the outermost of within and this part
 }
 
 // step is a recursive permission.

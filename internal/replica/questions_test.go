@@ -14,7 +14,7 @@ type questions struct {
 	resources []authz.ResourceQuery
 	subjects  []authz.SubjectQuery
 
-	malformed []authz.Check // checks that SpiceDB rejects; it also rejects a bulk that has one of them
+	malformed []authz.Check // checks that SpiceDB rejects, also as a part of a bulk
 }
 
 func (m *model) questions(r *rand.Rand) questions {

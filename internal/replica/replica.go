@@ -21,7 +21,8 @@ const DefaultMaxRelationships = 5_000_000
 // time.
 const Bound = 5 * time.Second
 
-// Source reads and watches SpiceDB's relationships in SpiceDB's own form. Its errors are those of an authz.Engine.
+// Source reads and watches SpiceDB's relationships in SpiceDB's own form. It returns the same errors as an
+// authz.Engine.
 type Source interface {
 	// Head returns the stored schema and a token of the newest state.
 	Head(ctx context.Context) (schema string, token authz.Token, err error)
@@ -94,7 +95,7 @@ type Replica struct {
 	random  func() float64
 
 	current atomic.Pointer[state] // nil while the replica does not answer
-	why     atomic.Value          // a string: why it does not answer
+	why     atomic.Value          // a string: why the replica does not answer
 	fresh   atomic.Int64          // time at which the current state was last known to be the newest, by clock; or never
 	known   atomic.Int64          // the last value of fresh, kept after Watch fails
 	off     atomic.Bool           // the replica has turned itself off permanently

@@ -41,7 +41,7 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 		<-r.verifying
 		return
 	}
-	s.pins.Add(1) // the caller still has it pinned
+	s.pins.Add(1) // the caller still has the state pinned
 	r.running.Go(func() {
 		defer func() {
 			s.unpin()
