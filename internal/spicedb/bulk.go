@@ -35,10 +35,10 @@ var errNotRepeated = authz.Errorf(
 )
 
 // CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks that differ only in the
-// resource together, so an error of one becomes an error of the others. CheckBulk repeats failed checks alone, so that
-// each has the result of a single check. It limits the time for repetitions, and how many repeated checks may fail with
-// CodeTooLarge. A failed check that is not repeated has the error CodeTooLarge. If all checks at an exact snapshot have
-// this error, CheckBulk returns the token of the snapshot.
+// resource together, so an error of one check becomes an error of all. CheckBulk repeats failed checks alone, so that
+// each has the result of a single check. It limits the time for repetitions, and how many repeated checks may fail
+// with CodeTooLarge. A failed check that is not repeated has the error CodeTooLarge. If all checks at an exact
+// snapshot have this error, CheckBulk returns the token of the snapshot.
 func (c *Client) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) (_ []authz.CheckResult, _ authz.Token, err error) {

@@ -17,8 +17,8 @@ const (
 	maxCanceled = 10
 
 	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. During the pause,
-	// canceled parts of the previous evaluation end. An evaluation that starts before that could get the error of such
-	// a part.
+	// canceled parts of the previous evaluation end. An evaluation that starts earlier could get the error of such a
+	// part.
 	canceledPause = time.Millisecond
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// requireSameAnswer requires that a result of a bulk equals that of a single check.
+// requireSameAnswer requires that a result of a bulk equals the result of a single check.
 func requireSameAnswer(t *testing.T, engine authz.Engine, check authz.Check, result authz.CheckResult) {
 	t.Helper()
 	decision, _, err := engine.Check(t.Context(), check, authz.Fully())
@@ -23,7 +23,7 @@ func requireSameAnswer(t *testing.T, engine authz.Engine, check authz.Check, res
 	require.Equal(t, err == nil, result.Err == nil, "%+v: %v, in a bulk %v", check, err, result.Err)
 }
 
-// TestBulkAnswersAsSingleChecks checks that each answer of a bulk is that of a single check, even if many other
+// TestBulkAnswersAsSingleChecks checks that each answer of a bulk is the answer of a single check, even if many other
 // checks are too large.
 func TestBulkAnswersAsSingleChecks(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithLimitsDividedBy(500))

@@ -15,7 +15,7 @@ func init() {
 	logger := zerolog.New(slogWriter{}).Level(zerolog.WarnLevel)
 	zerologlog.Logger = logger
 	if zerolog.DefaultContextLogger != nil {
-		// The pointer is that of SpiceDB's own logger.
+		// This pointer points to SpiceDB's own logger.
 		*zerolog.DefaultContextLogger = logger
 	} else {
 		zerolog.DefaultContextLogger = &logger

@@ -48,7 +48,7 @@ func (x *index) run(q query) datastore.RelationshipIterator {
 	}
 }
 
-// sorted returns the matches in another order than that of the scan.
+// sorted returns the matches in an order that differs from the order of the scan.
 func (x *index) sorted(p keyspan.Plan, q query) []*tuple.Relationship {
 	order := orderOf(q.sort == options.BySubject)
 	after, before := q.after, q.before

@@ -23,8 +23,8 @@ type RemoteConfig struct {
 	// Token is SpiceDB's preshared key.
 	Token string
 
-	// CAFile is a PEM file with the trusted certificate authorities. Empty means those of the system. Each new
-	// connection reads the file.
+	// CAFile is a PEM file with the trusted certificate authorities. If it is empty, the authorities of the system are
+	// trusted. Each new connection reads the file.
 	CAFile string
 
 	// Insecure connects without TLS.

@@ -8,8 +8,8 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// Key identifies a relationship. In the order of resources it has type, id and relation of the resource, then those
-// of the subject. In the order of subjects, the subject comes first.
+// Key identifies a relationship. In the order of resources it has type, id and relation of the resource, then type, id
+// and relation of the subject. In the order of subjects, the subject comes first.
 type Key [6]string
 
 // ByResource returns the key of a relationship in the order of resources.
