@@ -155,7 +155,7 @@ func Restore(
 	}
 	defer func() {
 		err = errors.Join(err, d.close())
-		if err != nil && errors.Is(missing, fs.ErrNotExist) { // openDirectory created it, and it has no store
+		if err != nil && errors.Is(missing, fs.ErrNotExist) { // openDirectory created the directory, which has no store
 			err = errors.Join(err, os.Remove(d.lock.Path()), os.Remove(path))
 		}
 	}()

@@ -17,9 +17,9 @@ const (
 	relationshipTouched
 	relationshipDeleted // the body is the deleted core.v1.RelationTuple
 	namespaceChanged    // the body is a core.v1.NamespaceDefinition
-	namespaceDeleted    // the body is its name
+	namespaceDeleted    // the body is the name of the definition
 	caveatChanged       // the body is a core.v1.CaveatDefinition
-	caveatDeleted       // the body is its name
+	caveatDeleted       // the body is the name of the caveat
 )
 
 // maxEntries is how many bytes of entries a row of the log holds before a new row begins.

@@ -39,7 +39,7 @@ type logRow struct {
 	entries  []byte
 }
 
-// add adds those entries of a row that the watcher asked for.
+// add adds the entries of a row that the watcher asked for.
 func (c *changes) add(row logRow, content datastore.WatchContent) error {
 	if row.metadata != nil {
 		metadata := &structpb.Struct{}

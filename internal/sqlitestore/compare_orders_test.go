@@ -16,7 +16,7 @@ const (
 // inconsistent are changes to a store, as another program could make them. SQLite's integrity check accepts them.
 var inconsistent = map[string]struct {
 	statement string
-	opens     bool // set if Open accepts the store, since it does not read everything
+	opens     bool // set if Open accepts the store, since Open does not read everything
 }{
 	"a relationship by resource is missing": {"DELETE FROM by_resource" + someResource, false},
 	"a relationship by subject is missing":  {"DELETE FROM by_subject" + someSubject, false},
@@ -48,7 +48,7 @@ var inconsistent = map[string]struct {
 }
 
 // TestInconsistentTablesAreRefused checks stores whose tables contradict each other. Backup and Restore reject them,
-// even with a recomputed seal. Open rejects those whose row counts differ.
+// even with a recomputed seal. Open rejects stores whose row counts differ.
 func TestInconsistentTablesAreRefused(t *testing.T) {
 	t.Parallel()
 	whole, err := os.ReadFile(newUsedStore(t, t.TempDir()))

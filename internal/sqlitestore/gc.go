@@ -167,7 +167,7 @@ func (s *Store) removeExpired(ctx context.Context, before int64) (count int64, e
 		if _, err := c.exec("UPDATE change SET relationships = relationships - ? WHERE id = ?", count, s.lastID); err != nil {
 			return err
 		}
-		h := *s.head.Load() // nobody else changes it while this goroutine is the writer
+		h := *s.head.Load() // nobody else changes the head while this goroutine is the writer
 		h.relationships -= count
 		s.head.Store(&h)
 		return nil

@@ -42,7 +42,7 @@ type row struct {
 	details []byte
 }
 
-// span is a set of keys to read: those between from and to, or each of keys.
+// span is a set of keys to read: the keys between from and to or, if keys is set, the listed keys.
 type span struct {
 	bySubject bool
 	from, to  string // the span includes from, and excludes to

@@ -48,7 +48,7 @@ func (s *Store) acquireWriter(ctx context.Context) error {
 		return ctx.Err()
 	case s.writing <- struct{}{}:
 	}
-	if s.writer == nil { // rollBack closed it
+	if s.writer == nil { // rollBack closed the connection
 		if err := s.connectWriter(); err != nil {
 			s.releaseWriter()
 			return err
