@@ -44,7 +44,7 @@ func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err 
 // recorded. It does not matter which server makes the last write.
 func Run(ctx context.Context, store Store, job Job) (Job, authz.Token, error) {
 	first := start(job)
-	stack := []*running{first} // each job waits for those after it
+	stack := []*running{first} // each job waits for the jobs after it
 	for {
 		last := stack[len(stack)-1]
 		if last.State().hasEnded() {

@@ -18,8 +18,8 @@ var ErrForeign = errors.New("not a file of this user alone")
 // ErrExists is the error for a name that exists already.
 var ErrExists = errors.New("exists already")
 
-// Create creates a file beside path for this user alone. Its name is that of path, a random part and the suffix. The
-// caller renames it with Publish or removes it.
+// Create creates a file beside path for this user alone. Its name consists of the name of path, a random part and the
+// suffix. The caller renames it with Publish or removes it.
 func Create(path, suffix string) (*os.File, error) {
 	// CreateTemp opens with O_EXCL, which neither reuses a file nor follows a link.
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+suffix)

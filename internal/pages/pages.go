@@ -42,7 +42,7 @@ type keptList struct {
 	caller    string
 	resources []authz.FoundResource
 	until     time.Time
-	all, own  *list.Element // the elements of this list in the order of all lists, and in that of its caller's lists
+	all, own  *list.Element // elements of this list: all in Resources.order, own in share.lists
 }
 
 func (k *keptList) size() int { return len(k.resources) + listOverhead }
@@ -94,7 +94,7 @@ func (l *Resources) Page(
 	return slices.Clone(part), nil
 }
 
-// Cursor returns the cursor that continues a list after one of its resources. The query is that of the list.
+// Cursor returns the cursor that continues the list of a query after one of its resources.
 func Cursor(query authz.ResourceQuery, found authz.FoundResource) string {
 	return CursorsOf(query).New(string(found.Token) + " " + string(found.ID))
 }

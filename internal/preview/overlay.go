@@ -42,8 +42,8 @@ type Base interface {
 	authz.Reader
 }
 
-// Overlay records writes instead of performing them. Reads and preconditions see the recorded writes. Decisions are
-// those of the base. An Overlay is for one operation.
+// Overlay records writes instead of performing them. Reads and preconditions see the recorded writes. The base decides
+// checks, without the recorded writes. An Overlay is for one operation.
 type Overlay struct {
 	authz.Checker
 	authz.ResourceFinder

@@ -12,7 +12,7 @@ import (
 type Reader struct {
 	Subject authz.Subject
 
-	// All is set if the reader may see everything, such as a key with the scope inspect.
+	// All is set if the reader may see everything, for example an API key with the scope inspect.
 	All bool
 
 	// OnlyOwnRoles is set if the reader may see what the subject sees, except the roles of others.

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Relationship reads a relationship as zed writes it, such as "account:sales#user@user:peter". The test fails if the
-// text is no relationship.
+// Relationship reads a relationship as zed writes it, for example "account:sales#user@user:peter". The test fails if
+// the text is no relationship.
 func Relationship(t testing.TB, text string) authz.Relationship {
 	t.Helper()
 	parsed, err := tuple.Parse(text)
