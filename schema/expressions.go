@@ -29,7 +29,7 @@ func Expressions(text string) (map[string]string, error) {
 				return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
 			}
 			lines := strings.Split(strings.TrimSpace(source), "\n")
-			_, expression, _ := strings.Cut(lines[len(lines)-1], " = ") // comments are before it
+			_, expression, _ := strings.Cut(lines[len(lines)-1], " = ") // comments come before the last line
 			out[definition.GetName()+"#"+relation.GetName()] = strings.TrimSpace(expression)
 		}
 	}

@@ -49,7 +49,7 @@ func Load(ctx context.Context, name string) (File, error) {
 	return flatten(ctx, string(content), name, folder("."))
 }
 
-// parseYAML reads a validation YAML. folder opens a folder by its name relative to that of the YAML.
+// parseYAML reads a validation YAML. folder opens a folder by its name relative to the folder of the YAML.
 func parseYAML(ctx context.Context, content []byte, name string, folder func(string) fs.FS) (File, error) {
 	parsed, err := validationfile.DecodeValidationFile([]byte(CanonicalExpirations(string(content))))
 	if err != nil {
