@@ -166,7 +166,7 @@ func TestRoleGrantedAgainLeavesOldInvitationsClosed(t *testing.T) {
 	}
 	for name, again := range give {
 		for _, n := range []int{3, 260} {
-			inviteMany(t, engine, name, team, "carl", "user", n) // that role has ended since
+			inviteMany(t, engine, name, team, "carl", "user", n) // carl's role has ended since
 			elsewhere := inviteMany(t, engine, name+"elsewhere", authz.Object{Type: "account", ID: "analytics"}, "carl", "editor", 2)
 			require.NoError(t, again(s))
 			_, _, err := s.AcceptInvitation(ctx, by("anybody"), name+"1")

@@ -266,7 +266,7 @@ func TestExplicitMembershipStays(t *testing.T) {
 		require.Equal(t, []string{"member"}, c.belongs(who), who)
 	}
 	c.give("ed", "a", "editor")
-	store(t.Context(), t, engine, "account:kept-b#editor@user:ed") // another tool writes it
+	store(t.Context(), t, engine, "account:kept-b#editor@user:ed") // another tool writes this role
 	c.remove("ed", "a")
 	require.Equal(t, []string{"member"}, c.belongs("ed"), "the role that no reason is stored for counts")
 	c.remove("ed", "b")

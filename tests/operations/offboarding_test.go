@@ -92,7 +92,7 @@ func TestInterruptedOffboarding(t *testing.T) {
 	}
 }
 
-// leaves returns the relationships that must be stored after uma's removal, given those before.
+// leaves returns the relationships that must be stored after uma's removal, given the relationships before it.
 func (d offboarding) leaves(rows []authz.Relationship) []string {
 	want := slices.Clone(d.notes)
 	for _, r := range rows {
