@@ -248,7 +248,7 @@ func (c *crash) round(round int, r removal) {
 		c.inside++
 	}
 	c.victim = newVictim(c.t, c.on, c.t.TempDir())
-	if c.isUnderWay(s) { // also kill the server that finishes it
+	if c.isUnderWay(s) { // also kill the server that finishes the removal
 		c.kill(c.finishes/2 + c.within(c.finishes/2))
 		c.finishes = c.sooner(c.finishes, !c.isUnderWay(s))
 		if c.isUnderWay(s) {

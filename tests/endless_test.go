@@ -317,7 +317,7 @@ func TestServerStopsWhileQuestionsRun(t *testing.T) {
 		)
 		ended.Go(func() {
 			defer once()
-			_, _, _ = c.ask(ctx, found.url, []string{"doc:circle", "doc:ladder"}[i%2], "viewer") // the stop may abort it
+			_, _, _ = c.ask(ctx, found.url, []string{"doc:circle", "doc:ladder"}[i%2], "viewer") // the stop may abort the call
 		})
 	}
 	sent.Add(1)

@@ -221,8 +221,8 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 	}
 }
 
-// stateOfEach returns the state of each person in a look-up of subjects: that of the person's own entry, or that of
-// the wildcard.
+// stateOfEach returns the state of each person in a look-up of subjects: the state of the person's own entry or,
+// without one, of the wildcard.
 func stateOfEach(found []failed) map[string]string {
 	states := make(map[string]string)
 	for _, who := range failingPeople {

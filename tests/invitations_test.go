@@ -323,7 +323,7 @@ func repeatedInvitation(t *testing.T, on *backend) {
 	if others.ID == made.ID || others.ID == "" {
 		t.Error("another API key leads to the same id")
 	}
-	s.with(made, "nina POST invitations/$ID/accept => 404 not_found") // the newer one replaced it
+	s.with(made, "nina POST invitations/$ID/accept => 404 not_found") // the newer invitation replaced this one
 	s.with(others, "nina POST invitations/$ID/accept => 200")
 	s.play("olga DELETE accounts/~a")
 	if gone := s.under(s.id("key"), request); gone.status != http.StatusCreated || !gone.isReplay() || bytes.Contains(

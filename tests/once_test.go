@@ -232,8 +232,8 @@ func keysExpireAfterADay(t *testing.T, on *backend) {
 	s.url = start(t, config).URL
 
 	const request = "olga PUT accounts/~a/members/~nina {roles: [user]}"
-	// The clock moves only after the start. A starting server finishes every interrupted deletion in SpiceDB, also
-	// those of other tests, and must not do that with a wrong clock.
+	// The clock moves only after the start. A starting server finishes every interrupted deletion in SpiceDB, also the
+	// deletions of other tests. It must not do this with a wrong clock.
 	behind.Store(int64(23 * time.Hour))
 	s.under(s.id("later"), request)
 	if a := s.under(s.id("later"), request); !a.isReplay() {

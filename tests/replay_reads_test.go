@@ -153,7 +153,7 @@ func (r replayedRequest) related(object string) map[string][]string {
 	return related
 }
 
-// flagsOf returns the names of the flags that an object has. prefix is that of their relations.
+// flagsOf returns the names of the flags that an object has. The names of their relations begin with prefix.
 func flagsOf(related map[string][]string, prefix string, names ...string) []any {
 	found := []any{}
 	for _, name := range names {

@@ -59,7 +59,7 @@ func placeProbes(request string) []struct{ object, request string } {
 	return found
 }
 
-// simpleSituations adds one situation for each of the simple types to those written by hand.
+// simpleSituations adds one situation for each of the simple types to the situations written by hand.
 func simpleSituations(byHand []situation) []situation {
 	all := slices.Clone(byHand)
 	for _, typ := range authz.SimpleTypes {

@@ -41,7 +41,7 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 		t.Error("mona's own roles are not shown")
 	}
 
-	// A business administrator may list the members of a subscription, but not those of an analytics account.
+	// A business administrator may list the members of a subscription, but not the members of an analytics account.
 	s.play(
 		"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga, features: [user_permissions]}",
 		"olga PUT subscriptions/~one/members/~bea {roles: [business_admin]}",

@@ -301,7 +301,7 @@ func (o operation) hostile(known map[string]bool) []request {
 	return all
 }
 
-// replaceSegments replaces every parameter of a path by a value, except that of the collection.
+// replaceSegments replaces every parameter of a path by a value, except the collection.
 func replaceSegments(path, value string) string {
 	return strings.NewReplacer("{id}", value, "{user}", value, "{handle}", value).Replace(path)
 }

@@ -184,7 +184,7 @@ func start(t *testing.T, binary string) server {
 	out, err := process.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, process.Start())
-	t.Cleanup(func() { _ = process.Wait() }) // t.Context has ended, which kills it
+	t.Cleanup(func() { _ = process.Wait() }) // t.Context has ended, which kills the process
 	var greeting strings.Builder
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Ready") {
