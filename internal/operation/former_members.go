@@ -20,36 +20,17 @@ type formerMember struct {
 // in reports whether an account is the one that the person leaves.
 func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
 
-// excludeNaming makes sure that nothing in the account names the person after the operation. If nothing names the
-// person now, the write requires as preconditions that this is still so. Otherwise run reads again after the write, see
-// endNamedSince.
-func excludeNaming(ctx context.Context, p *plan, f formerMember) error {
-	unnamed := p.removals < maxGuardedMemberships
-	for _, filter := range namingOf(f.who) {
-		found, err := p.Find(ctx, filter)
-		if err != nil {
-			return err
-		}
-		unnamed = unnamed && len(found) == 0
-	}
-	if p.removals++; !unnamed {
+// excludeNaming makes sure that nothing in the account names the person after the operation. If nothing in any account
+// names the person now, the write requires as preconditions that this is still so. Otherwise run reads again after the
+// write, see endNamedSince.
+func excludeNaming(p *plan, f formerMember, isNamed bool) {
+	if p.removals++; isNamed || p.removals > maxGuardedMemberships {
 		p.formerMembers = append(p.formerMembers, f)
-		return nil
+		return
 	}
 	for _, filter := range namingOf(f.who) {
 		p.Forbid(filter)
 	}
-	return nil
-}
-
-// namingOf returns the filters of the variable naming, limited to relationships whose subject is one person.
-func namingOf(who authz.ID) []authz.Filter {
-	filters := make([]authz.Filter, len(naming))
-	for i, filter := range naming {
-		filter.SubjectID = who
-		filters[i] = filter
-	}
-	return filters
 }
 
 // withoutFormerMembers returns the relationships, except those that name a person who holds no role on the object's

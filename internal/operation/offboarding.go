@@ -218,7 +218,11 @@ func (s *Service) offboard(
 		if err := settleMemberships(ctx, p); err != nil {
 			return err
 		}
-		return planCleanup(ctx, p, *begun)
+		// To find out which of very many shares are in the place would delay the end of the roles.
+		if named, err := readNamedFirst(ctx, p, who); err != nil || named.many {
+			return err
+		}
+		return planCleanup(ctx, p, *begun, make(map[authz.Object]bool))
 	})
 }
 

@@ -8,12 +8,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// naming are the relations, besides roles and creators, that name a person. They end with the person's roles.
-var naming = []authz.Filter{
-	{Type: "connection", Relation: sharedWithSomeNamed, SubjectType: user},
-	{Type: "workspace", Relation: "member", SubjectType: user},
-}
-
 // created is an object that a person created, with all relationships that it holds.
 type created struct {
 	creator authz.Relationship
@@ -107,42 +101,6 @@ func creatorRows(typ authz.Type, who authz.ID) authz.Filter {
 	return authz.Filter{Type: typ, Relation: creator, SubjectType: user, SubjectID: who}
 }
 
-// forEachNamed yields the relationships that name the person in the accounts, see naming.
-func forEachNamed(
-	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(authz.Relationship) (more bool),
-) error {
-	for _, filter := range namingOf(who) {
-		rows, err := p.Find(ctx, filter)
-		if err != nil {
-			return err
-		}
-		for chunk := range slices.Chunk(rows, readChunk) {
-			places := make([]authz.Filter, len(chunk))
-			for i, r := range chunk {
-				places[i] = authz.Filter{
-					Type:     r.Resource.Type,
-					ID:       r.Resource.ID,
-					Relation: kindOf(r.Resource.Type).place,
-				}
-			}
-			found, err := p.FindAll(ctx, places)
-			if err != nil {
-				return err
-			}
-			for i, r := range chunk {
-				var account authz.ID
-				for _, place := range found[i] {
-					account = place.Subject.ID
-				}
-				if in(account) && !yield(r) {
-					return nil
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // maxWriteTime is how long an attempt at a large write may take. PostgreSQL rejects a large write that overlaps with
 // smaller and faster ones, and SpiceDB would retry it again and again.
 const maxWriteTime = 5 * time.Second
@@ -158,8 +116,9 @@ func fitsOffboarding(p *plan, more int) bool {
 	return max(len(p.Updates()), len(p.Preconditions()))+more <= most>>p.halved
 }
 
-// planCleanup plans the updates of an offboarding that follow the end of the roles, as many as fit the write.
-func planCleanup(ctx context.Context, p *plan, d offboarding) error {
+// planCleanup plans the updates of an offboarding that follow the end of the roles, as many as fit the write. See
+// offboardingJob for elsewhere.
+func planCleanup(ctx context.Context, p *plan, d offboarding, elsewhere map[authz.Object]bool) error {
 	in, err := accountsOfPlace(ctx, p, d.from)
 	if err != nil {
 		return err
@@ -169,14 +128,7 @@ func planCleanup(ctx context.Context, p *plan, d offboarding) error {
 			return err
 		}
 	}
-	err = forEachNamed(ctx, p, d.who, in, func(r authz.Relationship) bool {
-		if !fitsOffboarding(p, 1) {
-			return false
-		}
-		p.Delete(r)
-		return true
-	})
-	if err != nil {
+	if err := planEndOfShares(ctx, p, d, in, elsewhere); err != nil {
 		return err
 	}
 	if !d.reassigns() {

@@ -29,12 +29,19 @@ type offboardingJob struct {
 	halved     int            // see fitsOffboarding
 	rest       []authz.Filter // relationships of an erased person that the next writes delete
 	reassigned []reassignment // objects that the writes so far have reassigned
+
+	// elsewhere are objects that name the person and are in no account of the offboarding. All steps add to it, so that
+	// the later ones do not read these objects again. They cannot enter such an account and still name the person.
+	elsewhere map[authz.Object]bool
 }
 
 // offboardingJob returns the job that continues an offboarding whose first write has stored the record. If that write
 // is still to come, the caller changes the state to job.Requested.
 func (s *Service) offboardingJob(by Caller, operation string, d offboarding) offboardingJob {
-	return offboardingJob{offboarding: d, service: s, by: by, operation: operation, state: job.Cleaning}
+	return offboardingJob{
+		offboarding: d, service: s, by: by, operation: operation, state: job.Cleaning,
+		elsewhere: make(map[authz.Object]bool),
+	}
 }
 
 // Record implements job.Job.
@@ -130,7 +137,7 @@ func (j offboardingJob) planCleaning(ctx context.Context, p *plan) (job.Step, er
 		}
 	}
 	if len(p.Updates()) == 0 {
-		if err := planCleanup(ctx, p, j.offboarding); err != nil {
+		if err := planCleanup(ctx, p, j.offboarding, j.elsewhere); err != nil {
 			return job.Step{}, err
 		}
 	}

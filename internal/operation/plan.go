@@ -26,6 +26,15 @@ type plan struct {
 	arriving []authz.ID
 	// ending are the shares to delete, see endSharesAndInvitations.
 	ending []endShares
+	// leftovers are shares to delete in accounts on which the person held no role before the plan.
+	leftovers []endShares
+	endsRoles bool // the plan ends all roles of a person on an account
+	// invitationsRead is how many invitations the plan has read, see withdrawInvitations.
+	invitationsRead int
+	// named are the relationships that name people whose roles the plan ends, and namedRead is how many of them the plan
+	// has read, see readNamedFirst.
+	named     map[authz.ID]namedFirst
+	namedRead int
 	// removals is how many removals from an account the plan has, see excludeNaming.
 	removals      int
 	formerMembers []formerMember
@@ -55,6 +64,7 @@ func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {
 	}
 	return &plan{
 		Unit: tx.New(engine, options...), engine: engine, by: by, now: time.Now(), decided: make(map[authz.Object]bool),
+		named: make(map[authz.ID]namedFirst),
 	}
 }
 

@@ -323,7 +323,7 @@ func endWithRoles(ctx context.Context, p *plan, account accountFacts, c roleChan
 	if err := requireNoOffboarding(ctx, p, c.who, c.arrives()); err != nil {
 		return err
 	}
-	return endNamed(ctx, p, c.who, account, c.arrives())
+	return endNamed(ctx, p, c, account)
 }
 
 // lastHolderError returns the error for a change that would leave accounts without an owner or administrator.

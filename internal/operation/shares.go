@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -18,7 +19,8 @@ type endShares struct {
 	subscription authz.Object
 	arrives      bool
 	rows         []authz.Relationship
-	// many is set if the deletion needs too many preconditions for one write.
+	// many is set if one write cannot delete the relationships: there are too many to read before the write, or the
+	// deletion needs too many preconditions.
 	many bool
 }
 
@@ -33,20 +35,33 @@ func (e endShares) size() int {
 // endNamed plans to delete every relationship in the account that names the person: shares of connections and
 // memberships of workspaces. It runs when a person leaves or is removed, even if their role has already expired. It
 // also runs when a person is given their first role, since an expired role may have left shares behind.
-func endNamed(ctx context.Context, p *plan, who authz.ID, account accountFacts, arrives bool) error {
+func endNamed(ctx context.Context, p *plan, c roleChange, account accountFacts) error {
 	ends := endShares{
-		who: who, from: account.object, subscription: account.subscription.object, arrives: arrives,
+		who: c.who, from: account.object, subscription: account.subscription.object, arrives: c.arrives(),
 	}
-	in := func(id authz.ID) bool { return id == account.object.ID }
-	if err := ends.read(ctx, p, in); err != nil || arrives {
-		return err
+	switch {
+	case c.ends():
+		p.endsRoles = true
+	case c.isEmpty() && !p.isReplay: // read when it is known whether the plan ends roles, see endSharesAndInvitations
+		p.leftovers = append(p.leftovers, ends)
+		return nil
 	}
-	return excludeNaming(ctx, p, formerMember{who, account.object})
+	return ends.addAll(ctx, p, c.ends())
+}
+
+// addAll plans to delete the relationships that name the person in the account. See read for endsRoles.
+func (e *endShares) addAll(ctx context.Context, p *plan, endsRoles bool) error {
+	f := formerMember{e.who, e.from}
+	isNamed, err := e.read(ctx, p, f.in, endsRoles)
+	if err == nil && !e.arrives {
+		excludeNaming(p, f, isNamed)
+	}
+	return err
 }
 
 // endNamedWithoutRole plans to delete every relationship that names the person in accounts of the subscription on
-// which they hold no role. Roles that expired left them behind.
-func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscription authz.Object) error {
+// which they hold no role. Roles that expired left them behind. holds says that the plan ends roles of the person.
+func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscription authz.Object, holds bool) error {
 	in, err := accountsOfPlace(ctx, p, subscription)
 	if err != nil {
 		return err
@@ -57,32 +72,55 @@ func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscriptio
 	}
 	accounts := make(map[authz.ID]bool)
 	ends := endShares{who: who, from: subscription, subscription: subscription}
-	err = ends.read(ctx, p, func(id authz.ID) bool {
+	_, err = ends.read(ctx, p, func(id authz.ID) bool {
 		accounts[id] = without(id)
 		return accounts[id]
-	})
-	if ends.many = len(accounts) > maxRolesAtOnce; err != nil || ends.many {
+	}, holds)
+	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(accounts, func(_ authz.ID, isWithout bool) bool { return !isWithout })
+	if len(accounts) > maxRolesAtOnce { // too many preconditions
+		p.ending[len(p.ending)-1].many = true
+		return nil
+	}
 	for _, id := range sortedKeys(accounts) {
-		if accounts[id] {
-			p.Forbid(rolesFilter(accountObject(id), who))
-		}
+		p.Forbid(rolesFilter(accountObject(id), who))
 	}
 	return nil
 }
 
 // read reads the relationships that name the person in the accounts for which the function in returns true. It adds
-// them to e, and e to the plan.
-func (e *endShares) read(ctx context.Context, p *plan, in func(authz.ID) bool) error {
-	err := forEachNamed(ctx, p, e.who, in, func(r authz.Relationship) bool {
-		e.rows = append(e.rows, r)
-		return true
-	})
-	if len(e.rows) > 0 {
+// them to e, and e to the plan. It reports whether a relationship in any account names the person.
+//
+// If the plan ends roles of the person, it reads a bounded number, see readNamedFirst. Otherwise no access is left to
+// end. Then it reads until it finds more than one write can delete.
+func (e *endShares) read(ctx context.Context, p *plan, in func(authz.ID) bool, endsRoles bool) (isNamed bool, err error) {
+	if endsRoles {
+		named, err := readNamedFirst(ctx, p, e.who)
+		if err != nil {
+			return false, err
+		}
+		for i, r := range named.rows {
+			if in(named.accounts[i]) {
+				e.rows = append(e.rows, r)
+			}
+		}
+		e.many, isNamed = named.many, named.many || len(named.rows) > 0
+	} else {
+		err := forEachNamed(ctx, p, e.who, func(id authz.ID) bool { isNamed = true; return in(id) },
+			func(r authz.Relationship) bool {
+				e.rows = append(e.rows, r)
+				return len(e.rows) < authz.MaxUpdates
+			})
+		if err != nil {
+			return false, err
+		}
+	}
+	if e.many || len(e.rows) > 0 {
 		p.ending = append(p.ending, *e)
 	}
-	return err
+	return isNamed, nil
 }
 
 // completePlan adds to the plan the updates that follow from its changes of roles.
@@ -100,6 +138,11 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 	// The offboarding that this plan begins deletes the shares and invitations.
 	if len(p.offboardings) > 0 {
 		return nil
+	}
+	for _, ends := range p.leftovers {
+		if err := ends.addAll(ctx, p, p.endsRoles); err != nil {
+			return err
+		}
 	}
 	left := len(p.Updates())
 	for _, ends := range p.ending {
@@ -140,6 +183,10 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 		}
 		startOffboarding(p, d, closes...)
 	}
+	// An offboarding also deletes the shares that were written between the read and the write of the plan.
+	p.formerMembers = slices.DeleteFunc(p.formerMembers, func(f formerMember) bool {
+		return slices.ContainsFunc(offboardings, func(d offboarding) bool { return d.who == f.who })
+	})
 	return nil
 }
 

@@ -304,7 +304,7 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	if len(held) > maxRolesAtOnce {
 		return startRemoval(ctx, p, facts.object, who)
 	}
-	if err := endNamedWithoutRole(ctx, p, who, facts.object); err != nil {
+	if err := endNamedWithoutRole(ctx, p, who, facts.object, len(held) > 0); err != nil {
 		return err
 	}
 	// The person may have invitations, and must not be able to accept one after the removal.

@@ -123,6 +123,12 @@ const (
 	// mostReadFirst is the highest number of invitations, received and sent, that are read before a person is removed.
 	// If there are more, they would not fit the removal's write, and are read after it.
 	mostReadFirst = 200
+
+	// mostReadByPlan is the same limit for all people that one write removes.
+	mostReadByPlan = 10 * mostReadFirst
+
+	// maxRowsOfInvitation is how many relationships of one invitation can name the same person.
+	maxRowsOfInvitation = 4
 )
 
 // withdrawInvitations plans that the removal of people from a place closes every open invitation that they received or
@@ -143,14 +149,22 @@ func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, 
 			}
 		}
 	}
-	handles, err := readInvitationsNaming(ctx, p, people)
+	filters := make([]authz.Filter, len(people))
+	for i, who := range people {
+		filters[i] = invitationsNaming(who)
+	}
+	found, err := p.FindSomeOfEach(ctx, filters, maxRowsOfInvitation*mostReadFirst+1)
 	if err != nil {
 		return err
 	}
 	for i, who := range people {
-		w := withdrawal{who: who, from: from, subscription: subscription, many: len(handles[i]) > mostReadFirst}
+		handles := handlesIn(found[i])
+		many := len(handles) > mostReadFirst || len(found[i]) > maxRowsOfInvitation*mostReadFirst ||
+			len(handles) > 0 && p.invitationsRead+len(handles) > mostReadByPlan
+		w := withdrawal{who: who, from: from, subscription: subscription, many: many}
 		if !w.many {
-			open, err := filterOpen(ctx, p, handles[i])
+			p.invitationsRead += len(handles)
+			open, err := filterOpen(ctx, p, handles)
 			if err != nil {
 				return err
 			}
@@ -250,12 +264,17 @@ func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz
 	return nil
 }
 
+// invitationsNaming returns a filter for the relationships of invitations that name a person.
+func invitationsNaming(who authz.ID) authz.Filter {
+	return authz.Filter{Type: invitationType, SubjectType: user, SubjectID: who}
+}
+
 // readInvitationsNaming returns, for each of the people, the sorted handles of the stored invitations that they
 // received or sent.
 func readInvitationsNaming(ctx context.Context, p *plan, people []authz.ID) ([][]authz.ID, error) {
 	filters := make([]authz.Filter, len(people))
 	for i, who := range people {
-		filters[i] = authz.Filter{Type: invitationType, SubjectType: user, SubjectID: who}
+		filters[i] = invitationsNaming(who)
 	}
 	found, err := p.FindAll(ctx, filters)
 	if err != nil {
@@ -321,7 +340,7 @@ func deleteInvitation(p *plan, stored storedInvitation) {
 // invited anybody yet, it also requires that the person invites nobody at the same time.
 func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
 	inviting := authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
-	invited, err := p.Find(ctx, inviting)
+	invited, err := p.FindSome(ctx, inviting, 1)
 	if err != nil {
 		return err
 	}

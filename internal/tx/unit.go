@@ -109,6 +109,21 @@ func (u *Unit) Find(ctx context.Context, filter authz.Filter) ([]authz.Relations
 // FindAll does what Find does for several filters, some of them at the same time. It returns one slice for each filter,
 // in their order.
 func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.Relationship, error) {
+	answers, err := u.FindSomeOfEach(ctx, filters, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i, filter := range filters {
+		u.found[filter] = answers[i]
+	}
+	return answers, nil
+}
+
+// FindSomeOfEach does what FindSome does for several filters, some of them at the same time. It returns one slice for
+// each filter, in their order. If the Unit remembers all relationships of a filter, it returns all of them.
+func (u *Unit) FindSomeOfEach(
+	ctx context.Context, filters []authz.Filter, limit int,
+) ([][]authz.Relationship, error) {
 	answers := make([][]authz.Relationship, len(filters))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxParallelReads)
@@ -118,15 +133,12 @@ func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.R
 			continue
 		}
 		group.Go(func() (err error) {
-			answers[i], err = u.FindSome(ctx, filter, 0)
+			answers[i], err = u.FindSome(ctx, filter, limit)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
-	}
-	for i, filter := range filters {
-		u.found[filter] = answers[i]
 	}
 	return answers, nil
 }
