@@ -88,6 +88,10 @@ func (r importRules) Check(line int, text string) error {
 			return err
 		}
 	}
-	r.Add(line, relationship)
+	if r.Add(line, relationship) && relationship.CaveatContext != "" {
+		if err := r.parameters.CheckTypes(relationship.Caveat, relationship.CaveatContext); err != nil {
+			r.AddProblem(line, "caveat context", err)
+		}
+	}
 	return nil
 }

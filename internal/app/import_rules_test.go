@@ -76,6 +76,37 @@ func TestImportRulesRefuseLargeIntegers(t *testing.T) {
 	require.ErrorContains(t, err, "declare the parameter as string")
 }
 
+// TestImportRulesRejectWhatSpiceDBRejects checks relationships that fit their relation, but that SpiceDB cannot write.
+// The error names the line and the rule.
+func TestImportRulesRejectWhatSpiceDBRejects(t *testing.T) {
+	const head = "schema: |-\n  use expiration\n" +
+		"  caveat limit(number int, name string, more list<int>) { number > 0 && name == '' && more.size() > 0 }\n" +
+		"  definition user {}\n  definition item {\n    relation viewer: user | user with limit | user with expiration\n" +
+		"  }\n" +
+		"relationships: |-\n  item:i#viewer@user:a\n" +
+		"  item:i#viewer@user:b[limit:{\"number\":5,\"name\":\"n\",\"more\":[1]}]\n" +
+		"  item:i#viewer@user:c[limit]\n"
+	check := func(row string) error {
+		_, err := transfer.CheckAll(t.Context(), strings.NewReader(head+row+"\n"), app.ImportRules(nil))
+		return err
+	}
+	require.NoError(t, check(""))
+	for row, says := range map[string]string{
+		"item:i#viewer@user:a":                                  "item:i#viewer@user:a repeats line 9 (rule no repetition)",
+		"item:i#viewer@user:a[limit]":                           "item:i#viewer@user:a repeats line 9 (rule no repetition)",
+		"item:i#viewer@user:b[expiration:2999-01-01T00:00:00Z]": "item:i#viewer@user:b repeats line 10 (rule no repetition)",
+		"item:i#viewer@user:e[limit:{\"number\":\"x\"}]":        "the parameter number of the caveat limit must be of the type int (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"number\":1.5}]":          "the parameter number of the caveat limit must be of the type int (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"name\":7}]":              "the parameter name of the caveat limit must be of the type string (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"more\":[1,true]}]":       "the parameter more of the caveat limit must be of the type list<int> (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"numbers\":1}]":           "the caveat limit has no parameter numbers; its parameters are more, name, number (rule caveat context)",
+	} {
+		err := check("  " + row)
+		require.ErrorIs(t, err, authz.CodeInvalid, row)
+		require.ErrorContains(t, err, "line 12: "+says)
+	}
+}
+
 // TestImportRulesWithStored checks imported relationships together with stored ones.
 func TestImportRulesWithStored(t *testing.T) {
 	engine, err := app.MakeStore(t.Context(), app.StoreConfig{Datastore: "sqlite", DataDir: t.TempDir()})

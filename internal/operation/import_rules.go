@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ type ImportRules struct {
 	current     string // the name of the rule that is being checked
 	definitions map[authz.Type]authz.Definition
 	product     bool
+	lines       map[[16]byte]int // the line of each relationship, by the hash of its text
 	stored      func(ctx context.Context, object authz.Object) ([]authz.Relationship, error)
 	now         time.Time
 
@@ -60,8 +62,8 @@ func NewImportRules(
 ) *ImportRules {
 	r := &ImportRules{
 		rules: productRules, definitions: make(map[authz.Type]authz.Definition), stored: stored, now: time.Now(),
-		objects: make(map[authz.Object]*importedObject),
-		peeked:  make(map[authz.Object]*importedObject), ended: make(map[authz.Object][]authz.ID),
+		lines: make(map[[16]byte]int), objects: make(map[authz.Object]*importedObject),
+		peeked: make(map[authz.Object]*importedObject), ended: make(map[authz.Object][]authz.ID),
 	}
 	for _, d := range definitions {
 		r.definitions[d.Type] = d
@@ -81,12 +83,36 @@ func IsProduct(definitions []authz.Definition) bool {
 	})
 }
 
-// Add adds the relationship of a line.
-func (r *ImportRules) Add(line int, relationship authz.Relationship) {
+// Add adds the relationship of a line. It returns false if the schema does not accept the relationship, or an earlier
+// line has it.
+func (r *ImportRules) Add(line int, relationship authz.Relationship) bool {
 	r.current = "schema"
-	if !r.accepts(line, relationship) || !r.product || !isOfProduct(relationship.Resource.Type) {
-		return
+	if !r.accepts(line, relationship) || r.repeats(line, relationship) {
+		return false
 	}
+	if r.product && isOfProduct(relationship.Resource.Type) {
+		r.addOfProduct(line, relationship)
+	}
+	return true
+}
+
+// repeats reports a problem and returns true if an earlier line has the relationship, perhaps with another caveat or
+// expiration. SpiceDB rejects a write that has a relationship twice.
+func (r *ImportRules) repeats(line int, relationship authz.Relationship) bool {
+	hash := sha256.Sum256([]byte(relationship.String()))
+	key := [16]byte(hash[:])
+	first, isKnown := r.lines[key]
+	if !isKnown {
+		r.lines[key] = line
+		return false
+	}
+	r.current = "no repetition"
+	r.problem(line, "%s repeats line %d", relationship, first)
+	return true
+}
+
+// addOfProduct adds a relationship of the product's types.
+func (r *ImportRules) addOfProduct(line int, relationship authz.Relationship) {
 	for _, rule := range r.rules {
 		if r.current = rule.name; rule.checkRow != nil {
 			rule.checkRow(r, line, relationship)
@@ -184,6 +210,11 @@ func describeSubject(s authz.SubjectType) string {
 
 func (r *ImportRules) problem(line int, format string, args ...any) {
 	r.problems = append(r.problems, importProblem{line, fmt.Sprintf(format, args...), r.current})
+}
+
+// AddProblem adds a problem of a line that another package found. The error must have a message for the user.
+func (r *ImportRules) AddProblem(line int, rule string, err error) {
+	r.problems = append(r.problems, importProblem{line, messageOf(err), rule})
 }
 
 // Problems checks the added relationships. It returns one error per violation, with the line and the rule, sorted by

@@ -150,6 +150,19 @@ func productDefinitions(t *testing.T, more string) []authz.Definition {
 	return definitions
 }
 
+// TestImportRejectsRepeatedRelationships repeats each relationship of the company. The only problem is the repetition.
+func TestImportRejectsRepeatedRelationships(t *testing.T) {
+	definitions := productDefinitions(t, "")
+	company := companyRows(t)
+	problems := problemsOf(t, definitions, slices.Concat(company, company), "")
+	require.Len(t, problems, len(company))
+	for i, problem := range problems {
+		row := txtest.Relationship(t, company[i]).String()
+		says := fmt.Sprintf("line %d: %s repeats line %d (rule no repetition)", len(company)+i+1, row, i+1)
+		require.ErrorContains(t, problem, says)
+	}
+}
+
 // TestImportRules breaks one rule at a time. An error names the line and the rule. Without that rule there is no error.
 // The cases break every rule.
 func TestImportRules(t *testing.T) {
