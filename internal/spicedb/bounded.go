@@ -13,8 +13,6 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 	"github.com/authzed/spicedb/pkg/tuple"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // limits bound the work of an embedded SpiceDB for one call, or for one check within a call. SpiceDB v1.56.0 follows
@@ -93,6 +91,8 @@ type bounded struct {
 
 	waiting atomic.Int64 // reads of the datastore without an answer yet, and messages that the caller has not received yet
 
+	refused atomic.Bool // a read of this call failed because the call exceeded a limit
+
 	// simulate simulates the look-up of subjects before its first query. It is nil for other calls.
 	simulate func(datalayer.RevisionedReader) error
 
@@ -124,6 +124,10 @@ func newBounded(
 		}
 		if strings.Contains(name, "Bulk") {
 			b.check = bulkCheckLimits.divided(divisor)
+		}
+		if steps := maxStepsOf(ctx); steps > 0 {
+			steps = max(steps/divisor, 1)
+			most, b.check = most.lowered(steps), b.check.lowered(steps)
 		}
 		b.call, b.request = newWork(most), ctx
 		if stream, ok := request.(*replayed); ok && most.found > 0 {
@@ -166,7 +170,8 @@ func (b *bounded) take(ctx context.Context, what counted) error {
 		enough = check.take(what) && enough
 	}
 	if !enough {
-		return status.Error(codes.ResourceExhausted, boundMessage)
+		b.refused.Store(true)
+		return tooManySteps()
 	}
 	return nil
 }
@@ -181,7 +186,8 @@ func (b *bounded) query(ctx context.Context, what counted, ids []string, parts .
 		enough = check.takeSame(what, ids, parts) && enough
 	}
 	if !enough {
-		return status.Error(codes.ResourceExhausted, boundMessage)
+		b.refused.Store(true)
+		return tooManySteps()
 	}
 	return nil
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -18,16 +21,15 @@ const (
 	// call.
 	maxBulk = 1000
 
-	// maxTooLargeAlone is how many checks of one bulk may be too large when they are repeated alone. After that, no
-	// check is repeated.
-	maxTooLargeAlone = 100
-
-	// If a bulk as a whole exceeds its limit of steps, each of its checks is first sent apart, in a bulk of one. At most
-	// maxStepsApart of the checks sent apart may exceed the limit of a check in a bulk. Failed checks are then repeated
-	// alone, as single checks, whose limit is higher. At most maxStepsAlone of the repeated checks may exceed this
-	// higher limit.
-	maxStepsAlone, maxStepsApart = 5, 25
+	// maxFailedSteps is how many steps the repeated checks of a bulk may take together if they fail with CodeTooLarge.
+	// Checks that end within the first of repeatSteps do not count.
+	maxFailedSteps = 100_000
 )
+
+// repeatSteps are the limits of steps of a repeated check. Each check is repeated with the first limit; the checks that
+// exceed a limit are repeated with the next one. So many expensive checks cannot keep a cheap one from its answer. The
+// last limit is that of a single check.
+var repeatSteps = []int64{64, 256, 2_000, 10_000}
 
 // errNotRepeated is the error of a check that is not repeated alone.
 var errNotRepeated = authz.Errorf(
@@ -36,9 +38,9 @@ var errNotRepeated = authz.Errorf(
 
 // CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks that differ only in the
 // resource together, so an error of one check becomes an error of all. CheckBulk repeats failed checks alone, so that
-// each has the result of a single check. It limits the time for repetitions, and how many repeated checks may fail
-// with CodeTooLarge. A failed check that is not repeated has the error CodeTooLarge. If all checks at an exact
-// snapshot have this error, CheckBulk returns the token of the snapshot.
+// each has the result of a single check. It limits the time for repetitions, and the steps of those that fail with
+// CodeTooLarge. A failed check that is not repeated has the error CodeTooLarge. If all checks at an exact snapshot have
+// this error, CheckBulk returns the token of the snapshot.
 func (c *Client) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) (_ []authz.CheckResult, _ authz.Token, err error) {
@@ -49,14 +51,18 @@ func (c *Client) CheckBulk(
 	if len(checks) == 0 {
 		return nil, "", authz.Errorf(authz.CodeInvalid, "there is nothing to check")
 	}
-	run := bulk{client: c, at: at, results: make([]authz.CheckResult, len(checks)), unsafe: c.conditionalAll(ctx)}
+	run := bulk{
+		client: c, at: at, checks: checks, results: make([]authz.CheckResult, len(checks)), unsafe: c.conditionalAll(ctx),
+	}
 	deadline, _ := ctx.Deadline()
 	run.until = time.Now().Add(time.Until(deadline) / 2)
 	for start := 0; start < len(checks); start += maxBulk {
-		end := min(start+maxBulk, len(checks))
-		if err := run.check(ctx, checks[start:end], run.results[start:end]); err != nil {
+		if err := run.check(ctx, start, min(start+maxBulk, len(checks))); err != nil {
 			return nil, "", err
 		}
+	}
+	if err := run.repeat(ctx); err != nil {
+		return nil, "", err
 	}
 	if run.token != "" {
 		return run.results, run.token, nil
@@ -74,106 +80,105 @@ type bulk struct {
 	client  *Client
 	at      authz.Consistency
 	token   authz.Token
+	checks  []authz.Check
 	results []authz.CheckResult
 	unsafe  map[schema.Name]bool // permissions of conditionalAll
 
-	tooLarge     int       // checks that were too large alone
-	alone, apart int       // checks that exceeded their limit of steps alone, and in a bulk of one
-	until        time.Time // time from which no check is repeated any more
+	pending     []int     // positions of the checks to repeat alone
+	failedSteps int64     // steps of repeated checks that failed with CodeTooLarge
+	until       time.Time // time from which no check is repeated any more
 }
 
-// mayRepeat reports whether the budget lets a check be repeated after it failed with an error.
-func (b *bulk) mayRepeat(err error) bool {
-	switch {
-	case b.tooLarge >= maxTooLargeAlone, time.Now().After(b.until):
-		return false
-	default:
-		return !exceedsSteps(err) || b.alone < maxStepsAlone && b.apart < maxStepsApart
-	}
-}
-
-// check sets the results. If one check is malformed, or the request is too large, SpiceDB rejects the whole call. Then
-// check sends each half of the checks separately, and halves again until a rejected check is alone.
-func (b *bulk) check(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
-	err := b.call(ctx, checks, results)
+// check sets the results of the checks from start to end, and adds those that must be repeated alone to pending. If one
+// check is malformed, or the request is too large, SpiceDB rejects the whole call. Then check sends each half of the
+// checks separately, and halves again until a rejected check is alone.
+func (b *bulk) check(ctx context.Context, start, end int) error {
+	err := b.call(ctx, b.checks[start:end], b.results[start:end])
 	switch {
 	case err == nil:
-		return b.repeatAlone(ctx, checks, results)
+		b.findPending(ctx, start, end)
+		return nil
 	case !isOfQuestion(err):
 		return err
-	case len(checks) == 1:
-		results[0].Err = err
-		return b.repeatAlone(ctx, checks, results)
 	case exceedsSteps(err):
-		if err := b.checkApart(ctx, checks, results, err); err != nil {
-			return err
+		for i := start; i < end; i++ {
+			b.pending = append(b.pending, i)
 		}
-		return b.repeatAlone(ctx, checks, results)
+		return nil
+	case end-start == 1:
+		b.results[start].Err = err
+		b.findPending(ctx, start, end)
+		return nil
 	}
-	half := len(checks) / 2
-	if err := b.check(ctx, checks[:half], results[:half]); err != nil {
+	half := (start + end) / 2
+	if err := b.check(ctx, start, half); err != nil {
 		return err
 	}
-	return b.check(ctx, checks[half:], results[half:])
+	return b.check(ctx, half, end)
 }
 
-// checkApart sends each check in a bulk of one, after a bulk that exceeded its limit of steps as a whole.
-func (b *bulk) checkApart(ctx context.Context, checks []authz.Check, results []authz.CheckResult, failure error) error {
-	for i := range checks {
-		if !b.mayRepeat(failure) {
-			results[i] = authz.CheckResult{Err: errNotRepeated}
-			continue
-		}
-		err := b.call(ctx, checks[i:i+1], results[i:i+1])
-		switch {
-		case err == nil:
-		case !isOfQuestion(err):
-			return err
-		default:
-			results[i] = authz.CheckResult{Err: err}
-		}
-		if exceedsSteps(results[i].Err) {
-			b.apart++
+// findPending adds the checks whose result other checks of the call may have affected to pending. SpiceDB shares parts
+// of concurrent checks only if they have the same subject. A single check may use more steps than a check in a bulk.
+func (b *bulk) findPending(ctx context.Context, start, end int) {
+	same := make(map[authz.Subject]int)
+	for _, check := range b.checks[start:end] {
+		same[check.Subject]++
+	}
+	for i := start; i < end; i++ {
+		check, failure := b.checks[i], b.results[i].Err
+		shared := same[check.Subject] > 1
+		if isCanceledCheck(ctx, failure) || exceedsSteps(failure) ||
+			shared && isOfQuestion(failure) && !isUnknownName(failure) ||
+			shared && b.unsafe[schema.Name{Type: check.Resource.Type, Name: check.Permission}] {
+			b.pending = append(b.pending, i)
 		}
 	}
-	return nil
 }
 
-// repeatAlone repeats the checks whose result other checks of the call may have affected, since SpiceDB shares parts of
-// concurrent checks. It repeats them as single checks, one after the other. A single check may use more steps than a
-// check in a bulk.
-func (b *bulk) repeatAlone(ctx context.Context, checks []authz.Check, results []authz.CheckResult) error {
-	for i, check := range checks {
-		failure := results[i].Err
-		failed := isCanceledCheck(ctx, failure) || exceedsSteps(failure) ||
-			len(checks) > 1 && isOfQuestion(failure) && !isUnknownName(failure) && !errors.Is(failure, errNotRepeated)
-		spoilt := len(checks) > 1 && b.unsafe[schema.Name{Type: check.Resource.Type, Name: check.Permission}]
-		if !failed && !spoilt {
-			continue
-		}
-		if !b.mayRepeat(failure) {
-			results[i] = authz.CheckResult{Err: errNotRepeated}
-			continue
-		}
-		response, err := b.client.check(ctx, check, b.at, false)
-		switch {
-		case err == nil:
-			decision := fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo())
-			results[i] = authz.CheckResult{Decision: decision}
-			b.setState(fromToken(response.GetCheckedAt()))
-		case !isOfQuestion(err):
-			return err
-		default:
-			results[i] = authz.CheckResult{Err: err}
-			if errors.Is(err, authz.CodeTooLarge) {
-				b.tooLarge++
+// repeat repeats the pending checks as single checks, one after the other: first all with the lowest limit of steps,
+// then those that exceeded this limit with the next one.
+func (b *bulk) repeat(ctx context.Context) error {
+	for n, steps := range repeatSteps {
+		var exceeding []int
+		for _, i := range b.pending {
+			if time.Now().After(b.until) || b.failedSteps >= maxFailedSteps {
+				b.results[i] = authz.CheckResult{Err: errNotRepeated}
+				continue
+			}
+			used, err := b.repeatAlone(ctx, i, steps)
+			if err != nil {
+				return err
+			}
+			failure := b.results[i].Err
+			if n > 0 && errors.Is(failure, authz.CodeTooLarge) {
+				b.failedSteps += used
+			}
+			if exceedsSteps(failure) {
+				exceeding = append(exceeding, i)
 			}
 		}
-		if exceedsSteps(results[i].Err) {
-			b.alone++
-		}
+		b.pending = exceeding
 	}
 	return nil
+}
+
+// repeatAlone repeats a check as a single check with a limit of steps, and sets its result. It returns the steps that
+// the check took.
+func (b *bulk) repeatAlone(ctx context.Context, i int, steps int64) (used int64, err error) {
+	var trailer metadata.MD
+	limited := metadata.AppendToOutgoingContext(ctx, maxStepsHeader, strconv.FormatInt(steps, 10))
+	response, err := b.client.check(limited, b.checks[i], b.at, false, grpc.Trailer(&trailer))
+	switch {
+	case err == nil:
+		decision := fromPermissionship(response.GetPermissionship(), response.GetPartialCaveatInfo())
+		b.results[i] = authz.CheckResult{Decision: decision}
+		b.setState(fromToken(response.GetCheckedAt()))
+	case !isOfQuestion(err):
+		return 0, err
+	default:
+		b.results[i] = authz.CheckResult{Err: err}
+	}
+	return stepsOf(trailer, steps), nil
 }
 
 // setState records the state of an answer. All later calls read the same state.

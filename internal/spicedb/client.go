@@ -81,7 +81,7 @@ func (c *Client) Check(
 }
 
 func (c *Client) check(
-	ctx context.Context, check authz.Check, at authz.Consistency, traced bool,
+	ctx context.Context, check authz.Check, at authz.Consistency, traced bool, options ...grpc.CallOption,
 ) (*v1.CheckPermissionResponse, error) {
 	consistency, err := toConsistency(at)
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Client) check(
 		Subject:     toSubject(check.Subject),
 		Context:     caveatContext,
 		WithTracing: traced,
-	})
+	}, options...)
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}

@@ -3,8 +3,11 @@ package spicedb
 import (
 	"cmp"
 	"context"
+	"errors"
+	"strings"
 	"time"
 
+	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/spicedb/pkg/cmd/server"
 	"github.com/authzed/spicedb/pkg/datalayer"
 	"github.com/authzed/spicedb/pkg/datastore"
@@ -55,8 +58,14 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		}
 		stalled := bound.watchStall(cmp.Or(limited.stalledAfter, stalledAfter), cancel)
 		answer, err := evaluate(ctx)
-		if stalled() {
-			answer, err = nil, status.Error(codes.ResourceExhausted, boundMessage)
+		switch {
+		case stalled():
+			answer, err = nil, tooManySteps()
+		case isOfOtherCall(bound, err):
+			answer, err = nil, errOfOtherCall
+		}
+		if maxStepsOf(ctx) > 0 {
+			sendSteps(ctx, bound.call, limited.divisor)
 		}
 		if limited.worked != nil {
 			limited.worked(nameOf(method), bound.call)
@@ -64,8 +73,15 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		return answer, err
 	}
 	unary := func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		evaluate := func(ctx context.Context) (any, error) {
+		call := func(ctx context.Context, request any) (any, error) {
 			return bound(ctx, info.FullMethod, request, func(ctx context.Context) (any, error) { return handler(ctx, request) })
+		}
+		evaluate := func(ctx context.Context) (any, error) {
+			answer, err := call(ctx, request)
+			if check, ok := request.(*v1.CheckPermissionRequest); ok && errors.Is(err, errOfOtherCall) {
+				return checkApart(ctx, check, call)
+			}
+			return answer, err
 		}
 		if !evaluates(info.FullMethod) {
 			return evaluate(ctx)
@@ -97,6 +113,30 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		server.WithUnaryMiddlewareModification(before[grpc.UnaryServerInterceptor](unary))(c)
 		server.WithStreamingMiddlewareModification(before[grpc.StreamServerInterceptor](stream))(c)
 	}
+}
+
+// errOfOtherCall is the error of a call for which isOfOtherCall is true. The call is evaluated again.
+var errOfOtherCall = status.Error(codes.Canceled, "a part that another call evaluates has exceeded a limit")
+
+// checkApart evaluates a check with a trace, since SpiceDB shares no part of such a check with other calls. It removes
+// the trace from the answer.
+func checkApart(
+	ctx context.Context, check *v1.CheckPermissionRequest, call func(context.Context, any) (any, error),
+) (any, error) {
+	traced := check.CloneVT()
+	traced.WithTracing = true
+	answer, err := call(ctx, traced)
+	if response, ok := answer.(*v1.CheckPermissionResponse); ok && response != nil {
+		response.DebugTrace = nil
+	}
+	return answer, err
+}
+
+// isOfOtherCall reports whether a call has the error of another call. SpiceDB evaluates a part that concurrent checks
+// share only once, under the limits of one of them.
+func isOfOtherCall(bound *bounded, err error) bool {
+	return status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), boundMessage) &&
+		!bound.refused.Load() && bound.simulate == nil
 }
 
 func before[T grpc.UnaryServerInterceptor | grpc.StreamServerInterceptor](
