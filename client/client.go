@@ -41,8 +41,8 @@ type Option func(*transport)
 // WithHTTPClient sets the HTTP client, for TLS, tracing or limits of your own.
 func WithHTTPClient(c *http.Client) Option { return func(t *transport) { t.http = c } }
 
-// WithTries limits how often a request is sent; 1 disables retries. By default there is no such limit, only the time
-// limits: that of WithPatience, and that of the call's context.
+// WithTries limits how often a request is sent; 1 disables retries. By default, only two time limits end the retries:
+// the one of WithPatience, and the one of the call's context.
 func WithTries(n uint) Option { return func(t *transport) { t.tries = max(1, n) } }
 
 // WithPatience limits the time that one call spends on retries. The default of 10 seconds outlasts a restart of the

@@ -46,7 +46,7 @@ type Error struct {
 	// Permission is the permission that the actor of a Forbidden operation lacks.
 	Permission string
 
-	// Accounts and Subscriptions are those that caused a Conflict, if any.
+	// Accounts and Subscriptions have the ids of the objects that caused a Conflict. They may be empty.
 	Accounts      []string
 	Subscriptions []string
 

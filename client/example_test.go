@@ -12,7 +12,7 @@ import (
 // A backend creates a subscription, its owner sets up an account, and the backend asks for decisions.
 func Example() {
 	ctx := context.Background()
-	server, err := sluicetest.New(ctx) // an application has the address of its server and a key
+	server, err := sluicetest.New(ctx) // an application knows the address and a key of its server instead
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -55,8 +55,8 @@ func chainOf(ctx context.Context) *chain {
 }
 
 // chain stores the token for the next decisions. If operations overlap, there may be no single token that covers all of
-// them. After such operations, decisions ask for the newest state, until a decision that began after all of them
-// returns a token.
+// them. So after overlapping operations, decisions ask for the newest state, until a decision that began after these
+// operations returns a token.
 type chain struct {
 	mu      sync.Mutex
 	known   string // a token that covers every finished operation, unless missing is set
