@@ -112,7 +112,7 @@ var otherVariables = map[string]bool{
 var testVariable = regexp.MustCompile(`^SLUICE_(TEST|DIFFERENTIAL|BENCH)_[A-Z]+(_[A-Z]+)*$`)
 
 // Patterns of the variables that Kubernetes and Docker links set for each service whose name begins with "sluice". The
-// value of PORT and of PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080. If such a variable has another value, it is
+// value of PORT and of PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080. If one of these two has another value, it is
 // probably meant for Sluice, and its name is misspelt.
 var (
 	serviceVariable = regexp.MustCompile(

@@ -46,7 +46,7 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
 			slog.SetDefault(log)
 			config.Logger = log
 			if !cmd.Flags().Changed("shutdown-delay") && terminal(cmd.ErrOrStderr()) {
-				config.ShutdownDelay = 0 // a person waits for the end, and there is no load balancer
+				config.ShutdownDelay = 0 // a person at the terminal waits for the end, and there is no load balancer
 			}
 			if !demo {
 				return serve(cmd.Context(), cmd.OutOrStdout(), config, nil)
@@ -58,7 +58,7 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
 				)
 			}
 			if !config.Store.Remote() && !cmd.Flags().Changed("datastore") && !cmd.Flags().Changed("data-dir") {
-				config.Store.Datastore = "memory" // a trial starts empty each time
+				config.Store.Datastore = "memory" // each demo starts with an empty store
 			}
 			return serve(cmd.Context(), cmd.OutOrStdout(), config, quietly(&level, writeDemo))
 		},
@@ -172,7 +172,7 @@ func writeDemo(ctx context.Context, server *app.Server) error {
 	return nil
 }
 
-// quietly logs only warnings and errors while do runs.
+// quietly returns a function that calls do. Meanwhile, the server logs only warnings and errors.
 func quietly(
 	level *slog.LevelVar, do func(context.Context, *app.Server) error,
 ) func(context.Context, *app.Server) error {

@@ -169,7 +169,7 @@ func runImport(
 	return report(cmd, "imported", written, resumed)
 }
 
-// again returns the error of a command. If the command was interrupted, the error says that the same command resumes.
+// again returns the error of a command. If the command was interrupted, the error says that a repetition continues it.
 func again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted; the same command resumes")
