@@ -29,7 +29,7 @@ func New(keys ...Key) (*Keys, error) {
 }
 
 // Replace replaces all keys of the set at once. For a key that stays, earlier uses still count towards its rate.
-// Replace returns the errors of New, and then changes nothing.
+// Replace returns the same errors as New. After an error, the set is unchanged.
 func (k *Keys) Replace(keys []Key) error {
 	names, hashes := make(map[string]bool, len(keys)), make(map[Hash]string, len(keys))
 	for _, key := range keys {
