@@ -321,7 +321,7 @@ func (s *Server) serveMetrics(ctx context.Context, metrics *httpapi.Metrics) err
 		if err := server.Shutdown(ctx); err == nil || ctx.Err() == nil {
 			return err
 		}
-		return server.Close() // a scraper retries
+		return server.Close() // running requests need not finish, because a scraper retries
 	})
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -177,7 +177,7 @@ func TestAuthZENPageTokens(t *testing.T) {
 			require.Equal(t, http.StatusBadRequest, status, "%s %s: %s", path, name, content)
 			require.Contains(t, content, "page.")
 		}
-		// A limit of 0 reports whether there are results, and its token starts at the beginning.
+		// A search with the limit 0 only tells whether there are results. Its page token starts at the first result.
 		status, content, token := page(bodies[0], `{"limit":0}`)
 		require.Equal(t, http.StatusOK, status)
 		require.Contains(t, content, `"results":[]`)

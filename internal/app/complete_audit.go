@@ -23,7 +23,7 @@ func CompleteAudit(ctx context.Context, directory string) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var missing spicedb.Acknowledged // starts with the last write in the store
+	var missing spicedb.Acknowledged // the engine adds the last write in the store
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
 		Options: spicedb.Options{Acknowledged: &missing}, Datastore: spicedb.SQLite, DataDir: directory, MustExist: true,
 	})

@@ -56,7 +56,7 @@ type Config struct {
 	// Clock returns the time for expirations of operations; nil means time.Now. It has no flag: tests change the time.
 	Clock func() time.Time
 
-	Logger  *slog.Logger          // discards if nil
+	Logger  *slog.Logger          // nil discards the log
 	Tracing *trace.TracerProvider // creates the spans of requests; nil for none; the caller shuts it down
 }
 

@@ -45,7 +45,7 @@ func (s *Server) readSchema(ctx context.Context) (served servedSchema, err error
 // stored is the schema in a store.
 type stored struct {
 	empty   bool
-	text    string // with the stamp
+	text    string // the schema with its stamp
 	stamp   schema.Stamp
 	stamped bool // the schema has a readable stamp
 }
