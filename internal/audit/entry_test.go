@@ -56,7 +56,7 @@ func TestDocumentationListsTheFieldsOfTheHash(t *testing.T) {
 	var fields []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Entry]()) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if name == "" || name == "omitted" || name == "hash" { // only in answers
+		if name == "" || name == "omitted" || name == "hash" { // these fields are only in answers
 			continue
 		}
 		fields = append(fields, "`"+name+"`")

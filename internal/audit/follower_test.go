@@ -246,8 +246,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// expires follows a relationship that expires after some time, and others that are renewed or deleted before. It
-// returns false if the time was too short.
+// expires follows a relationship that expires after some time, and others that are renewed or deleted before they
+// expire. It returns false if the time was too short.
 func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	t.Helper()
 	engine := embedded(t)

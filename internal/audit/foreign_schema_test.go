@@ -43,7 +43,8 @@ func TestForeignTriggersDoNotRun(t *testing.T) {
 	}
 }
 
-// TestStatisticsOfAnalyzeAreDropped checks that a log opens after ANALYZE. Until then, Verify reports the statistics.
+// TestStatisticsOfAnalyzeAreDropped checks that a log opens after ANALYZE. Verify reports the statistics until the log
+// is opened again.
 func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()

@@ -37,7 +37,8 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	for _, table := range tables {
 		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
 	}
-	// Connections to the address without prepare no statements, which would break when the schema changes.
+	// With the address in the variable without, connections do not prepare statements. Prepared statements would break
+	// when the schema changes.
 	without, err := url.Parse(uri)
 	require.NoError(t, err)
 	query := without.Query()

@@ -200,7 +200,7 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 		for kind, value := range map[string]string{
 			"text": "'x'", "blob": "CAST(" + c.name + " AS BLOB)", "real": "0.5",
 		} {
-			if c.kind == "TEXT" && kind != "blob" { // SQLite converts a number to text
+			if c.kind == "TEXT" && kind != "blob" { // a text column converts a number to text
 				continue
 			}
 			forge("row ", fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, value, of.row))

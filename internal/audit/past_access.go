@@ -85,7 +85,7 @@ const objectsPerQuery = 500
 // run reads the relationships of the objects into r.present.
 func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 	for some := range slices.Chunk(objects, objectsPerQuery) {
-		// The query returns all entries of the requested objects, but only some of those of other objects.
+		// The query returns all entries of the requested objects, but only some entries of other objects.
 		present := make(map[authz.Object]map[string]authz.Relationship, len(some))
 		for _, object := range some {
 			present[object] = make(map[string]authz.Relationship)

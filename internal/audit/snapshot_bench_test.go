@@ -41,7 +41,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		require.NoError(b, err)
 		follower := audit.NewFollower(audit.Config{Log: log, Source: large{objects: 3000, each: 10}, Place: place})
 		stop := run(b, follower)
-		for { // the snapshot is one transaction
+		for { // wait for the first entry: the snapshot is one transaction
 			changed := log.Changed()
 			head, err := log.Head(b.Context())
 			require.NoError(b, err)

@@ -18,13 +18,13 @@ type writer struct {
 	// conn holds the advisory lock of a shared log. It is nil for a log in SQLite. If the connection is lost, the
 	// writer can no longer write.
 	conn  *sql.Conn
-	last  Entry // zero in an empty log
+	last  Entry // the last entry; zero in an empty log
 	wrote int64 // number of the last written entry; larger than last.Seq if entries were deleted
 	next  authz.Token
 
 	now      func() time.Time
 	unstored func(Entry, error) // called after each stored placeholder
-	stored   func(authz.Token)  // nil, or called after each write with the position, once the log has an entry
+	stored   func(authz.Token)  // called with the position after each write, once the log has an entry; may be nil
 }
 
 // acquireWriter waits until no other server writes to the log and returns the writer. While another server writes to a
