@@ -42,7 +42,7 @@ type Error struct {
 	// Permission is the missing permission of a CodeForbidden, or "".
 	Permission Permission
 
-	// Accounts and Subscriptions are those that a conflict is about. They may be empty.
+	// Accounts and Subscriptions have the ids of the objects that a conflict is about. They may be empty.
 	Accounts      []ID
 	Subscriptions []ID
 }

@@ -6,8 +6,8 @@ type Token string
 // Freshness is how recent the relationships of an answer must be.
 type Freshness uint8
 
-// The zero value, Default, leaves the choice to the engine. An engine of freshness.ReadYourWrites then reads at least
-// every write that was made through it. Any other engine reads fully consistently.
+// The zero value, Default, leaves the choice to the engine. For Default, an engine of freshness.ReadYourWrites reads at
+// least every write that was made through this engine. Any other engine reads fully consistently.
 const (
 	Default Freshness = iota
 	MinimizeLatency

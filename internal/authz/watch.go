@@ -32,7 +32,7 @@ type Change struct {
 }
 
 // ErrHistoryLost is the cause of a CodeInvalid if the store no longer has the changes after a token. If the reason is
-// known, the cause is one of the other two errors.
+// known, the cause is ErrOtherStore or ErrWentBack.
 var (
 	ErrHistoryLost = errors.New("the store no longer has the changes after this token")
 	ErrOtherStore  = fmt.Errorf("%w: the token is of another store", ErrHistoryLost)

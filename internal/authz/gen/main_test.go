@@ -28,8 +28,8 @@ func TestGeneratedTextIsCurrent(t *testing.T) {
 	require.Equal(t, limits, edited)
 }
 
-// TestEntryAddsType declares the type dashboard of analytics accounts: its entry is enough to generate its
-// calls, handlers, methods of the client and documentation.
+// TestEntryAddsType adds an entry for the type dashboard to authz.SimpleTypes. The entry must be enough to generate the
+// calls, the handlers, the methods of the client and the documentation of the type.
 func TestEntryAddsType(t *testing.T) {
 	declared := authz.SimpleTypes
 	t.Cleanup(func() { authz.SimpleTypes = declared })
