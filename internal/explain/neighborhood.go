@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of what is read around a resource. maxObjects counts objects; maxRelationshipsPerFilter counts relationships
+// Limits of readNeighborhood. maxObjects counts objects; maxRelationshipsPerFilter counts relationships
 // of one object to objects of one type.
 const (
 	maxObjects                = 200

@@ -12,8 +12,8 @@ import (
 // simulation is a scratch engine whose writes can be rolled back.
 type simulation struct {
 	authz.Engine
-	stored map[authz.Relationship]authz.Relationship // by the result of identity
-	// undo reverts the writes since the last rollBack or commit; its keys are identities
+	stored map[authz.Relationship]authz.Relationship // the keys are results of identity
+	// undo reverts the writes since the last rollBack or commit. Its keys are results of identity.
 	undo map[authz.Relationship]authz.Update
 }
 

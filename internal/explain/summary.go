@@ -16,7 +16,7 @@ func (i *inquiry) pathSummary(answer *Explanation) string {
 		switch {
 		case r.Subject == i.check.Subject:
 			own = append(own, step.Text)
-		case n == 0 && len(answer.Path) > 1 && i.isPlace(r): // the reader knows where the resource is
+		case n == 0 && len(answer.Path) > 1 && i.isPlace(r): // leave out this step: the reader knows where the resource is
 		default:
 			others = append(others, step.Text)
 		}
