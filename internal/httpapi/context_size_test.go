@@ -34,7 +34,7 @@ func TestEveryContextIsLimited(t *testing.T) {
 			}
 			got := send(authz.MaxContextBytes)
 			if path == "/v1/check/bulk" ||
-				strings.Contains(body, `"evaluations"`) { // only the item has the error
+				strings.Contains(body, `"evaluations"`) { // the request succeeds, and only the item has the error
 				if got.status != http.StatusOK || !strings.Contains(got.body, "16384") {
 					t.Errorf("%s with a large %s: %d %.300s", path, field, got.status, got.body)
 				}

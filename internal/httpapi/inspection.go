@@ -68,8 +68,8 @@ func inspectionRequired(reason string) error {
 	return authz.Errorf(authz.CodeForbidden, "%s; such a request needs a key with the scope %s", reason, apikey.Inspect)
 }
 
-// requireTypes calls requireInspection for the types of a search, without its action. If the schema does not have the
-// action, the search finds nothing, but it may not search an internal type either.
+// requireTypes calls requireInspection for the types of a search, without its action. So it rejects a search of an
+// internal type even if the schema does not have the action.
 func (r inspector) requireTypes(ctx context.Context, q question) error {
 	return r.requireInspection(ctx, authz.Type(q.subject.Type), authz.Type(q.resource.Type), "")
 }

@@ -203,7 +203,7 @@ func TestStreamOutlastsTheRequestTimeout(t *testing.T) {
 	}
 }
 
-// streamSlowly returns the answer of a server whose engine takes nearly the request timeout for each line.
+// streamSlowly returns the answer of a server whose engine takes as long as the request timeout for each line.
 func streamSlowly(t *testing.T, timeout time.Duration, lines int) (string, error) {
 	t.Helper()
 	w := serve(t, func(c *httpapi.Config) { c.Timeout = timeout })

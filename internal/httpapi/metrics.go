@@ -19,7 +19,7 @@ type Metrics struct {
 	registry   *prometheus.Registry
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
-	decisions  map[string]prometheus.Counter // by the label answer
+	decisions  map[string]prometheus.Counter // the counters by the value of the label answer
 	operations *prometheus.CounterVec
 	engine     *prometheus.HistogramVec
 

@@ -46,7 +46,7 @@ func eraseUser(r request) (writeCall, error) {
 
 func showNamed(n operation.Named) Named { return Named{Count: n.Count, IDs: toStrings(n.IDs)} }
 
-// readHandover reads the new creator of a removed person's creations from the query. It returns nil if there is none.
+// readHandover reads the new owner of a removed person's creations from the query. It returns nil if there is none.
 func readHandover(query url.Values) (*operation.Handover, error) {
 	private := PrivateConnections(query.Get("private_connections"))
 	switch {

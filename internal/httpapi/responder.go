@@ -16,7 +16,7 @@ import (
 
 // responder writes answers and errors in the form that all calls share.
 type responder struct {
-	definitions definitions // errors about a name suggest similar ones of the schema
+	definitions definitions // for errors about a name, which suggest similar names of the schema
 	logger      *slog.Logger
 }
 

@@ -23,11 +23,11 @@ import (
 const scopesExtension = "x-scopes"
 
 // unknownFieldsExtension is "ignore" for calls that ignore unknown fields of the body, because another standard defines
-// them.
+// these calls.
 const unknownFieldsExtension = "x-unknown-fields"
 
-// costExtension is the cost of a call: as how many requests the rate limit of its key counts it. The default is 1.
-// Calls with a higher cost also share the limit Config.Expensive.
+// costExtension is the cost of a call. The rate limit of its key counts it as this number of requests. The default is
+// 1. Calls with a higher cost also share the limit Config.Expensive.
 const costExtension = "x-cost"
 
 // personExtension is true on a schema whose value is the id of a person. personKeysExtension is true on the schema of

@@ -67,7 +67,7 @@ func FuzzRouter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, query, actor, contentType, body string) {
 		target, err := url.ParseRequestURI("/" + strings.TrimPrefix(path, "/"))
 		if err != nil || method == "" {
-			return // net/http rejects these before the handler
+			return // net/http rejects this request before it calls the handler
 		}
 		target.RawQuery = query
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", strings.NewReader(body))

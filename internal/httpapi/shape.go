@@ -164,7 +164,8 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 			return faultf("appears twice")
 		}
 		seen[key] = true
-		if value.Kind() == reflect.Slice && s.PeekKind() == jsontext.KindNull { // a list of roles by person or account
+		// Every list in such an object has the roles of a person, or of a person on an account.
+		if value.Kind() == reflect.Slice && s.PeekKind() == jsontext.KindNull {
 			return faultf("must be a list, not null; an empty list, [], removes the roles")
 		}
 		return s.value(value, depth+1)
