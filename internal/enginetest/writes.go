@@ -196,7 +196,7 @@ func (s *suite) expiration(t *testing.T) {
 		require.True(t, moved.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	}
 
-	// Touching without an expiration removes it.
+	// Touching a relationship without an expiration removes the stored expiration.
 	s.touch(t, grant("later", time.Time{}))
 	items = collect(t, s.engine.Read(t.Context(), authz.Filter{Type: "document", ID: doc.ID}, authz.Fully(), authz.Page{}))
 	require.Len(t, items, 1)
