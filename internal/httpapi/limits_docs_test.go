@@ -147,7 +147,7 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 			"`POST /v1/lookup/subjects`":  {grouped(maxSubjects) + " subjects"},
 			"`POST /v1/preview`": {
 				grouped(preview.MaxObjects) + " objects", grouped(preview.MaxRelationships) + " rel",
-				grouped(preview.MaxAnswers) + " answers",
+				grouped(preview.MaxAnswers) + " answers", grouped(preview.MaxEffects) + " effects",
 			},
 			"`GET /v1/access`":              {grouped(audit.MaxPastRelationships) + " relationships"},
 			"`GET /v1/audit`":               {grouped(maxPageUpdates) + " updates", mib(maxPageBytes)},

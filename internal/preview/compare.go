@@ -40,6 +40,7 @@ func (p *Previewer) depends(on authz.Type, permission authz.Permission, update a
 func (p *Previewer) questions(
 	definitions []authz.Definition, objects []authz.Object, updates []authz.Update,
 ) []question {
+	updates = oneOfEachRelation(updates)
 	public := make(map[authz.Type][]authz.Permission)
 	for _, d := range definitions {
 		public[d.Type] = slices.DeleteFunc(d.Public(), func(permission authz.Permission) bool {
@@ -55,6 +56,26 @@ func (p *Previewer) questions(
 	return questions
 }
 
+// oneOfEachRelation returns one update for each relation of each type.
+func oneOfEachRelation(updates []authz.Update) []authz.Update {
+	seen := make(map[typeRelation]bool)
+	return slices.DeleteFunc(slices.Clone(updates), func(u authz.Update) bool {
+		known := seen[relationOf(u)]
+		seen[relationOf(u)] = true
+		return known
+	})
+}
+
+// typeRelation is a relation of a type.
+type typeRelation struct {
+	of       authz.Type
+	relation authz.Relation
+}
+
+func relationOf(u authz.Update) typeRelation {
+	return typeRelation{u.Relationship.Resource.Type, u.Relationship.Relation}
+}
+
 // concerned returns the people whose permissions the updates can change, or nil if everybody's permissions can change.
 //
 // If the subject of a relationship is a person, other people's permissions can depend on the relationship only through
@@ -66,46 +87,84 @@ func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Up
 	}) {
 		return nil
 	}
-	people := []authz.Subject{}
-	for _, update := range updates {
-		subject := update.Relationship.Subject
-		switch {
-		case !slices.ContainsFunc(definitions, func(d authz.Definition) bool {
+	idle := make(map[typeRelation]bool) // relations on which no permission depends
+	for _, update := range oneOfEachRelation(updates) {
+		idle[relationOf(update)] = !slices.ContainsFunc(definitions, func(d authz.Definition) bool {
 			return slices.ContainsFunc(d.Public(), func(permission authz.Permission) bool {
 				return p.depends(d.Type, permission, update)
 			})
-		}):
+		})
+	}
+	people, known := []authz.Subject{}, make(map[authz.Subject]bool)
+	for _, update := range updates {
+		subject := update.Relationship.Subject
+		switch {
+		case idle[relationOf(update)], known[subject]:
 		case subject.Type != person || subject.Wildcard:
 			return nil
-		case !slices.Contains(people, subject):
+		default:
+			known[subject] = true
 			people = append(people, subject)
 		}
 	}
 	return people
 }
 
-// compare applies the updates to a scratch engine that has the relationships, and returns the changes of permissions.
+// compare applies the updates to a scratch engine that has the relationships, and returns the changes of permissions. It
+// asks once for people who are alike.
 func (c comparison) compare(
 	ctx context.Context, scratch authz.Engine, relationships []authz.Relationship, updates []authz.Update,
 ) (changes, error) {
-	before, err := c.answers(ctx, scratch, alike(c.objects, relationships))
+	everybody, end := c.people, updated(relationships, updates)
+	same := alikePeople(everybody, relationships, end)
+	if c.people != nil {
+		c.people = representatives(everybody, same)
+	}
+	before, err := c.answers(ctx, scratch, relationships)
 	if err != nil {
 		return changes{}, err
 	}
 	if err := apply(ctx, scratch, updates); err != nil {
 		return changes{}, err
 	}
-	after, err := c.answers(ctx, scratch, alike(c.objects, updated(relationships, updates)))
+	after, err := c.answers(ctx, scratch, end)
 	if err != nil {
 		return changes{}, err
 	}
-	return differences(ctx, c.questions, before, after)
+	found, err := differences(ctx, c.questions, before, after)
+	if err == nil && c.people != nil {
+		err = found.addAlike(everybody, same)
+	}
+	return found, err
 }
 
-// answers asks who has each permission. It asks once for objects that are alike.
+// addAlike adds the effects on people who are alike: everybody has the effects of the first one.
+func (c *changes) addAlike(everybody []authz.Subject, same map[authz.Subject]authz.Subject) error {
+	kin := make(map[authz.Subject][]authz.Subject)
+	for _, who := range everybody {
+		kin[same[who]] = append(kin[same[who]], who)
+	}
+	n := 0
+	for _, e := range c.effects {
+		if n += len(kin[e.Subject]); n > MaxEffects {
+			return errTooManyEffects()
+		}
+	}
+	effects := make([]Effect, 0, n)
+	for _, e := range c.effects {
+		for _, who := range kin[e.Subject] {
+			effects = append(effects, Effect{Subject: who, Resource: e.Resource, Gains: e.Gains, Loses: e.Loses})
+		}
+	}
+	c.effects = effects
+	return nil
+}
+
+// answers asks who has each permission in a state that has the relationships. It asks once for objects that are alike.
 func (c comparison) answers(
-	ctx context.Context, engine authz.Engine, same map[authz.Object]authz.Object,
+	ctx context.Context, engine authz.Engine, relationships []authz.Relationship,
 ) (all answers, err error) {
+	same := alike(c.objects, relationships)
 	questions := distinct(c.questions, same)
 	if c.people != nil {
 		all, err = checkPeople(ctx, engine, questions, c.people)
@@ -148,16 +207,21 @@ func lookUpHolders(ctx context.Context, engine authz.SubjectFinder, questions []
 	return all, nil
 }
 
-// checkPeople checks which of the people have each permission.
+// checkPeople checks which of the people have each permission. SpiceDB evaluates checks of one call together if they
+// differ only in the resource, so checks of the same permission and person follow each other.
 func checkPeople(
 	ctx context.Context, engine authz.Checker, questions []question, people []authz.Subject,
 ) (answers, error) {
 	all := newAnswers(len(questions))
-	var checks []authz.Check
 	for _, q := range questions {
 		all.holders[q] = make(map[authz.Subject]bool)
+	}
+	var checks []authz.Check
+	for _, group := range byPermission(questions) {
 		for _, who := range people {
-			checks = append(checks, authz.Check{Subject: who, Permission: q.permission, Resource: q.object})
+			for _, q := range group {
+				checks = append(checks, authz.Check{Subject: who, Permission: q.permission, Resource: q.object})
+			}
 		}
 	}
 	for batch := range slices.Chunk(checks, 1000) {
@@ -179,6 +243,26 @@ func checkPeople(
 	return all, nil
 }
 
+// byPermission returns groups of the questions that differ only in the id of the object. A group has at most
+// checkedTogether questions.
+func byPermission(questions []question) [][]question {
+	sorted := slices.Clone(questions)
+	slices.SortStableFunc(sorted, func(a, b question) int {
+		return cmp.Or(cmp.Compare(a.object.Type, b.object.Type), cmp.Compare(a.permission, b.permission))
+	})
+	var groups [][]question
+	for len(sorted) > 0 {
+		first, n := sorted[0], 1
+		for n < len(sorted) && n < checkedTogether && sorted[n].permission == first.permission &&
+			sorted[n].object.Type == first.object.Type {
+			n++
+		}
+		groups = append(groups, sorted[:n])
+		sorted = sorted[n:]
+	}
+	return groups
+}
+
 func newAnswers(n int) answers {
 	return answers{make(map[question]map[authz.Subject]bool, n), make(map[question]error)}
 }
@@ -192,8 +276,8 @@ func (a answers) fail(q question, err error) error {
 	return nil
 }
 
-// differences compares two answers. The effects are in the order of the questions, and sorted by person for each
-// object. A question that one of the answers could not decide has no effects.
+// differences compares two answers. The effects are in no order. A question that one of the answers could not decide has
+// no effects. The error has CodeTooLarge above MaxEffects.
 func differences(ctx context.Context, questions []question, before, after answers) (changes, error) {
 	type key struct {
 		object  authz.Object
@@ -213,6 +297,9 @@ func differences(ctx context.Context, questions []question, before, after answer
 	for _, q := range questions {
 		if err := ctx.Err(); err != nil {
 			return changes{}, err
+		}
+		if len(order) > MaxEffects {
+			return changes{}, errTooManyEffects()
 		}
 		if err := cmp.Or(before.failed[q], after.failed[q]); err != nil {
 			if found.undecided[q.object] == nil {
@@ -234,9 +321,6 @@ func differences(ctx context.Context, questions []question, before, after answer
 			}
 		}
 	}
-	slices.SortStableFunc(order, func(a, b key) int {
-		return cmp.Or(cmp.Compare(a.object.String(), b.object.String()), cmp.Compare(a.subject.String(), b.subject.String()))
-	})
 	for _, k := range order {
 		found.effects = append(found.effects, *effects[k])
 	}

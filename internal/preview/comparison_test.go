@@ -83,7 +83,7 @@ func personOf(n int) authz.Subject {
 
 // TestPreviewIsBoundedBeforeItsWork checks that a preview that needs too many answers fails before it evaluates a
 // permission. If only a few people's roles change, only answers about these people count. Importers with the same
-// creator have the same relationships, so they count once.
+// creator have the same relationships, so they count once. So do people whom the same relationships name.
 func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -95,8 +95,11 @@ func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 		{"one person", manyPeople{people: 400, importers: 240, creators: 240}, 1, 10, false},
 		{"a hundred people", manyPeople{people: 400, importers: 240, creators: 240}, 100, 10, true},
 		{"a hundred people, one creator", manyPeople{people: 400, importers: 240, creators: 1}, 100, 10, false},
+		{"a thousand people who are alike", manyPeople{people: 1000, importers: 1, creators: 1}, 1000, 10, false},
+		{"a thousand new people", manyPeople{importers: 300, creators: 300}, 1000, 10, true},
+		{"a thousand new people, one creator", manyPeople{importers: 300, creators: 1}, 1000, 10, false},
 		{"everybody", manyPeople{people: 300, importers: 300, creators: 300}, 300, 1, true},
-		{"everybody in a small company", manyPeople{people: 50, importers: 50, creators: 50}, 50, 10, false},
+		{"everybody in a small company", manyPeople{people: 45, importers: 45, creators: 45}, 45, 10, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := c.company.preview(t, c.changed, c.permissions)
@@ -105,7 +108,7 @@ func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, authz.CodeTooLarge)
-			require.ErrorContains(t, err, "at most 80000")
+			require.ErrorContains(t, err, "at most 45000")
 			for _, count := range []string{"300", "400", "240"} { // of people and objects that may be hidden from the actor
 				require.NotContains(t, err.Error(), count)
 			}
@@ -160,6 +163,65 @@ func TestConcernedPeople(t *testing.T) {
 			require.Equal(t, c.people, (&Previewer{Depends: depends}).concerned(all, c.updates))
 		})
 	}
+}
+
+// TestPeopleWithSameRelationshipsAreAlike checks that people are alike only if the relationships that name them are equal
+// in every field, in every state.
+func TestPeopleWithSameRelationshipsAreAlike(t *testing.T) {
+	account := authz.Relationship{Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user"}
+	variants := []func(*authz.Relationship){
+		func(*authz.Relationship) {},
+		func(r *authz.Relationship) { r.Resource.ID = "b" },
+		func(r *authz.Relationship) { r.Resource.Type = "importer" },
+		func(r *authz.Relationship) { r.Relation = "owner" },
+		func(r *authz.Relationship) { r.ExpiresAt = time.Unix(1, 0) },
+		func(r *authz.Relationship) { r.ExpiresAt = time.Date(2900, 1, 1, 0, 0, 0, 0, time.UTC) },
+		func(r *authz.Relationship) { r.Caveat = "at_work" },
+		func(r *authz.Relationship) { r.CaveatContext = `{"hour":1}` },
+	}
+	var people []authz.Subject
+	var before, after []authz.Relationship
+	for n, change := range variants { // two people for each: n and n+100
+		for _, who := range []authz.Subject{personOf(n), personOf(n + 100)} {
+			r := account
+			change(&r)
+			r.Subject = who
+			people, before = append(people, who), append(before, r)
+		}
+	}
+	people = append(people, personOf(1000), personOf(1001)) // nothing names them
+	same := alikePeople(people, before, nil)
+	for n := range variants {
+		require.Equal(t, personOf(n), same[personOf(n)])
+		require.Equal(t, personOf(n), same[personOf(n+100)])
+	}
+	require.Equal(t, personOf(1000), same[personOf(1001)])
+	role := account
+	role.Subject = personOf(100)
+	after = append(after, role)
+	same = alikePeople(people, before, after)
+	require.Equal(t, personOf(100), same[personOf(100)], "the person has another role after the change")
+	require.Equal(t, personOf(1), same[personOf(101)])
+}
+
+// TestEffectsOnPeopleWhoAreAlike checks that everybody who is alike has the effects of the first one, up to the largest
+// number of effects.
+func TestEffectsOnPeopleWhoAreAlike(t *testing.T) {
+	importer := authz.Object{Type: "importer", ID: "i"}
+	effect := func(n int) Effect {
+		return Effect{Subject: personOf(n), Resource: importer, Gains: []authz.Permission{"view"}}
+	}
+	same := map[authz.Subject]authz.Subject{personOf(1): personOf(1), personOf(2): personOf(1), personOf(3): personOf(3)}
+	everybody := []authz.Subject{personOf(1), personOf(2), personOf(3)}
+	found := changes{effects: []Effect{effect(1)}}
+	require.NoError(t, found.addAlike(everybody, same))
+	require.Equal(t, []Effect{effect(1), effect(2)}, found.effects)
+
+	found.effects = slices.Repeat([]Effect{effect(1)}, MaxEffects/2)
+	require.NoError(t, found.addAlike(everybody, same))
+	require.Len(t, found.effects, MaxEffects)
+	found.effects = slices.Repeat([]Effect{effect(1)}, MaxEffects/2+1)
+	require.ErrorIs(t, found.addAlike(everybody, same), authz.CodeTooLarge)
 }
 
 // TestObjectsWithSameRelationshipsAreAlike checks that objects are alike only if their relationships are equal in every

@@ -55,7 +55,7 @@ type question struct {
 
 // Effects returns the permissions that the updates of an overlay would change. With an actor, it returns only those
 // that the actor may see. Relationships that the overlay hides count as not stored. The error code is CodeTooLarge
-// above MaxObjects, MaxRelationships or MaxAnswers.
+// above MaxObjects, MaxRelationships, MaxAnswers or MaxEffects.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
 	w := &world{
 		reader: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
@@ -88,6 +88,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 	}
 	if actor == "" {
 		changed, err := c.compare(ctx, scratch, w.relationships, updates)
+		sortEffects(changed.effects)
 		return Effects{Effects: changed.effects, Undecided: changed.undecided}, err
 	}
 	v := p.viewOf(actor, scratch, relationships)
@@ -123,9 +124,28 @@ func apply(ctx context.Context, scratch authz.Writer, updates []authz.Update) er
 
 // sortEffects sorts by object, and on each object by person.
 func sortEffects(effects []Effect) {
-	slices.SortStableFunc(effects, func(a, b Effect) int {
-		return cmp.Or(
-			cmp.Compare(a.Resource.String(), b.Resource.String()), cmp.Compare(a.Subject.String(), b.Subject.String()),
-		)
+	objects, subjects := make(map[authz.Object]string), make(map[authz.Subject]string)
+	for _, e := range effects {
+		objects[e.Resource], subjects[e.Subject] = "", ""
+	}
+	for object := range objects {
+		objects[object] = object.String()
+	}
+	for subject := range subjects {
+		subjects[subject] = subject.String()
+	}
+	type named struct {
+		resource, subject string
+		effect            Effect
+	}
+	all := make([]named, len(effects))
+	for i, e := range effects {
+		all[i] = named{objects[e.Resource], subjects[e.Subject], e}
+	}
+	slices.SortStableFunc(all, func(a, b named) int {
+		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.subject, b.subject))
 	})
+	for i := range all {
+		effects[i] = all[i].effect
+	}
 }

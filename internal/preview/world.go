@@ -16,9 +16,22 @@ const (
 	MaxRelationships = 10_000
 
 	// MaxAnswers limits the answers that a preview compares. For each permission on an object there is one answer for
-	// each person before the operation, and one after it. Objects with the same relationships count once.
-	MaxAnswers = 80_000
+	// each person before the operation, and one after it. Objects with the same relationships count once, and so do
+	// people with the same relationships. Each call of SpiceDB counts as further answers, see costOfCall.
+	MaxAnswers = 45_000
+
+	// MaxEffects limits the effects in the answer, each of one person on one object.
+	MaxEffects = 100_000
 )
+
+func errTooManyEffects() error {
+	return authz.Errorf(
+		authz.CodeTooLarge,
+		"the operation has too many effects for a preview: it lists at most %d, each of one person on one object. If it "+
+			"names people, preview it for fewer of them at once",
+		MaxEffects,
+	)
+}
 
 func tooLarge() error {
 	return authz.Errorf(
@@ -36,27 +49,42 @@ func (w *world) comparison(
 	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
 ) (comparison, error) {
 	c := comparison{objects: objects, questions: asked}
-	questions := len(distinct(asked, alike(objects, w.relationships))) +
-		len(distinct(asked, alike(objects, updated(w.relationships, updates))))
-	// A look-up is a call of its own, and so costs as much as several answers.
-	answers := questions * max(w.people(updates), leastLookup)
-	if concerned != nil && questions*len(concerned) <= answers {
-		c.people, answers = concerned, questions*len(concerned)
+	checks, lookups := 0, 0
+	states := [][]authz.Relationship{w.relationships, updated(w.relationships, updates)}
+	people := len(representatives(concerned, alikePeople(concerned, states...)))
+	for _, relationships := range states {
+		questions := distinct(asked, alike(objects, relationships))
+		lookups += len(questions) * max(w.people(updates), costOfCall)
+		checks += people * costOfChecks(questions)
+	}
+	answers := lookups
+	if concerned != nil && checks <= lookups {
+		c.people, answers = concerned, checks
 	}
 	if answers > MaxAnswers {
 		return comparison{}, authz.Errorf(
 			authz.CodeTooLarge,
 			"the operation affects too many permissions for a preview: it compares at most %d, each of one person on one "+
-				"object, before and after",
+				"object, before and after; people with the same roles and shares count as one, and so do objects with the "+
+				"same relationships. If it names people, preview it for fewer of them at once",
 			MaxAnswers,
 		)
 	}
 	return c, nil
 }
 
-// leastLookup is the lowest number of answers that a look-up counts as. With more people, it counts as one answer per
-// person.
-const leastLookup = 20
+// A call of SpiceDB costs as much as costOfCall answers. SpiceDB evaluates checks of one person and permission on up to
+// checkedTogether objects in one call, which costs one more answer for each object. A look-up of people costs an answer
+// for each person, but at least costOfCall.
+const (
+	costOfCall      = 20
+	checkedTogether = 100
+)
+
+// costOfChecks returns how many answers it costs to check the questions for one person.
+func costOfChecks(questions []question) int {
+	return len(questions) + costOfCall*len(byPermission(questions))
+}
 
 // people returns the number of people in the relationships and updates.
 func (w *world) people(updates []authz.Update) int {
