@@ -162,18 +162,71 @@ func readRoles(
 	return held, nil
 }
 
+// few is how many people a plan reads one by one. For more people, it reads the relationships of all people at once.
+const few = 20
+
 // readRolesOfMany reads the roles of many people on an account and its subscription at once. Afterwards, readRoles
 // finds them in memory.
 func readRolesOfMany(ctx context.Context, p *plan, account accountFacts, people []authz.ID) error {
-	const few = 20 // up to this number, readRoles reads each person alone
+	return readOfMany(
+		ctx, p, people,
+		authz.Filter{Type: account.object.Type, ID: account.object.ID, SubjectType: user},
+		authz.Filter{Type: account.subscription.object.Type, ID: account.subscription.object.ID, SubjectType: user},
+	)
+}
+
+// readOfMany reads the relationships of many people that match the filters, with one read for each filter. Find then
+// answers for each of the people from memory. If very many relationships of other people match a filter, readOfMany
+// remembers nothing, and Find reads for each person.
+func readOfMany(ctx context.Context, p *plan, people []authz.ID, filters ...authz.Filter) error {
+	const perPerson = 5
 	if len(people) <= few {
 		return nil
 	}
-	for _, object := range []authz.Object{account.object, account.subscription.object} {
-		filter := authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
-		if err := p.FindOfSubjects(ctx, filter, people, 4*len(people)); err != nil {
+	for _, filter := range filters {
+		if err := p.FindOfSubjects(ctx, filter, people, perPerson*len(people)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// readNamesOfMany reads at once what changeAccountRoles needs to know about many people: relationships that name them,
+// their invitations and their offboardings.
+func readNamesOfMany(ctx context.Context, p *plan, changes []roleChange) error {
+	if len(changes) <= few {
+		return nil
+	}
+	without := func(c roleChange) bool { return c.ends() || c.isEmpty() }
+	comesOrGoes := func(c roleChange) bool { return c.arrives() || without(c) }
+	if err := readOfMany(ctx, p, peopleOf(changes, comesOrGoes), naming...); err != nil {
+		return err
+	}
+	invitations := authz.Filter{Type: invitationType, SubjectType: user}
+	received, sent := invitations, invitations
+	received.Relation, sent.Relation = invitationFor, invitedBy
+	stays := func(c roleChange) bool { return len(c.wanted) > 0 }
+	for _, read := range []struct {
+		people func(roleChange) bool
+		filter authz.Filter
+	}{{without, invitations}, {stays, received}, {roleChange.arrives, sent}} {
+		if err := readOfMany(ctx, p, peopleOf(changes, read.people), read.filter); err != nil {
+			return err
+		}
+	}
+	return readOffboarded(ctx, p, len(changes))
+}
+
+// readOffboarded reads the people whose offboardings are under way, for readOffboarding. If there are more than the
+// limit, it remembers nothing.
+func readOffboarded(ctx context.Context, p *plan, limit int) error {
+	under, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, Relation: offboardingFrom}, limit+1)
+	if err != nil || len(under) > limit {
+		return err
+	}
+	p.offboarded = make(map[authz.ID]bool, len(under))
+	for _, r := range under {
+		p.offboarded[r.Resource.ID] = true
 	}
 	return nil
 }

@@ -74,8 +74,13 @@ func (s *Service) endNamedSince(
 ) (authz.Token, error) {
 	after := newPlan(s.engine, by, tx.AtSnapshot(token))
 	var filters []authz.Filter
-	for _, f := range people {
+	names := make([]authz.ID, len(people))
+	for i, f := range people {
+		names[i] = f.who
 		filters = append(filters, namingOf(f.who)...)
+	}
+	if err := readOfMany(ctx, after, names, naming...); err != nil {
+		return "", err
 	}
 	if _, err := after.FindAll(ctx, filters); err != nil {
 		return "", err

@@ -80,6 +80,9 @@ func (d offboarding) relationships() []authz.Relationship {
 // readOffboarding reads the offboarding of a person, if one is under way.
 func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding, under bool, err error) {
 	d.who = who
+	if p.offboarded != nil && !p.offboarded[who] {
+		return d, false, nil
+	}
 	found, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, ID: who}, 0)
 	for _, r := range found {
 		switch r.Relation {

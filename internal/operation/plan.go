@@ -52,6 +52,8 @@ type plan struct {
 	// roleChange.lowers.
 	lowered int
 	decided map[authz.Object]bool // see requireDecision
+	// offboarded are the people whose offboardings are under way. It is nil until readOffboarded has read them.
+	offboarded map[authz.ID]bool
 }
 
 // maxRead is the highest number of relationships that a call which only reads, for example GetAccount, may read, unless

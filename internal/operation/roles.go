@@ -235,6 +235,9 @@ func changeAccount(ctx context.Context, p *plan, account accountFacts, changes .
 func changeAccountRoles(
 	ctx context.Context, p *plan, account accountFacts, changes []roleChange,
 ) (orphaned bool, err error) {
+	if err := readNamesOfMany(ctx, p, changes); err != nil {
+		return false, err
+	}
 	for _, c := range changes {
 		if err := checkWritten(p); err != nil {
 			return false, err
