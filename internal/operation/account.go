@@ -264,7 +264,7 @@ func (s *Service) PatchAccountMembers(
 	until = fullSecond(until)
 	people := sortedKeys(members)
 	changed := make([]Member, len(people))
-	divided := newPortions(people)
+	divided := newPortionsOfPeople(people)
 	build := func(ctx context.Context, p *plan) ([]Member, error) {
 		p.portions = divided
 		if err := s.inFuture(until); err != nil {
@@ -280,6 +280,7 @@ func (s *Service) PatchAccountMembers(
 		if err := readRolesOfMany(ctx, p, account, divided.next()); err != nil {
 			return nil, err
 		}
+		divided.shared = len(p.Preconditions())
 		var changes []roleChange
 		for _, who := range divided.next() {
 			wanted, err := account.set.Parse(members[who])
@@ -301,9 +302,8 @@ func (s *Service) PatchAccountMembers(
 			}
 		}
 		divided.arrangePeople(account.set, by.Actor, changes)
-		if most := authz.MaxUpdates - len(p.Preconditions()); len(divided.last) > most { // each person needs a precondition
-			return nil, authz.Errorf(authz.CodeTooLarge,
-				"a call can give roles to at most %d people, and this one names %d; split it", most, len(divided.last))
+		if err := divided.checkPeopleFit(ctx, p, account, changes); err != nil {
+			return nil, err
 		}
 		return changed, changeAccount(ctx, p, account, changes...)
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"regexp"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -51,7 +54,7 @@ func TestTooManyGrantsAreRejectedEarly(t *testing.T) {
 	}{
 		{
 			"people", patchMembers("olga", "t", forever, people),
-			"a call can give roles to at most 99", 50,
+			"a call can give roles to at most 9", 50,
 		},
 		{
 			"accounts", func(ctx context.Context, s *operation.Service) error {
@@ -70,5 +73,93 @@ func TestTooManyGrantsAreRejectedEarly(t *testing.T) {
 			require.Equal(t, before, store.Stored())
 			require.Less(t, store.reads.Load(), c.reads)
 		})
+	}
+}
+
+// TestNumberInErrorFits gives roles to too many people, or on too many accounts. The error says how many fit. The same
+// call with so many entries succeeds, with one more entry it does not.
+func TestNumberInErrorFits(t *testing.T) {
+	const all = 1000
+	company := []string{
+		"subscription:m#multi_owner@user:*", "subscription:m#owner@user:olga", "subscription:m#user_permissions@user:*",
+		"subscription:m#member@user:olga",
+		"account:team#subscription@subscription:m", "account:team#team@user:*", "account:team#owner@user:olga",
+		"account:reports#subscription@subscription:m", "account:reports#analytics@user:*",
+	}
+	names := make([]authz.ID, all)
+	var manyAccounts []string
+	for i := range names {
+		names[i] = authz.ID(fmt.Sprintf("x%d", i))
+		manyAccounts = append(
+			manyAccounts, fmt.Sprintf("account:x%d#subscription@subscription:m", i), fmt.Sprintf("account:x%d#team@user:*", i),
+			fmt.Sprintf("account:x%d#owner@user:olga", i),
+		)
+	}
+	held := func(role string) (stored []string) {
+		for _, name := range names {
+			stored = append(stored, fmt.Sprintf("account:team#%s@user:%s", role, name))
+		}
+		return stored
+	}
+	type give func(context.Context, *operation.Service, operation.Caller, map[authz.ID][]string) error
+	patch := func(account authz.ID) give {
+		return func(ctx context.Context, s *operation.Service, by operation.Caller, entries map[authz.ID][]string) error {
+			_, _, err := s.PatchAccountMembers(ctx, by, account, entries, forever)
+			return err
+		}
+	}
+	accounts := func(ctx context.Context, s *operation.Service, by operation.Caller, entries map[authz.ID][]string) error {
+		_, _, err := s.PutMemberAccounts(ctx, by, "m", "nina", entries, forever)
+		return err
+	}
+	for _, c := range []struct {
+		name   string
+		do     give
+		stored []string
+		role   func(i int) string
+		isMost bool // one more entry does not fit
+	}{
+		{"new people", patch("team"), nil, func(int) string { return "user" }, true},
+		{"people with another role", patch("team"), held("guest"), func(int) string { return "user" }, true},
+		{"some people with a role", patch("team"), held("guest")[:300], func(int) string { return "user" }, false},
+		{"new members", patch("reports"), nil, func(int) string { return "editor" }, true},
+		{"roles with a feature", patch("reports"), nil, func(i int) string {
+			return []string{"editor", "viewer"}[i%2]
+		}, true},
+		{"accounts", accounts, manyAccounts, func(int) string { return "user" }, false},
+	} {
+		for _, key := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, idempotency key %t", c.name, key), func(t *testing.T) {
+				stored := txtest.Relationships(t, append(slices.Clone(company), c.stored...)...)
+				send := func(n int) (reads int64, err error) {
+					store := &counting{Store: txtest.New(stored...)}
+					store.Now = nowOfRules
+					store.Allow = func(authz.Check) bool { return true }
+					caller := by("olga")
+					if key {
+						caller.Idempotency = &operation.Idempotency{Key: "k", Request: "r"}
+					}
+					entries := make(map[authz.ID][]string, n)
+					for i, name := range names[:n] {
+						entries[name] = []string{c.role(i)}
+					}
+					err = c.do(t.Context(), operation.New(store, operation.WithClock(store.Now)), caller, entries)
+					return store.reads.Load(), err
+				}
+				reads, err := send(all)
+				require.ErrorIs(t, err, authz.CodeTooLarge)
+				match := regexp.MustCompile(`at most (\d+) of`).FindStringSubmatch(err.Error())
+				require.NotNil(t, match, err)
+				require.Less(t, reads, int64(5*all))
+				most, err := strconv.Atoi(match[1])
+				require.NoError(t, err)
+				_, err = send(most)
+				require.NoError(t, err)
+				if c.isMost {
+					_, err = send(most + 1)
+					require.ErrorIs(t, err, authz.CodeTooLarge)
+				}
+			})
+		}
 	}
 }

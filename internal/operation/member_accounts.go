@@ -9,6 +9,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
+// maxUpdatesOfMembership is the highest number of updates, and of preconditions, that a change of one person's roles on
+// accounts needs for the membership of the subscription, in addition to those for each account. The preconditions for
+// an idempotency key and for an offboarding are included.
+const maxUpdatesOfMembership = 15
+
 // PutMemberAccounts sets the roles of one person on several accounts of a subscription. On each of them, the person
 // gets exactly the roles in the account's entry, until a time if that is set. An empty entry removes all roles. The
 // actor needs assign_roles on each of these accounts. If the change fits one write, all of it is written or nothing.
@@ -23,7 +28,7 @@ func (s *Service) PutMemberAccounts(
 	member := Member{
 		User: who, Accounts: make(map[authz.ID]Roles, len(accounts)), AccountsExpireAt: make(map[authz.ID]time.Time),
 	}
-	divided := newPortions(sortedKeys(accounts))
+	divided := newPortionsOfAccounts(sortedKeys(accounts))
 	build := func(ctx context.Context, p *plan) (Member, error) {
 		p.portions = divided
 		if err := s.inFuture(until); err != nil {
@@ -31,7 +36,7 @@ func (s *Service) PutMemberAccounts(
 		}
 		var orphaned, lowers, last []authz.ID
 		var err error
-		room := authz.MaxUpdates // for the preconditions of the last write
+		room := authz.MaxUpdates - maxUpdatesOfMembership // for the preconditions of the last write
 		for _, accountID := range divided.next() {
 			before := len(p.Preconditions())
 			account, change, err := readAccountChange(ctx, p, id, accountID, who, accounts[accountID], until)
@@ -50,8 +55,10 @@ func (s *Service) PutMemberAccounts(
 			} else {
 				last = append(last, accountID)
 				if room -= len(p.Preconditions()) - before; room < 0 {
-					return Member{}, authz.Errorf(authz.CodeTooLarge,
-						"a call can give a person roles on at most %d of these accounts; split it", len(last)-1)
+					divided.arrange(lowers, last)
+					if err := divided.checkFits(p, maxUpdatesOfMembership); err != nil {
+						return Member{}, err
+					}
 				}
 			}
 			member.Accounts[accountID] = change.wanted

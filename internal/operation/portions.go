@@ -25,6 +25,12 @@ type portions struct {
 	size int
 	// plans has the entries of the current plan.
 	plans []authz.ID
+	// shared is how many of a plan's first preconditions do not depend on the entries.
+	shared int
+	// entryOf returns the entry that a relationship belongs to, or an empty id. tooMany returns the error for a last
+	// write of more entries than fit.
+	entryOf func(resource, subject authz.Object) authz.ID
+	tooMany func(most, named int) error
 }
 
 // stage says which entries the next plan of portions covers.
@@ -36,7 +42,22 @@ const (
 	divided                 // the entries of the next write
 )
 
-func newPortions(all []authz.ID) *portions { return &portions{all: all} }
+// newPortionsOfPeople returns the portions of a change of many people's roles on an account.
+func newPortionsOfPeople(all []authz.ID) *portions {
+	return &portions{all: all, entryOf: personIn, tooMany: func(most, named int) error {
+		return authz.Errorf(authz.CodeTooLarge,
+			"a call can give roles to at most %d of these people, and this one names %d; split it", most, named)
+	}}
+}
+
+// newPortionsOfAccounts returns the portions of a change of one person's roles on many accounts.
+func newPortionsOfAccounts(all []authz.ID) *portions {
+	return &portions{all: all, entryOf: accountIn, tooMany: func(most, named int) error {
+		return authz.Errorf(authz.CodeTooLarge,
+			"a call can give a person roles on at most %d of these accounts, and this one names at least %d; split it",
+			most, named)
+	}}
+}
 
 // next starts a plan and returns the entries that it covers.
 func (s *portions) next() []authz.ID {
@@ -64,7 +85,7 @@ func (s *portions) replan(p *plan) (bool, error) {
 	if s == nil {
 		return false, nil
 	}
-	err := checkSize(p)
+	err := s.checkFits(p, 0)
 	size := len(s.plans)
 	switch {
 	case s.stage == trial:
