@@ -87,6 +87,15 @@ func TestRemovals(t *testing.T) {
 				- account:t#user@user:peter
 			`},
 		{
+			name:   "a first role leaves an offer that the actor may not withdraw",
+			given:  strings.NewReplacer("role:user", "role:owner", "peter", "olga").Replace(invitation),
+			denied: "assign_roles@account:t",
+			do:     putMember("ursula", "t", "nina", forever, "user"),
+			changes: `
+				+ account:t#user@user:nina
+			`,
+		},
+		{
 			name:  "a removal withdraws invitations by the person",
 			given: invitation,
 			do:    removeMember("olga", "t", "peter"),

@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -34,9 +35,18 @@ func withdrawOffers(
 			return err
 		}
 		for _, stored := range open {
-			if stored.To == place && !slices.Equal(set.Union(c.wanted, stored.Roles), c.wanted) {
-				p.DeleteFirst(deletedWith(stored))
+			if stored.To != place || slices.Equal(set.Union(c.wanted, stored.Roles), c.wanted) {
+				continue
 			}
+			// A first role reduces nothing. The actor may lack the permission to withdraw the offer, and must not end it.
+			if c.arrives() && p.by.Actor != "" {
+				if err := requireMayWithdraw(ctx, p, stored); errors.Is(err, authz.CodeForbidden) {
+					continue
+				} else if err != nil {
+					return err
+				}
+			}
+			p.DeleteFirst(deletedWith(stored))
 		}
 	}
 	return nil
