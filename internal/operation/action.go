@@ -14,7 +14,7 @@ import (
 //sumtype:decl
 type Action interface {
 	// perform performs the action through a service. The engine of the service may be a copy that lacks the people in
-	// Grant.Others. So where the action names several people, perform names only the one to whom the action gives
+	// Grant.Others. So where the action names several people, perform names only the person to whom the action gives
 	// access.
 	perform(ctx context.Context, s *Service, by Caller) error
 }
@@ -22,7 +22,8 @@ type Action interface {
 // AddAdministrator makes a person an administrator of the platform.
 type AddAdministrator struct{ Person authz.ID }
 
-// GiveAccountRoles sets the roles of a person on an account. They end at Until; zero means permanently.
+// GiveAccountRoles sets the roles of a person on an account. The roles end at Until; zero means that they are
+// permanent.
 type GiveAccountRoles struct {
 	Account, Person authz.ID
 	Roles           []authz.Role
@@ -38,7 +39,7 @@ type GiveSubscriptionRoles struct {
 // TransferOwnership makes a person the one owner of a subscription.
 type TransferOwnership struct{ Subscription, To authz.ID }
 
-// TurnOnFeature sets the features of a subscription: the present ones and one more.
+// TurnOnFeature sets the features of a subscription to the present features and one more.
 type TurnOnFeature struct {
 	Subscription authz.ID
 	Features     []authz.Feature
@@ -60,7 +61,7 @@ type AdmitTo struct {
 	Users             []authz.ID
 }
 
-// AddCapability sets the capabilities of a connector: the present ones and one more.
+// AddCapability sets the capabilities of a connector to the present capabilities and one more.
 type AddCapability struct {
 	Connector    authz.ID
 	Capabilities []string

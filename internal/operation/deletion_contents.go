@@ -88,7 +88,7 @@ func (b *batch) addObject(ctx context.Context, object authz.Object) (complete bo
 	return len(b.emptied) < maxObjectsPerWrite, nil
 }
 
-// addOwn adds the relationships that an object without contents holds, the one to its place last.
+// addOwn adds the relationships that an object without contents holds. The relationship to its place comes last.
 func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool, err error) {
 	own := authz.Filter{Type: object.Type, ID: object.ID}
 	var places []authz.Relationship

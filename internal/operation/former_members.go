@@ -17,7 +17,7 @@ type formerMember struct {
 	account authz.Object
 }
 
-// in reports whether an account is the one that the person leaves.
+// in reports whether an account is the account that the person leaves.
 func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
 
 // excludeNaming makes sure that nothing in the account names the person after the operation. If nothing in any account

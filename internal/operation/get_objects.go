@@ -77,7 +77,7 @@ func (s *Service) GetPart(ctx context.Context, by Caller, object authz.Object) (
 	return answered(part, token, err)
 }
 
-// first returns the first id, or an empty one if there is none.
+// first returns the first of the ids, or an empty id if there are none.
 func first(ids []authz.ID) authz.ID {
 	if len(ids) == 0 {
 		return ""

@@ -72,9 +72,9 @@ func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 }
 
 // Grants returns the actions that could give a person more permissions on an object, at a snapshot: first the actions
-// on the object itself, then the actions on its workspace, account and subscription and on the platform. They follow
-// the rules of the role sets. The caller evaluates whether an action gives the wanted permission. For an object that
-// does not exist, Grants returns none.
+// on the object itself, then the actions on its workspace, account and subscription and on the platform. The actions
+// follow the rules of the role sets. The caller evaluates whether an action gives the wanted permission. For an object
+// that does not exist, Grants returns none.
 func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object, at authz.Token) ([]Grant, error) {
 	p := newPlan(s.engine, Caller{}, tx.AtSnapshot(at))
 	grants, err := grantsOn(ctx, p, who, object)

@@ -253,8 +253,8 @@ func (r *ImportRules) check(ctx context.Context, o *importedObject) error {
 	return nil
 }
 
-// facts returns the facts about the account or subscription of an object. ok is false if they are missing or ambiguous,
-// which other rules report, or if a deletion is under way.
+// facts returns the facts about the account or subscription of an object. ok is false if the facts are missing or
+// ambiguous, or if a deletion is under way. Other rules report missing and ambiguous facts.
 func (r *ImportRules) facts(ctx context.Context, o *importedObject) (accountFacts, bool, error) {
 	if o.factsOf != nil {
 		return *o.factsOf, o.factsOf.object.ID != "", nil

@@ -190,7 +190,7 @@ func (s *Service) copyResult(by Caller, id, copied authz.ID) result[Importer] {
 	return result[Importer]{Importer{ID: copied}, read}
 }
 
-// ends returns the ends that an importer has, also hidden ones.
+// ends returns the ends that an importer has, including hidden ends.
 func (i Importer) ends() []string {
 	ends := []string{}
 	if i.Source != "" || slices.Contains(i.HiddenEnds, "source") {

@@ -144,8 +144,8 @@ func readInvitationEnd(ctx context.Context, p *plan, to authz.Object, requested 
 	return requested, err
 }
 
-// secret returns the id of an invitation. Nobody else can guess it, and a retry with the same idempotency key gets
-// the same one.
+// secret returns the id of an invitation. Nobody else can guess it, and a retry with the same idempotency key gets the
+// same id.
 func (c Caller) secret() string {
 	var secret [sha256.Size]byte
 	if c.Idempotency != nil {

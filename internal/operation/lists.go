@@ -109,9 +109,9 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 // sortedKeys returns the keys of a map, sorted.
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
 
-// readVisibleAccounts returns a page of the accounts that the person may view, with their roles there. sorted are the
-// sorted ids of all candidates, of which it reads only as many as the page needs. It leaves out each subscription that
-// the actor may not view.
+// readVisibleAccounts returns a page of the accounts that the person may view, with their roles there. sorted has the
+// sorted ids of all candidates. readVisibleAccounts reads only as many of them as the page needs. It leaves out each
+// subscription that the actor may not view.
 func readVisibleAccounts(
 	ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page,
 ) (accounts Accounts, err error) {

@@ -21,8 +21,8 @@ func (c Caller) requireReason() error {
 	return nil
 }
 
-// replaceOwner makes a person the one owner of a single_owner subscription in place of the present one. It returns an
-// error with CodeInvalid for another role set, and if the person is the owner already.
+// replaceOwner makes a person the one owner of a single_owner subscription in place of the present owner. It returns
+// an error with CodeInvalid for another role set, and if the person is the owner already.
 func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (Done, error) {
 	if err := by.requireReason(); err != nil {
 		return Done{}, err
@@ -99,8 +99,8 @@ func (s *Service) addOwner(
 	return runWithResult(ctx, s, by, "put_subscription_member", s.subscriptionMemberResult(by, id, who), build)
 }
 
-// addRequiredRole makes a person an owner or administrator of an account, in addition to the existing ones. The person
-// keeps their additional roles.
+// addRequiredRole makes a person an owner or administrator of an account, in addition to the existing owners and
+// administrators. The person keeps their additional roles.
 func (s *Service) addRequiredRole(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, Done, error) {

@@ -8,12 +8,12 @@ import (
 
 // portions divides a change of many roles among several writes: the roles of many people on an account, or of one
 // person on many accounts. The first plan covers all entries, and checks every rule. If it fits one write, it is the
-// only one.
+// only plan.
 //
-// Otherwise the entries that only take access away come first, in as many writes as necessary. All other entries are in
-// the last write, so either all entries that give access take effect, or none. Before the first write, the last one is
-// planned once, to verify that it fits. So a change never fails because it takes too much access away. Each write has
-// the preconditions of its own entries, including that a required role keeps a holder.
+// Otherwise the entries that only take access away come first, in as many writes as necessary. All other entries are
+// in the last write, so either all entries that give access take effect, or none. Before the first write, the last
+// write is planned once, to verify that it fits. So a change never fails because it takes too much access away. Each
+// write has the preconditions of its own entries, including that a required role keeps a holder.
 type portions struct {
 	stage stage
 	all   []authz.ID
@@ -79,8 +79,8 @@ func (s *portions) arrange(lowers, last []authz.ID) {
 	}
 }
 
-// replan reports whether the caller must make another plan, because this one does not fit one write or was a trial. It
-// returns an error with CodeTooLarge if no smaller plan is possible.
+// replan reports whether the caller must make another plan, because this plan does not fit one write or was a trial.
+// It returns an error with CodeTooLarge if no smaller plan is possible.
 func (s *portions) replan(p *plan) (bool, error) {
 	if s == nil {
 		return false, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleChange replaces one person's roles on an object by the wanted ones. If until is set, the wanted roles end at
+// roleChange replaces one person's roles on an object by the wanted roles. If until is set, the wanted roles end at
 // that time.
 type roleChange struct {
 	who    authz.ID
@@ -79,9 +79,9 @@ func (c roleChange) invites(standard authz.Role) bool {
 	return slices.Equal(c.wanted, asked) && (len(c.held) == 0 || slices.Equal(rolesOf(c.held), asked) && c.keeps(standard))
 }
 
-// baseEnd returns when the strongest of the held base roles ends; zero if it does not end. The permissions of all roles
-// end with it, since additional roles give nothing without a base role. If no base role is held, it returns the end of
-// the additional ones.
+// baseEnd returns when the strongest of the held base roles ends; zero if it does not end. The permissions of all
+// roles end with it, since additional roles give nothing without a base role. If no base role is held, it returns the
+// end of the additional roles.
 func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
 	for _, info := range set.Roles {
 		if !info.Additional && slices.Contains(rolesOf(held), info.Name) {
@@ -158,7 +158,7 @@ func readChangeUntil(
 	return change, err
 }
 
-// readChange reads the roles that the person holds now, and returns the change to the wanted ones.
+// readChange reads the roles that the person holds now, and returns the change to the wanted roles.
 func readChange(
 	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID, wanted []authz.Role,
 ) (roleChange, error) {

@@ -38,7 +38,7 @@ func (s *Service) CreateSubscription(
 }
 
 // PutFeatures turns exactly these features of a subscription on. It has no actor. Turning a feature off removes
-// nobody's role; it only prevents new ones.
+// nobody's role; it only prevents that somebody is granted such a role.
 func (s *Service) PutFeatures(
 	ctx context.Context, by Caller, id authz.ID, names []string,
 ) (Subscription, Done, error) {
