@@ -114,8 +114,8 @@ func (c *comparison) compareChecks(t *testing.T, checks []authz.Check, token aut
 	c.compareBulks(ctx, t, checks, got, own, token)
 }
 
-// compareBulks asks two bulks: one of the checks that the replica answers itself, and a mixed one that it forwards to
-// SpiceDB.
+// compareBulks asks two bulks: one with the checks that the replica answers itself, and a mixed bulk, which the
+// replica forwards to SpiceDB.
 func (c *comparison) compareBulks(
 	ctx context.Context, t *testing.T, checks []authz.Check, got []string, own []bool, token authz.Token,
 ) {

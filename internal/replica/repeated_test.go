@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRepeatedPathsEnd asks the in-memory replica about folders with 2^20 paths, about a circle of folders, and about a
-// thousand teams that share a large one. The answers need a limited amount of memory, and no goroutine outlives its
+// TestRepeatedPathsEnd asks the in-memory replica about folders with 2^20 paths, about a circle of folders, and about
+// a thousand teams that share a large team. The answers need a limited amount of memory, and no goroutine outlives its
 // request.
 func TestRepeatedPathsEnd(t *testing.T) {
 	var told answers

@@ -34,7 +34,7 @@ func (r *Replica) pin() *state {
 	}
 }
 
-// publish makes a state the current one and frees rows of unpinned earlier states.
+// publish makes a state current and frees rows of unpinned earlier states.
 func (r *Replica) publish(s *state) {
 	if before := r.current.Swap(s); before != nil && before.store == s.store {
 		r.retired = append(r.retired, before)
