@@ -96,7 +96,7 @@ func ComparePosition(through authz.Token, last string) error {
 	if of := decoded.GetV1().GetDatastoreUniqueIdPrefix(); store != of {
 		return fmt.Errorf("it is of the store %.100q, but the last change is of the store %q", of, store)
 	}
-	// PostgreSQL's Watch can repeat a transaction that overlapped the last one. In that case, neither of the two
+	// PostgreSQL's Watch can repeat a transaction that overlapped the last transaction. In that case, neither of the two
 	// revisions covers the other.
 	position, change := parseRevision(decoded.GetV1().GetRevision()), parseRevision(lastText)
 	if !position.covers(change) && change.covers(position) {

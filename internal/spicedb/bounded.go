@@ -16,7 +16,7 @@ import (
 )
 
 // limits bound the work of an embedded SpiceDB for one call, or for one check within a call. SpiceDB v1.56.0 follows
-// each path to an object separately. So a cycle, or a chain in which each object leads to the next one in two ways,
+// each path to an object separately. So a cycle, or a chain in which each object leads to the next object in two ways,
 // takes exponential time and memory. Zero means no limit.
 type limits struct {
 	steps   int64 // evaluated parts of permissions

@@ -75,7 +75,7 @@ func (c *Client) CheckBulk(
 	return run.results, "", run.results[0].Err
 }
 
-// bulk evaluates checks in several calls, all at the state of the first one.
+// bulk evaluates checks in several calls, all at the state of the first call.
 type bulk struct {
 	client  *Client
 	at      authz.Consistency

@@ -27,7 +27,7 @@ func TestCallsThatSpiceDBCancelsAreEvaluatedAgain(t *testing.T) {
 	inside := status.Error(codes.Canceled, "a part was canceled")
 	for name, c := range map[string]struct {
 		context     func(*testing.T) context.Context
-		errs        []error // results of the evaluations; the last one repeats
+		errs        []error // results of the evaluations; the last error repeats
 		evaluations int
 		want        error
 	}{

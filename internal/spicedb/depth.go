@@ -26,7 +26,7 @@ const (
 const depthMessage = "the relationships are nested too deeply, or form a cycle"
 
 // checkDepth returns an error at the last step of a look-up of resources that SpiceDB would evaluate. Without this
-// error, SpiceDB v1.56.0 can loop endlessly in that step: if the permission has an intersection or exclusion, SpiceDB
+// error, SpiceDB v1.56.0 can loop endlessly in that step. If the permission has an intersection or exclusion, SpiceDB
 // checks the found resources with a filter made for zero steps, and never finishes adding to this filter. The loop
 // ignores failed reads and the end of the call.
 func checkDepth(ctx context.Context) error {
@@ -126,7 +126,7 @@ func (t *stepTracer) Start(
 	if !within && next.ended == nil {
 		return ctx, span
 	}
-	if same, ok := span.(*stepSpan); ok { // a tracer without spans returns the existing one
+	if same, ok := span.(*stepSpan); ok { // a tracer without spans returns the existing span
 		span = same.Span
 	}
 	next.Span = span

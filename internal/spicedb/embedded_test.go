@@ -85,7 +85,7 @@ func TestTwoEmbedded(t *testing.T) {
 	require.True(t, allowed(t, one, viewer("d"), authz.Fully()))
 	require.False(t, allowed(t, two, viewer("d"), authz.Fully()))
 
-	// The token of another SpiceDB names no state of this one.
+	// The token of another SpiceDB names no state of this SpiceDB.
 	_, _, err := two.Check(
 		t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.AtSnapshot(token),
 	)

@@ -32,7 +32,7 @@ var expected = map[string]bool{
 	"finished call": true,
 	// The code that closes the server gets the error.
 	"error shutting down server": true,
-	// PostgreSQL rejects a query, for example that for a migration before the first migration. The caller receives
+	// PostgreSQL rejects a query, for example the query for a migration before the first migration. The caller receives
 	// the error.
 	"Query": true,
 	// SpiceDB logs this for a failed precondition in a transaction of PostgreSQL. The caller receives the error.

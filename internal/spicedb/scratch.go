@@ -115,7 +115,7 @@ func (p *scratches) take(schema string) *scratch {
 	return nil
 }
 
-// give adds a scratch engine to the pool. If the pool is full, it stops the one that was unused for longest.
+// give adds a scratch engine to the pool. If the pool is full, it stops the engine that was unused for longest.
 func (p *scratches) give(s *scratch) error {
 	p.mu.Lock()
 	p.idle = append(p.idle, s)

@@ -215,7 +215,7 @@ func timeOf(revision string) time.Time {
 	return plausible(int64(postgres.GetOptionalTimestamp())) //nolint:gosec // past the year 2262 it is not plausible
 }
 
-// plausible returns a time since the year 2000, and the zero time for an earlier one.
+// plausible returns the time, or the zero time if it is before the year 2000.
 func plausible(nanos int64) time.Time {
 	at := time.Unix(0, nanos).UTC()
 	if at.Year() < 2000 {
