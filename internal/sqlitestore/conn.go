@@ -41,8 +41,8 @@ func connect(path, mode string, pragmas ...string) (*conn, error) {
 	return c, nil
 }
 
-// connectStore opens a connection to the file of a store. If the SQLite schema of the file is not the expected one, it
-// returns errForeign and changes nothing.
+// connectStore opens a connection to the file of a store. If the SQLite schema of the file differs from the expected
+// schema, it returns errForeign and changes nothing.
 func connectStore(path, mode string, pragmas ...string) (*conn, error) {
 	c, err := connect(path, mode)
 	if err != nil {

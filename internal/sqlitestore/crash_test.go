@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// The load of a writer: each write creates a batch, deletes the batch that is ten numbers older, and stores the batch
-// number in the caveat context of the writer's own relationship.
+// The load consists of writers. Each write creates a batch, and deletes the batch whose number is lower by keptBatch.
+// It stores the number of the new batch in the caveat context of the writer's own relationship.
 const (
 	writers   = 4
 	batchSize = 5

@@ -59,7 +59,7 @@ func (c collector) TxIDBefore(_ context.Context, at time.Time) (datastore.Revisi
 	return revision(newest), err
 }
 
-// DeleteBeforeTx deletes the history and the log entries that no read at the revision or a later one needs.
+// DeleteBeforeTx deletes the history and the log entries that no read at the revision or at a later revision needs.
 func (c collector) DeleteBeforeTx(
 	ctx context.Context, r datastore.Revision,
 ) (counts datastore.DeletionCounts, err error) {

@@ -102,7 +102,8 @@ func decode(text string, bySubject bool, details []byte) (r tuple.Relationship, 
 	return r, nil
 }
 
-// expires returns when a relationship expires, in whole seconds since 1970, rounded up, or nil for a permanent one.
+// expires returns when a relationship expires, in whole seconds since 1970, rounded up, or nil for a permanent
+// relationship.
 func expires(r *tuple.Relationship) any {
 	if r.OptionalExpiration == nil {
 		return nil

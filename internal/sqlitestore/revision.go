@@ -6,8 +6,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// revision is the time of a commit in nanoseconds since 1970. Each revision is greater than the one before, even if the
-// clock goes back.
+// revision is the time of a commit in nanoseconds since 1970. Each revision is greater than the previous revision,
+// even if the clock goes back.
 type revision int64
 
 func (r revision) String() string { return strconv.FormatInt(int64(r), 10) }

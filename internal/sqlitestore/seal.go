@@ -57,7 +57,7 @@ func readSeal(file *os.File) (line string, length int64, err error) {
 	}
 }
 
-// checkSeal returns ErrCorrupt unless the hash of the bytes is the one in the line. An empty line accepts any bytes.
+// checkSeal returns ErrCorrupt unless the hash of the bytes is the hash in the line. An empty line accepts any bytes.
 func checkSeal(ctx context.Context, line string, sealed io.Reader) error {
 	hash, err := hashOfFile(ctx, sealed)
 	if err != nil {

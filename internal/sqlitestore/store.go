@@ -29,7 +29,7 @@ type Options struct {
 	GCInterval time.Duration
 
 	// quantization is how long readers that do not ask for the newest revision get the same revision. Without it, they
-	// always get the newest one; in this store, that costs nothing. Only SpiceDB's tests of datastores set it.
+	// always get the newest revision; in this store, that costs nothing. Only SpiceDB's tests of datastores set it.
 	quantization time.Duration
 
 	// watchBuffer is the number of changes that Watch buffers for a slow watcher. The default is 1024.

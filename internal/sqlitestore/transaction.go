@@ -39,7 +39,7 @@ func (s *Store) ReadWriteTx(
 	return at, nil
 }
 
-// acquireWriter waits until no other write runs. releaseWriter admits the next one.
+// acquireWriter waits until no other write runs. releaseWriter admits the next write.
 func (s *Store) acquireWriter(ctx context.Context) error {
 	select {
 	case <-s.closed:

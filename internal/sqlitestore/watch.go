@@ -83,7 +83,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// catchUp sends all revisions up to a published one.
+// catchUp sends all revisions up to a published revision.
 func (w *watcher) catchUp(ctx context.Context, upTo revision) error {
 	var current *changes
 	for from, more := int64(w.last)+1, true; more; {
