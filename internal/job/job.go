@@ -1,7 +1,7 @@
 // Package job runs work that takes more than one write and must not be lost if the server stops. While a job is under
-// way, an object in the store records it. Run advances a job, one write at a time, until it ends. A job that was
-// interrupted is read from its record and given to Run again: by the start of the server, by the same call repeated, or
-// by an operation that must wait for the job.
+// way, an object in the store records it. Run advances a job, one write at a time, until it ends. If a job was
+// interrupted, the start of the server, a repetition of the call, or an operation that must wait for the job reads it
+// from its record and gives it to Run again.
 //
 // The package knows no product rule. A type that implements Job plans the writes of one kind of work.
 package job

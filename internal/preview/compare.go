@@ -79,8 +79,8 @@ func relationOf(u authz.Update) typeRelation {
 // concerned returns the people whose permissions the updates can change, or nil if everybody's permissions can change.
 //
 // If the subject of a relationship is a person, other people's permissions can depend on the relationship only through
-// a relation or permission on that person. If the schema has neither on the type of people, the updates concern only
-// the people in them. Updates on which no permission depends concern nobody.
+// a relation or permission on that person. If the type of people has no relation or permission in the schema, the
+// updates concern only the people in them. Updates on which no permission depends concern nobody.
 func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Update) []authz.Subject {
 	if slices.ContainsFunc(definitions, func(d authz.Definition) bool {
 		return d.Type == person && len(d.Relations)+len(d.Permissions) > 0

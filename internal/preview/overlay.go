@@ -63,7 +63,8 @@ func NewOverlay(base Base) *Overlay {
 	}
 }
 
-// Hide makes reads return no stored relationships of the objects, only recorded ones. Decisions do not change.
+// Hide makes reads return no stored relationships of the objects, only recorded relationships. Decisions do not
+// change.
 func (o *Overlay) Hide(objects ...authz.Object) {
 	for _, object := range objects {
 		o.hidden[object] = true

@@ -97,7 +97,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay)
 		return Effects{}, err
 	}
 	// The second scratch engine holds only relationships that the actor may see, so that the effects on other people do
-	// not depend on hidden ones.
+	// not depend on hidden relationships.
 	visible := slices.DeleteFunc(slices.Clone(w.relationships), v.hides)
 	known, err := p.Engine.Scratch(ctx, "", visible)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package tx is the unit of work of an operation. A Unit reads relationships and asks for decisions at one snapshot,
-// collects updates and preconditions, and commits them as one atomic write. Attempts counts the attempts at a
-// write: another attempt follows when another request changed what the previous one had read.
+// collects updates and preconditions, and commits them as one atomic write. Attempts counts the attempts at a write:
+// another attempt follows when another request changed what the previous attempt had read.
 //
 // The package knows no product rule. It is safe because SpiceDB verifies the preconditions in the transaction of the
 // write: an attempt that read old relationships fails, and is retried on the newest ones.
@@ -52,7 +52,7 @@ type Unit struct {
 // Option configures a Unit.
 type Option func(*Unit)
 
-// AtSnapshot makes the Unit read the state that a token names instead of the newest one.
+// AtSnapshot makes the Unit read the state that a token names instead of the newest state.
 func AtSnapshot(token authz.Token) Option { return func(u *Unit) { u.snapshot = token } }
 
 // WithMaxRead limits how many relationships the Unit reads. A read beyond that fails with CodeTooLarge. Without this
@@ -179,9 +179,9 @@ func (u *Unit) FindSome(ctx context.Context, filter authz.Filter, limit int) ([]
 	return found, nil
 }
 
-// Check decides several questions at the Unit's snapshot. The first Check of a Unit asks the newest state and fixes the
-// snapshot. A result has an error of its own if its question alone cannot be decided, with CodeInvalid or CodeTooLarge;
-// every other error of a result is an error of the whole call.
+// Check decides several questions at the Unit's snapshot. The first Check of a Unit asks the newest state and fixes
+// the snapshot. If one question alone cannot be decided, its result has an error with CodeInvalid or CodeTooLarge. Any
+// other error of a result makes the whole call fail.
 func (u *Unit) Check(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
 	results, token, err := u.store.CheckBulk(ctx, checks, u.Consistency())
 	if err != nil {
