@@ -43,8 +43,8 @@ var allRenames = []Rename{
 	{RelationName{"departure", "withdraws"}, RelationName{"offboarding", "withdraws"}},
 }
 
-// RenamesIn returns the renames whose old name a stored schema declares and the text of a newer one does not. Errors
-// have code authz.CodeInvalid.
+// RenamesIn returns the renames whose old name a stored schema declares and the text of a newer schema does not.
+// Errors have code authz.CodeInvalid.
 func RenamesIn(stored, text string) ([]Rename, error) {
 	before, err := Describe(stored)
 	if err != nil {

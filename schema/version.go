@@ -34,7 +34,7 @@ func lastVersion(lines string) int {
 }
 
 // NextVersions returns the lines of versions.txt for a text of the product's schema. It appends a line unless the last
-// one is for this text.
+// line is for this text.
 func NextVersions(text string) string {
 	hash := Hash(text)
 	if strings.HasSuffix(versions, " "+hash+"\n") {

@@ -35,8 +35,8 @@ func check(r resource, permission, subject string) string {
 	return fmt.Sprintf("%s#%s@user:%s", r.object, permission, subject)
 }
 
-// SchemaFile is the name of the flattened schema in the folder of the validation files. They cannot refer to root.zed,
-// since zed rejects a schemaFile outside their folder.
+// SchemaFile is the name of the flattened schema in the folder of the validation files. These files cannot refer to
+// root.zed, since zed rejects a schemaFile outside their folder.
 const SchemaFile = "schema.zed"
 
 // Validation renders the rows of a table as a file for zed validate.
