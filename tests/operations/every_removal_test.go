@@ -196,7 +196,8 @@ func TestRemovedAdministratorHadManyInvitations(t *testing.T) {
 }
 
 // TestInvitationsOfDemotedInviter checks invitations whose inviter stays in the account, but may no longer invite.
-// Accepting them is forbidden. They stay open, and can be accepted if the inviter gets the permission again.
+// Accepting them is forbidden. The invitations stay open, and can be accepted if the inviter gets the permission
+// again.
 func TestInvitationsOfDemotedInviter(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)

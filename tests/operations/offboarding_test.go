@@ -67,9 +67,9 @@ var offboardings = []offboarding{
 	},
 }
 
-// TestInterruptedOffboarding interrupts long removals. It interrupts the first one after every number of writes, and
-// each other one after every third number. The next start, or every second time the same call, finishes the removal.
-// Afterwards exactly the expected relationships are stored.
+// TestInterruptedOffboarding interrupts long removals. It interrupts the first removal after every number of writes,
+// and every other removal after every third number. The next start, or every second time the same call, finishes the
+// removal. Afterwards exactly the expected relationships are stored.
 func TestInterruptedOffboarding(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
