@@ -17,7 +17,7 @@ import (
 )
 
 // fewestCrashes and mostCrashes limit how often a server is killed during an offboarding, or while it finishes an
-// interrupted one. After fewestCrashes, the test stops as soon as enough kills interrupted an offboarding.
+// interrupted offboarding. After fewestCrashes, the test stops as soon as enough kills interrupted an offboarding.
 var fewestCrashes, mostCrashes = testsize.Of(16, 50), 50
 
 // removal is a kind of removal that needs many writes, with the expected relationships after it.
@@ -287,7 +287,7 @@ func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	return done, status
 }
 
-// sooner returns the longest wait before the next kill. This wait is shorter than the last one if the last kill came
+// sooner returns the longest wait before the next kill. This wait is shorter than the last wait if the last kill came
 // too late, and longer otherwise.
 func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	if late {

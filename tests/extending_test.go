@@ -259,7 +259,8 @@ definition dashboard {
 		require.Equal(t, "too_large", u.Errors["view"].Code)
 		require.NotEmpty(t, u.Errors["view"].Detail)
 	}
-	// Olga sees both dashboards of the circle. Whether she sees the deepest one cannot be decided, so it is not named.
+	// Olga sees both dashboards of the circle. Whether she sees the deepest dashboard cannot be decided, so it is not
+	// named.
 	require.Contains(t, undecided, "dashboard:round-0")
 	require.Contains(t, undecided, "dashboard:round-1")
 	require.NotContains(t, undecided, "dashboard:deep-0")

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// reusedID is an object that is deleted, and whose id is then used for another one.
+// reusedID is an object that is deleted, and whose id is then used for another object.
 type reusedID struct {
 	name string
 	// reader reads the history of the account ~a at the end.

@@ -78,9 +78,9 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestCreatingAccountWithIDThatIsBeingDeleted creates an account with the id of a large account as soon as the deletion
-// of the large one allows it. The cleanup must not change the new account, and the new account must have nothing of the
-// old one.
+// TestCreatingAccountWithIDThatIsBeingDeleted creates an account with the id of a large account as soon as the
+// deletion of the large account allows it. The cleanup must not change the new account, and the new account must have
+// nothing of the old account.
 func TestCreatingAccountWithIDThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

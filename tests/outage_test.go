@@ -256,7 +256,7 @@ func (c *cut) join(near, far net.Conn) {
 	}
 }
 
-// cut closes all connections and accepts no new ones.
+// cut closes all connections and accepts no new connections.
 func (c *cut) cut() {
 	_ = c.listener.Close()
 	c.mu.Lock()

@@ -98,7 +98,7 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 				"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 				"olga POST accounts {id: ~a, subscription: ~s, role_set: "+race.set+"}",
 			)
-			// At the start of a round, both are owners: the owner who remained grants the role to the other one again.
+			// At the start of a round, both are owners: the owner who remained grants the role to the other person again.
 			renew := func(by string) {
 				other := map[string]string{"anna": "bert", "bert": "anna"}[by]
 				s.by(by).must(http.MethodPut, s.in(race.path)+s.id(other), roles(race.role))

@@ -86,8 +86,8 @@ func sets(groups, people, docs int) func(at func(int) string) []string {
 	}
 }
 
-// sharing makes a chain with two relations from each document to the next: its viewers are the people with the
-// permission shared on the next one, and its parent is the next one.
+// sharing makes a chain with two relations from each document to the next. The viewers of a document are the people
+// who have the permission shared on the next document. The parent of a document is the next document.
 func sharing(last int) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		for i := range last {

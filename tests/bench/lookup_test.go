@@ -81,7 +81,7 @@ func BenchmarkLookup(b *testing.B) {
 					if page == 0 {
 						first += time.Since(start)
 					}
-					// Like the gateway's answer, this one is read and counted, but not decoded.
+					// Like the gateway's answer, this answer is read and counted, but not decoded.
 					_, cursor, _ = strings.Cut(list, `"next_cursor":"`)
 					cursor, _, _ = strings.Cut(cursor, `"`)
 					found += strings.Count(list, `"resource":`)

@@ -14,7 +14,7 @@ func (m measured) String() string {
 	return fmt.Sprintf("%.1f units, %d MiB, answer %d KiB", m.units, m.memory>>20, m.answer>>10)
 }
 
-// raise sets each value to the higher one of both.
+// raise sets each value to the higher value of m and other.
 func (m *measured) raise(other measured) {
 	if other.units > m.units {
 		m.name, m.units = other.name, other.units

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// edits are the changes by hand that add a type dashboard to analytics accounts: they insert text before the last
+// edits are the changes by hand that add a type dashboard to analytics accounts. Each inserts a text before the last
 // occurrence of a mark, or at the end of the file if the mark is empty.
 var edits = []struct{ file, mark, text string }{
 	{"schema/content.zed", "", `
