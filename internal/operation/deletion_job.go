@@ -29,8 +29,8 @@ type deletionJob struct {
 	deleted map[authz.Filter]bool
 	// unnamed are relationships that another tool stored with ids that no delete can name, see batch.add.
 	unnamed map[authz.Filter]bool
-	// passes counts the writes after which nothing should have been left to delete. If the job still finds
-	// relationships after very many such writes, another tool keeps writing them, and the job fails.
+	// passes counts the writes that should have deleted the last relationships. If the job still finds relationships
+	// after very many such writes, another tool keeps writing them, and the job fails.
 	passes int
 }
 

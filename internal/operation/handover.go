@@ -105,7 +105,7 @@ func (s *Service) HandOverSubscriptionMember(
 	return s.reassign(ctx, by, "remove_subscription_member", d, may, build)
 }
 
-// reassign performs an offboarding to a new owner, see offboard, and reports what it reassigned.
+// reassign performs an offboarding to a new owner, see offboard, and reports the reassigned objects.
 func (s *Service) reassign(
 	ctx context.Context, by Caller, operation string, d offboarding,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),

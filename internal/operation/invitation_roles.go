@@ -87,7 +87,7 @@ func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, name
 	return roles, giveSubscriptionRoles(ctx, p, facts, change.joining(facts.set))
 }
 
-// joinAccount does the work of joinPlace for an account.
+// joinAccount is joinPlace for an account.
 func joinAccount(ctx context.Context, p *plan, to authz.Object, who authz.ID, names []string) (Roles, error) {
 	g, err := readPermissions(ctx, p, to, "invite_members", "assign_roles")
 	if err != nil {

@@ -155,7 +155,7 @@ func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[au
 	return isVisible, nil
 }
 
-// readAccountPage does the work of readVisibleAccounts, but shows the subscription of every account.
+// readAccountPage is readVisibleAccounts, except that it shows the subscription of every account.
 func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
 	var accounts Accounts
 	after, err := page.after()

@@ -7,7 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// naming are the relations, besides roles and creators, that name a person. They end with the person's roles.
+// naming are the relations, besides roles and creators, that name a person. Relationships of these relations end with
+// the person's roles.
 var naming = []authz.Filter{
 	{Type: "connection", Relation: sharedWithSomeNamed, SubjectType: user},
 	{Type: "workspace", Relation: "member", SubjectType: user},

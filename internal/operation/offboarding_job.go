@@ -86,7 +86,7 @@ func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) 
 		return j.planCancel(ctx, p)
 	}
 	if failed > 0 {
-		j.rest = nil // read again what is left
+		j.rest = nil // read again which relationships are left
 	}
 	step, err := j.planCleaning(ctx, p)
 	if err == nil {
