@@ -19,7 +19,7 @@ import (
 type comparison struct {
 	engine authz.Engine // the engine under test
 	truth  authz.Engine
-	who    *answers // counts who answered
+	who    *answers // counts the answers of the replica and of SpiceDB
 
 	// circles is set if relationships form circles. SpiceDB follows a circle up to its depth limit, unless another path
 	// answers first. The replica detects circles. So one of the two engines may answer while the other returns

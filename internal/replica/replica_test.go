@@ -43,7 +43,7 @@ func embedded(t testing.TB, config spicedb.EmbeddedConfig) *spicedb.EmbeddedEngi
 	return engine
 }
 
-// answers counts who answered and the reasons why SpiceDB did.
+// answers counts the answers of the replica, and SpiceDB's answers by the reason why SpiceDB had to answer.
 type answers struct {
 	mu     sync.Mutex
 	counts map[string]int
