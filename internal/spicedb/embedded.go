@@ -71,7 +71,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 	e := &EmbeddedEngine{}
 	defer func() {
 		if err != nil {
-			_ = e.shutDown() // the error of the start matters
+			_ = e.shutDown() // the caller gets the error of the start instead
 		}
 	}()
 	store, err := openStore(ctx, config)

@@ -136,7 +136,7 @@ func (s *subjectSimulation) set(n subjectCount) (subjectCount, error) {
 	return n, nil
 }
 
-// intersection counts the subjects that are in both sets. A wildcard in one set matches every subject of the other.
+// intersection counts the subjects that are in both a and b. A wildcard in one set matches every subject of the other.
 func (s *subjectSimulation) intersection(a, b subjectCount) (subjectCount, error) {
 	both := a.plus(b)
 	if !both.conditional && both.wildcards == 0 {
