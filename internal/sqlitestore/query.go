@@ -22,7 +22,7 @@ type query struct {
 
 	skipCaveats bool
 	expired     bool      // includes expired relationships
-	now         time.Time // the time that expirations are compared with
+	now         time.Time // relationships that expire before it do not count
 }
 
 func (q query) matches(r tuple.Relationship) bool {
