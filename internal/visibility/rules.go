@@ -32,7 +32,7 @@ type Rules struct {
 	People authz.Type
 }
 
-// Fact is something about an object that can be hidden from a reader.
+// Fact is a piece of information about an object. It can be hidden from a reader.
 type Fact struct {
 	Object authz.Object
 	aspect aspect

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// checker answers checks with yes for the listed permissions, and counts the checks. It decides nothing by itself.
+// checker allows only checks of the listed permissions, and counts the checks.
 type checker struct {
 	yes   map[string]bool // "view account:acme"
 	calls int
