@@ -305,7 +305,7 @@ func TestSubscriptionPeople(t *testing.T) {
 		account := object("account", fmt.Sprintf("a%03d", a))
 		rows = append(rows, row(account, "subscription", authz.Subject{Object: object("subscription", "acme")}), row(account, "team", authz.Everybody("user")))
 		for m := range members {
-			who := fmt.Sprintf("m%05d", (a*members+m)*7%250) // some belong to several accounts
+			who := fmt.Sprintf("m%05d", (a*members+m)*7%250) // some people belong to several accounts
 			role := authz.Role([]string{"user", "guest", "owner"}[m%3])
 			rows = append(rows, row(account, authz.Relation(role), someone(who)))
 			if want[authz.ID(who)] == nil {

@@ -34,7 +34,8 @@ func TestAcceptingInvitationOnlyAdds(t *testing.T) {
 		{Type: "subscription", ID: "single"}: authz.SingleOwner,
 	} {
 		set := authz.RoleSets[slices.IndexFunc(authz.RoleSets, func(set authz.RoleSet) bool { return set.Name == name })]
-		// An operations account has three base roles and four additional roles. Two of these are enough: they are alike.
+		// An operations account has three base roles and four additional roles. Two additional roles are enough, since all
+		// four follow the same rules.
 		names := set.Names()[:min(5, len(set.Roles))]
 		for _, held := range names {
 			for _, offered := range names {
