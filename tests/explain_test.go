@@ -265,7 +265,7 @@ func TestExplainHidesHiddenObjects(t *testing.T) {
 			same(stranger+" about another", s.by(stranger), "ulla", http.StatusNotFound)
 		}
 	}
-	// olga owns everything around the connection, but may not view it.
+	// olga owns the account and the subscription of the connection, but may not view the connection.
 	if a := s.by("olga").call(
 		http.MethodPost, "explain", question{"user:" + s.id("ulla"), "use", "connection:" + s.id("connection")},
 	); a.status != http.StatusNotFound {
