@@ -207,11 +207,11 @@ func names(prefix string, n int) []string {
 	return all
 }
 
-// roles returns a body that grants each of n people a role.
-func roles(prefix string, n int, role string) map[string][]string {
+// roles returns a body that gives each of n people exactly these roles.
+func roles(prefix string, n int, roles ...string) map[string][]string {
 	all := make(map[string][]string, n)
 	for _, name := range names(prefix, n) {
-		all[name] = []string{role}
+		all[name] = append([]string{}, roles...)
 	}
 	return all
 }
@@ -332,21 +332,7 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 	var worst measured
 	succeeded := 0
 	check := func(r request) {
-		before := used()
-		status, size := s.send(r)
-		after := used()
-		m := measured{
-			r.name, float64(after.processor-before.processor) / float64(price), after.allocated - before.allocated, size,
-		}
-		if m.units > maxUnits || m.memory > maxMemory || m.answer > maxAnswer {
-			t.Errorf(
-				"%s, answered %d: %s; a request may cost %d units, %d MiB and an answer of %d MiB", r.name, status, m, maxUnits,
-				maxMemory>>20, maxAnswer>>20,
-			)
-		}
-		if status == http.StatusInternalServerError || status == http.StatusGatewayTimeout {
-			t.Errorf("%s was answered %d", r.name, status)
-		}
+		status, m := s.measure(r, price)
 		worst.raise(m)
 		if status < 300 {
 			succeeded++
@@ -380,6 +366,27 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 		t.Errorf("only %d requests succeeded; the objects of the others may be missing", succeeded)
 	}
 	t.Logf("a unit is %s; the highest of all: %s (the units: %s)", price, worst, worst.name)
+}
+
+// measure sends a request and returns its status and cost. The test fails if the cost is above a limit.
+func (s *server) measure(r request, price time.Duration) (int, measured) {
+	s.t.Helper()
+	before := used()
+	status, size := s.send(r)
+	after := used()
+	m := measured{
+		r.name, float64(after.processor-before.processor) / float64(price), after.allocated - before.allocated, size,
+	}
+	if m.units > maxUnits || m.memory > maxMemory || m.answer > maxAnswer {
+		s.t.Errorf(
+			"%s, answered %d: %s; a request may cost %d units, %d MiB and an answer of %d MiB", r.name, status, m, maxUnits,
+			maxMemory>>20, maxAnswer>>20,
+		)
+	}
+	if status == http.StatusInternalServerError || status == http.StatusGatewayTimeout {
+		s.t.Errorf("%s was answered %d", r.name, status)
+	}
+	return status, m
 }
 
 // escaped returns a path with an escaped query.
