@@ -46,6 +46,9 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 			storecmd.WithEnableDatastoreMetrics(false),
 			storecmd.WithEnableRevisionHeartbeat(true),
 		}
+		if config.Datastore == Postgres {
+			options = append(options, connectionPools()...)
+		}
 		if config.GCWindow > 0 {
 			options = append(options, storecmd.WithGCWindow(config.GCWindow))
 		}
@@ -58,4 +61,13 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 			"%q is not a datastore; datastores are %s, %s, %s, %s", config.Datastore, Memory, SQLite, Postgres, CockroachDB,
 		)
 	}
+}
+
+// connectionPools returns the options for connections to PostgreSQL. SpiceDB would open its maximum of 30 connections
+// at the start. Each one is a process of PostgreSQL, and most of them would stay idle. The maximum stays, and further
+// connections open when they are needed.
+func connectionPools() []storecmd.ConfigOption {
+	read, write := storecmd.DefaultReadConnPool(), storecmd.DefaultWriteConnPool()
+	read.MinOpenConns, write.MinOpenConns = 2, 1
+	return []storecmd.ConfigOption{storecmd.WithReadConnPool(*read), storecmd.WithWriteConnPool(*write)}
 }
