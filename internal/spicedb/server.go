@@ -72,10 +72,14 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 	return conn, stop, nil
 }
 
+// workers is the number of goroutines that wait for calls. They keep the stacks that SpiceDB's interceptors need. A
+// new goroutine would grow its stack again for each call. While all workers are busy, gRPC starts new goroutines.
+const workers = 16
+
 // config disables features of a standalone server: metrics listener, telemetry, request logs. Unless cache is set, the
 // dispatch caches are off too, since they return answers that depend on expired relationships.
 func (s serverConfig) config() *server.Config {
-	grpcServer := util.GRPCServerConfig{Network: util.BufferedNetwork, Enabled: true}
+	grpcServer := util.GRPCServerConfig{Network: util.BufferedNetwork, Enabled: true, MaxWorkers: workers}
 	if s.grpcAddress != "" {
 		grpcServer.Network, grpcServer.Address = "tcp", s.grpcAddress
 	}
