@@ -27,6 +27,9 @@ type query struct {
 // run yields the matching relationships. The sort order ChooseEfficient is the order of the scan.
 func (x *index) run(q query) datastore.RelationshipIterator {
 	p := keyspan.PlanFor(q.filter)
+	if prefix := q.filter.OptionalResourceIDPrefix; prefix != "" && p.IsWhole() {
+		p.Parts = x.partsOfTypes(prefix)
+	}
 	return func(yield func(tuple.Relationship, error) bool) {
 		if q.limit != nil && *q.limit == 0 {
 			return
@@ -45,6 +48,22 @@ func (x *index) run(q query) datastore.RelationshipIterator {
 				return
 			}
 		}
+	}
+}
+
+// partsOfTypes returns a part for each stored type: the resources whose ids begin with the prefix.
+func (x *index) partsOfTypes(prefix string) (parts []keyspan.Part) {
+	for next := ""; ; next += "\x00" { // sorts directly after the last type
+		var from keyspan.Key
+		from[0], next = next, ""
+		x.resources.AscendGreaterOrEqual(pivot(from, false), func(r *tuple.Relationship) bool {
+			next = r.Resource.ObjectType
+			return false
+		})
+		if next == "" {
+			return parts
+		}
+		parts = append(parts, keyspan.Part{Components: []string{next, prefix}, Partly: true})
 	}
 }
 

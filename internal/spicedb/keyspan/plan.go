@@ -41,6 +41,9 @@ func (p Part) Contains(k Key) bool {
 	return true
 }
 
+// IsWhole reports whether the plan contains all keys.
+func (p Plan) IsWhole() bool { return len(p.Parts) == 1 && len(p.Parts[0].Components) == 0 }
+
 // InOrder reports whether a scan of the parts returns matches in the given order.
 func (p Plan) InOrder(sort options.SortOrder) bool {
 	return sort == options.Unsorted || sort == options.ChooseEfficient || (sort == options.BySubject) == p.BySubject ||
