@@ -161,6 +161,7 @@ func openPostgres(uri string) (*sql.DB, error) {
 	}
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(8)
+	db.SetMaxIdleConns(8) // the default of 2 would close and open connections while several queries run
 	db.SetConnMaxIdleTime(time.Minute)
 	return db, nil
 }
