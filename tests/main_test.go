@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
 // closing has the shared resources of the run, which close at its end.
@@ -29,7 +31,7 @@ func atEnd(f func(context.Context) error) {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := enginetest.Main{M: m}.Run()
 	if err := closeAll(); err != nil {
 		fmt.Fprintln(os.Stderr, "closing what the tests shared:", err)
 		code = 1

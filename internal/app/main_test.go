@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
 // TestMain checks that closed servers leave no goroutine behind.
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := enginetest.Main{M: m}.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
 		if err := goleak.Find(

@@ -64,19 +64,23 @@ func (s *server) end() {
 // test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Postgres(t testing.TB, settings ...string) string {
 	t.Helper()
-	server := os.Getenv("SLUICE_TEST_POSTGRES_URI")
-	if server == "" {
-		programs := postgresPrograms()
-		if programs == "" {
-			Missing(t, "no PostgreSQL: neither SLUICE_TEST_POSTGRES_URI nor a postgres program")
-		}
-		if shared.on && len(settings) == 0 {
-			server = shared.start(t, programs)
-		} else {
-			server = startPostgres(t, programs, settings, t.Cleanup)
-		}
+	if server := os.Getenv("SLUICE_TEST_POSTGRES_URI"); server != "" {
+		uri, name := createDatabase(t, server)
+		t.Cleanup(func() { execute(context.WithoutCancel(t.Context()), t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+		return uri
 	}
-	return createDatabase(t, server)
+	programs := postgresPrograms()
+	if programs == "" {
+		Missing(t, "no PostgreSQL: neither SLUICE_TEST_POSTGRES_URI nor a postgres program")
+	}
+	var server string
+	if shared.on && len(settings) == 0 {
+		server = shared.start(t, programs)
+	} else {
+		server = startPostgres(t, programs, settings, t.Cleanup)
+	}
+	uri, _ := createDatabase(t, server) // it ends with its server
+	return uri
 }
 
 // postgresPrograms returns the folder of initdb and postgres, or an empty text if there is none.
@@ -116,6 +120,8 @@ func startPostgres(t testing.TB, programs string, settings []string, atEnd func(
 	server := exec.Command( //nolint:gosec,noctx // a program of this machine, which the cleanup below ends
 		filepath.Join(programs, "postgres"), "-D", data, "-k", folder, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
 		"-c", "track_commit_timestamp=on", "-c", "fsync=off", "-c", "max_connections=300",
+		// The data is small and is dropped after the test.
+		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum=off", "-c", "jit=off",
 	)
 	for _, setting := range settings {
 		server.Args = append(server.Args, "-c", setting)
@@ -181,16 +187,15 @@ func freePort(t testing.TB) int {
 	return number
 }
 
-// createDatabase creates a database, drops it after the test, and returns its URI.
-func createDatabase(t testing.TB, server string) string {
+// createDatabase creates a database and returns its URI and name.
+func createDatabase(t testing.TB, server string) (address, name string) {
 	t.Helper()
 	uri, err := url.Parse(server)
 	require.NoError(t, err)
-	name := "sluice_" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	name = "sluice_" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	execute(t.Context(), t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { execute(context.WithoutCancel(t.Context()), t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
 	uri.Path = "/" + name
-	return uri.String()
+	return uri.String(), name
 }
 
 func execute(ctx context.Context, t testing.TB, server, statement string) {
