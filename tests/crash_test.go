@@ -18,7 +18,7 @@ import (
 
 // fewestCrashes and mostCrashes limit how often a server is killed during an offboarding, or while it finishes an
 // interrupted offboarding. After fewestCrashes, the test stops as soon as enough kills interrupted an offboarding.
-var fewestCrashes, mostCrashes = testsize.Of(16, 50), 50
+var fewestCrashes, mostCrashes = testsize.Of(5, 50), 50
 
 // removal is a kind of removal that needs many writes, with the expected relationships after it.
 type removal struct {
@@ -172,7 +172,8 @@ func TestKilledDuringRemoval(t *testing.T) {
 		c.compare(s, want, r.name+", undisturbed")
 		c.clear(s)
 	}
-	for round := 0; c.killed < fewestCrashes || c.killed < mostCrashes && !c.haveInterrupted(); round++ {
+	for round := 0; round < len(removals) || c.killed < fewestCrashes ||
+		c.killed < mostCrashes && !c.haveInterrupted(); round++ {
 		c.round(round, removals[round%len(removals)])
 	}
 	t.Logf(
@@ -208,7 +209,7 @@ type crash struct {
 
 // haveInterrupted reports whether enough kills interrupted a removal, and at least one kill interrupted a server that
 // was finishing one.
-func (c *crash) haveInterrupted() bool { return c.inside >= fewestCrashes/10 && c.resuming > 0 }
+func (c *crash) haveInterrupted() bool { return c.inside >= max(fewestCrashes/10, 1) && c.resuming > 0 }
 
 // prepare writes a scene with ulla. It returns a caller who may remove her, and the expected relationships after the
 // removal.
@@ -237,7 +238,7 @@ func (c *crash) round(round int, r removal) {
 	s, want := c.prepare(r)
 	what := fmt.Sprintf("round %d, %s", round, r.name)
 	ended, _ := c.send(s, r)
-	if round/len(removals)%2 == 0 {
+	if (round+round/len(removals))%2 == 0 { // each removal is killed in both ways, in turn
 		c.kill(c.within(c.takes[r.name]))
 	} else { // before its first write, the removal mostly reads
 		c.waitUntilUnderWay(s, ended)

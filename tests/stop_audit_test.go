@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/audit"
 	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 // TestStoppingUnderLoadLogsEveryAcknowledgedChange stops a server at random moments while others write. After each
@@ -21,16 +22,16 @@ func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 		rounds int
 		start  func(t *testing.T) func(directory string) *victim
 	}{
-		"sqlite": {6, func(t *testing.T) func(string) *victim {
+		"sqlite": {testsize.Of(2, 6), func(t *testing.T) func(string) *victim {
 			return func(directory string) *victim {
 				return newProcess(t, "--data-dir", directory, "--grpc-listen", "off")
 			}
 		}},
-		"remote": {3, func(t *testing.T) func(string) *victim {
+		"remote": {testsize.Of(1, 3), func(t *testing.T) func(string) *victim {
 			on := newHost(t)
 			return func(directory string) *victim { return newVictim(t, on, directory) }
 		}},
-		"postgres": {2, func(t *testing.T) func(string) *victim {
+		"postgres": {testsize.Of(1, 2), func(t *testing.T) func(string) *victim {
 			uri := enginetest.Postgres(t)
 			return func(directory string) *victim {
 				return newProcess(
