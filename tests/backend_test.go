@@ -61,8 +61,9 @@ type backend struct {
 
 	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and
 	// each store has tests of its own for overlapping writes. So in `make test`, a backend with few runs a quarter of
-	// the rounds, and a third of the role tables, of the cases and of the roles of escalations. After a rejected
-	// request, it does not compare all stored relationships. `make test-long` runs everything on every store.
+	// the rounds, and a third of the role tables, of the cases, of the roles of escalations and of the types that clients
+	// create concurrently. After a rejected request, it does not compare all stored relationships. `make test-long` runs
+	// everything on every store.
 	few bool
 
 	// remembers is set if SpiceDB's cache may return parts of answers that depend on expired relationships.
