@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 // guarded is an engine that counts writes. It fails the test if no relationship matches holder after a write. holder
@@ -54,15 +55,16 @@ func membershipReason(who, subscription, relation, account string) string {
 	return fmt.Sprintf("membership:%s/%s#%s@account:%s", who, digest, relation, account)
 }
 
-// TestPatchRemovesAThousandEditors removes 1000 people in one call. Their memberships of the subscription end with
-// their roles. The call needs several writes. Each write ends the roles and memberships of some of the people. If the
+// TestPatchRemovesManyEditors removes many people in one call. Their memberships of the subscription end with their
+// roles. The call needs several writes. Each write ends the roles and memberships of some of the people. If the
 // call is interrupted, repeating it finishes the removals.
-func TestPatchRemovesAThousandEditors(t *testing.T) {
+func TestPatchRemovesManyEditors(t *testing.T) {
+	count := testsize.Of(500, 1000)
 	engine := newEngine(t)
 	company(t, operation.New(engine))
 	members := make(map[authz.ID][]string)
 	var rows []string
-	for i := range 1000 {
+	for i := range count {
 		who := fmt.Sprintf("k%d", i)
 		members[authz.ID(who)] = nil
 		rows = append(rows, "account:analytics#editor@user:"+who, "subscription:acme#member@user:"+who,
@@ -82,12 +84,13 @@ func TestPatchRemovesAThousandEditors(t *testing.T) {
 	_, _, err := patch(&crashing{engine, 2})
 	require.ErrorIs(t, err, errCrash)
 	roles, memberships, reasons := left()
-	require.Less(t, roles, 700)
+	require.Less(t, roles, count*7/10)
+	require.Positive(t, roles)
 	require.Equal(t, []int{roles, roles}, []int{memberships, reasons}, "nobody belongs to the subscription without a role")
 
 	changed, done, err := patch(engine)
 	require.NoError(t, err)
-	require.Len(t, changed, 1000)
+	require.Len(t, changed, count)
 	roles, memberships, reasons = left()
 	require.Zero(t, roles+memberships+reasons)
 	require.False(t, done.IsReplay)
@@ -220,18 +223,19 @@ func TestPatchNoticesOwnerWhoLeavesBetweenWrites(t *testing.T) {
 	require.Equal(t, []string{"account:team#owner@user:olaf"}, matching(t, engine, owners))
 }
 
-// TestPutRemovesPersonFromAThousandAccounts ends the roles of one person on 1000 analytics accounts in one call. All of
+// TestPutRemovesPersonFromManyAccounts ends the roles of one person on many analytics accounts in one call. All of
 // these roles are reasons for the membership of the subscription. The membership must end with the last role.
-func TestPutRemovesPersonFromAThousandAccounts(t *testing.T) {
+func TestPutRemovesPersonFromManyAccounts(t *testing.T) {
+	count := testsize.Of(400, 1000)
 	engine := newEngine(t)
 	company(t, operation.New(engine))
 	accounts := map[authz.ID][]string{"team": {"guest"}}
 	rows := []string{"subscription:acme#member@user:sam", "account:team#user@user:sam"}
-	for i := range 999 {
+	for i := range count - 1 {
 		account := fmt.Sprintf("x%d", i)
 		accounts[authz.ID(account)] = nil
 		relation := "further"
-		if i == 500 {
+		if i == count/2 {
 			relation = "first"
 		}
 		rows = append(rows, "account:"+account+"#subscription@subscription:acme", "account:"+account+"#analytics@user:*",
@@ -241,7 +245,7 @@ func TestPutRemovesPersonFromAThousandAccounts(t *testing.T) {
 	member, _, err := operation.New(engine).PutMemberAccounts(t.Context(), by("ada"), "acme", "sam", accounts, time.Time{})
 	require.NoError(t, err)
 	require.Empty(t, member.Roles)
-	require.Len(t, member.Accounts, 1000)
+	require.Len(t, member.Accounts, count)
 	require.Equal(t, operation.Roles{"guest"}, member.Accounts["team"])
 	require.Equal(t, []string{"account:team#guest@user:sam"}, naming(t, engine, "sam"))
 	require.Empty(t, matching(t, engine, authz.Filter{Type: "membership"}))
