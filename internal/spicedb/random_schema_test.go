@@ -12,10 +12,12 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/spicedb"
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
+var randomSchemas = testsize.Of(6, 12)
+
 const (
-	randomSchemas     = 12
 	randomPermissions = 4
 	randomObjects     = 5
 )

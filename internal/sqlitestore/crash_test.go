@@ -99,7 +99,7 @@ func writeForever(directory string) error {
 // TestKill kills a writing process repeatedly and checks the stored relationships after each kill.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	times := testsize.Of(40, 200)
+	times := testsize.Of(15, 200)
 	directory := t.TempDir()
 	acknowledged := make([]int, writers)
 	inFlight, total := 0, 0
