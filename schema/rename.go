@@ -20,8 +20,8 @@ type RelationName struct {
 // Rename is a relation that an earlier version of the product's schema called differently.
 type Rename struct{ From, To RelationName }
 
-// allRenames are all renamed relations. Relationships that are stored under an old name move to the new one at the start
-// of a server, see app.Server.
+// allRenames are all renamed relations. Relationships that are stored under an old name move to the new one at the
+// start of a server, see app.Server.
 var allRenames = []Rename{
 	{RelationName{"workspace", "entrant"}, RelationName{"workspace", "member"}},
 	{RelationName{"connector", "offers_views"}, RelationName{"connector", "capability_views"}},

@@ -54,7 +54,8 @@ var answerFields = map[string]string{
 		Invitation.subscription PartOfAccount.account PartOfWorkspace.workspace Workspace.account ChangedMember.accounts
 		Member.accounts`,
 	"TestReplaysShowWhatReadsShow": `AcceptedInvitation.roles AcceptedInvitation.expires_at Account.role_set
-		ChangedMembers.members Subscription.role_set Connection.group Connection.users Connection.visibility Connector.capabilities CopiedImporter.left_out Importer.hidden_ends
+		ChangedMembers.members Subscription.role_set Connection.group Connection.users Connection.visibility
+		Connector.capabilities CopiedImporter.left_out Importer.hidden_ends
 		Invitation.expires_at Invitation.invitee Invitation.roles Subscription.features Workspace.open Workspace.users
 		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",

@@ -132,7 +132,7 @@ func (r replayedRequest) get(path string) map[string]any {
 func find(list map[string]any, name, field string, value any) map[string]any {
 	entries, _ := list[name].([]any)
 	for _, entry := range entries {
-		if entry := entry.(map[string]any); entry[field] == value {
+		if entry, _ := entry.(map[string]any); entry[field] == value {
 			return entry
 		}
 	}
@@ -273,8 +273,10 @@ func (r replayedRequest) readMembers() map[string]any {
 		return nil
 	}
 	var want []any
-	for _, entry := range r.first["members"].([]any) {
-		user := entry.(map[string]any)["user"]
+	changed, _ := r.first["members"].([]any)
+	for _, entry := range changed {
+		fields, _ := entry.(map[string]any)
+		user := fields["user"]
 		member := find(members, "members", "user", user)
 		if member == nil {
 			member = map[string]any{"user": user, "roles": []any{}}

@@ -27,8 +27,8 @@ func (f *questionFlags) flags(cmd *cobra.Command, scopes string) {
 	)
 }
 
-// question returns the check in the arguments and flags, as JSON. It does not decode the context, because decoding could
-// change large numbers.
+// question returns the check in the arguments and flags, as JSON. It does not decode the context, because decoding
+// could change large numbers.
 func (f *questionFlags) question(args []string) (io.Reader, error) {
 	question := map[string]any{"subject": args[0], "permission": args[1], "resource": args[2]}
 	if f.caveatContext != "" {

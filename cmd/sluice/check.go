@@ -31,6 +31,7 @@ with 2 if there is no decision.`,
 			if err != nil {
 				return err
 			}
+			//nolint:bodyclose // readAnswer closes it
 			raw, err := readAnswer(to.REST().CheckWithBody(cmd.Context(), jsonType, question))
 			if err != nil {
 				return err

@@ -36,6 +36,7 @@ that person may see; otherwise it shows what the subject may see, without names.
 			if err != nil {
 				return err
 			}
+			//nolint:bodyclose // readAnswer closes it
 			raw, err := readAnswer(as(to, actor).ExplainWithBody(cmd.Context(), nil, jsonType, question))
 			if err != nil {
 				return err

@@ -41,6 +41,7 @@ With --member, read the roles of one person on an account or a subscription.`,
 			if err != nil {
 				return err
 			}
+			//nolint:bodyclose // readAnswer closes it
 			raw, err := readAnswer(as(to, actor).Call(cmd.Context(), http.MethodGet, path, nil))
 			if err != nil {
 				return err

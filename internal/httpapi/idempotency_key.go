@@ -110,8 +110,8 @@ func trimPeopleOfObject(object map[string]any, schema *openapi3.Schema) map[stri
 	return trimmed
 }
 
-// replayed sets the field Replayed of an answer. If the answer is hidden, it leaves out all optional fields, so only the
-// token and ids that the request names remain.
+// replayed sets the field Replayed of an answer. If the answer is hidden, it leaves out all optional fields, so only
+// the token and ids that the request names remain.
 func replayed(body any, isHidden bool) any {
 	answer := reflect.New(reflect.TypeOf(body)).Elem()
 	answer.Set(reflect.ValueOf(body))

@@ -227,10 +227,11 @@ var anything = reflect.TypeFor[any]()
 // free scans a value of any shape. It rejects repeated keys, deep nesting, and numbers that a float64 cannot hold
 // exactly, because decoding would change such numbers.
 func (s *scanner) free(depth int) *fault {
-	switch s.PeekKind() {
-	case jsontext.KindBeginObject:
+	first := s.PeekKind()
+	if first == jsontext.KindBeginObject {
 		return s.dictionary(anything, depth)
-	case jsontext.KindBeginArray:
+	}
+	if first == jsontext.KindBeginArray {
 		return s.list(anything, depth)
 	}
 	value, fault := s.token()

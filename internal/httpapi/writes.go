@@ -19,8 +19,8 @@ type write struct {
 }
 
 // writeCall performs an operation whose request is decoded. It returns the body of the answer, which has the fields
-// Token and Replayed. Apart from the token and from ids that the request names, all fields are optional: the answer of a
-// hidden replay leaves them out.
+// Token and Replayed. Apart from the token and from ids that the request names, all fields are optional: the answer of
+// a hidden replay leaves them out.
 type writeCall func(ctx context.Context, on Operations) (body any, done operation.Done, err error)
 
 // writes has the operations that change something, by operation id of the contract. route.write refers to its entry.

@@ -87,8 +87,8 @@ type namedFirst struct {
 	many bool
 }
 
-// readNamedFirst reads the relationships that name a person whose roles the plan ends. It reads a bounded number: access
-// must end however many there are. The plan remembers the answer.
+// readNamedFirst reads the relationships that name a person whose roles the plan ends. It reads a bounded number:
+// access must end however many there are. The plan remembers the answer.
 func readNamedFirst(ctx context.Context, p *plan, who authz.ID) (namedFirst, error) {
 	if known, ok := p.named[who]; ok {
 		return known, nil

@@ -95,7 +95,9 @@ func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscriptio
 //
 // If the plan ends roles of the person, it reads a bounded number, see readNamedFirst. Otherwise no access is left to
 // end. Then it reads until it finds more than one write can delete.
-func (e *endShares) read(ctx context.Context, p *plan, in func(authz.ID) bool, endsRoles bool) (isNamed bool, err error) {
+func (e *endShares) read(
+	ctx context.Context, p *plan, in func(authz.ID) bool, endsRoles bool,
+) (isNamed bool, err error) {
 	if endsRoles {
 		named, err := readNamedFirst(ctx, p, e.who)
 		if err != nil {

@@ -110,8 +110,8 @@ func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Up
 	return people
 }
 
-// compare applies the updates to a scratch engine that has the relationships, and returns the changes of permissions. It
-// asks once for people who are alike.
+// compare applies the updates to a scratch engine that has the relationships, and returns the changes of permissions.
+// It asks once for people who are alike.
 func (c comparison) compare(
 	ctx context.Context, scratch authz.Engine, relationships []authz.Relationship, updates []authz.Update,
 ) (changes, error) {
@@ -276,8 +276,8 @@ func (a answers) fail(q question, err error) error {
 	return nil
 }
 
-// differences compares two answers. The effects are in no order. A question that one of the answers could not decide has
-// no effects. The error has CodeTooLarge above MaxEffects.
+// differences compares two answers. The effects are in no order. A question that one of the answers could not decide
+// has no effects. The error has CodeTooLarge above MaxEffects.
 func differences(ctx context.Context, questions []question, before, after answers) (changes, error) {
 	type key struct {
 		object  authz.Object

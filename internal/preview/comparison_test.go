@@ -165,8 +165,8 @@ func TestConcernedPeople(t *testing.T) {
 	}
 }
 
-// TestPeopleWithSameRelationshipsAreAlike checks that people are alike only if the relationships that name them are equal
-// in every field, in every state.
+// TestPeopleWithSameRelationshipsAreAlike checks that people are alike only if the relationships that name them are
+// equal in every field, in every state.
 func TestPeopleWithSameRelationshipsAreAlike(t *testing.T) {
 	account := authz.Relationship{Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user"}
 	variants := []func(*authz.Relationship){

@@ -98,7 +98,9 @@ func (l secondLog) follow(b *testing.B, kind audit.Kind, entries int64, do func(
 		}
 	}
 	stop()
-	<-ended
+	if err := <-ended; err != nil && ctx.Err() == nil {
+		b.Fatal(err)
+	}
 }
 
 // processor returns the processor time that this process spends while do runs. Other processes on the machine hardly

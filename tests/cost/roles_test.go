@@ -35,8 +35,8 @@ func (s *server) foundShapes() {
 	}
 }
 
-// previewsOfRoles returns previews of changes of roles: in each account of foundShapes, for each size of the change, for
-// existing, new and absent people.
+// previewsOfRoles returns previews of changes of roles: in each account of foundShapes, for each size of the change,
+// for existing, new and absent people.
 func previewsOfRoles() []request {
 	var all []request
 	for _, account := range []string{"few", "many", "own"} {
