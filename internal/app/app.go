@@ -98,7 +98,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 		follow: follow, operations: operations,
 		limit: max(config.RequestTimeout, spicedb.DefaultTimeout), log: s.log,
 	}
-	s.ready = prepared.ready
+	s.ready = newReadiness(prepared.ready).get
 	if err := s.prepare(ctx, prepared); err != nil {
 		return nil, err
 	}

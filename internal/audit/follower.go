@@ -130,10 +130,9 @@ func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close(ctx)) }()
 	w.now, w.stored = f.now, f.stored
-	w.unstored = func(e Entry, cause error) {
+	w.unstored = func(p placeholder) {
 		f.stats.unstored.Add(1)
-		f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored and was replaced by a placeholder",
-			"entry", e.Seq, "revision", e.Revision, "part", e.Part, "reason", string(e.Reason), "error", cause)
+		f.logPlaceholder(ctx, p)
 	}
 	switch {
 	case w.wrote > w.last.Seq:
@@ -143,10 +142,11 @@ func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
 			return err
 		}
 	default:
-		f.logger.InfoContext(
-			ctx, "the audit log continues", "after_entry", w.last.Seq, "time", w.last.Time.Format(time.RFC3339Nano),
-		)
-		err = f.confirmHistory(ctx, w)
+		if err = f.confirmHistory(ctx, w); err == nil {
+			f.logger.InfoContext(
+				ctx, "the audit log continues", "after_entry", w.last.Seq, "time", w.last.Time.Format(time.RFC3339Nano),
+			)
+		}
 	}
 	if err == nil {
 		err = f.follow(ctx, w)
@@ -163,6 +163,21 @@ func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
 	}
 	f.stats.gaps.Add(1)
 	return f.follow(ctx, w)
+}
+
+// logPlaceholder logs which entry a placeholder replaced. The line names the change also if the log has rejected a
+// placeholder that names it.
+func (f *Follower) logPlaceholder(ctx context.Context, p placeholder) {
+	fields := []any{
+		"entry", p.entry.Seq, "revision", p.replaced.Revision, "part", p.replaced.Part, "kind", string(p.replaced.Kind),
+	}
+	for _, origin := range p.replaced.Origins() {
+		fields = append(
+			fields, "request_id", origin.RequestID, "actor", origin.Actor, "operation", origin.Operation,
+		)
+	}
+	fields = append(fields, "reason", string(p.entry.Reason), "error", p.cause)
+	f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored and was replaced by a placeholder", fields...)
 }
 
 // watched is a change, or the error that ended the Watch.

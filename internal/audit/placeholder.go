@@ -26,8 +26,9 @@ func asLogError(err error) error {
 
 // placeholder is an entry that replaces one that the log rejected, with the log's error.
 type placeholder struct {
-	entry Entry
-	cause error
+	entry    Entry
+	replaced Entry // the rejected entry, whose fields the placeholder may lack
+	cause    error
 }
 
 // maxObjects is the largest number of objects in a placeholder. maxReason is the largest size of its reason in bytes.
@@ -92,7 +93,7 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 			return err
 		}
 		if refused == nil {
-			b.notePlaceholder(candidate, cause)
+			b.notePlaceholder(candidate, e, cause)
 			return nil
 		}
 	}
@@ -107,14 +108,14 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 	if err := b.inSavepoint(func() error { return b.appendEntry(least) }); err != nil {
 		return err
 	}
-	b.notePlaceholder(least, cause)
+	b.notePlaceholder(least, e, cause)
 	return nil
 }
 
 // notePlaceholder records that the last entry is a placeholder.
-func (b *batch) notePlaceholder(candidate Entry, cause error) {
+func (b *batch) notePlaceholder(candidate, replaced Entry, cause error) {
 	candidate.Seq = b.last.Seq
-	b.placeholders = append(b.placeholders, placeholder{candidate, cause})
+	b.placeholders = append(b.placeholders, placeholder{candidate, replaced, cause})
 }
 
 // endKey identifies a relationship with its expiration.

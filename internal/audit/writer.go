@@ -23,8 +23,8 @@ type writer struct {
 	next  authz.Token
 
 	now      func() time.Time
-	unstored func(Entry, error) // called after each stored placeholder
-	stored   func(authz.Token)  // called with the position after each write, once the log has an entry; may be nil
+	unstored func(placeholder) // called after each stored placeholder
+	stored   func(authz.Token) // called with the position after each write, once the log has an entry; may be nil
 }
 
 // acquireWriter waits until no other server writes to the log and returns the writer. While another server writes to a
@@ -182,7 +182,7 @@ func (w *writer) tryWrite(ctx context.Context, careful bool, do func(*batch) err
 	}
 	for _, p := range b.placeholders {
 		if w.unstored != nil {
-			w.unstored(p.entry, p.cause)
+			w.unstored(p)
 		}
 	}
 	return nil

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+	"time"
+)
+
+// Ages at which a result of readiness is no longer used. A failure is used for a shorter time, so that a server that
+// starts is soon reported as ready.
+const (
+	maxReadyAge   = time.Second
+	maxFailureAge = 100 * time.Millisecond
+)
+
+// readiness asks whether SpiceDB is ready, and uses the result again for a short time. GET /readyz needs no key, and
+// SpiceDB reads its whole schema for each question.
+type readiness struct {
+	ask  func(context.Context) error
+	turn chan struct{} // has an element while one caller asks; the others wait for the result
+
+	until time.Time
+	err   error
+}
+
+func newReadiness(ask func(context.Context) error) *readiness {
+	return &readiness{ask: ask, turn: make(chan struct{}, 1)}
+}
+
+// get returns the last result, or asks. It does not keep the result if the caller's context has ended meanwhile.
+func (r *readiness) get(ctx context.Context) error {
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-r.turn }()
+	if time.Now().Before(r.until) {
+		return r.err
+	}
+	err := r.ask(ctx)
+	if ctx.Err() != nil {
+		return err
+	}
+	age := maxReadyAge
+	if err != nil {
+		age = maxFailureAge
+	}
+	r.err, r.until = err, time.Now().Add(age)
+	return err
+}
