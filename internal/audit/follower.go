@@ -177,7 +177,8 @@ func (f *Follower) logPlaceholder(ctx context.Context, p placeholder) {
 		)
 	}
 	fields = append(fields, "reason", string(p.entry.Reason), "error", p.cause)
-	f.logger.ErrorContext(ctx, "an entry of the audit log could not be stored and was replaced by a placeholder", fields...)
+	const message = "an entry of the audit log could not be stored and was replaced by a placeholder"
+	f.logger.ErrorContext(ctx, message, fields...)
 }
 
 // watched is a change, or the error that ended the Watch.
