@@ -86,6 +86,70 @@ func TestNothingIsExcluded(t *testing.T) {
 	}
 }
 
+// TestIntersectionsBeginAtPeople checks that the first part of each intersection begins at the subject, not at a flag that
+// everybody has. SpiceDB looks up the resources of the first part and checks the others, so that a look-up which began at
+// a flag would read the accounts of all customers.
+func TestIntersectionsBeginAtPeople(t *testing.T) {
+	names := relationsByName(t)
+	for name, relation := range names {
+		on, _, _ := strings.Cut(name, "#")
+		var check func(rewrite *core.UsersetRewrite)
+		check = func(rewrite *core.UsersetRewrite) {
+			for i, child := range children(rewrite) {
+				if rewrite.GetIntersection() != nil && i == 0 && !beginsAtSubject(names, on, child) {
+					t.Errorf("%s: an intersection begins at a flag", name)
+				}
+				check(child.GetUsersetRewrite())
+			}
+		}
+		check(relation.GetUsersetRewrite())
+	}
+}
+
+func relationsByName(t *testing.T) map[string]*core.Relation {
+	t.Helper()
+	names := make(map[string]*core.Relation)
+	for _, definition := range compiled(t) {
+		for _, relation := range definition.GetRelation() {
+			names[definition.GetName()+"#"+relation.GetName()] = relation
+		}
+	}
+	return names
+}
+
+func children(rewrite *core.UsersetRewrite) []*core.SetOperation_Child {
+	return append(rewrite.GetUnion().GetChild(), rewrite.GetIntersection().GetChild()...)
+}
+
+// beginsAtSubject reports whether a look-up of the resources of a part of a permission reads only relationships that
+// lead to the subject.
+func beginsAtSubject(names map[string]*core.Relation, on string, part *core.SetOperation_Child) bool {
+	if nested := part.GetUsersetRewrite(); nested != nil {
+		parts := children(nested)
+		if nested.GetIntersection() != nil {
+			parts = parts[:1]
+		}
+		return !slices.ContainsFunc(parts, func(one *core.SetOperation_Child) bool { return !beginsAtSubject(names, on, one) })
+	}
+	named := func(on, name string) bool {
+		relation := names[on+"#"+name]
+		if rewrite := relation.GetUsersetRewrite(); rewrite != nil {
+			return beginsAtSubject(names, on, &core.SetOperation_Child{
+				ChildType: &core.SetOperation_Child_UsersetRewrite{UsersetRewrite: rewrite},
+			})
+		}
+		return !slices.ContainsFunc(relation.GetTypeInformation().GetAllowedDirectRelations(),
+			func(allowed *core.AllowedRelation) bool { return allowed.GetPublicWildcard() != nil })
+	}
+	if arrow := part.GetTupleToUserset(); arrow != nil {
+		left := names[on+"#"+arrow.GetTupleset().GetRelation()].GetTypeInformation().GetAllowedDirectRelations()
+		return !slices.ContainsFunc(left, func(allowed *core.AllowedRelation) bool {
+			return !named(allowed.GetNamespace(), arrow.GetComputedUserset().GetRelation())
+		})
+	}
+	return named(on, part.GetComputedUserset().GetRelation())
+}
+
 // TestRoleSetsAreInTheSchema checks that every role, role set and feature of the domain is a relation.
 func TestRoleSetsAreInTheSchema(t *testing.T) {
 	relations := map[authz.Type][]authz.Relation{}

@@ -117,16 +117,13 @@ func (p *plans) build(typ, permission string) *plan {
 // compile makes the iterators of a plan. Each iterator uses the form of the outline that is fastest for the purpose of
 // the iterator.
 func (p *plan) compile(outline query.CanonicalOutline) error {
-	compiled := func(root query.Outline) (query.Iterator, error) {
-		return query.CanonicalOutline{Root: root, CanonicalKeys: outline.CanonicalKeys, Hints: outline.Hints}.Compile()
-	}
 	var err error
-	if p.subjects, err = compiled(outline.Root); err != nil {
+	if p.subjects, err = outline.Compile(); err != nil {
 		return err
 	}
 	ordered := query.MutateOutline(outline.Root, []query.OutlineMutation{shortestFirst})
 	for _, part := range parts(ordered) {
-		iterator, err := compiled(part)
+		iterator, err := compileLookUp(part, outline.CanonicalKeys)
 		if err != nil {
 			return err
 		}
