@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,9 +50,44 @@ type serving struct {
 	*exec.Cmd
 	url, key, grpc, grpcKey string
 	metrics                 string
-	log                     *bytes.Buffer
+	log                     *logBuffer
 	printed                 *bytes.Buffer // output after the greeting; complete when the server has ended
 	drained                 chan struct{}
+}
+
+// logBuffer collects a log that a test reads while the server writes it.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	read int // length of the text that await has passed
+}
+
+func (b *logBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(text)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// await waits for a line that contains all of the texts and was written after the line of the previous call.
+func (b *logBuffer) await(t *testing.T, texts ...string) {
+	t.Helper()
+	eventually(t, strings.Join(texts, ", "), func() bool {
+		log := b.String()
+		for end := strings.IndexByte(log[b.read:], '\n'); end >= 0; end = strings.IndexByte(log[b.read:], '\n') {
+			line := log[b.read : b.read+end]
+			b.read += end + 1
+			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 var (
@@ -78,7 +115,7 @@ func startIn(t *testing.T, directory string, args ...string) *serving {
 			t.Context(),
 			append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off", "--shutdown-delay", "0s"}, args...)...,
 		),
-		log: new(bytes.Buffer), printed: new(bytes.Buffer), drained: make(chan struct{}),
+		log: new(logBuffer), printed: new(bytes.Buffer), drained: make(chan struct{}),
 	}
 	s.Dir = directory
 	s.Stderr = s.log

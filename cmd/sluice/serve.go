@@ -149,7 +149,8 @@ func storeFlags(flags *pflag.FlagSet, store *app.StoreConfig) {
 	flags.StringVar(&store.Endpoint, "spicedb-endpoint", "", "host:port of a remote SpiceDB; embedded if empty")
 	flags.StringVar(&store.Token, "spicedb-token", "", "preshared key of the remote SpiceDB")
 	flags.StringVar(
-		&store.CA, "spicedb-ca", "", "PEM file of the remote SpiceDB's certificate authority; the system's if empty",
+		&store.CA, "spicedb-ca", "", "PEM file of the remote SpiceDB's certificate authority; reloaded when it changes, and "+
+			"at SIGHUP; the system's if empty",
 	)
 	flags.BoolVar(&store.Insecure, "spicedb-insecure", false, "connect to the remote SpiceDB without TLS")
 	flags.StringVar(
@@ -284,7 +285,9 @@ func serve(
 				config.Logger.Error("cannot reload a file; its earlier content stays in use", "error", err.Error())
 				continue
 			}
-			config.Logger.Info("reloaded the files of the flags --api-keys-file and --tls-cert, as far as they are given")
+			config.Logger.Info(
+				"reloaded the files of the flags --api-keys-file, --tls-cert and --spicedb-ca, as far as they are given",
+			)
 		}
 	}
 }

@@ -44,6 +44,7 @@ type Server struct {
 	keys   *apikey.Keys
 	http   *http.Server
 	cert   *certificate // nil without TLS
+	files  []*reloadableFile
 	source authz.Source
 	load   func(context.Context, schema.File) error
 	ready  func(context.Context) error
@@ -142,10 +143,13 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	}
 	store := s.config.Store
 	if store.Remote() {
-		engine, err := spicedb.Remote(ctx, store.remote(options))
+		remote := store.remote(options)
+		remote.Log = s.log
+		engine, err := spicedb.Remote(ctx, remote)
 		if err != nil {
 			return nil, err
 		}
+		s.reloadable("--spicedb-ca", engine.ReloadAuthorities)
 		s.onClose(func(context.Context) error { return engine.Close() })
 		s.source = engine
 		s.load = func(ctx context.Context, file schema.File) error { return engine.Load(ctx, file.Relationships) }
@@ -256,7 +260,9 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 		if s.cert, err = openCertificate(s.config.TLSCert, s.config.TLSKey, s.log); err != nil {
 			return errors.Join(err, listener.Close())
 		}
+		s.reloadable("--tls-cert, --tls-key", s.cert.reload)
 	}
+	s.repeat(ctx, fileInterval, s.reloadChangedFiles)
 	address, everywhere := reachable(listener.Addr())
 	s.URL = scheme + "://" + address
 	if config.PublicURL == "" {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -41,7 +40,7 @@ func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	}
 	metrics.Register(keyExpiry{keys: s.keys, now: s.now})
 	s.warnOfExpiry()
-	s.repeatDaily(ctx, s.warnOfExpiry)
+	s.repeat(ctx, 24*time.Hour, s.warnOfExpiry)
 	return nil
 }
 
@@ -60,30 +59,6 @@ func (s *Server) warnOfExpiry() {
 			s.log.Warn("the API key expires soon; `sluice key new` makes another", "key", key.Name, "expires_at", key.ExpiresAt)
 		}
 	}
-}
-
-// repeatDaily calls do once a day until the server closes.
-func (s *Server) repeatDaily(ctx context.Context, do func()) {
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	s.onClose(func(context.Context) error {
-		stop()
-		<-ended
-		return nil
-	})
-	go func() {
-		defer close(ended)
-		daily := time.NewTicker(24 * time.Hour)
-		defer daily.Stop()
-		for {
-			select {
-			case <-running.Done():
-				return
-			case <-daily.C:
-				do()
-			}
-		}
-	}()
 }
 
 func (s *Server) now() time.Time {
@@ -115,19 +90,6 @@ func (e keyExpiry) Collect(values chan<- prometheus.Metric) {
 			)
 		}
 	}
-}
-
-// Reload reads the keys file and the TLS certificate again. An invalid file keeps the earlier content in use. The error
-// names each invalid file.
-func (s *Server) Reload() error {
-	var errs []error
-	if s.config.APIKeysFile != "" {
-		errs = append(errs, s.reloadKeys())
-	}
-	if s.cert != nil {
-		errs = append(errs, s.cert.reload())
-	}
-	return errors.Join(errs...)
 }
 
 func (s *Server) reloadKeys() error {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,4 +53,62 @@ func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	require.ErrorIs(t, check(), authz.CodeUnavailable)
 	require.NoError(t, os.WriteFile(file, secondPEM, 0o600))
 	require.Eventually(t, func() bool { return check() == nil }, 5*time.Minute, 20*time.Millisecond)
+}
+
+// TestRemovedAuthorityEndsOpenConnections checks that a connection ends when its authority is removed from the CA file,
+// and that it stays open when the file gets another authority or is broken.
+func TestRemovedAuthorityEndsOpenConnections(t *testing.T) {
+	first, firstPEM, _ := certificatetest.SelfSigned(t)
+	_, secondPEM, _ := certificatetest.SelfSigned(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(file, firstPEM, 0o600))
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	require.NoError(t, err)
+	accepted := &countingListener{Listener: listener}
+	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&first)))
+	v1.RegisterPermissionsServiceServer(server, &flaky{})
+	go func() { _ = server.Serve(accepted) }()
+	t.Cleanup(server.Stop)
+	engine := remote(t, spicedb.RemoteConfig{Endpoint: listener.Addr().String(), Token: "secret", CAFile: file})
+	check := func() error {
+		_, _, err := engine.Check(
+			t.Context(), authz.Check{Subject: alice, Permission: "view", Resource: viewer("d").Resource}, authz.Fully(),
+		)
+		return err
+	}
+	require.Eventually(t, func() bool { return check() == nil }, 5*time.Minute, 20*time.Millisecond)
+	opened := accepted.count.Load()
+
+	require.NoError(t, os.WriteFile(file, slices.Concat(secondPEM, firstPEM), 0o600))
+	require.NoError(t, engine.ReloadAuthorities())
+	require.NoError(t, check())
+	for _, broken := range [][]byte{
+		nil, []byte("half written"), slices.Concat(secondPEM, firstPEM[:len(firstPEM)/2]),
+	} {
+		require.NoError(t, os.WriteFile(file, broken, 0o600))
+		require.ErrorContains(t, engine.ReloadAuthorities(), file)
+		require.NoError(t, check())
+	}
+	require.NoError(t, os.Remove(file))
+	require.ErrorContains(t, engine.ReloadAuthorities(), file)
+	require.NoError(t, check())
+	require.Equal(t, opened, accepted.count.Load(), "the connection stays open")
+
+	require.NoError(t, os.WriteFile(file, secondPEM, 0o600))
+	require.NoError(t, engine.ReloadAuthorities())
+	require.ErrorIs(t, check(), authz.CodeUnavailable, "the connection of the removed authority is closed")
+}
+
+// countingListener counts the connections that it accepts.
+type countingListener struct {
+	net.Listener
+	count atomic.Int32
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.count.Add(1)
+	}
+	return conn, err
 }

@@ -41,6 +41,7 @@ type Client struct {
 	alls        conditionalAlls
 	names       knownNames
 	parameters  knownParameters
+	authorities *authorities // nil without a CA file
 }
 
 var _ authz.Engine = (*Client)(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/authzed/grpcutil"
@@ -24,8 +25,11 @@ type RemoteConfig struct {
 	Token string
 
 	// CAFile is a PEM file with the trusted certificate authorities. If it is empty, the authorities of the system are
-	// trusted. Each new connection reads the file.
+	// trusted. Each new connection reads the file, and so does Client.ReloadAuthorities.
 	CAFile string
+
+	// Log receives a line when the authorities of CAFile change. Nil discards it.
+	Log *slog.Logger
 
 	// Insecure connects without TLS.
 	Insecure bool
@@ -65,7 +69,7 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	if config.Endpoint == "" {
 		return nil, errors.New("SpiceDB's endpoint is missing")
 	}
-	security, err := security(config)
+	trusted, security, err := security(config)
 	if err != nil {
 		return nil, err
 	}
@@ -86,32 +90,44 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SpiceDB's endpoint %q: %w", config.Endpoint, err)
 	}
-	return newClient(conn, config.Options), nil
+	client := newClient(conn, config.Options)
+	client.authorities = trusted
+	return client, nil
 }
 
-func security(config RemoteConfig) ([]grpc.DialOption, error) {
+// ReloadAuthorities reads the CA file of a remote SpiceDB, if there is one, and closes connections that its authorities
+// do not authenticate. If the file is not valid, the earlier authorities stay in use, and the error names the file.
+func (c *Client) ReloadAuthorities() error {
+	if c.authorities == nil {
+		return nil
+	}
+	return c.authorities.reload()
+}
+
+// security returns the options of the connection, and the authorities if there is a CA file.
+func security(config RemoteConfig) (*authorities, []grpc.DialOption, error) {
 	switch {
 	case config.Insecure && config.CAFile != "":
-		return nil, errors.New("a CA file has no effect without TLS")
+		return nil, nil, errors.New("a CA file has no effect without TLS")
 	case config.Insecure:
-		return []grpc.DialOption{
+		return nil, []grpc.DialOption{
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpcutil.WithInsecureBearerToken(config.Token),
 		}, nil
 	case config.CAFile != "":
-		trusted, err := openAuthorities(config.CAFile)
+		trusted, err := openAuthorities(config.CAFile, config.Log)
 		if err != nil {
-			return nil, fmt.Errorf("SpiceDB's CA file: %w", err)
+			return nil, nil, fmt.Errorf("SpiceDB's CA file: %w", err)
 		}
-		return []grpc.DialOption{
+		return trusted, []grpc.DialOption{
 			grpc.WithTransportCredentials(trusted.credentials()),
 			grpcutil.WithBearerToken(config.Token),
 		}, nil
 	default:
 		tls, err := grpcutil.WithSystemCerts(grpcutil.VerifyCA)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return []grpc.DialOption{tls, grpcutil.WithBearerToken(config.Token)}, nil
+		return nil, []grpc.DialOption{tls, grpcutil.WithBearerToken(config.Token)}, nil
 	}
 }
