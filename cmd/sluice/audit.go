@@ -102,6 +102,13 @@ func newAuditHead() *cobra.Command {
 		`  sluice audit head --data-dir /var/lib/sluice
   sluice audit head --audit-uri postgres://sluice@db:5432/sluice`,
 		func(cmd *cobra.Command, log *audit.Log) error {
+			differences, err := log.Differences(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, difference := range differences {
+				fmt.Fprintf(cmd.ErrOrStderr(), "sluice: warning: %s; see `sluice audit verify`\n", difference)
+			}
 			last, err := log.Head(cmd.Context())
 			if err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-authz/sluice/internal/audit"
+	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
 // auditOn verifies the log of a server on another server's SpiceDB, and then a log with a changed entry.
@@ -61,4 +62,43 @@ func TestAuditVerifyWithoutALog(t *testing.T) {
 		require.Contains(t, stderr, "has no tables of a log")
 		require.NotContains(t, stderr, "at the moment")
 	}
+}
+
+// TestForeignTriggerOfTheLogIsNamed adds a trigger to a log in a file and to one in PostgreSQL. `sluice audit head` and
+// `sluice audit verify` name it, and the server does not start.
+func TestForeignTriggerOfTheLogIsNamed(t *testing.T) {
+	uri := enginetest.Postgres(t)
+	log, err := audit.OpenPostgres(t.Context(), uri)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	execute(t, "pgx", uri, `CREATE FUNCTION hide() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER hide BEFORE INSERT ON sluice_audit_marks FOR EACH ROW EXECUTE FUNCTION hide()`)
+	directory := t.TempDir()
+	log, err = audit.OpenFile(t.Context(), directory)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	execute(t, "sqlite", filepath.Join(directory, audit.FileName),
+		"CREATE TRIGGER hide AFTER INSERT ON sluice_audit_marks BEGIN DELETE FROM sluice_audit_marks; END")
+	for _, place := range [][]string{{"--audit-uri", uri}, {"--data-dir", directory}} {
+		_, stderr, _ := sluice(t, append([]string{"audit", "head"}, place...)...)
+		require.Contains(t, stderr, "warning: the database's schema has a part that Sluice does not create: trigger ")
+		stdout, _, code := sluice(t, append([]string{"audit", "verify"}, place...)...)
+		require.Equal(t, 1, code)
+		require.Contains(t, stdout, "the database's schema has a part that Sluice does not create: trigger ")
+		serve := program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off"}, place...)...)
+		serve.Dir = t.TempDir()
+		output, err := serve.CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(output), place[0])
+		require.Contains(t, string(output), "trigger ")
+	}
+}
+
+func execute(t *testing.T, driver, address, statement string) {
+	t.Helper()
+	db, err := sql.Open(driver, address)
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), statement)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
 }

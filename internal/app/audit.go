@@ -38,6 +38,9 @@ func (c Config) auditLog(ctx context.Context) (*audit.Log, error) {
 	}
 	if c.AuditURI != "" {
 		log, err := audit.OpenPostgres(ctx, c.AuditURI)
+		if err == nil {
+			err = c.refuseForeignCode(ctx, log)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("--audit-uri: %w", oneLine(err))
 		}
@@ -48,6 +51,27 @@ func (c Config) auditLog(ctx context.Context) (*audit.Log, error) {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
 	return log, nil
+}
+
+// refuseForeignCode closes a log in PostgreSQL and returns an error if it has a trigger or a rule that Sluice did not
+// create: PostgreSQL would run it at each write. Other differences of the schema are logged.
+func (c Config) refuseForeignCode(ctx context.Context, log *audit.Log) error {
+	differences, err := log.Differences(ctx)
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	for _, difference := range differences {
+		if difference.RunsCode() {
+			return errors.Join(fmt.Errorf("%s; see `sluice audit verify`", difference), log.Close())
+		}
+		if c.Logger != nil {
+			c.Logger.ErrorContext(
+				ctx, "the audit log's database is not as Sluice created it; see `sluice audit verify`",
+				"difference", difference.String(),
+			)
+		}
+	}
+	return nil
 }
 
 // ReadAudit opens a log for reading, also while a server runs. It is in the PostgreSQL database of uri, or in a data
