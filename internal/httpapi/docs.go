@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/gin-gonic/gin"
@@ -36,31 +35,37 @@ func (a *systemAPI) GetRoot(c *gin.Context) {
 func (a *systemAPI) GetDocs(c *gin.Context) {
 	c.Header("Content-Security-Policy", docsPolicy)
 	c.Header("Referrer-Policy", "no-referrer")
-	sendWhole(c, http.StatusOK, "text/html; charset=utf-8", docsPage)
+	docsPageFile().send(c)
 }
 
 // GetDocsStart implements ServerInterface.
 func (a *systemAPI) GetDocsStart(c *gin.Context) {
-	sendWhole(c, http.StatusOK, "text/javascript; charset=utf-8", docsStart)
+	docsStartFile().send(c)
 }
 
 // GetDocsScript implements ServerInterface.
 func (a *systemAPI) GetDocsScript(c *gin.Context) {
-	a.swaggerUI(c, "text/javascript; charset=utf-8", swaggerScript)
+	a.swaggerUI(c, swaggerScript)
 }
 
 // GetDocsStyle implements ServerInterface.
 func (a *systemAPI) GetDocsStyle(c *gin.Context) {
-	a.swaggerUI(c, "text/css; charset=utf-8", swaggerStyle)
+	a.swaggerUI(c, swaggerStyle)
 }
 
-// asset is a file of Swagger UI, plain and compressed.
-type asset struct{ plain, gzipped []byte }
+// The files of the page.
+var (
+	docsPageFile = sync.OnceValue(func() staticFile { return newStaticFile("text/html; charset=utf-8", docsPage) })
+
+	docsStartFile = sync.OnceValue(func() staticFile { return newStaticFile("text/javascript; charset=utf-8", docsStart) })
+)
 
 // assets has the files of Swagger UI by name. They are decompressed once per process.
-var assets = sync.OnceValues(func() (map[string]asset, error) {
-	all := make(map[string]asset)
-	for _, name := range []string{swaggerScript, swaggerStyle} {
+var assets = sync.OnceValues(func() (map[string]staticFile, error) {
+	all := make(map[string]staticFile)
+	for name, contentType := range map[string]string{
+		swaggerScript: "text/javascript; charset=utf-8", swaggerStyle: "text/css; charset=utf-8",
+	} {
 		gzipped, err := fs.ReadFile(swaggerui.FS, name+".gz")
 		if err != nil {
 			return nil, err
@@ -73,7 +78,9 @@ var assets = sync.OnceValues(func() (map[string]asset, error) {
 		if err != nil {
 			return nil, err
 		}
-		all[name] = asset{plain, gzipped}
+		file := newStaticFile(contentType, plain)
+		file.gzipped = newContent(gzipped)
+		all[name] = file
 	}
 	return all, nil
 })
@@ -83,18 +90,12 @@ const (
 	swaggerStyle  = "swagger-ui.css"
 )
 
-// swaggerUI answers a file of Swagger UI, compressed if the client accepts gzip.
-func (a *systemAPI) swaggerUI(c *gin.Context, contentType, name string) {
+// swaggerUI answers a file of Swagger UI, compressed if the client prefers gzip.
+func (a *systemAPI) swaggerUI(c *gin.Context, name string) {
 	all, err := assets()
 	if err != nil {
 		a.problem(c, err)
 		return
 	}
-	c.Header("Vary", "Accept-Encoding")
-	content := all[name].plain
-	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
-		c.Header("Content-Encoding", "gzip")
-		content = all[name].gzipped
-	}
-	sendWhole(c, http.StatusOK, contentType, content)
+	all[name].send(c)
 }

@@ -84,17 +84,71 @@ func TestDocsCompressed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, plain.body, string(unpacked))
 	}
+	for _, tt := range []struct {
+		accepted string
+		gzipped  bool
+	}{
+		{"gzip", true}, {"GZIP;q=1", true}, {"x-gzip", true}, {"br, gzip;q=0.001", true}, {"*", true},
+		{"deflate;q=1, *;q=0.5", true}, {"identity;q=0.5, gzip", true}, {"br , gzip ; q=0.8", true},
+		{"", false}, {"gzip;q=0", false}, {"gzip;q=0.000", false}, {"gzip; Q=0", false}, {"*;q=0", false},
+		{"gzip;q=0, *", false}, {"gzipped", false}, {"br", false}, {"identity", false}, {"identity, gzip;q=0.5", false},
+		{"gzip;q=high", false}, {"gzip;q=-1", false}, {"gzip;q=NaN", false},
+	} {
+		answer := w.do(t, request{
+			method: http.MethodGet, path: "/docs/swagger-ui.css", header: http.Header{"Accept-Encoding": {tt.accepted}},
+		})
+		require.Equal(t, tt.gzipped, answer.header.Get("Content-Encoding") == "gzip", tt.accepted)
+		require.Equal(t, "Accept-Encoding", answer.header.Get("Vary"))
+	}
 	for _, path := range []string{"/docs/", "/docs/index.html", "/docs/../v1/role-sets", "/docs/swagger-ui.js/"} {
 		require.Equal(t, http.StatusUnauthorized, w.do(t, request{method: http.MethodGet, path: path}).status, path)
 	}
 }
 
+// TestUnchangedStaticFilesAreNotSentAgain asserts that the server answers 304 without a body if the client has the
+// current version of a static file, in the encoding that it requests.
+func TestUnchangedStaticFilesAreNotSentAgain(t *testing.T) {
+	w := serve(t)
+	tags := make(map[string]string)
+	for _, path := range staticPaths {
+		for _, encoding := range []string{"identity", "gzip"} {
+			ask := func(method, tag string) response {
+				header := http.Header{"Accept-Encoding": {encoding}}
+				if tag != "" {
+					header.Set("If-None-Match", tag)
+				}
+				return w.do(t, request{method: method, path: path, header: header})
+			}
+			first := ask(http.MethodGet, "")
+			require.Equal(t, http.StatusOK, first.status)
+			require.Equal(t, "no-cache", first.header.Get("Cache-Control"))
+			tag := first.header.Get("ETag")
+			require.Regexp(t, `^"[A-Za-z0-9_-]{16}"$`, tag)
+			if same, known := tags[tag]; known {
+				require.Equal(t, same, first.body, "%s: two contents have one tag", path)
+			}
+			tags[tag] = first.body
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				for _, sent := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
+					again := ask(method, sent)
+					require.Equal(t, http.StatusNotModified, again.status, "%s %s", path, sent)
+					require.Empty(t, again.body)
+					require.Equal(t, tag, again.header.Get("ETag"))
+					require.Empty(t, again.header.Get("Content-Length"))
+					require.Empty(t, again.header.Get("Content-Encoding"))
+				}
+			}
+			require.Equal(t, http.StatusOK, ask(http.MethodGet, `"other"`).status)
+		}
+	}
+}
+
+var staticPaths = []string{"/docs", "/docs/start.js", "/docs/swagger-ui.js", "/docs/swagger-ui.css", "/openapi.yaml"}
+
 // TestStaticFilesArePreparedOnce asserts that a request for a static file allocates little more than an empty request.
 func TestStaticFilesArePreparedOnce(t *testing.T) {
 	w := open(t)
-	for _, path := range []string{
-		"/docs", "/docs/start.js", "/docs/swagger-ui.js", "/docs/swagger-ui.css", "/openapi.yaml",
-	} {
+	for _, path := range staticPaths {
 		ask := func() {
 			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			response := &discarded{header: make(http.Header)}

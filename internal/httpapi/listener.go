@@ -45,7 +45,7 @@ func (l plainListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return problemConn{conn}, nil
+	return &problemConn{Conn: conn}, nil
 }
 
 // accepted is a connection after its handshake, or the error of the listener.
@@ -101,6 +101,7 @@ func (l *tlsListener) handshake(conn net.Conn) {
 				protocolProblem(
 					http.StatusBadRequest,
 					"this port accepts only HTTPS; use an address that begins with https://",
+					string(header.RecordHeader[:]) == headPrefix,
 				),
 			)
 		}
@@ -109,7 +110,7 @@ func (l *tlsListener) handshake(conn net.Conn) {
 	}
 	var ready net.Conn = shaken
 	if shaken.ConnectionState().NegotiatedProtocol != "h2" {
-		ready = tlsProblemConn{problemConn{shaken}, shaken}
+		ready = &tlsProblemConn{&problemConn{Conn: shaken}, shaken}
 	}
 	if !l.deliver(accepted{conn: ready}) {
 		_ = conn.Close()
@@ -144,7 +145,36 @@ func (l *tlsListener) Close() error {
 }
 
 // problemConn is a connection that replaces net/http's own plain text answers by problem documents.
-type problemConn struct{ net.Conn }
+type problemConn struct {
+	net.Conn
+
+	mu    sync.Mutex
+	start []byte // first bytes of the request that is being read, at most those of headPrefix
+}
+
+// headPrefix is the start of a HEAD request. The answer to such a request has no body.
+const headPrefix = "HEAD "
+
+// Read implements net.Conn.
+func (c *problemConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if missing := len(headPrefix) - len(c.start); missing > 0 {
+		c.start = append(c.start, p[:min(max(n, 0), missing)]...)
+	}
+	return n, err
+}
+
+// endRequest reports whether the request that was read last is a HEAD request. The next bytes belong to another
+// request. If a client sends several requests at once, endRequest knows the method of the first one only.
+func (c *problemConn) endRequest() (head bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	head = string(c.start) == headPrefix
+	c.start = c.start[:0]
+	return head
+}
 
 // plainHeaders are the headers of net/http's own answers, after the status line. No answer of a handler matches: its
 // headers have Cache-Control before these, and its JSON body escapes line breaks.
@@ -157,19 +187,20 @@ var expectationFailed = []byte("HTTP/1.1 417 Expectation Failed\r\nConnection: c
 const maxStatusLine = 200
 
 // Write implements net.Conn.
-func (c problemConn) Write(p []byte) (int, error) {
+func (c *problemConn) Write(p []byte) (int, error) {
+	head := c.endRequest()
 	status, detail, found := ownAnswer(p)
 	if !found {
 		return c.Conn.Write(p)
 	}
-	if _, err := c.Conn.Write(protocolProblem(status, detail)); err != nil {
+	if _, err := c.Conn.Write(protocolProblem(status, detail, head)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
 // CloseWrite lets net/http end an answer before it closes the connection, so that the client can read it.
-func (c problemConn) CloseWrite() error {
+func (c *problemConn) CloseWrite() error {
 	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return conn.CloseWrite()
 	}
@@ -178,12 +209,12 @@ func (c problemConn) CloseWrite() error {
 
 // tlsProblemConn is a problemConn that gives net/http access to the state of TLS.
 type tlsProblemConn struct {
-	problemConn
+	*problemConn
 	tls *tls.Conn
 }
 
 // ConnectionState returns the TLS state of the connection.
-func (c tlsProblemConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+func (c *tlsProblemConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
 // ownAnswer reports whether the bytes are one of net/http's own answers, and returns its status and text.
 func ownAnswer(p []byte) (status int, detail string, found bool) {
@@ -206,8 +237,9 @@ func ownAnswer(p []byte) (status int, detail string, found bool) {
 	return status, string(text), true
 }
 
-// protocolProblem returns the complete answer to a request that is not valid HTTP. The connection ends after it.
-func protocolProblem(status int, detail string) []byte {
+// protocolProblem returns the complete answer to a request that is not valid HTTP; for HEAD, without the body. The
+// connection ends after it.
+func protocolProblem(status int, detail string, head bool) []byte {
 	code := authz.CodeInvalid
 	switch status {
 	case http.StatusBadRequest:
@@ -225,9 +257,13 @@ func protocolProblem(status int, detail string) []byte {
 		}
 	}
 	body, id := outerProblem(status, code, detail)
+	length := len(body)
+	if head {
+		body = nil
+	}
 	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"+
 		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s: %s\r\nDate: %s\r\nConnection: close\r\n\r\n%s",
-		status, http.StatusText(status), len(body), requestIDHeader, id, time.Now().UTC().Format(http.TimeFormat), body)
+		status, http.StatusText(status), length, requestIDHeader, id, time.Now().UTC().Format(http.TimeFormat), body)
 }
 
 // outerProblem returns a problem document for a request that does not reach the API, and the new id of the request.

@@ -158,6 +158,29 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		}
 	}
 
+	// The answer to HEAD has no body, also after another request on the same connection.
+	for _, malformed := range []string{
+		"HEAD /v1/accounts/%zz HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD /healthz HTTP/1.1\r\n\r\n",
+		"HEAD /healthz HTTP/1.1\r\nHost: a\r\nX: " + large + "\r\n\r\n",
+		"HEAD /healthz HTTP/1.1\r\nHost: a\r\nX: " + larger + "\r\n\r\n",
+	} {
+		for _, conn := range []net.Conn{
+			dial(plainAPI, false), dial(plainMetrics, false), dial(tlsAPI, true), dial(tlsMetrics, true), dial(tlsAPI, false),
+		} {
+			requireNoBody(t, conn, malformed)
+		}
+		conn := dial(plainAPI, false)
+		_, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+		require.NoError(t, err)
+		reader := bufio.NewReader(conn)
+		first, err := http.ReadResponse(reader, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, first.Body)
+		require.NoError(t, err)
+		require.NoError(t, first.Body.Close())
+		requireNoBody(t, conn, malformed)
+	}
+
 	status, _, body := exchange(t, dial(tlsAPI, false), "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, "https://")
@@ -200,6 +223,19 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		}
 		transport.CloseIdleConnections()
 	}
+}
+
+// requireNoBody sends a request and requires an answer that ends after its headers, which have the length of the body.
+func requireNoBody(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	defer conn.Close()
+	go func() { _, _ = io.WriteString(conn, text) }()
+	answer, _ := io.ReadAll(conn) // it fails if the server closes the connection before it has read everything
+	header, body, found := bytes.Cut(answer, []byte("\r\n\r\n"))
+	require.True(t, found, "%s", answer)
+	require.Contains(t, string(header), "Content-Type: application/problem+json", "%.60q", text)
+	require.Regexp(t, `Content-Length: [1-9]`, string(header))
+	require.Empty(t, string(body), "%.60q", text)
 }
 
 // TestHandlerAnswersPassUnchanged asserts that the listener does not change an answer of a handler that contains an

@@ -155,11 +155,11 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newServer(config, routes, contract).handler(), nil
+	return newServer(config, routes, newStaticFile("application/yaml", contract)).handler(), nil
 }
 
 // newServer gives each part of the server what it needs.
-func newServer(config Config, routes map[string]*route, contract []byte) *server {
+func newServer(config Config, routes map[string]*route, contract staticFile) *server {
 	respond := &responder{definitions: config.Definitions, logger: config.Logger}
 	hasProduct := config.Operations != nil
 	inspect := inspector{schema: config.Definitions, hasProduct: hasProduct}

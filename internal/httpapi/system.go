@@ -15,7 +15,7 @@ import (
 type systemAPI struct {
 	*responder
 
-	contract []byte
+	contract staticFile
 	metrics  *Metrics
 	ready    func(context.Context) error
 }
@@ -47,7 +47,7 @@ func notReady(err error) error {
 
 // GetContract implements ServerInterface.
 func (a *systemAPI) GetContract(c *gin.Context) {
-	sendWhole(c, http.StatusOK, "application/yaml", a.contract)
+	a.contract.send(c)
 }
 
 // GetMetrics implements ServerInterface.
