@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// CreateAccount creates an account in a subscription. Under multi_owner, the actor gets the first role of the account's
-// role set.
+// CreateAccount creates an account in a subscription. Under the role set multi_owner, the actor gets the strongest role
+// of the account's role set, which comes first in the set.
 func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (Account, Done, error) {
 	set, err := authz.ParseRoleSet(in.RoleSet, "account")
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 			return created, err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
-		// Touch and not Create: an expired relationship of an earlier account with this id may still be stored.
+		// Touch and not Create, because an expired relationship of an earlier account with this id may still be stored.
 		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor())
 		return created, nil
 	}
@@ -92,9 +92,9 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 	return answered(members, token, err)
 }
 
-// PutAccountMember gives a person exactly these roles on an account, until a time if that is set. To give the role
-// set's default role to somebody who has no role, the actor needs invite_members. Any other change needs assign_roles.
-// Without an actor, the backend adds an owner or administrator, and must give a reason.
+// PutAccountMember sets the roles of a person on an account to exactly these. If an end is given, the roles expire
+// then. The actor needs invite_members to give the role set's default role to a person without a role, and assign_roles
+// for any other change. Without an actor, the backend adds an owner or administrator, and must give a reason.
 func (s *Service) PutAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, Done, error) {
@@ -134,8 +134,8 @@ func (s *Service) PutAccountMember(
 	return runWithResult(ctx, s, by, "put_account_member", s.accountMemberResult(by, id, who), build)
 }
 
-// requireMayGiveSome returns an error if the actor may grant no role at all on an account. The error depends only on
-// the request: an actor who may grant no role may not know the roles of other people either.
+// requireMayGiveSome returns an error if the actor may grant no role on an account. The error depends only on the
+// request, since such an actor may not learn which roles other people hold.
 func requireMayGiveSome(g grants, set authz.RoleSet, wanted []authz.Role) error {
 	switch {
 	case g.allowed["assign_roles"] || g.allowed["invite_members"]:
@@ -185,7 +185,7 @@ func parseOfferedRoles(set authz.RoleSet, names []string) ([]authz.Role, error) 
 	return set.ParseAdded(names)
 }
 
-// someRole returns an error with CodeInvalid if no role is named.
+// someRole returns an error with CodeInvalid if names is empty.
 func someRole(set authz.RoleSet, names []string) error {
 	if len(names) == 0 {
 		return authz.Errorf(
@@ -195,10 +195,10 @@ func someRole(set authz.RoleSet, names []string) error {
 	return nil
 }
 
-// RemoveAccountMember deletes all roles of a person on an account, and the shares there that name the person. It
-// withdraws the open invitations to the account that the person received or sent. To remove an owner or administrator,
-// the actor needs assign_roles. To remove another member, the actor needs remove_members. All members may remove
-// themselves.
+// RemoveAccountMember deletes all roles of a person on an account. It also deletes the connection shares and workspace
+// memberships of the person there, and withdraws the open invitations to the account that the person received or sent.
+// The actor needs assign_roles to remove an owner or administrator, and remove_members to remove another member. All
+// members may remove themselves.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
 		if who == by.Actor {
@@ -252,9 +252,9 @@ func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who 
 	return changeAccount(ctx, p, account, change)
 }
 
-// PatchAccountMembers sets the roles of many people on an account: each person gets exactly the roles in their entry,
-// until a time if that is set. A person whose entry is empty loses all roles. If the change fits one write, all of it
-// is written or nothing. Otherwise it is divided among several writes, see portions.
+// PatchAccountMembers sets the roles of many people on an account: each person gets exactly the roles in their entry.
+// If the entry has an end, the roles expire then. A person whose entry is empty loses all roles. A change that fits one
+// write is atomic. A larger change takes several writes, see portions.
 func (s *Service) PatchAccountMembers(
 	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
 ) ([]Member, Done, error) {

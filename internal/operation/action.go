@@ -13,9 +13,8 @@ import (
 //
 //sumtype:decl
 type Action interface {
-	// perform performs the action through a service. The engine of the service may be a copy that lacks the people in
-	// Grant.Others. So where the action names several people, perform names only the person to whom the action gives
-	// access.
+	// perform performs the action through a service. If the action names several people, perform names only Person. It
+	// leaves out the people in Grant.Others, since a simulation runs on a copy of the data that may lack them.
 	perform(ctx context.Context, s *Service, by Caller) error
 }
 
@@ -39,21 +38,21 @@ type GiveSubscriptionRoles struct {
 // TransferOwnership makes a person the one owner of a subscription.
 type TransferOwnership struct{ Subscription, To authz.ID }
 
-// TurnOnFeature sets the features of a subscription to the present features and one more.
+// TurnOnFeature turns on one more feature of a subscription. Features lists this feature and those that are on already.
 type TurnOnFeature struct {
 	Subscription authz.ID
 	Features     []authz.Feature
 }
 
-// ShareWith shares a connection with its whole account, or with the people in Users. One of them is Person, to whom the
-// action gives access.
+// ShareWith shares a connection with its whole account, or with the people in Users. Person is the one of them to whom
+// the action gives access.
 type ShareWith struct {
 	Connection, Person authz.ID
 	Visibility         Visibility
 	Users              []authz.ID
 }
 
-// AdmitTo opens a workspace to its whole account, or admits the people in Users. One of them is Person, to whom the
+// AdmitTo opens a workspace to its whole account, or admits the people in Users. Person is the one of them to whom the
 // action gives access.
 type AdmitTo struct {
 	Workspace, Person authz.ID
@@ -61,7 +60,7 @@ type AdmitTo struct {
 	Users             []authz.ID
 }
 
-// AddCapability sets the capabilities of a connector to the present capabilities and one more.
+// AddCapability adds a capability to a connector. Capabilities lists this capability and those that the connector has.
 type AddCapability struct {
 	Connector    authz.ID
 	Capabilities []string

@@ -16,21 +16,21 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
-// crowd is a store that also has very many relationships which name peter. It computes these, so that a read of a few
-// is cheap. It counts the relationships that are read before the first write, and fails every write after the first.
+// crowd is a store that also has very many relationships whose subject is peter. It computes them, so that reading a
+// few is cheap. It counts the relationships that are read before the first write, and fails every later write.
 type crowd struct {
 	*stopping
 
 	t       *testing.T
-	account string // of the connections that are shared with peter; if it is empty, peter has invited many instead
+	account string // of peter's many shares; if empty, peter has sent many invitations instead
 	mu      sync.Mutex
 	read    int
 }
 
-// sizeOfCrowd is how many relationships of crowd name peter.
+// sizeOfCrowd is how many relationships of crowd have peter as subject.
 const sizeOfCrowd = 5 * authz.MaxUpdates
 
-// relationship returns the relationship with a number that matches the filter, if crowd computes such relationships.
+// relationship returns the computed relationship with this number, if the filter selects it.
 func (c *crowd) relationship(filter authz.Filter, number int) string {
 	sharesOfPeter := authz.Filter{Type: "connection", Relation: "shared_with", SubjectType: "user", SubjectID: "peter"}
 	namesPeter := filter.SubjectID == "peter" && (filter.Relation == "" || filter.Relation == "inviter")

@@ -6,12 +6,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// claimID requires as preconditions that an object's id is free: no relationship of the object is stored, and no
-// deletion of an object with that id is under way. It reads only after a precondition failed, since most ids are free.
-// It returns an error with CodeConflict if the id is taken, and one with CodeInvalid if callers cannot choose the id.
+// claimID requires as preconditions that an object's id is free: no relationship of the object is stored, and the
+// object is not being deleted. It returns an error with CodeConflict if the id is taken, and one with CodeInvalid if
+// callers cannot choose the id. Since most ids are free, claimID reads only after a precondition has failed.
 //
-// If the actor may not view the object that has the id, a preview returns no error, so that it does not reveal the
-// object.
+// In a preview, claimID returns no error if the actor may not view the object that has the id. So the preview does not
+// reveal the object.
 func claimID(ctx context.Context, p *plan, object authz.Object) error {
 	if err := mayBeNew(object); err != nil {
 		return err
@@ -42,11 +42,11 @@ func claimID(ctx context.Context, p *plan, object authz.Object) error {
 	return nil
 }
 
-// hider is the engine of a preview. It can read as if no relationships of some objects were stored.
+// hider is the engine of a preview. It can hide objects: reads then find no relationships of them.
 type hider interface{ Hide(objects ...authz.Object) }
 
-// hideUnseen makes a preview continue as if an id were free, unless the actor may view the object that has it. It does
-// nothing outside a preview, where an operation would otherwise write to the object that has the id.
+// hideUnseen hides the object in a preview if the actor may not view it. The preview then treats the id as free.
+// Outside a preview, hideUnseen does nothing.
 func hideUnseen(ctx context.Context, p *plan, object authz.Object) error {
 	engine, previews := p.engine.(hider)
 	if !previews || p.by.Actor == "" {

@@ -7,17 +7,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// If the invitations of a removed person do not fit the first write of the removal, this write stores that all of them
-// are closed, and later writes delete them.
+// A removal may have to close more invitations than its first write can delete. The first write then stores that all of
+// them are closed, and later writes delete them.
 
-// withdraws returns a relationship that is stored while a person's offboarding is under way. It closes the open
-// invitations that the person received or sent: those to the place from, and to the objects in this place.
+// withdraws returns a relationship that closes the open invitations that a person received or sent: those to the object
+// from, and to the objects in it. It is stored while the person's offboarding is under way.
 func withdraws(who authz.ID, from authz.Object) authz.Relationship {
 	return authz.Relationship{Resource: offboardingObject(who), Relation: offboardingWithdraws, Subject: only(from)}
 }
 
-// requireInvitationsNotClosed requires as preconditions that no removal closes the people's invitations to a place. It
-// returns the people whose invitations a removal closes.
+// requireInvitationsNotClosed requires as preconditions that no removal closes an invitation of these people to the
+// account or subscription. It returns the people whose invitations a removal already closes.
 func requireInvitationsNotClosed(
 	ctx context.Context, p *plan, to authz.Object, people ...authz.ID,
 ) (closed []authz.ID, err error) {
@@ -40,7 +40,8 @@ func requireInvitationsNotClosed(
 	return closed, err
 }
 
-// readClosingPlaces returns the places whose removals close the invitations to a place.
+// readClosingPlaces returns the objects from which a removal closes invitations to an account or subscription: this
+// object, the subscription of the account, and the platform.
 func readClosingPlaces(ctx context.Context, p *plan, to authz.Object) ([]authz.Object, error) {
 	places := []authz.Object{to, platform}
 	if to.Type != "account" {
@@ -53,7 +54,7 @@ func readClosingPlaces(ctx context.Context, p *plan, to authz.Object) ([]authz.O
 	return places, err
 }
 
-// readPeopleBeingRemoved returns the people who are being removed from one of the places.
+// readPeopleBeingRemoved returns the people whose removal from one of the objects closes their invitations.
 func readPeopleBeingRemoved(ctx context.Context, p *plan, places []authz.Object) (map[authz.ID]bool, error) {
 	filters := make([]authz.Filter, len(places))
 	for i, place := range places {
@@ -83,9 +84,9 @@ func isInvitationClosed(ctx context.Context, p *plan, stored storedInvitation) (
 	return len(closed) > 0, err
 }
 
-// finishRemovalsBeforeInviting makes run finish a removal first if the removal closes the invitations of the inviter
-// or the invitee to a place. If the removal also reassigns creations, finishRemovalsBeforeInviting returns an error
-// with CodeConflict instead.
+// finishRemovalsBeforeInviting makes run finish each removal that closes invitations of the inviter or the invitee,
+// before it plans the new invitation. If such a removal also reassigns creations, finishRemovalsBeforeInviting returns
+// an error with CodeConflict instead.
 func finishRemovalsBeforeInviting(ctx context.Context, p *plan, to authz.Object, people ...authz.ID) error {
 	closed, err := requireInvitationsNotClosed(ctx, p, to, people...)
 	if err != nil || len(closed) == 0 {
@@ -136,7 +137,7 @@ func deleteClosedInvitations(ctx context.Context, p *plan, who authz.ID) error {
 	return nil
 }
 
-// readWithdrawals returns the relationships that close the invitations that a person received or sent, see withdraws.
+// readWithdrawals returns the stored relationships that close invitations of a person, see withdraws.
 func readWithdrawals(ctx context.Context, p *plan, who authz.ID) ([]authz.Relationship, error) {
 	return p.Find(ctx, authz.Filter{Type: offboardingType, ID: who, Relation: offboardingWithdraws})
 }

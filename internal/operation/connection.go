@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateConnection creates a connection whose creator is the actor. If the Visibility is empty, the connection is
-// private where the account can have private connections, and otherwise shared with the account.
+// CreateConnection creates a connection with the actor as creator. An empty Visibility means private if the account can
+// have private connections, and otherwise shared with the account.
 func (s *Service) CreateConnection(ctx context.Context, by Caller, in NewConnection) (Connection, Done, error) {
 	build := func(ctx context.Context, p *plan) (Connection, error) {
 		created := Connection{ID: in.ID, Account: in.Account, Connector: in.Connector}
@@ -120,10 +120,10 @@ func (s *Service) ShareConnection(
 	return runWithResult(ctx, s, by, "share_connection", s.connectionResult(by, id), build)
 }
 
-// setNamedPeople plans that the object names exactly these people in the relation. If one write cannot hold all
-// updates, earlier writes delete the people who are no longer named. Each new person must hold a role on the account
-// other than the excluded one. Otherwise setNamedPeople returns an error with CodeInvalid that lists the people without
-// such a role. People whom the object names already may also hold the excluded role.
+// setNamedPeople plans that the relation of the object has exactly these people as subjects. Each new person must hold
+// a role on the account other than the excluded one. Otherwise setNamedPeople returns an error with CodeInvalid that
+// lists the people without such a role. A person who is a subject already may hold the excluded role. If one write
+// cannot hold all updates, earlier writes delete the people who are no longer wanted.
 func setNamedPeople(
 	ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts,
 	people []authz.ID, excluded authz.Role,
@@ -165,8 +165,8 @@ func setNamedPeople(
 	return nil
 }
 
-// readShownConnection reads a connection as the actor may see it: it leaves out the account and the connector if the
-// actor may not view them, like GetConnection.
+// readShownConnection reads a connection as GetConnection shows it to the actor: without the account and the connector
+// if the actor may not view them.
 func readShownConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c, err := readConnection(ctx, p, object, account)
 	if err != nil {
@@ -188,7 +188,7 @@ func readShownConnection(ctx context.Context, p *plan, object authz.Object, acco
 	return c, nil
 }
 
-// readConnection reads a connection as it is stored before the plan's write. It shows the connection as GetConnection
+// readConnection reads the connection as stored before the plan's write, and shows it to the actor as GetConnection
 // does.
 func readConnection(ctx context.Context, p *plan, object authz.Object, account accountFacts) (Connection, error) {
 	c := Connection{ID: object.ID, Account: account.object.ID, Visibility: Private}

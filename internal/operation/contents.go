@@ -9,15 +9,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// Collection is all objects of one type in a place. Permissions has the permissions that a list of the collection
-// shows for each object.
+// Collection is all objects of one type in an account or workspace. Permissions are those that a list shows for each
+// object.
 type Collection struct {
 	Place       authz.Object
 	Type        authz.Type
 	Permissions []authz.Permission
 }
 
-// Collections returns the lists that a place has: a map from the name of each list to the type of its objects.
+// Collections returns the lists of the objects in an account or workspace. It maps the name of each list to the type of
+// its objects.
 func Collections(place authz.Type) map[string]authz.Type {
 	lists := make(map[string]authz.Type)
 	for typ, kind := range kinds {
@@ -28,8 +29,8 @@ func Collections(place authz.Type) map[string]authz.Type {
 	return lists
 }
 
-// listed are the types of places for which Contents lists objects. The accounts of a subscription are listed by
-// SubscriptionAccounts.
+// listed are the types of containing objects for which Contents lists objects. SubscriptionAccounts lists the accounts
+// of a subscription.
 var listed = map[authz.Type]bool{"account": true, "workspace": true}
 
 // VisibleObject is an object with the permissions that the actor has on it, and the errors of the permissions that
@@ -47,10 +48,10 @@ type Objects struct {
 }
 
 // Contents returns a page of the objects of a collection that the actor may view, with the actor's permissions on each.
-// It returns an error with CodeNotFound if the actor may not view the place.
+// It returns an error with CodeNotFound if the actor may not view the account or workspace.
 //
-// A cursor continues the list as it was when the first page was read. The permissions on a page are current when this
-// page is read. A page ends after reading 10,000 objects, even if the actor may view only a few of them.
+// A cursor continues the list at the state of the first page. The permissions on each page are current. A page ends
+// after reading 10,000 objects, even if the actor may view only a few of them.
 func (s *Service) Contents(ctx context.Context, by Caller, of Collection, page Page) (Objects, authz.Token, error) {
 	var objects Objects
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -136,9 +137,9 @@ func idsOf(items []authz.ReadItem) []authz.ID {
 	return ids
 }
 
-// filterVisible returns the objects that the actor may view. If the ids were read at an older state, an object may have
-// been deleted since, and its id used for a new object in another place. So filterVisible also requires that each
-// object is still in the place.
+// filterVisible returns the objects that the actor may view. The ids may come from an older state: since then, an
+// object may have been deleted, and a new object with its id created in another account or workspace. So filterVisible
+// also requires that each object is still in the collection's account or workspace.
 func filterVisible(
 	ctx context.Context, p *plan, of Collection, items []authz.ReadItem, older bool,
 ) ([]authz.ReadItem, error) {
@@ -166,7 +167,8 @@ func filterVisible(
 	return visible, nil
 }
 
-// inPlaceCheck returns a check that also requires, in the same call, that the object is in the place of a collection.
+// inPlaceCheck extends a check: it also requires, in the same call, that the object is in the collection's account or
+// workspace.
 func inPlaceCheck(check visibility.Check, of Collection) visibility.Check {
 	return func(ctx context.Context, checks []authz.Check) ([]bool, error) {
 		both := slices.Clone(checks)

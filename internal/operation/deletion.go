@@ -11,8 +11,8 @@ import (
 )
 
 // A deletion is stored as an object whose id is the type and id of the deleted object. While the deletion is under way,
-// it names the person who requested it (deletionRequestedBy), and no object with the deleted id can be created.
-// Afterwards it names this person for a day (deletionDone), so that they can repeat the call.
+// the relation deletionRequestedBy has the person who requested it, and nobody can create an object with the deleted
+// id. After the deletion, the relation deletionDone has this person for a day, so that they can repeat the call.
 const (
 	deletionType        authz.Type     = "deletion"
 	deletionRequestedBy authz.Relation = "requested_by"
@@ -26,29 +26,29 @@ func deletionOf(object authz.Object) authz.Object {
 	return authz.Object{Type: deletionType, ID: authz.ID(object.Type) + "/" + object.ID}
 }
 
-// leavingOf returns the object that stores that a member removed themselves from an object.
+// leavingOf returns the object that stores that a member has left an object, that is, removed themselves.
 func leavingOf(object authz.Object) authz.Object {
 	return authz.Object{Type: deletionType, ID: "membership/" + authz.ID(object.Type) + "/" + object.ID}
 }
 
-// deletedObject returns the object that a deletion deletes.
+// deletedObject returns the object that a stored deletion deletes.
 func deletedObject(deletion authz.Object) authz.Object {
 	typ, id, _ := strings.Cut(string(deletion.ID), "/")
 	return authz.Object{Type: authz.Type(typ), ID: authz.ID(id)}
 }
 
-// Delete deletes an object, everything in it, and every relationship that names it. The actor needs the permission
-// remove of the object's kind. A deletion has three steps:
+// Delete deletes an object, its contents, and every relationship that names it. The actor needs the permission
+// kind.remove of the object's type. A deletion has three steps:
 //
-// 1. The cut-off deletes the object's own relationships and stores, in the same change, that the deletion is under way.
-// If the relationships do not fit one write, the record is stored first. From the cut-off on nobody has access to
-// anything in the object, nothing can be created in it or refer to it, and its id cannot be created again.
+// 1. The cut-off deletes the object's own relationships. The same write stores a record that the deletion is under way.
+// If the relationships do not fit one write, an earlier write stores the record. After the cut-off, nobody has access
+// to the object or its contents, nothing can be created in it or refer to it, and nobody can create its id again.
 //
-// 2. The cleanup deletes the objects in it and the references to it, including those written until the cut-off.
+// 2. The cleanup deletes the contents and the references to the object, including those written until the cut-off.
 //
 // 3. The last write stores that the deletion is done.
 //
-// After an interruption, repeating the call or Resume finishes it.
+// After an interruption, a repeated call or Resume finishes the deletion.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	operation := deleteOperation(object)
 	var state job.State
@@ -74,7 +74,7 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (D
 	if err != nil || state == job.Done {
 		return done, err
 	}
-	// The request is repeated, but its deletion was canceled: perform it as a new request.
+	// The request is a repetition, but its deletion was canceled: perform it as a new request.
 	if state == job.Canceled {
 		by.Idempotency = nil
 		return s.Delete(ctx, by, object)
@@ -103,8 +103,7 @@ func requireDeletePermission(ctx context.Context, p *plan, object authz.Object) 
 	return requirePermission(ctx, p, place, kind.remove)
 }
 
-// readDeletion reads a deletion that the actor requested. It reports whether this deletion is under way, and whether it
-// is done.
+// readDeletion reads a deletion that the actor requested. It reports whether this deletion is under way or done.
 func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, done bool, err error) {
 	found, err := p.FindSome(
 		ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: user, SubjectID: p.by.Actor}, 0,
@@ -144,14 +143,14 @@ func cutOff(ctx context.Context, p *plan, object authz.Object) (job.State, error
 	return job.Cleaning, nil
 }
 
-// refused reports whether an error says that the actor may not perform the operation.
+// refused reports whether an error says that the actor lacks the permission for the operation.
 func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
 // leavePlace plans to store for a day that the actor left an object; the caller plans the removal of the roles. isDone
-// is true if the actor holds no role on the object, so that nothing is left to remove: the actor left before, or has
-// access only through another object. leavePlace returns an error with CodeNotFound if the actor may not view the
+// is true if the actor holds no role on the object. Then the actor left earlier, or has access only through another
+// object, and nothing is left to remove. leavePlace returns an error with CodeNotFound if the actor may not view the
 // object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (isDone bool, err error) {
 	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})

@@ -11,12 +11,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// batch collects the updates of one write of a deletion. It deletes the contents of an object before the relationship
-// of the object to its place, so that an interrupted deletion finds the remaining contents again.
+// batch collects the updates of one write of a deletion. It deletes an object's contents before the relationship to the
+// object's parent. So after an interruption, the deletion finds the remaining contents again.
 type batch struct {
 	*plan
 	job       deletionJob
-	emptied   []authz.Object // objects that the write empties
+	emptied   []authz.Object // objects whose relationships the write deletes completely
 	deleteAll *authz.Filter  // selects what the write deletes instead of the updates
 }
 
@@ -28,10 +28,10 @@ func newBatch(p *plan, j deletionJob) *batch {
 	return &batch{plan: p, job: j}
 }
 
-// isEmpty reports whether the batch deletes nothing.
 func (b *batch) isEmpty() bool { return b.deleteAll == nil && len(b.Updates()) == 0 }
 
-// step returns the step that writes the batch. Later writes verify that the emptied objects are still empty.
+// step returns the step that writes the batch. Later writes verify that the emptied objects still have no
+// relationships.
 func (b *batch) step(emptied []authz.Object) job.Step {
 	j := b.job
 	j.emptied = emptied
@@ -40,8 +40,8 @@ func (b *batch) step(emptied []authz.Object) job.Step {
 	return step
 }
 
-// add adds the delete of a relationship, and reports whether it fitted. It skips a relationship that is still stored
-// although the last write deleted it: another tool stored this relationship with an id that no delete can name.
+// add adds the delete of a relationship. It returns false if the batch is full. It skips a relationship that the last
+// write deleted and that is still stored: another tool stored it with an id that no delete can name.
 func (b *batch) add(r authz.Relationship) bool {
 	switch key := authz.Exactly(r); {
 	case b.job.unnamed[key] || isPlanned(b.plan, r):
@@ -56,8 +56,8 @@ func (b *batch) add(r authz.Relationship) bool {
 	return true
 }
 
-// addAll makes the write delete all relationships that match, if the batch is empty. It always returns false: nothing
-// else fits a batch with such a delete, and a batch that is not empty must be written first.
+// addAll makes the write delete all relationships that match the filter, if the batch is empty. It always returns
+// false: such a write can hold nothing else, and a batch that is not empty must be written first.
 func (b *batch) addAll(filter authz.Filter) (complete bool) {
 	if len(b.Updates()) == 0 {
 		b.deleteAll = &filter
@@ -65,9 +65,8 @@ func (b *batch) addAll(filter authz.Filter) (complete bool) {
 	return false
 }
 
-// addObject adds the deleted object or an object in it: first the relationships that give access to it, then its
-// contents, and last the relationship to its place. It returns false if the batch is full before the object is
-// complete.
+// addObject adds all relationships of an object: first those that give access to it, then its contents, and last the
+// relationship to its parent. It returns false if the batch is full before the object is complete.
 func (b *batch) addObject(ctx context.Context, object authz.Object) (complete bool, err error) {
 	if kindOf(object.Type).hasUnboundedMembers {
 		people := authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
@@ -88,7 +87,7 @@ func (b *batch) addObject(ctx context.Context, object authz.Object) (complete bo
 	return len(b.emptied) < maxObjectsPerWrite, nil
 }
 
-// addOwn adds the relationships that an object without contents holds. The relationship to its place comes last.
+// addOwn adds the relationships whose resource is the object. The relationship to its parent comes last.
 func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool, err error) {
 	own := authz.Filter{Type: object.Type, ID: object.ID}
 	var places []authz.Relationship
@@ -122,12 +121,12 @@ func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool,
 	return true, nil
 }
 
-// addContents adds every relationship whose subject is the object: the objects in it with their contents, and the
-// references to it. It reports false if the batch is full.
+// addContents adds every relationship whose subject is the object: its contents, with their own contents, and the
+// references to it. It returns false if the batch is full.
 func (b *batch) addContents(ctx context.Context, object authz.Object) (complete bool, err error) {
 	referring := authz.Filter{SubjectType: object.Type, SubjectID: object.ID}
-	// byType collects the types of references that are deleted by a filter: references from types that the product does
-	// not define, and references with ids that no delete can name.
+	// byType collects the types of references that only a filter can delete: types that the product does not define,
+	// and types with ids that no delete can name.
 	var byType []authz.Type
 	for r, err := range b.read(ctx, referring) {
 		if err != nil {
@@ -136,7 +135,7 @@ func (b *batch) addContents(ctx context.Context, object authz.Object) (complete 
 		kind, isProduct := kinds[r.Resource.Type]
 		complete = true
 		switch {
-		case !isProduct: // deleted by a filter
+		case !isProduct: // see byType
 		case r.Relation == kind.place:
 			complete, err = b.addObject(ctx, r.Resource)
 		default:

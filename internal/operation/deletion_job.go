@@ -11,12 +11,12 @@ import (
 
 // deletionJob deletes an object after its deletion is recorded: first the object's own relationships, which ends all
 // access, and then its contents and the references to it. Each write requires as a precondition that the deletion is
-// still under way. So if another request has finished the deletion, and a new object has the id, nothing is deleted.
+// still under way. So if another request has finished the deletion and a new object has the id, the write fails.
 //
-// On PostgreSQL, a write that began before the cut-off can become visible only after the cleanup has read. So each
-// write also requires as preconditions that the objects which earlier writes emptied still have no relationships. Then
-// either this precondition fails because of the late write, or the database rejects the late write: it cannot come both
-// before the cut-off and after the read.
+// On PostgreSQL, a write that began before the cut-off can become visible after the cleanup has read. So each write
+// also requires as preconditions that objects emptied by earlier writes still have no relationships. Then either the
+// job notices the late write, or the database rejects it: the late write cannot come both before the cut-off and after
+// the read.
 type deletionJob struct {
 	service   *Service
 	by        Caller
@@ -29,12 +29,13 @@ type deletionJob struct {
 	deleted map[authz.Filter]bool
 	// unnamed are relationships that another tool stored with ids that no delete can name, see batch.add.
 	unnamed map[authz.Filter]bool
-	// passes counts the writes that should have deleted the last relationships. If the job still finds relationships
-	// after very many such writes, another tool keeps writing them, and the job fails.
+	// passes counts the writes that should have deleted the last relationships. The job fails after very many of them,
+	// since another tool then keeps writing relationships.
 	passes int
 }
 
-// maxObjectsPerWrite is how many objects one write empties. Each needs two preconditions of a later write.
+// maxObjectsPerWrite is how many objects one write empties. A later write needs two preconditions to verify each of
+// them.
 const maxObjectsPerWrite = 300
 
 // deletionJob returns the job that performs a recorded deletion.
@@ -53,16 +54,15 @@ func (j deletionJob) Conflict() string {
 	return "other requests kept creating what this deletion removes; try again"
 }
 
-// object returns the object to delete.
 func (j deletionJob) object() authz.Object { return deletedObject(j.record.Resource) }
 
-// in returns the job in another state.
+// in returns the job in the given state.
 func (j deletionJob) in(state job.State) deletionJob {
 	j.state = state
 	return j
 }
 
-// step returns the step that writes the plan, after which the job continues.
+// step returns the step that writes the plan. The job continues after it.
 func (j deletionJob) step(p *plan) job.Step {
 	if len(p.Updates()) > 0 {
 		j.deleted = make(map[authz.Filter]bool)
@@ -96,15 +96,15 @@ func (j deletionJob) Next(ctx context.Context, failed int) (job.Step, error) {
 	return j.planCleaning(ctx, p, failed > 0)
 }
 
-// planCutOff plans the delete of the object's own relationships, however many there are, if the actor may still delete
-// the object. Otherwise it plans the delete of the record, which cancels the deletion.
+// planCutOff plans to delete the object's own relationships, however many there are. If the actor may no longer delete
+// the object, it plans to delete the record instead, which cancels the deletion.
 func (j deletionJob) planCutOff(ctx context.Context, p *plan) (job.Step, error) {
 	object := j.object()
 	isPlaced, err := readIsPlaced(ctx, p, object)
 	if err != nil {
 		return job.Step{}, err
 	}
-	if !isPlaced { // the cut-off is written
+	if !isPlaced { // an earlier write was the cut-off
 		return job.Step{Then: j.in(job.Cleaning)}, nil
 	}
 	j.operation = deleteOperation(object)
@@ -118,7 +118,7 @@ func (j deletionJob) planCutOff(ctx context.Context, p *plan) (job.Step, error) 
 	}, err
 }
 
-// cancel returns the step that deletes the record of a deletion that its actor may no longer perform.
+// cancel returns the step that deletes the record of the deletion, because its actor may no longer delete the object.
 func (j deletionJob) cancel(cause error) job.Step {
 	p := newPlan(j.service.engine, j.by.withoutKey())
 	p.Delete(j.record)
@@ -130,8 +130,8 @@ func (j deletionJob) cancel(cause error) job.Step {
 	}
 }
 
-// planCleaning plans the next write after the cut-off. If an earlier attempt failed, a late write may have become
-// visible in an emptied object. planCleaning then plans to delete it.
+// planCleaning plans the next write after the cut-off. In a retry, it first plans to delete relationships that became
+// visible late in emptied objects.
 func (j deletionJob) planCleaning(ctx context.Context, p *plan, isRetry bool) (job.Step, error) {
 	reasons, err := j.readReasons(ctx, p)
 	if err != nil {
@@ -170,7 +170,7 @@ func (j deletionJob) planCleaning(ctx context.Context, p *plan, isRetry bool) (j
 	return b.step(union(later, b.emptied)), nil
 }
 
-// planAgain plans to delete relationships that became visible in emptied objects. It reports whether it found any.
+// planAgain plans to delete relationships that became visible late in emptied objects. It reports whether it found any.
 func (j deletionJob) planAgain(
 	ctx context.Context, p *plan, emptied, later []authz.Object,
 ) (step job.Step, found bool, err error) {
@@ -211,8 +211,8 @@ func (j deletionJob) planEnd(p *plan, verified, later []authz.Object) job.Step {
 	return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j.in(job.Done)}
 }
 
-// planDone plans to remember for a day that a person's deletion is done, so that the person can repeat the call. The
-// backend itself does not repeat calls, so nothing is remembered for it.
+// planDone plans to store for a day that the deletion is done, so that the person who requested it can repeat the call.
+// It stores nothing for the backend, which does not repeat calls.
 func (j deletionJob) planDone(p *plan) {
 	if j.record.Subject.Type != user {
 		return
@@ -230,18 +230,20 @@ func forbidRelationships(p *plan, objects []authz.Object) {
 	}
 }
 
-// placeFilter selects the relationship of an object to its place.
+// placeFilter selects the relationship of an object to its parent: the account, workspace, subscription or platform
+// that contains it.
 func placeFilter(object authz.Object) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}
 }
 
-// readIsPlaced reports whether an object has a place. An object that is cut off has no place.
+// readIsPlaced reports whether the relationship of an object to its parent is stored. The cut-off of a deletion deletes
+// this relationship.
 func readIsPlaced(ctx context.Context, p *plan, object authz.Object) (bool, error) {
 	found, err := p.FindSome(ctx, placeFilter(object), 1)
 	return len(found) > 0, err
 }
 
-// untaken returns those of the emptied objects whose ids nobody has used for a new object.
+// untaken returns those emptied objects whose id no new object has.
 func untaken(ctx context.Context, p *plan, emptied []authz.Object) ([]authz.Object, error) {
 	var found []authz.Object
 	for _, object := range emptied {

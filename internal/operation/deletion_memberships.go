@@ -11,8 +11,8 @@ import (
 // membershipBatch is how many reasons for memberships (see membershipType) one write deletes.
 const membershipBatch = 50
 
-// readReasons reads some of the reasons for memberships that name the deleted account. For a deleted subscription there
-// are none to read, since its memberships end as a whole. It leaves out reasons that no delete can name, see batch.add.
+// readReasons reads up to membershipBatch reasons for memberships that name the deleted account. A deleted subscription
+// has none to read, since all of its memberships end. It leaves out reasons that no delete can name, see batch.add.
 func (j deletionJob) readReasons(ctx context.Context, p *plan) ([]authz.Relationship, error) {
 	account := j.object()
 	if account.Type != "account" {
@@ -27,7 +27,7 @@ func (j deletionJob) readReasons(ctx context.Context, p *plan) ([]authz.Relation
 }
 
 // planMemberships plans to delete the reasons, and to end each membership that has no other reason. If these updates do
-// not fit one write, it plans those that must come first, and the next step reads the remaining reasons again.
+// not fit one write, it plans the first part, and the next step reads the remaining reasons again.
 func (j deletionJob) planMemberships(
 	ctx context.Context, p *plan, reasons []authz.Relationship,
 ) (job.Step, error) {
@@ -40,8 +40,8 @@ func (j deletionJob) planMemberships(
 	return j.step(p), beforeCommit(p)
 }
 
-// endReasons plans that the accounts in the reasons are no longer reasons for memberships. The accounts are deleted, so
-// nobody holds a role on them.
+// endReasons plans to delete the reasons, and the memberships that have no other reason. The accounts in the reasons
+// are deleted, so nobody holds a role on them.
 func endReasons(ctx context.Context, p *plan, reasons []authz.Relationship) error {
 	var changes []*membershipChange
 	for _, r := range reasons {

@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// EraseUser deletes every relationship of a person. It has no actor. The person's creations stay without a creator, but
-// their private connections are disconnected. If the person is the last owner or administrator of subscriptions or
-// accounts, EraseUser returns an error with CodeConflict that lists these.
+// EraseUser deletes every relationship of a person. It has no actor. It deletes the person's private connections; other
+// creations remain without a creator. If the person is the last owner or administrator of a subscription or account,
+// EraseUser returns an error with CodeConflict that lists all of these.
 func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (Done, error) {
 	backend := func(ctx context.Context, p *plan) (bool, error) {
 		_, err := p.head(ctx)
@@ -28,9 +28,9 @@ func (s *Service) EraseUser(ctx context.Context, by Caller, who authz.ID) (Done,
 	return done.Done, err
 }
 
-// readRest reads the relationships of any type that still name an erased person after their roles and creations are
-// gone. It returns filters for the relationships to delete, and the jobs to finish first: deletions and offboardings
-// that the erased person requested, and offboardings that reassign creations to the erased person.
+// readRest reads the relationships that still name an erased person after their roles and creations are gone. It
+// returns filters that select the relationships to delete, and the jobs to finish first: deletions and offboardings
+// that the person requested, and offboardings that reassign creations to the person.
 func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Job, rest []authz.Filter, err error) {
 	filters := make(map[authz.Filter]bool)
 	var latest []authz.Filter
@@ -46,7 +46,7 @@ func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Jo
 			waitFor = append(waitFor, j.service.resumedDeletion(r))
 		case r.Resource.Type == offboardingType:
 			others[r.Resource.ID] = true
-		// The invitation is deleted as a whole, since without the person it is malformed.
+		// Delete the whole invitation, since it is malformed without the person.
 		case r.Resource.Type == invitationType:
 			filters[authz.Filter{Type: invitationType, ID: r.Resource.ID}] = true
 			latest = append(latest, authz.Filter{
@@ -78,12 +78,12 @@ func (j offboardingJob) readRest(ctx context.Context, p *plan) (waitFor []job.Jo
 			filters[filter] = true
 		}
 	}
-	// First comes each relationship that refers to an invitation: a repeated attempt can find it only while the
-	// invitation is stored.
+	// Relationships that refer to an invitation come first, since a retry can find them only while the invitation is
+	// stored.
 	return waitFor, slices.AppendSeq(latest, maps.Keys(filters)), nil
 }
 
-// planRest plans to delete the relationships of the next filter.
+// planRest plans to delete the relationships that the next filter selects.
 func (j offboardingJob) planRest(p *plan) job.Step {
 	filter := j.rest[0]
 	j.rest = j.rest[1:]

@@ -20,7 +20,7 @@ func list[S ~string](names []S) string {
 	return strings.Join(parts, ", ")
 }
 
-// atEntry adds to the message of an error which entry of a bulk operation caused it.
+// atEntry prefixes the message of an error with the field of a bulk request that caused it.
 func atEntry(field string, id authz.ID, err error) error {
 	var known *authz.Error
 	if !errors.As(err, &known) {

@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// membersCreateAccounts is stored while the feature user_permissions is off. Schema permissions depend only on stored
-// relationships, so a rule that applies without a feature needs a relationship of its own.
+// membersCreateAccounts is stored while the feature user_permissions is off. A permission in the schema can only depend
+// on stored relationships, so the rule "without the feature, members create accounts" needs one.
 const membersCreateAccounts authz.Relation = "members_create_accounts"
 
 // subscriptionFacts are the facts about a subscription that operations need.
@@ -162,11 +162,11 @@ func readRoles(
 	return held, nil
 }
 
-// few is how many people a plan reads one by one. For more people, it reads the relationships of all people at once.
+// few is the highest number of people for whom a plan reads one by one. For more people, it reads all in one query.
 const few = 20
 
-// readRolesOfMany reads the roles of many people on an account and its subscription at once. Afterwards, readRoles
-// finds them in memory.
+// readRolesOfMany reads the roles of many people on an account and its subscription at once, so that readRoles needs no
+// further read.
 func readRolesOfMany(ctx context.Context, p *plan, account accountFacts, people []authz.ID) error {
 	return readOfMany(
 		ctx, p, people,
@@ -176,8 +176,8 @@ func readRolesOfMany(ctx context.Context, p *plan, account accountFacts, people 
 }
 
 // readOfMany reads the relationships of many people that match the filters, with one read for each filter. Find then
-// answers for each of the people from memory. If very many relationships of other people match a filter, readOfMany
-// remembers nothing, and Find reads for each person.
+// answers for these people from memory. If very many relationships of other people match a filter, readOfMany keeps no
+// result, and Find reads for each person.
 func readOfMany(ctx context.Context, p *plan, people []authz.ID, filters ...authz.Filter) error {
 	const perPerson = 5
 	if len(people) <= few {
@@ -191,8 +191,8 @@ func readOfMany(ctx context.Context, p *plan, people []authz.ID, filters ...auth
 	return nil
 }
 
-// readNamesOfMany reads at once what changeAccountRoles needs to know about many people: relationships that name them,
-// their invitations and their offboardings.
+// readNamesOfMany reads, for many people at once, the relationships that changeAccountRoles needs: their connection
+// shares and workspace memberships, their invitations and their offboardings.
 func readNamesOfMany(ctx context.Context, p *plan, changes []roleChange) error {
 	if len(changes) <= few {
 		return nil
@@ -217,8 +217,8 @@ func readNamesOfMany(ctx context.Context, p *plan, changes []roleChange) error {
 	return readOffboarded(ctx, p, len(changes))
 }
 
-// readOffboarded reads the people whose offboardings are under way, for readOffboarding. If there are more than the
-// limit, it remembers nothing.
+// readOffboarded reads the people whose offboardings are under way, so that readOffboarding needs no read for other
+// people. If there are more people than the limit, it keeps no result.
 func readOffboarded(ctx context.Context, p *plan, limit int) error {
 	under, err := p.FindSome(ctx, authz.Filter{Type: offboardingType, Relation: offboardingFrom}, limit+1)
 	if err != nil || len(under) > limit {
@@ -231,7 +231,7 @@ func readOffboarded(ctx context.Context, p *plan, limit int) error {
 	return nil
 }
 
-// readRolesAfter returns the roles of the set that a person holds on an object after the plan.
+// readRolesAfter returns the roles that a person will hold on an object after the plan's write.
 func readRolesAfter(
 	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID,
 ) ([]authz.Relationship, error) {

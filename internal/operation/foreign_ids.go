@@ -2,8 +2,8 @@ package operation
 
 import "github.com/sluice-authz/sluice/internal/authz"
 
-// mayBeNew returns an error with CodeInvalid if an object that does not exist yet cannot have the id: ids of the form
-// "stored:TEXT" name only what another tool stored.
+// mayBeNew returns an error with CodeInvalid if a new object cannot have the id. An id with the prefix "stored:" stands
+// for an id that another tool stored.
 func mayBeNew(object authz.Object) error {
 	if !object.ID.IsForeign() {
 		return nil
@@ -14,8 +14,8 @@ func mayBeNew(object authz.Object) error {
 }
 
 // rejectForeignIDs returns an error with CodeInvalid if the plan gives access to a person whose id only another tool
-// can have stored. Operations may only remove access from such a person. They store such an id only if the person is
-// the actor, for example as the creator of an importer.
+// can have stored. Operations may only remove access from such a person. The plan may contain such an id only if it is
+// the actor's, for example as the creator of an importer.
 func rejectForeignIDs(p *plan) error {
 	for _, u := range p.Updates() {
 		r := u.Relationship

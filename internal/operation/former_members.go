@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// An operation that names a person in an account requires, as a precondition, that the person holds a role on the
-// account. So a concurrent removal of the person can miss only relationships that are written after the removal has
-// read and before the removal's own write.
+// A write that shares a connection with a person, or admits a person to a workspace, requires as a precondition that
+// the person holds a role on the account. So a concurrent removal can miss a share only if it is written between the
+// read and the write of the removal.
 
 // formerMember is a person whose roles on an account a plan ends.
 type formerMember struct {
@@ -17,12 +17,11 @@ type formerMember struct {
 	account authz.Object
 }
 
-// in reports whether an account is the account that the person leaves.
 func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
 
-// excludeNaming makes sure that nothing in the account names the person after the operation. If nothing in any account
-// names the person now, the write requires as preconditions that this is still so. Otherwise run reads again after the
-// write, see endNamedSince.
+// excludeNaming makes sure that the operation leaves the person no connection share and no workspace membership in the
+// account. If the person has none in any account now, the write requires as preconditions that this is still so.
+// Otherwise run reads again after the write, see endNamedSince.
 func excludeNaming(p *plan, f formerMember, isNamed bool) {
 	if p.removals++; isNamed || p.removals > maxGuardedMemberships {
 		p.formerMembers = append(p.formerMembers, f)
@@ -33,9 +32,8 @@ func excludeNaming(p *plan, f formerMember, isNamed bool) {
 	}
 }
 
-// withoutFormerMembers returns the relationships, except those that name a person who holds no role on the object's
-// account. An expired role leaves such relationships behind. All of the relationships must match one of the filters in
-// naming, and have the same object as resource.
+// withoutFormerMembers returns the relationships of one object without the shares and workspace memberships of people
+// who hold no role on its account. A role that expired leaves them behind.
 func withoutFormerMembers(
 	ctx context.Context, p *plan, rows []authz.Relationship,
 ) (kept []authz.Relationship, err error) {
@@ -67,8 +65,8 @@ func withoutFormerMembers(
 	return kept, nil
 }
 
-// endNamedSince deletes the relationships that name former members and were written between the read and the write of
-// their removal. It reads the state after the removal's write, and returns the token of the last write.
+// endNamedSince deletes the shares and workspace memberships of former members that were written between the read and
+// the write of their removal. It reads the state after the removal's write, and returns the token of the last write.
 func (s *Service) endNamedSince(
 	ctx context.Context, by Caller, operation string, token authz.Token, people []formerMember,
 ) (authz.Token, error) {
@@ -101,8 +99,8 @@ func (s *Service) endNamedSince(
 	return token, nil
 }
 
-// endNamedOf deletes the relationships that name a former member. It does nothing if the person holds a role again,
-// since granting that role deleted these relationships.
+// endNamedOf deletes the shares and workspace memberships of a former member. It does nothing if the person holds a
+// role again, since the operation that granted the role deleted them.
 func (s *Service) endNamedOf(
 	ctx context.Context, by Caller, operation string, f formerMember,
 ) (token authz.Token, err error) {

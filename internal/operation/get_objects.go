@@ -11,8 +11,8 @@ import (
 // references are the ids that an object names in each relation, sorted. A relation that holds `user:*` has no ids.
 type references map[authz.Relation][]authz.ID
 
-// GetImporter returns an importer that the actor may view. HiddenEnds names each end, source or destination, whose
-// connection the actor may not view.
+// GetImporter returns an importer that the actor may view. HiddenEnds lists "source" or "destination" if the actor may
+// not view the connection there.
 func (s *Service) GetImporter(ctx context.Context, by Caller, id authz.ID) (Importer, authz.Token, error) {
 	importer := Importer{ID: id}
 	token, err := s.getObject(ctx, by, importerObject(id), func(named references, hidden []authz.Relation) {
@@ -28,7 +28,7 @@ func (s *Service) GetImporter(ctx context.Context, by Caller, id authz.ID) (Impo
 }
 
 // GetConnection returns a connection that the actor may view, with the people that it is shared with. It leaves out
-// people who hold no role on the account any more.
+// people who no longer hold a role on the account.
 func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
 	connection := Connection{ID: id, Visibility: Private}
 	token, err := s.getObject(ctx, by, connectionObject(id), func(named references, hidden []authz.Relation) {
@@ -41,8 +41,8 @@ func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Co
 	return answered(connection, token, err)
 }
 
-// GetWorkspace returns a workspace that the actor may view, with the people that it is restricted to. It leaves out
-// people who hold no role on the account any more.
+// GetWorkspace returns a workspace that the actor may view, with its members. It leaves out people who no longer hold a
+// role on the account.
 func (s *Service) GetWorkspace(ctx context.Context, by Caller, id authz.ID) (Workspace, authz.Token, error) {
 	workspace := Workspace{ID: id}
 	token, err := s.getObject(ctx, by, workspaceObject(id), func(named references, hidden []authz.Relation) {
@@ -66,8 +66,8 @@ func (s *Service) GetConnector(ctx context.Context, by Caller, id authz.ID) (Con
 	return answered(connector, token, err)
 }
 
-// GetPart returns an object with no relationship except its place, see Part. The ID of the Parent is empty if the
-// actor may not view the place.
+// GetPart returns an object that has only a parent, see Part. The ID of the Parent is empty if the actor may not view
+// it.
 func (s *Service) GetPart(ctx context.Context, by Caller, object authz.Object) (Part, authz.Token, error) {
 	place := kindOf(object.Type).place
 	part := Part{Type: object.Type, ID: object.ID, Parent: authz.Object{Type: authz.Type(place)}}
@@ -85,9 +85,9 @@ func first(ids []authz.ID) authz.ID {
 	return ids[0]
 }
 
-// getObject reads an object that the actor may view. It passes the ids that the object names, and the relations to
-// objects that the actor may not view, to the function show. It returns an error with CodeNotFound if the actor may not
-// view the object.
+// getObject reads an object that the actor may view, and calls show. It passes the ids that the object names, and the
+// relations whose objects the actor may not view. It returns an error with CodeNotFound if the actor may not view the
+// object.
 func (s *Service) getObject(
 	ctx context.Context, by Caller, object authz.Object, show func(named references, hidden []authz.Relation),
 ) (authz.Token, error) {
@@ -99,7 +99,7 @@ func (s *Service) getObject(
 		if err != nil {
 			return err
 		}
-		if len(rows) == 0 { // a key that may read everything also sees ids without an object
+		if len(rows) == 0 { // a key with the scope inspect may view ids that no object has
 			return notFoundError(p, object)
 		}
 		if rows, err = withoutFormerMembers(ctx, p, rows); err != nil {
@@ -130,7 +130,7 @@ func (s *Service) getObject(
 }
 
 // mayNameEach reports, for each of one object's relationships, whether an answer about the object may name its subject.
-// If this cannot be decided, the subject is hidden.
+// If this decision fails, the subject is hidden.
 func mayNameEach(ctx context.Context, p *plan, rows []authz.Relationship) ([]bool, error) {
 	subjects := make([]authz.Subject, len(rows))
 	for i, r := range rows {

@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// Grant is an action that may give a person a permission that they lack, with its requirements and its updates.
+// Grant is an action that may give a person a missing permission, with its requirements and its updates.
 type Grant struct {
-	// Action is nil for a change of relationships that no operation makes.
+	// Action is nil for a change of relationships that no operation of the product makes.
 	Action Action
 
 	// On is the object that the action changes.
@@ -31,14 +31,15 @@ type Grant struct {
 	// Effect holds the updates of the action that the person's permissions may depend on.
 	Effect []authz.Update
 
-	// Roles are the person's roles afterwards, if the action gives roles.
+	// Roles are the roles that the person holds after the action, if the action gives roles.
 	Roles []authz.Role
 
-	// Others are the people who have access already. The action replaces the whole list of people, so it must name them
-	// too, or they would lose their access.
+	// Others are the people who have access already. The action replaces the whole list of people, so it must list them
+	// too.
 	Others []authz.ID
 
-	// Requires is a feature that the action needs and the subscription lacks, or empty. Before turns it on.
+	// Requires is a feature that the action needs and that the subscription lacks, or empty. Before is the grant that
+	// turns it on.
 	Requires authz.Feature
 	Before   *Grant
 }
@@ -62,8 +63,7 @@ func (g Grant) IsSameOperation(other Grant) bool {
 	return g.On == other.On && reflect.TypeOf(g.Action) == reflect.TypeOf(other.Action)
 }
 
-// Perform performs the action through a service. The engine of the service may be a copy that lacks the people in
-// Others, see Action.perform.
+// Perform performs the action through a service. It names no people in Others, see Action.perform.
 func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 	if g.Backend {
 		actor = ""
@@ -72,9 +72,9 @@ func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
 }
 
 // Grants returns the actions that could give a person more permissions on an object, at a snapshot: first the actions
-// on the object itself, then the actions on its workspace, account and subscription and on the platform. The actions
-// follow the rules of the role sets. The caller evaluates whether an action gives the wanted permission. For an object
-// that does not exist, Grants returns none.
+// on the object itself, then those on its workspace, account and subscription and on the platform. The actions follow
+// the rules of the role sets. The caller must evaluate whether an action gives the wanted permission. Grants returns
+// none for an object that does not exist.
 func (s *Service) Grants(ctx context.Context, who authz.ID, object authz.Object, at authz.Token) ([]Grant, error) {
 	p := newPlan(s.engine, Caller{}, tx.AtSnapshot(at))
 	grants, err := grantsOn(ctx, p, who, object)
@@ -151,12 +151,11 @@ func deleting(resource authz.Object, relation authz.Relation, subject authz.Subj
 }
 
 // Writes reports whether only operations write the relationships of objects of the type. The application itself writes
-// the relationships of other types.
+// those of other types.
 func Writes(t authz.Type) bool {
 	_, product := kinds[t]
 	return product || t == deletionType
 }
 
-// Place returns the relation from an object of the type to the object that contains it. It is empty for a type without
-// one.
+// Place returns the relation from an object of the type to the object that contains it, or an empty relation.
 func Place(t authz.Type) authz.Relation { return kinds[t].place }

@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Sluice remembers for a day that a person left an account or was removed from it. Adding the person again in that time
-// needs assign_roles. Otherwise an actor without assign_roles could change a role by a removal and a grant.
+// Sluice stores for a day that a person left an account or was removed from it. During this day, adding the person
+// again needs assign_roles. Otherwise an actor without assign_roles could change a role by a removal and a grant.
 const (
 	removedType authz.Type     = "removed_user"
 	removedFrom authz.Relation = "from"
@@ -39,8 +39,9 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 	return err
 }
 
-// readGrantEnd returns when the actor's right to grant roles on an account ends: with the base role that gives it. It
-// returns zero if the right has no end, as for owners of the subscription and administrators of the platform.
+// readGrantEnd returns when the actor's right to grant roles on an account ends: when the base role that gives the
+// right ends. It returns zero if the right has no end, for example for an owner of the subscription or an administrator
+// of the platform.
 func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time, error) {
 	own, err := readRoles(ctx, p, account.object, account.set, p.by.Actor)
 	end := baseEnd(account.set, own)
@@ -54,9 +55,9 @@ func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time
 	return end, nil
 }
 
-// limitEnd limits the end of a change to the end of the actor's right to grant, see readGrantEnd. A change without an
-// end gets this end. But if the person already holds all of the roles for longer, the roles keep their present end.
-// limitEnd returns an error with CodeForbidden if the change names an end after the end of the right.
+// limitEnd limits the end of a role change to the end of the actor's right to grant, see readGrantEnd. A change without
+// an end gets this end. If the person already holds all of the roles for longer, the roles keep their end. limitEnd
+// returns an error with CodeForbidden if the requested end is after the end of the right.
 func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) (roleChange, error) {
 	if change.who == p.by.Actor || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
 		return change, nil
@@ -65,7 +66,7 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 	if err != nil || end.IsZero() || !change.until.IsZero() && !change.until.After(end) {
 		return change, err
 	}
-	// An invitation does not shorten roles that the person holds.
+	// An invitation never shortens roles that the person holds already.
 	joinsOthers := change.adds && len(change.held) > 0
 	if !change.until.IsZero() || change.gives(account.set.Required) || joinsOthers {
 		return change, authz.Errorf(authz.CodeForbidden,
@@ -80,8 +81,8 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 	return change, nil
 }
 
-// requireOwnEnd returns an error with CodeForbidden if actors would extend their own roles beyond the end of the role
-// that lets them grant.
+// requireOwnEnd returns an error with CodeForbidden if actors would extend their own roles and their right to grant
+// roles has an end.
 func requireOwnEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) error {
 	ends := baseEnd(account.set, change.held)
 	putsOff := !ends.IsZero() && len(change.wanted) > 0 && (change.until.IsZero() || change.until.After(ends))

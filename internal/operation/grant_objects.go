@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// objectGrants returns the actions that open an object itself, or its workspace, to a person.
+// objectGrants returns the actions that give a person access to the object itself or to its workspace.
 func objectGrants(
 	ctx context.Context, p *plan, who authz.ID, object authz.Object, account accountFacts,
 ) (grants []Grant, err error) {
@@ -125,8 +125,8 @@ func workspaceGrants(
 	return grants, nil
 }
 
-// filterNameable returns the people who hold a role on the account other than the excluded one. An operation that
-// names any other person fails.
+// filterNameable returns the people who hold a role on the account other than the excluded one. An operation fails if
+// it shares with any other person.
 func filterNameable(
 	ctx context.Context, p *plan, people []authz.ID, account accountFacts, excluded authz.Role,
 ) ([]authz.ID, error) {

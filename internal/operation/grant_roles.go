@@ -100,9 +100,9 @@ func roleGrant(object authz.Object, set authz.RoleSet, change roleChange) Grant 
 	return grant
 }
 
-// choices returns the sets of roles that can be given to a person who holds some roles already. Each set has at most
-// one additional role that the person does not hold. Smaller sets come first. No choice takes away the required role
-// of the set. If only a transfer moves the role of owner, owner is not a choice.
+// choices returns the sets of roles that can be given to a person who holds some roles already. Each choice adds at
+// most one additional role. Smaller choices come first. No choice removes the required role of the set. Owner is not a
+// choice if only a transfer changes the owner.
 func choices(set authz.RoleSet, held Roles) [][]authz.Role {
 	var base, additional []authz.Role
 	for _, info := range set.Roles {

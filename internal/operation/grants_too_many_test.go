@@ -31,7 +31,7 @@ func (s *counting) Read(
 }
 
 // TestTooManyGrantsAreRejectedEarly gives roles to more people, and on more accounts, than one write can hold. The
-// operation finds that before it has read the facts of every entry.
+// operation must reject the call before it has read the facts about every entry.
 func TestTooManyGrantsAreRejectedEarly(t *testing.T) {
 	store := &counting{Store: txtest.New(txtest.Relationships(t, company...)...)}
 	store.Now = nowOfRules
@@ -76,8 +76,8 @@ func TestTooManyGrantsAreRejectedEarly(t *testing.T) {
 	}
 }
 
-// TestNumberInErrorFits gives roles to too many people, or on too many accounts. The error says how many fit. The same
-// call with so many entries succeeds, with one more entry it does not.
+// TestNumberInErrorFits gives roles to too many people, or on too many accounts. The error names the highest number
+// that fits: a call with this number succeeds, and a call with one more fails.
 func TestNumberInErrorFits(t *testing.T) {
 	const all = 1000
 	company := []string{

@@ -8,17 +8,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Handover says who becomes the creator of a removed person's creations, and what happens to their private connections.
-// Private is "disconnect", "leave" or empty. If Private is empty and the person removes themselves, their private
-// connections are reassigned with the other creations. If Private is empty and somebody else removes a person who has
-// private connections, the removal fails.
+// Handover names the new owner of a removed person's creations, and says what happens to their private connections.
+// Private is "disconnect", "leave" or empty. If Private is empty, people who remove themselves also hand over their
+// private connections. If Private is empty and somebody else removes a person with private connections, the removal
+// fails.
 type Handover struct {
 	To      authz.ID
 	Private string
 }
 
-// offboarding returns the offboarding that the actor asked for. It returns an error with CodeInvalid if the request
-// is malformed.
+// offboarding returns the offboarding that the actor requested. It returns an error with CodeInvalid if the request is
+// malformed.
 func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offboarding, error) {
 	d := offboarding{who: who, from: from, requestedBy: person(by.Actor), newOwner: h.To}
 	switch h.Private {
@@ -41,8 +41,8 @@ func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offbo
 }
 
 // HandOverAccountMember removes a person from an account, as RemoveAccountMember does, and reassigns the person's
-// creations in the account to a new owner. The actor needs assign_roles. The error has CodeInvalid unless the new owner
-// is a member whose roles let them create such objects. HandOverAccountMember returns the reassigned objects, or nil
+// creations in the account to a new owner. The actor needs assign_roles. If the new owner is not a member whose roles
+// allow creating such objects, the error has CodeInvalid. HandOverAccountMember returns the reassigned objects, or nil
 // for a replay.
 func (s *Service) HandOverAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
@@ -72,9 +72,9 @@ func (s *Service) HandOverAccountMember(
 }
 
 // HandOverSubscriptionMember removes a person from a subscription and all of its accounts, as RemoveSubscriptionMember
-// does, and reassigns the person's creations in these accounts to a new owner. The new owner must be a member of each
-// account in which an object is reassigned, and the actor also needs assign_roles on each of these accounts. It returns
-// the reassigned objects, or nil for a replay.
+// does, and reassigns the person's creations in these accounts to a new owner. On each account with a reassigned
+// object, the new owner must be a member, and the actor needs assign_roles. It returns the reassigned objects, or nil
+// for a replay.
 func (s *Service) HandOverSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, to Handover,
 ) (*Reassigned, Done, error) {
@@ -118,15 +118,15 @@ func (s *Service) reassign(
 	return answered(report, done.Done, err)
 }
 
-// hiddenCreations returns the error of a removal from a subscription that would reassign objects in accounts that the
-// actor may not view. It names none of these accounts.
+// hiddenCreations returns the error for a removal that would reassign objects in accounts that the actor may not view.
+// The error names none of these accounts.
 func hiddenCreations(d offboarding) error {
 	return lacks("assign_roles", "%s lacks the permission assign_roles on some accounts where %s created something: "+
 		"remove %s without reassign_to", d.requestedBy.ID, d.who, d.who)
 }
 
-// planHandover plans the first write of an offboarding to a new owner: the end of all roles. It returns nil if the
-// person holds no role and created nothing.
+// planHandover plans the first write of an offboarding to a new owner, which ends all roles of the person. It returns
+// nil if the person holds no role and created nothing.
 func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (*offboarding, error) {
 	if err := endRoles(ctx, p, d); err != nil {
 		return nil, err
@@ -161,8 +161,8 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 	return &d, nil
 }
 
-// typesToMove returns the types of objects that the new owner gets, by account, and the number of private connections.
-// An account has no types if its objects are only disconnected.
+// typesToMove returns, for each account, the types of objects that the new owner gets, and the number of private
+// connections. An account has no types if all of the person's objects there are disconnected.
 func typesToMove(
 	ctx context.Context, p *plan, d offboarding, in func(authz.ID) bool,
 ) (moving map[authz.ID][]authz.Type, private int, err error) {
@@ -187,8 +187,8 @@ func typesToMove(
 	return moving, private, err
 }
 
-// requireHandover returns an error if the actor may not reassign objects of one of the accounts, or if the new owner
-// may not have them.
+// requireHandover returns an error if the actor may not reassign objects of one of the accounts, or the new owner may
+// not receive them.
 func requireHandover(ctx context.Context, p *plan, d offboarding, moving map[authz.ID][]authz.Type) error {
 	observer := p.observer()
 	for _, account := range sortedKeys(moving) {

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// The write that completes an operation with an idempotency key also stores a relationship from the key to the request,
-// so that neither is stored without the other. The ids of both are digests.
+// With an idempotency key, the write that completes an operation also stores a relationship from the key to the
+// request. So both are stored, or neither. The ids of the key and the request are digests.
 const (
 	idempotencyType authz.Type     = "idempotency_key"
 	idempotencyDone authz.Relation = "done"
@@ -29,7 +29,7 @@ type Idempotency struct {
 	// Request is a digest of everything in the request that identifies the operation.
 	Request string
 
-	// Secret is used to derive ids that are the same for a retry, and that nobody else can guess.
+	// Secret is the input for ids that are the same in a retry and that nobody else can guess.
 	Secret []byte
 }
 
@@ -48,8 +48,8 @@ func digest(text string) authz.ID {
 	return authz.ID(base64.RawURLEncoding.EncodeToString(sum[:]))
 }
 
-// findReplay reports whether the operation was performed before. It returns CodeConflict if the key was used for
-// another request.
+// findReplay reports whether the operation was performed before. It returns an error with CodeConflict if the key was
+// used for another request.
 func findReplay(ctx context.Context, p *plan) (bool, error) {
 	if p.by.Idempotency == nil {
 		return false, nil
@@ -67,8 +67,8 @@ func findReplay(ctx context.Context, p *plan) (bool, error) {
 	return true, nil
 }
 
-// rememberKey adds the relationship of the idempotency key to the plan. It expires at the time until. As a
-// precondition, the key must not be stored yet.
+// rememberKey adds the relationship of the idempotency key to the plan. It expires at the time until. It requires as a
+// precondition that the key is not stored yet.
 func rememberKey(p *plan, until time.Time) {
 	if p.by.Idempotency == nil {
 		return
@@ -79,18 +79,18 @@ func rememberKey(p *plan, until time.Time) {
 	p.Update(authz.Touch, done)
 }
 
-// failures are the codes of errors that the request does not cause.
+// failures are the codes of errors that the server's state causes, not the request.
 var failures = []authz.Code{authz.CodeInternal, authz.CodeUnavailable, authz.CodeDeadline, authz.CodeCanceled}
 
-// isFailure reports whether the request did not cause an error of a replay. Any other error can result from changes
-// that were made since the operation was performed.
+// isFailure reports whether an error of a replay comes from the server's state. Any other error can result from changes
+// since the operation was performed.
 func isFailure(err error) bool {
 	var wait *underWayError
 	return err != nil && !errors.As(err, &wait) && slices.Contains(failures, authz.CodeOf(err))
 }
 
 // answerReplay returns the token of the newest state for an operation that was performed before. err is the error of
-// planning the operation again. answerReplay returns err only if it is a failure.
+// planning the operation again; answerReplay returns it only if it is a failure, see isFailure.
 func answerReplay(ctx context.Context, p *plan, err error) (authz.Token, error) {
 	if isFailure(err) {
 		return "", err

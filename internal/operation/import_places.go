@@ -52,8 +52,8 @@ func chosenID(id authz.ID) error {
 	return err
 }
 
-// leftMembership returns the object that would store the deletion of a place, if the given one stores that a member
-// left this place. It returns any other deletion unchanged.
+// leftMembership returns, for the record that a member left an object, the record of the deletion of that object. It
+// returns any other deletion unchanged.
 func leftMembership(deletion authz.Object) authz.Object {
 	if place, found := strings.CutPrefix(string(deletion.ID), "membership/"); found {
 		deletion.ID = authz.ID(place)
@@ -130,7 +130,7 @@ func checkOneConnector(_ context.Context, r *ImportRules, o *importedObject) err
 	return nil
 }
 
-// checkSameAccount reports relationships between objects of different accounts.
+// checkSameAccount reports relationships that connect objects of different accounts.
 func checkSameAccount(ctx context.Context, r *ImportRules, o *importedObject) error {
 	account, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {
@@ -185,8 +185,8 @@ func checkPrivate(ctx context.Context, r *ImportRules, o *importedObject) error 
 	return nil
 }
 
-// checkNamed reports people whom an object names and who hold no role on its account. It does not report people whose
-// role has expired: an export leaves out the role, but contains the relationships that name the person.
+// checkNamed reports people with a connection share or workspace membership who hold no role on the account. It accepts
+// a person whose role has expired, since an export leaves out the role but contains these relationships.
 func checkNamed(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {

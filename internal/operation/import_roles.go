@@ -183,7 +183,7 @@ func (row importedRow) makesMember() bool {
 	return isPerson(row.subject) && !row.ends && makesMembers(row.relation)
 }
 
-// checkMembership reports stored reasons for a membership that do not hold: the person must hold a permanent role on
+// checkMembership reports a stored reason for a membership that is not true. The person must hold a permanent role on
 // the account of the reason, and a role on the subscription.
 func checkMembership(ctx context.Context, r *ImportRules, o *importedObject) error {
 	who := memberOf(o.Object)

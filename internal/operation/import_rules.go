@@ -10,10 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// ImportRules checks relationships before they are imported. It checks each relationship against the schema, and all of
-// them, together with the stored ones, against productRules. It ignores expired relationships and objects whose
-// deletion is under way. So it accepts every state that operations write, also a state in which an operation was
-// interrupted.
+// ImportRules checks relationships before they are imported: each against the schema, and all of them, together with
+// the stored relationships, against productRules. It ignores expired relationships and objects that are being deleted.
+// So it accepts every state that operations write, including the state of an interrupted operation.
 type ImportRules struct {
 	rules       []productRule
 	current     string // the name of the rule that is being checked
@@ -26,7 +25,7 @@ type ImportRules struct {
 	objects map[authz.Object]*importedObject
 	order   []*importedObject
 	peeked  map[authz.Object]*importedObject // deletions and offboardings that no line names
-	// ended has, for each object, the people whose relationship with it has expired.
+	// ended maps each object to the people whose relationship with it has expired.
 	ended    map[authz.Object][]authz.ID
 	problems []importProblem
 }
@@ -254,7 +253,7 @@ func (r *ImportRules) check(ctx context.Context, o *importedObject) error {
 }
 
 // facts returns the facts about the account or subscription of an object. ok is false if the facts are missing or
-// ambiguous, or if a deletion is under way. Other rules report missing and ambiguous facts.
+// ambiguous, which other rules report, or if the object is being deleted.
 func (r *ImportRules) facts(ctx context.Context, o *importedObject) (accountFacts, bool, error) {
 	if o.factsOf != nil {
 		return *o.factsOf, o.factsOf.object.ID != "", nil
@@ -324,7 +323,7 @@ func (r *ImportRules) had(o *importedObject, who authz.ID) bool {
 
 func isPerson(s authz.Subject) bool { return s.Type == user && !s.Wildcard }
 
-// at returns the line of a row or, for a stored row, the first line that names the object.
+// at returns the line of a row. A stored row has no line; then it returns the first line that names the object.
 func (o *importedObject) at(row importedRow) int {
 	if row.line > 0 {
 		return row.line
@@ -332,7 +331,7 @@ func (o *importedObject) at(row importedRow) int {
 	return o.line
 }
 
-// isLeaving reports whether the removal of a person is under way.
+// isLeaving reports whether a person is being removed.
 func (r *ImportRules) isLeaving(ctx context.Context, who authz.ID, line int) (bool, error) {
 	d, err := r.peek(ctx, offboardingObject(who), line)
 	return len(d.subjects(offboardingFrom)) > 0, err
@@ -362,7 +361,7 @@ func (r *ImportRules) complete(ctx context.Context, o *importedObject) error {
 	return nil
 }
 
-// isDeleted reports whether the deletion of an object, or of a place that contains it, is under way.
+// isDeleted reports whether an object, or an object that contains it, is being deleted.
 func (r *ImportRules) isDeleted(ctx context.Context, o *importedObject) (bool, error) {
 	deletion, err := r.peek(ctx, deletionOf(o.Object), o.line)
 	if err != nil || len(deletion.subjects(deletionRequestedBy)) > 0 {

@@ -14,17 +14,17 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ends makes a relationship of a test expire, long after the test.
+// ends is the text of an expiration long after the test.
 const ends = "[expiration:2999-01-01T00:00:00Z]"
 
 // Digests of the ids "s" and "one" of two subscriptions. The ids of memberships contain them.
 var inS, inOne = string(digest("s")), string(digest("one"))
 
-// brokenImport is testdata/company.txt, which follows every rule, with one change: a line less or some lines more. It
-// then breaks exactly one rule.
+// brokenImport is a change of testdata/company.txt, which follows every rule. After the change, it breaks exactly one
+// rule.
 type brokenImport struct {
 	rule string
-	// without is a line that is left out. with has additional relationships, separated by spaces.
+	// without is the line to remove. with has additional relationships, separated by spaces.
 	without, with string
 	// line is the line that the error names. If it is empty, the error names a line of the relationships in with.
 	line string
@@ -214,8 +214,8 @@ func TestImportRulesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestImportHoldsOwnTypesToTheSchemaAlone checks objects of types that a user declared: they may have any id and refer
-// to anything that the schema accepts.
+// TestImportHoldsOwnTypesToTheSchemaAlone checks objects of types that a user declared: they may have any id and any
+// relationship that the schema accepts.
 func TestImportHoldsOwnTypesToTheSchemaAlone(t *testing.T) {
 	definitions := productDefinitions(t, "\ndefinition page {\n  relation account: account\n  relation editor: user\n}\n")
 	rows := append(companyRows(t), "page:importer=3Ai9#editor@user:bad=zz", "page:p#account@account:nowhere", "page:p#account@account:t")
@@ -241,7 +241,7 @@ func TestImportRefusesFlagsWithoutTheirObject(t *testing.T) {
 				row += ends
 			}
 			problems := problemsOf(t, definitions, append(company, row), "")
-			if relation == "catalogue" { // A connector of the catalogue needs nothing else.
+			if relation == "catalogue" { // a connector of the catalogue needs no other relationship
 				require.Empty(t, problems)
 				continue
 			}

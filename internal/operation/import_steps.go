@@ -52,8 +52,8 @@ func checkOfferedRoles(ctx context.Context, r *ImportRules, o *importedObject) e
 	return nil
 }
 
-// checkInviter reports an open invitation whose inviter holds no role on the place. It does not report an inviter whose
-// role has expired: an export leaves out the role, but contains the invitation.
+// checkInviter reports an open invitation whose inviter holds no role on its account or subscription. It accepts an
+// inviter whose role has expired, since an export leaves out the role but contains the invitation.
 func checkInviter(ctx context.Context, r *ImportRules, o *importedObject) error {
 	facts, ok, err := r.facts(ctx, o)
 	if err != nil || !ok {

@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// productRule is an invariant of the product. Every operation keeps it, also under races; an import must not break it.
+// productRule is an invariant of the product. Every operation keeps it, even in races, so an import must not break it.
 type productRule struct {
 	name, sentence string
 
@@ -169,8 +169,8 @@ var productRules = []productRule{
 	},
 }
 
-// placedTypes are the types whose objects are in exactly one place. A connector of the catalogue is in none; see
-// checkConnector.
+// placedTypes are the types whose objects are in exactly one account, workspace, subscription or platform. Connectors
+// are not among them, since a connector of the catalogue is in none; see checkConnector.
 var placedTypes = append(
 	[]authz.Type{"subscription", "account", "importer", "connection", "connection_group", "workspace"},
 	simpleTypes(authz.SimpleTypes)...)

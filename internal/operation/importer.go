@@ -73,8 +73,8 @@ func requireInAccount(ctx context.Context, p *plan, object authz.Object, account
 	return nil
 }
 
-// SetImporterEnds changes an importer's connections. It needs edit on the importer and use on both connections that the
-// importer has afterwards, so that nobody can connect another person's private source to a new destination.
+// SetImporterEnds changes the source and destination of an importer. It needs edit on the importer and use on both
+// resulting connections, so that nobody can connect another person's private source to a new destination.
 func (s *Service) SetImporterEnds(
 	ctx context.Context, by Caller, id authz.ID, in ImporterEnds,
 ) (Importer, Done, error) {
@@ -122,7 +122,7 @@ func setImporterEnd(
 		}
 	}
 	err = connectEnd(ctx, p, importer, end, result, account)
-	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // do not reveal a connection that the actor did not name
+	if wanted == nil && errors.Is(err, authz.CodeNotFound) { // do not reveal an unnamed connection
 		err = lacks(
 			"use", "%s lacks the permission use on the %s of %s, which the call leaves unchanged", p.by.Actor, end,
 			importer,
@@ -168,8 +168,8 @@ func (s *Service) CopyImporter(ctx context.Context, by Caller, id, copied authz.
 	return runWithResult(ctx, s, by, "copy_importer", s.copyResult(by, id, copied), build)
 }
 
-// copyResult reads a copied importer. LeftOut has the ends that the original has now and the copy does not have. It is
-// nil if the actor may not view the original.
+// copyResult reads a copied importer. LeftOut lists the ends that the original has now and the copy lacks. It is nil if
+// the actor may not view the original.
 func (s *Service) copyResult(by Caller, id, copied authz.ID) result[Importer] {
 	read := func(ctx context.Context) (Importer, authz.Token, error) {
 		importer, token, err := s.GetImporter(ctx, by, copied)
@@ -202,8 +202,8 @@ func (i Importer) ends() []string {
 	return ends
 }
 
-// readUsableEnds reads the connections of an importer. usable has, by end, the connections that the actor may use.
-// others has the ends with a connection that the actor may not use.
+// readUsableEnds reads the connections of an importer. usable maps an end to its connection if the actor may use it.
+// others lists the ends whose connection the actor may not use.
 func readUsableEnds(
 	ctx context.Context, p *plan, importer authz.Object,
 ) (usable map[authz.Relation]authz.ID, others []string, err error) {

@@ -22,8 +22,8 @@ const (
 
 // Invitation offers roles on an account or a subscription.
 type Invitation struct {
-	// ID is the secret with which the invitation is accepted. Only the answer that creates the invitation has it.
-	// Handle is its public name.
+	// ID is the secret with which a person accepts the invitation. Only the answer to its creation contains it. Handle
+	// is the public name of the invitation.
 	ID     string
 	Handle authz.ID
 
@@ -43,7 +43,7 @@ type NewInvitation struct {
 	ExpiresIn *time.Duration
 }
 
-// AcceptedInvitation is the roles that a person holds on a place after accepting an invitation to it.
+// AcceptedInvitation has the roles that a person holds after accepting an invitation.
 type AcceptedInvitation struct {
 	To        authz.Object
 	Roles     Roles
@@ -56,10 +56,10 @@ type Invitations struct {
 	NextCursor  string
 }
 
-// Invite creates an invitation to an account or a subscription. The actor needs the permissions to grant the roles.
-// Accepting the invitation checks these permissions again. The invitation expires when the actor's right to grant ends,
-// at the latest. It replaces an older invitation of the same invitee to the same place; the actor must be allowed to
-// withdraw the older one.
+// Invite creates an invitation to an account or a subscription. The actor needs the permissions to grant the roles, now
+// and when the invitee accepts. The invitation expires at the latest when the actor's right to grant ends. It replaces
+// an older invitation of the same invitee to the same account or subscription, which the actor must be allowed to
+// withdraw.
 func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invitation, Done, error) {
 	open := DefaultInvitation
 	if in.ExpiresIn != nil {
@@ -77,7 +77,8 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		if err != nil || p.isReplay {
 			return Invitation{}, err
 		}
-		// Accepting the invitation writes these updates later. The preconditions of these updates must hold now, too.
+		// Accepting the invitation writes these updates later. Only their preconditions are kept, since they must also
+		// hold now.
 		p.DiscardUpdates()
 		p.ending, p.granted = nil, nil
 		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor, in.Invitee); err != nil {
@@ -98,8 +99,8 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 	return runWithResult(ctx, s, by, "invite_to_"+string(in.To.Type), s.invitationResult(by, id, in), build)
 }
 
-// invitationResult reads an open invitation by its secret id. It returns an error unless the actor could still make the
-// invitation and may list it.
+// invitationResult reads an open invitation by its secret id. It returns an error unless the actor could still create
+// the invitation and may list it.
 func (s *Service) invitationResult(by Caller, id string, in NewInvitation) result[Invitation] {
 	named := Invitation{To: in.To, Inviter: by.Actor}
 	return result[Invitation]{named, func(ctx context.Context) (Invitation, authz.Token, error) {
@@ -128,7 +129,7 @@ func (s *Service) invitationResult(by Caller, id string, in NewInvitation) resul
 }
 
 // readInvitationEnd returns when an invitation expires: at the requested time, or when the inviter's right to grant
-// ends, if that is earlier. The invitation keeps this end even if the inviter is granted the role again.
+// ends, if that is earlier. A later grant to the inviter does not extend the invitation.
 func readInvitationEnd(ctx context.Context, p *plan, to authz.Object, requested time.Time) (time.Time, error) {
 	if to.Type != "account" {
 		return requested, nil
@@ -158,15 +159,15 @@ func (c Caller) secret() string {
 	return base32.StdEncoding.EncodeToString(secret[:20]) // 20 bytes need no padding
 }
 
-// errNoInvitation is the answer about every invitation that the actor cannot accept, for any reason.
+// errNoInvitation is the error about every invitation that the actor cannot accept, for any reason.
 var errNoInvitation = authz.Errorf(
 	authz.CodeNotFound, "there is no open invitation with this id, or it is not for the actor",
 )
 
 // AcceptInvitation grants the actor the roles that an invitation offers, on behalf of the inviter. The inviter must
-// still have the permissions to grant these roles. If the invitation is not open to the actor, the error has
-// CodeNotFound. The person who accepted an invitation may repeat the call, which changes nothing and returns the roles
-// that the person holds now. Without a role, and without view on the place, the result is empty.
+// still have the permissions to grant them. If the actor cannot accept the invitation, the error has CodeNotFound. The
+// person who accepted an invitation may repeat the call: it changes nothing, and returns the roles that they hold now.
+// If they hold none and may not view the account or subscription, the result is empty.
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, Done, error) {
 	build := func(ctx context.Context, p *plan) (AcceptedInvitation, error) {
 		stored, err := readInvitation(ctx, p, digest(id))
@@ -200,7 +201,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 				authz.CodeForbidden, "the person who invited %s may no longer give these roles; ask for a new invitation",
 				by.Actor,
 			)
-		// The actor's roles have changed since the invitation, so that they cannot also hold the offered roles.
+		// The actor's roles have changed since the invitation, and cannot be combined with the offered roles.
 		case errors.As(err, &refused) && refused.Code == authz.CodeInvalid:
 			return AcceptedInvitation{}, authz.Errorf(
 				authz.CodeConflict, "the roles that %s holds on %s changed since the invitation: %s", by.Actor,
@@ -215,7 +216,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 	return runWithResult(ctx, s, by, "accept_invitation", s.acceptedResult(by, id), build)
 }
 
-// acceptedResult reads the roles that the actor holds on the place of an invitation that they accepted.
+// acceptedResult reads the roles that the actor holds on the account or subscription of an invitation that they
+// accepted.
 func (s *Service) acceptedResult(by Caller, id string) result[AcceptedInvitation] {
 	return result[AcceptedInvitation]{read: func(ctx context.Context) (AcceptedInvitation, authz.Token, error) {
 		var accepted AcceptedInvitation
@@ -231,8 +233,8 @@ func (s *Service) acceptedResult(by Caller, id string) result[AcceptedInvitation
 	}}
 }
 
-// readAcceptedBefore does what readAccepted does, for an invitation that the actor accepted before. It returns an error
-// with CodeNotFound if the actor holds no role on the place any more and may not view it.
+// readAcceptedBefore is readAccepted for a repeated acceptance. It returns an error with CodeNotFound if the actor no
+// longer holds a role on the account or subscription and may not view it.
 func readAcceptedBefore(ctx context.Context, p *plan, to authz.Object) (AcceptedInvitation, error) {
 	accepted, err := readAccepted(ctx, p, to)
 	if err == nil && len(accepted.Roles) == 0 {
@@ -244,7 +246,7 @@ func readAcceptedBefore(ctx context.Context, p *plan, to authz.Object) (Accepted
 	return accepted, nil
 }
 
-// readAccepted returns the roles that the actor holds on a place after the plan.
+// readAccepted returns the roles that the actor will hold on an account or subscription after the plan's write.
 func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvitation, error) {
 	set, err := readRoleSetOf(ctx, p, to)
 	if err != nil {
@@ -254,7 +256,7 @@ func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvita
 	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }
 
-// actAs calls the function do while another person is the actor of the plan.
+// actAs calls do with another person as the actor of the plan.
 func actAs(p *plan, actor authz.ID, do func() error) error {
 	own := p.by.Actor
 	defer func() { p.by.Actor = own }()
@@ -262,7 +264,8 @@ func actAs(p *plan, actor authz.ID, do func() error) error {
 	return do()
 }
 
-// DeclineInvitation closes an invitation that is open to the actor. The person who declined it may repeat the call.
+// DeclineInvitation closes an open invitation that the actor could accept. The person who declined it may repeat the
+// call.
 func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (Done, error) {
 	return s.run(ctx, by, "decline_invitation", func(ctx context.Context, p *plan) error {
 		stored, err := readInvitation(ctx, p, digest(id))
@@ -280,9 +283,9 @@ func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (
 	})
 }
 
-// WithdrawInvitation closes an open invitation to an account or a subscription, by its handle. The inviter may do so as
-// long as they may view the place. Other people need assign_roles on an account, or remove_users on a subscription. If
-// there is no such invitation, the call succeeds.
+// WithdrawInvitation closes an open invitation to an account or a subscription, by its handle. The inviter may withdraw
+// it while they may view the account or subscription. Other people need assign_roles on the account, or remove_users on
+// the subscription. If there is no such invitation, the call succeeds.
 func (s *Service) WithdrawInvitation(
 	ctx context.Context, by Caller, to authz.Object, handle authz.ID,
 ) (Done, error) {

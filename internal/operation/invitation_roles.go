@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// offerRoles plans that the actor grants the roles now, and returns the roles. Without an invitee, it only checks that
-// the roles can be offered to anybody.
+// offerRoles plans a grant of the roles by the actor, and returns the roles. Without an invitee, it only checks that an
+// invitation may offer the roles to anybody.
 func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 	if in.Invitee != "" {
 		return joinPlace(ctx, p, in.To, in.Invitee, in.Roles)
@@ -37,7 +37,7 @@ func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 	return roles, g.need("invite_members")
 }
 
-// withoutInvitee says which role of a set an invitation without an invitee may offer.
+// withoutInvitee says which role of a set an invitation without an invitee may offer, as text for an error.
 func withoutInvitee(set authz.RoleSet) string {
 	if set.Default == "" {
 		return "no role of " + string(set.Name) + " may be offered to everybody"
@@ -54,8 +54,8 @@ func readRoleSetOf(ctx context.Context, p *plan, object authz.Object) (authz.Rol
 	return requireRoleSet(p, object, flags)
 }
 
-// joinPlace plans that the actor gives a person roles on an account or a subscription, in addition to the roles that
-// they hold. If a person can hold only one role there, the stronger one stays.
+// joinPlace plans that the actor adds roles to those that a person holds on an account or a subscription. If the person
+// can hold only one role there, they get the stronger one.
 func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, names []string) (Roles, error) {
 	if to.Type == "account" {
 		return joinAccount(ctx, p, to, who, names)
@@ -115,8 +115,8 @@ func joinAccount(ctx context.Context, p *plan, to authz.Object, who authz.ID, na
 }
 
 // joining returns the change that adds the offered roles to the roles that the person holds. If the person may hold
-// only one role, it removes the weaker one. It changes no end date. If the person's base role after the change has an
-// end date, the offered roles get the same end.
+// only one role, it removes the weaker one. It changes no end. If the person's base role after the change has an end,
+// the offered roles get the same end.
 func (c roleChange) joining(set authz.RoleSet) roleChange {
 	c.adds, c.asked = true, c.wanted
 	c.wanted = set.Union(rolesOf(c.held), c.asked)

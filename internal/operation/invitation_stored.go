@@ -21,8 +21,8 @@ const (
 
 	roleType authz.Type = "role"
 
-	// An object of the type invitee, with the id of an invited person, holds their newest invitation, see
-	// replaceInvitations.
+	// inviteeType has an object for each invited person, with the person's id. It refers to the newest invitation of
+	// the person, see replaceInvitations.
 	inviteeType   authz.Type     = "invitee"
 	inviteeLatest authz.Relation = "latest"
 )
@@ -94,9 +94,9 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 	return stored
 }
 
-// closeInvitation plans that an open invitation closes, and requires as preconditions that it is unchanged. flag is the
-// relation that stores, until the given time, that the actor accepted or declined the invitation. After an acceptance,
-// the place and the roles stay stored as well. A withdrawal has no flag, and nothing stays stored.
+// closeInvitation plans to close an open invitation, and requires as preconditions that it is unchanged. flag is the
+// relation that stores, until the given time, that the actor accepted or declined it. After an acceptance, the roles
+// and their account or subscription stay stored as well. A withdrawal has no flag and stores nothing.
 func closeInvitation(p *plan, stored storedInvitation, flag authz.Relation, until time.Time) {
 	for _, r := range stored.found {
 		p.Require(r)

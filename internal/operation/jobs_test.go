@@ -52,13 +52,13 @@ func (s *stopping) DeleteAll(
 // jobCase is an operation that takes several writes.
 type jobCase struct {
 	name string
-	// given are relationships that are stored in addition to the company.
+	// given are relationships that are stored besides those of the company.
 	given string
 	do    func(ctx context.Context, s *operation.Service) error
-	// left are texts that no stored relationship contains afterwards.
+	// left are texts that no stored relationship may contain afterwards.
 	left []string
 
-	// record is contained in the relationship that records the job. It is empty if the first write stores that
+	// record is a part of the relationship that records the job. It is empty if the first write stores this
 	// relationship.
 	record string
 }
@@ -111,7 +111,7 @@ var jobCases = []jobCase{
 	},
 }
 
-// lotsOf formats more numbers than one write can have updates, and joins the texts.
+// lotsOf formats more numbers than one write can hold updates, and joins the texts.
 func lotsOf(format string) string {
 	var b strings.Builder
 	for i := range authz.MaxUpdates + 10 {
@@ -169,7 +169,7 @@ func TestInterruptedJobs(t *testing.T) {
 }
 
 // TestDeletionIsCanceledWhenActorLosesPermission stops a deletion of an object with very many relationships before its
-// cut-off. Meanwhile the actor loses the permission. Then the record of the deletion is deleted, and nothing else.
+// cut-off. Then the actor loses the permission. The next run must delete the record of the deletion, and nothing else.
 func TestDeletionIsCanceledWhenActorLosesPermission(t *testing.T) {
 	for _, again := range []string{"start", "call"} {
 		for _, isHidden := range []bool{false, true} {
@@ -197,8 +197,7 @@ func TestDeletionIsCanceledWhenActorLosesPermission(t *testing.T) {
 	}
 }
 
-// malformed is a store with a relationship whose id it can read but not name: no filter and no delete of exactly this
-// relationship finds it.
+// malformed is a store with a relationship whose id can be read, but not used in a filter or a delete.
 type malformed struct {
 	*txtest.Store
 	id authz.ID
@@ -239,9 +238,9 @@ func TestDeletionRemovesReferencesFromMalformedIDs(t *testing.T) {
 	}
 }
 
-// TestDeletionFindsLateWrites delays relationships that were written before the cut-off until everything else is
-// deleted. The deletion must find these relationships. One deleted id is used again for an object in another place:
-// that object must stay.
+// TestDeletionFindsLateWrites makes relationships that were written before the cut-off visible only after everything
+// else is deleted. The deletion must find these relationships. Meanwhile, one deleted id is used for a new object in
+// another account: that object must stay.
 func TestDeletionFindsLateWrites(t *testing.T) {
 	for name, texts := range map[string][]string{
 		"in the account":              {"importer:late#account@account:t", "importer:late#source@connection:crm"},

@@ -2,27 +2,27 @@ package operation
 
 import "github.com/sluice-authz/sluice/internal/authz"
 
-// kind holds the facts about a type of object that operations need and that the schema does not contain.
+// kind holds facts about a type of object that operations need and that the schema does not contain.
 type kind struct {
 	// visible is the permission to see that an object exists.
 	visible authz.Permission
 
-	// place is the relation to the object that contains this one. Deleting the containing object deletes this one, and
-	// permissions on this one depend on the containing object.
+	// place is the relation to the object that contains this one, for example an account. Deleting the containing
+	// object deletes this one, and permissions on this one depend on the containing object.
 	place authz.Relation
 
-	// remove is the permission that deleting the object needs. It is a permission on the object's place if removeOnPlace
-	// is set, otherwise on the object itself.
+	// remove is the permission that deleting the object needs. If removeOnPlace is set, it is a permission on the
+	// containing object, otherwise on the object itself.
 	remove        authz.Permission
 	removeOnPlace bool
 
-	// create is the permission that creating an object needs. It is a permission on the place. The field in is the type
-	// of the place.
+	// create is the permission that creating an object needs. It is a permission on the containing object, whose type
+	// is in.
 	create authz.Permission
 	in     authz.Type
 
-	// creates is the permission on the account that the schema's permission as_creator requires besides the relation
-	// creator. It is empty if objects of the type have no creator.
+	// creates is a permission on the account. A creator has access to the object only while they also have this
+	// permission; the schema's permission as_creator checks both. It is empty for types without a creator.
 	creates authz.Permission
 
 	// list is the permission to see who holds which role on the object. It is empty if there are no roles on it.
@@ -33,12 +33,12 @@ type kind struct {
 	invitations, withdraw authz.Permission
 
 	// hasUnboundedMembers is set if an object can have too many members to read all of them at once. Operations read
-	// all members of such an object only if they must.
+	// all members of such an object only if they cannot avoid it.
 	hasUnboundedMembers bool
 }
 
-// kinds declares every type of object that operations handle. The simple types come from authz.SimpleTypes. An object
-// of any other type is visible to people who may `view` it, and has no operations.
+// kinds declares every type of object that operations handle. Types whose only relation leads to their parent come from
+// authz.SimpleTypes. An object of any other type is visible to people with the permission view, and has no operations.
 var kinds = withSimpleTypes(map[authz.Type]kind{
 	"platform": {visible: "administer", list: "administer", hasUnboundedMembers: true},
 	"subscription": {

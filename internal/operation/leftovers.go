@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// Leftovers finds relationships that an expired role left behind: shares of connections and memberships of workspaces
-// that name the person, and open invitations that the person sent. Such relationships give nobody access. Only an
-// expiry leaves them behind: an operation that ends a role deletes them. Leftovers reads one state of an engine.
+// Leftovers finds the relationships that an expired role left behind: connection shares and workspace memberships of
+// the person, and open invitations that the person sent. They give nobody access. Operations that end a role delete
+// them, but an expiry does not. Leftovers reads one state of an engine.
 type Leftovers struct{ plan *plan }
 
 // NewLeftovers returns the leftovers of the state at a token.
@@ -18,12 +18,12 @@ func NewLeftovers(engine Engine, at authz.Token) *Leftovers {
 	return &Leftovers{newPlan(engine, Caller{}, tx.AtSnapshot(at))}
 }
 
-// MayHave reports whether relationships of a relation can be leftovers.
+// MayHave reports whether a relationship of this type and relation can be a leftover.
 func (l *Leftovers) MayHave(t authz.Type, relation authz.Relation) bool {
 	return isNaming(t, relation) || t == invitationType || t == inviteeType
 }
 
-// isNaming reports whether a relation names people who hold a role on the account, see naming.
+// isNaming reports whether a relation stores connection shares or workspace memberships.
 func isNaming(t authz.Type, relation authz.Relation) bool {
 	return slices.ContainsFunc(naming, func(f authz.Filter) bool { return f.Type == t && f.Relation == relation })
 }
@@ -45,7 +45,7 @@ func (l *Leftovers) Has(ctx context.Context, r authz.Relationship) (bool, error)
 	return false, nil
 }
 
-// isLeft reports whether an invitation is open although its inviter holds no role that could have let them send it.
+// isLeft reports whether an invitation is open although its inviter no longer holds a role that allows sending it.
 func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, error) {
 	found, err := l.plan.FindSome(ctx, authz.Filter{Type: invitationType, ID: invitation.ID}, 0)
 	if err != nil {
@@ -66,7 +66,7 @@ func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, 
 	return l.isGone(ctx, stored.Inviter, places...)
 }
 
-// placeOf reads the place of an object.
+// placeOf reads the object that contains the given one.
 func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place authz.Object, found bool, err error) {
 	rows, err := l.plan.FindSome(
 		ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place}, 1,
@@ -77,7 +77,7 @@ func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place aut
 	return rows[0].Subject.Object, true, nil
 }
 
-// isGone reports whether a person holds a role on none of the places, and no offboarding of the person is under way.
+// isGone reports whether a person holds no role on any of the places, and is not being offboarded.
 func (l *Leftovers) isGone(ctx context.Context, who authz.ID, places ...authz.Object) (bool, error) {
 	filters := []authz.Filter{{Type: offboardingType, ID: who, Relation: offboardingFrom}}
 	for _, place := range places {

@@ -87,8 +87,8 @@ func (g Page) limit() int {
 // cursorAfter returns the cursor that continues the list after an id.
 func (g Page) cursorAfter(id authz.ID) string { return g.cursors.New(string(id)) }
 
-// cut returns the part of the sorted ids that is on the page, and the cursor of the next page. A cursor holds an id and
-// no position, so a list that changes between pages continues at the right place.
+// cut returns the part of the sorted ids that is on the page, and the cursor of the next page. A cursor holds the last
+// id, not a position, so it stays correct if the list changes between two pages.
 func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 	after, err := g.after()
 	if err != nil {
@@ -109,9 +109,9 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 // sortedKeys returns the keys of a map, sorted.
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
 
-// readVisibleAccounts returns a page of the accounts that the person may view, with their roles there. sorted has the
-// sorted ids of all candidates. readVisibleAccounts reads only as many of them as the page needs. It leaves out each
-// subscription that the actor may not view.
+// readVisibleAccounts returns a page of the accounts that the person may view, with their roles there. sorted holds the
+// ids of all candidates. It reads only as many candidates as the page needs. It omits the subscription of an account if
+// the actor may not view the subscription.
 func readVisibleAccounts(
 	ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page,
 ) (accounts Accounts, err error) {
@@ -136,8 +136,8 @@ func readVisibleAccounts(
 	return accounts, nil
 }
 
-// mayViewSubscriptions reports which of the subscriptions the actor may view. The backend itself, without an actor, may
-// view all of them.
+// mayViewSubscriptions reports which of the subscriptions the actor may view. A call without an actor may view all of
+// them.
 func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[authz.ID]bool, error) {
 	isVisible := make(map[authz.ID]bool, len(ids))
 	objects := make([]authz.Object, len(ids))

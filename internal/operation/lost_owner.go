@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// The backend itself, without an actor, can replace an owner or administrator whom nobody can reach any more. It must
-// give a reason. It can grant only a required role, and removes a role only from the one owner of a single_owner
+// Without an actor, the backend itself can replace an owner or administrator whom nobody can reach any more. It must
+// give a reason. It can grant only a required role. It can remove a role only from the one owner of a single_owner
 // subscription.
 
 // requireReason returns an error with CodeInvalid unless the call has a reason for performing an operation without an
@@ -21,8 +21,8 @@ func (c Caller) requireReason() error {
 	return nil
 }
 
-// replaceOwner makes a person the one owner of a single_owner subscription in place of the present owner. It returns
-// an error with CodeInvalid for another role set, and if the person is the owner already.
+// replaceOwner replaces the one owner of a single_owner subscription. It returns an error with CodeInvalid for another
+// role set, and if the person is the owner already.
 func (s *Service) replaceOwner(ctx context.Context, by Caller, id, to authz.ID) (Done, error) {
 	if err := by.requireReason(); err != nil {
 		return Done{}, err

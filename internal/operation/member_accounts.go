@@ -9,15 +9,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// maxUpdatesOfMembership is the highest number of updates, and of preconditions, that a change of one person's roles on
-// accounts needs for the membership of the subscription, in addition to those for each account. The preconditions for
-// an idempotency key and for an offboarding are included.
+// maxUpdatesOfMembership is a bound for one change of a person's roles on several accounts: the highest number of
+// updates, and of preconditions, that the write needs besides those for each account. It covers the person's membership
+// of the subscription, an idempotency key and an offboarding.
 const maxUpdatesOfMembership = 15
 
-// PutMemberAccounts sets the roles of one person on several accounts of a subscription. On each of them, the person
-// gets exactly the roles in the account's entry, until a time if that is set. An empty entry removes all roles. The
-// actor needs assign_roles on each of these accounts. If the change fits one write, all of it is written or nothing.
-// Otherwise it is divided among several writes, see portions.
+// PutMemberAccounts sets the roles of one person on several accounts of a subscription. On each account, the person
+// gets exactly the roles in the account's entry. If the entry has an end, the roles expire then. An empty entry removes
+// all roles. The actor needs assign_roles on each of these accounts. A change that fits one write is atomic. A larger
+// change takes several writes, see portions.
 func (s *Service) PutMemberAccounts(
 	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
 ) (Member, Done, error) {
@@ -79,8 +79,8 @@ func (s *Service) PutMemberAccounts(
 	)
 }
 
-// memberAccountsResult reads the roles of a person on a subscription and on accounts of it. It leaves out the roles on
-// each of these objects that the actor may not know.
+// memberAccountsResult reads the roles of a person on a subscription and on some of its accounts. It omits roles that
+// the actor may not list.
 func (s *Service) memberAccountsResult(by Caller, id, who authz.ID, accounts []authz.ID) result[Member] {
 	return result[Member]{Member{User: who}, func(ctx context.Context) (Member, authz.Token, error) {
 		member := Member{User: who, Accounts: make(map[authz.ID]Roles), AccountsExpireAt: make(map[authz.ID]time.Time)}

@@ -9,20 +9,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// If a person became a member of a subscription through roles on accounts, an object of the type membership stores
-// these accounts as the reasons. Without such an object, the membership was granted explicitly. At most one account is
-// stored as the first reason; each account of a later role is stored as a further reason. The write that ends a
-// membership requires as preconditions that the account of the ending role is the first reason, and that there is no
-// further reason. So the write fails if another role is given at the same time.
+// A person can become a member of a subscription through permanent roles on its accounts. An object of the type
+// membership then stores these accounts as reasons: one of them may be the first reason, and the others are further
+// reasons. Without such an object, the membership was granted explicitly. A membership ends with its first reason if
+// there is no further reason. The write that ends it requires both as preconditions, so it fails if another request
+// adds a reason at the same time.
 const (
 	membershipType authz.Type     = "membership"
 	firstReason    authz.Relation = "first"
 	furtherReason  authz.Relation = "further"
 )
 
-// membershipOf returns the object that stores the reasons for a person's membership of a subscription. For a person
-// with a foreign id, it returns an object that never has relationships. Such a person is never given a role (see
-// rejectForeignIDs), so there are no reasons to store.
+// membershipOf returns the object that stores the reasons for a person's membership of a subscription. Other tools can
+// store people with ids that the API does not accept. For such a person it returns an object without relationships,
+// since operations never give them a role, see rejectForeignIDs.
 func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
 	if who.IsForeign() {
 		who = digest(string(who))
@@ -46,8 +46,7 @@ func reason(membership authz.Object, relation authz.Relation, object authz.Objec
 	return authz.Relationship{Resource: membership, Relation: relation, Subject: only(object)}
 }
 
-// makesMembers reports whether a role on an account, if it is held permanently, makes its holder a member of the
-// subscription.
+// makesMembers reports whether people who hold the role on an account permanently become members of the subscription.
 func makesMembers(role authz.Relation) bool {
 	return slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
 		info, found := set.Role(authz.Role(role))
@@ -67,7 +66,7 @@ type membershipChange struct {
 // object returns the object that stores the reasons for the membership.
 func (c membershipChange) object() authz.Object { return membershipOf(c.who, c.subscription.object) }
 
-// explicitGrant records that an operation gives a person roles on a subscription directly, even if they hold them
+// explicitGrant records that an operation gives a person roles on the subscription itself, perhaps roles that they hold
 // already.
 type explicitGrant struct {
 	who          authz.ID
@@ -232,15 +231,15 @@ func accountRoles(who authz.ID) authz.Filter {
 	return authz.Filter{Type: "account", SubjectType: user, SubjectID: who}
 }
 
-// membership is a stored membership, and the part of it that remains after a plan.
+// membership is a stored membership and the effect of a plan on it.
 type membership struct {
-	held     []authz.Relationship // the roles on the subscription
+	held     []authz.Relationship // the person's roles on the subscription
 	leaves   bool                 // the plan ends all roles in held
 	stored   []authz.Relationship // the reasons
 	explicit bool                 // one of the reasons is the explicit grant
-	kept     []authz.Relationship // reasons that remain: a permanent role on the account still makes the person a member
-	gone     []authz.Relationship // reasons that end: no such role is left on the account
-	lasting  []authz.Relationship // permanent roles for which makesMembers is true, except those in the plan
+	kept     []authz.Relationship // reasons that remain after the plan: the person still holds a permanent role
+	gone     []authz.Relationship // reasons that end: the person no longer holds such a role
+	lasting  []authz.Relationship // stored permanent roles that make members, without those that the plan changes
 }
 
 // derived reports whether the membership came only from roles on accounts.
@@ -292,8 +291,7 @@ func readMembership(ctx context.Context, p *plan, c membershipChange) (m members
 }
 
 // findUnrecordedReason returns a role on an account that is a reason for the membership but is not stored as one, or
-// nil if there is none. Such a role exists if a promotion (see there) deleted reasons, and the operation that needed
-// it failed afterwards.
+// nil. Such a role exists if promotion deleted reasons and the operation that needed it failed afterwards.
 func findUnrecordedReason(ctx context.Context, p *plan, c membershipChange, m membership) (*authz.Relationship, error) {
 	places := make([]authz.Filter, len(m.lasting))
 	for i, r := range m.lasting {

@@ -7,14 +7,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// naming are the relations, besides roles and creators, that name a person. Relationships of these relations end with
-// the person's roles.
+// naming selects connection shares and workspace memberships. Operations that end the person's roles delete these
+// relationships too.
 var naming = []authz.Filter{
 	{Type: "connection", Relation: sharedWithSomeNamed, SubjectType: user},
 	{Type: "workspace", Relation: "member", SubjectType: user},
 }
 
-// namingOf returns the filters of the variable naming, limited to relationships whose subject is one person.
+// namingOf returns the filters of naming for one person.
 func namingOf(who authz.ID) []authz.Filter {
 	filters := make([]authz.Filter, len(naming))
 	for i, filter := range naming {
@@ -24,7 +24,8 @@ func namingOf(who authz.ID) []authz.Filter {
 	return filters
 }
 
-// forEachNamed yields the relationships that name the person in the accounts, see naming.
+// forEachNamed yields the connection shares and workspace memberships of the person in the accounts for which in
+// returns true.
 func forEachNamed(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(authz.Relationship) (more bool),
 ) error {
@@ -48,8 +49,8 @@ func forEachNamed(
 	return nil
 }
 
-// readAccountsOfObjects reads the account of the resource of each relationship. The account is empty if an object is in
-// none.
+// readAccountsOfObjects reads the account that contains the resource of each relationship. The account is empty if
+// there is none.
 func readAccountsOfObjects(ctx context.Context, p *plan, rows []authz.Relationship) ([]authz.ID, error) {
 	places := make([]authz.Filter, len(rows))
 	for i, r := range rows {
@@ -69,17 +70,17 @@ func readAccountsOfObjects(ctx context.Context, p *plan, rows []authz.Relationsh
 }
 
 const (
-	// maxNamedReadFirst is the highest number of relationships that name one person and that are read before the first
-	// write of the person's removal. If there are more, the first write ends the roles, and an offboarding reads these
-	// relationships. It counts relationships in all accounts, since only reading an object shows its account.
+	// maxNamedReadFirst is the highest number of one person's connection shares and workspace memberships that are read
+	// before the first write of their removal. If there are more, the first write ends the roles, and an offboarding
+	// reads them. The number covers all accounts, since the account of a share is known only after its object is read.
 	maxNamedReadFirst = authz.MaxUpdates
 
 	// maxNamedReadByPlan is the same limit for all people that one write removes.
 	maxNamedReadByPlan = 4 * maxNamedReadFirst
 )
 
-// namedFirst are the relationships that name a person in any account, as far as the first write of a removal reads
-// them.
+// namedFirst are the connection shares and workspace memberships of a person, in all accounts, that the first write of
+// a removal reads.
 type namedFirst struct {
 	rows     []authz.Relationship
 	accounts []authz.ID // of the resources of the rows
@@ -87,8 +88,9 @@ type namedFirst struct {
 	many bool
 }
 
-// readNamedFirst reads the relationships that name a person whose roles the plan ends. It reads a bounded number:
-// access must end however many there are. The plan remembers the answer.
+// readNamedFirst reads the connection shares and workspace memberships of a person whose roles the plan ends. It reads
+// a bounded number, so that a large number does not delay the end of access. The plan stores the result for later
+// calls.
 func readNamedFirst(ctx context.Context, p *plan, who authz.ID) (namedFirst, error) {
 	if known, ok := p.named[who]; ok {
 		return known, nil
@@ -117,8 +119,8 @@ func readNamedFirst(ctx context.Context, p *plan, who authz.ID) (namedFirst, err
 	return named, nil
 }
 
-// planEndOfShares plans to delete the relationships that name the person of an offboarding in the accounts for which
-// the function in returns true, as many as fit the write. It stops reading when the write is full.
+// planEndOfShares plans to delete connection shares and workspace memberships of the offboarded person, in the accounts
+// for which in returns true. It stops reading when the write is full.
 func planEndOfShares(
 	ctx context.Context, p *plan, d offboarding, in func(authz.ID) bool, elsewhere map[authz.Object]bool,
 ) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// An offboarding is stored as an object with the person's id. It exists while the offboarding is under way.
+// An offboarding that is under way is stored as an object with the person's id.
 const (
 	offboardingType        authz.Type     = "offboarding"
 	offboardingFrom        authz.Relation = "from"
@@ -23,23 +23,22 @@ const (
 	sharedWithSomeNamed    authz.Relation = "shared_with"
 )
 
-// offboarding is the removal of a person from a place that takes more than one write. The first write ends the person's
-// roles there, and stores a record that the offboarding is under way. Every further write requires this record as a
-// precondition, and the last write deletes it. If the server stops in between, repeating the call or Resume finishes
-// the offboarding.
+// offboarding is a removal of a person that takes more than one write. The first write ends the person's roles, and
+// stores a record that the offboarding is under way. Every later write requires this record as a precondition, and the
+// last write deletes it. If the server stops in between, a repeated call or Resume finishes the offboarding.
 type offboarding struct {
 	who authz.ID
-	// from is an account, a subscription with its accounts, or the platform, see erases.
+	// from is an account, a subscription including its accounts, or the platform, see erases.
 	from authz.Object
 	// requestedBy is a person, or the platform for the backend itself.
 	requestedBy authz.Subject
-	// newOwner gets the person's creations. It is empty if the person is erased, or stays the creator.
+	// newOwner gets the person's creations. It is empty if the person is erased or remains the creator.
 	newOwner authz.ID
 
-	// keepsRoles is set if the offboarding deletes only shares, and only in accounts where the person holds no role.
+	// keepsRoles is set if the offboarding only deletes shares in accounts where the person holds no role.
 	keepsRoles bool
 
-	// private says what happens to private connections: movesPrivate, disconnectsPrivate, or empty to leave them
+	// private says what happens to private connections: movesPrivate, disconnectsPrivate, or empty if they stay
 	// unchanged.
 	private authz.Relation
 }
@@ -49,11 +48,11 @@ func offboardingObject(who authz.ID) authz.Object {
 	return authz.Object{Type: offboardingType, ID: who}
 }
 
-// erases reports whether the person is erased. An offboarding from the platform with keepsRoles does not erase: it
-// removes a platform administrator.
+// erases reports whether the offboarding erases the person. An offboarding from the platform with keepsRoles removes a
+// platform administrator instead.
 func (d offboarding) erases() bool { return d.from == platform && !d.keepsRoles }
 
-// reassigns reports whether the person stops being the creator of their creations.
+// reassigns reports whether the offboarding removes the person as the creator of their creations.
 func (d offboarding) reassigns() bool { return d.erases() || d.newOwner != "" }
 
 // relationships returns the relationships that store that the offboarding is under way.
@@ -102,9 +101,9 @@ func readOffboarding(ctx context.Context, p *plan, who authz.ID) (d offboarding,
 }
 
 // requireNoOffboarding is for a plan that gives a person a role on an object. If it is the person's first role there,
-// requireNoOffboarding requires as a precondition that no offboarding of the person is under way. If an offboarding is
-// under way and reassigns the person's creations, it returns an error with CodeConflict. If any other offboarding of
-// the person is under way, run finishes it and then plans the operation again.
+// it requires as a precondition that no offboarding of the person is under way. If one is under way and reassigns
+// creations, it returns an error with CodeConflict. If another one is under way, it makes run finish that one and plan
+// the operation again.
 func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool) error {
 	if !first {
 		return nil
@@ -123,8 +122,8 @@ func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool
 	return waitForOffboarding(d)
 }
 
-// underWayError ends a plan that must wait for offboardings. run finishes the offboardings, and then plans the
-// operation again. If state is job.Requested, the offboardings are not recorded yet, and run begins them.
+// underWayError ends a plan that must wait for offboardings. run finishes these and then plans the operation again. If
+// state is job.Requested, no record of the offboardings is stored yet, and run starts them.
 type underWayError struct {
 	offboardings []offboarding
 	state        job.State
@@ -138,7 +137,7 @@ func waitForOffboarding(d offboarding) error {
 	return &underWayError{offboardings: []offboarding{d}, state: job.Cleaning}
 }
 
-// finishRemoval lets run finish an interrupted removal of a person who holds no role, unless it reassigns their
+// finishRemoval makes run finish an interrupted removal of a person who holds no role, unless the removal reassigns
 // creations.
 func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
 	d, under, err := readOffboarding(ctx, p, who)
@@ -148,8 +147,8 @@ func finishRemoval(ctx context.Context, p *plan, who authz.ID) error {
 	return waitForOffboarding(d)
 }
 
-// forbidOffboardings requires as preconditions that none of the people in arriving is being removed. If one write
-// cannot hold that many preconditions, it requires that no offboarding at all is under way.
+// forbidOffboardings requires as preconditions that nobody in p.arriving is being removed. If one write cannot hold
+// that many preconditions, it requires that nobody at all is being removed.
 func forbidOffboardings(p *plan) {
 	if len(p.Preconditions())+len(p.arriving) > authz.MaxUpdates {
 		p.arriving = nil
@@ -162,9 +161,9 @@ func forbidOffboardings(p *plan) {
 	p.arriving = nil
 }
 
-// readConflictingOffboardings reads the offboardings for which a new offboarding of the person must wait: other
-// offboardings of the person, and those that make the person the creator of objects. It requires, as preconditions,
-// that there are none.
+// readConflictingOffboardings reads the offboardings that must end before a new offboarding of the person: other
+// offboardings of the person, and those that reassign objects to the person. It requires as preconditions that there
+// are none.
 func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]offboarding, error) {
 	own := authz.Filter{Type: offboardingType, ID: who}
 	inherits := authz.Filter{Type: offboardingType, Relation: offboardingReassignTo, SubjectType: user, SubjectID: who}
@@ -189,9 +188,9 @@ func readConflictingOffboardings(ctx context.Context, p *plan, who authz.ID) ([]
 	return under, nil
 }
 
-// offboard performs the first write of an offboarding, and then the further writes. If an offboarding of the same
-// person was interrupted, offboard finishes that one first. may checks the actor's permission, and reports whether the
-// person has left already. build plans the first write, or returns nil if nothing is left to do.
+// offboard performs an offboarding, in its first write and further ones. If an offboarding of the same person was
+// interrupted, offboard finishes that one first. may checks the actor's permission, and reports whether the person has
+// left already. build plans the first write, or returns nil if nothing is left to do.
 func (s *Service) offboard(
 	ctx context.Context, by Caller, operation string, who authz.ID,
 	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
@@ -221,7 +220,7 @@ func (s *Service) offboard(
 		if err := settleMemberships(ctx, p); err != nil {
 			return err
 		}
-		// To find out which of very many shares are in the place would delay the end of the roles.
+		// Reading very many shares to find those of this account or subscription would delay the end of the roles.
 		if named, err := readNamedFirst(ctx, p, who); err != nil || named.many {
 			return err
 		}
@@ -229,9 +228,8 @@ func (s *Service) offboard(
 	})
 }
 
-// startOffboarding plans that an offboarding is under way after the write; run then performs the further writes. The
-// write also closes the person's open invitations, received and sent, to the places in closes and to the objects in
-// these places.
+// startOffboarding plans to store that an offboarding is under way; run performs its later writes. The plan also closes
+// the person's open invitations, received and sent, to the objects in closes and to everything in them.
 func startOffboarding(p *plan, d offboarding, closes ...authz.Object) {
 	for _, row := range d.relationships() {
 		p.Update(authz.Create, row)

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// created is an object that a person created, with all relationships that it holds.
+// created is an object that a person created, with the relationships of which it is the resource.
 type created struct {
 	creator authz.Relationship
 	own     []authz.Relationship
@@ -23,12 +23,12 @@ func (c created) private() bool {
 	return c.object().Type == "connection" && !c.holds(sharedWithTheWhole)
 }
 
-// holds reports whether the object holds a relationship of the relation.
+// holds reports whether the object has a relationship of the relation.
 func (c created) holds(relation authz.Relation) bool {
 	return slices.ContainsFunc(c.own, func(r authz.Relationship) bool { return r.Relation == relation })
 }
 
-// accountsOfPlace returns a function that reports whether an offboarding from a place covers an account.
+// accountsOfPlace returns a function that reports whether an offboarding from the object covers an account.
 func accountsOfPlace(ctx context.Context, p *plan, place authz.Object) (func(authz.ID) bool, error) {
 	switch place.Type {
 	case "account":
@@ -43,8 +43,8 @@ func accountsOfPlace(ctx context.Context, p *plan, place authz.Object) (func(aut
 	return func(authz.ID) bool { return true }, nil
 }
 
-// accountsWithoutRole returns a function that reports whether an account satisfies the function in, and the person
-// holds no role on it.
+// accountsWithoutRole returns a function that reports whether in returns true for an account and the person holds no
+// role on it.
 func accountsWithoutRole(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool,
 ) (func(authz.ID) bool, error) {
@@ -101,12 +101,12 @@ func creatorRows(typ authz.Type, who authz.ID) authz.Filter {
 	return authz.Filter{Type: typ, Relation: creator, SubjectType: user, SubjectID: who}
 }
 
-// maxWriteTime is how long an attempt at a large write may take. PostgreSQL rejects a large write that overlaps with
-// smaller and faster ones, and SpiceDB would retry it again and again.
+// maxWriteTime limits one attempt at a large write. PostgreSQL rejects a large write that overlaps with smaller and
+// faster ones, and SpiceDB would retry it again and again.
 const maxWriteTime = 5 * time.Second
 
-// fitsOffboarding reports whether the write of an offboarding has space for a number of further updates and as many
-// preconditions. An empty plan may use all of the space. After each conflict with other writes the limit is halved,
+// fitsOffboarding reports whether the write of an offboarding has space for this number of further updates and
+// preconditions. An empty plan may use the whole write. After each conflict with other writes the limit is halved,
 // since a larger write conflicts more often.
 func fitsOffboarding(p *plan, more int) bool {
 	const most = authz.MaxUpdates - 1 // one update stores the idempotency key
@@ -116,8 +116,8 @@ func fitsOffboarding(p *plan, more int) bool {
 	return max(len(p.Updates()), len(p.Preconditions()))+more <= most>>p.halved
 }
 
-// planCleanup plans the updates of an offboarding that follow the end of the roles, as many as fit the write. See
-// offboardingJob for elsewhere.
+// planCleanup plans the updates of an offboarding that follow the end of the roles, as many as fit the write. elsewhere
+// is documented at offboardingJob.
 func planCleanup(ctx context.Context, p *plan, d offboarding, elsewhere map[authz.Object]bool) error {
 	in, err := accountsOfPlace(ctx, p, d.from)
 	if err != nil {
@@ -140,9 +140,8 @@ func planCleanup(ctx context.Context, p *plan, d offboarding, elsewhere map[auth
 // maxUpdatesPerObject is how many updates, and how many preconditions, the reassignment of one object needs.
 const maxUpdatesPerObject = 4
 
-// handOverObject plans what happens to an object that the person created, and reports whether it fitted the write. It
-// requires as preconditions that the person is still the object's creator, and that its place and visibility are
-// unchanged.
+// handOverObject plans to reassign or disconnect an object that the person created. It returns false if the updates do
+// not fit the write. It requires as preconditions that the object's creator, account and visibility are unchanged.
 func handOverObject(p *plan, d offboarding, c created) bool {
 	if c.private() && d.private == disconnectsPrivate {
 		return disconnectPrivate(p, d, c)
@@ -162,7 +161,7 @@ func handOverObject(p *plan, d offboarding, c created) bool {
 	return true
 }
 
-// requireUnchanged requires the creator, the place and the visibility of an object as preconditions.
+// requireUnchanged requires as preconditions that the object's creator, account and visibility are unchanged.
 func requireUnchanged(p *plan, c created) {
 	for _, r := range c.own {
 		if r.Relation == creator || r.Relation == kindOf(r.Resource.Type).place || r.Relation == sharedWithTheWhole {
@@ -175,7 +174,7 @@ func requireUnchanged(p *plan, c created) {
 }
 
 // disconnectPrivate plans the cut-off of a private connection, see Delete; offboardingJob does the cleanup. If the
-// cut-off does not fit one write, it first plans deletes of the connection's shares.
+// cut-off does not fit one write, it first plans to delete the connection's shares.
 func disconnectPrivate(p *plan, d offboarding, c created) bool {
 	if !fitsOffboarding(p, len(c.own)+maxUpdatesPerObject) {
 		if len(p.Updates()) > 0 {

@@ -9,14 +9,15 @@ import (
 )
 
 // offboardingJob performs an offboarding after its first write. It checks no permission, since this was done when the
-// actor requested the offboarding. Each write requires as a precondition that the offboarding is still under way. It
-// deletes or reassigns the relationships of the first group that is not empty: roles, invitations that the offboarding
-// closed, shares, creations. Then the job finishes the deletions of private connections. If the person is erased, the
-// job then deletes all other relationships of the person. The last write deletes the record.
+// actor requested the offboarding. Each write requires as a precondition that the offboarding is still under way. The
+// job ends roles, then deletes invitations that the offboarding closed, then shares, and then reassigns or deletes
+// creations. Each write works on the first of these groups that is not empty. Then the job finishes the deletions of
+// private connections. If the person is erased, it then deletes all other relationships of the person. The last write
+// deletes the record.
 //
 // A write that the person began before their roles ended may become visible later, see deletionJob. So the last write
 // requires as a precondition that no object has the person as creator. It cannot require this if the person also
-// created objects outside the place of the offboarding.
+// created objects in accounts that the offboarding does not cover.
 type offboardingJob struct {
 	offboarding
 
@@ -30,13 +31,13 @@ type offboardingJob struct {
 	rest       []authz.Filter // relationships of an erased person that the next writes delete
 	reassigned []reassignment // objects that the writes so far have reassigned
 
-	// elsewhere are objects that name the person and are in no account of the offboarding. All steps add to it, so that
-	// the later ones do not read these objects again. They cannot enter such an account and still name the person.
+	// elsewhere are objects with a relationship to the person, in accounts that the offboarding does not cover. The
+	// steps share it, so that later steps do not read these objects again. An object cannot move to another account.
 	elsewhere map[authz.Object]bool
 }
 
-// offboardingJob returns the job that continues an offboarding whose first write has stored the record. If that write
-// is still to come, the caller changes the state to job.Requested.
+// offboardingJob returns the job that continues an offboarding whose record is stored. If the record is not stored yet,
+// the caller changes the state to job.Requested.
 func (s *Service) offboardingJob(by Caller, operation string, d offboarding) offboardingJob {
 	return offboardingJob{
 		offboarding: d, service: s, by: by, operation: operation, state: job.Cleaning,
@@ -55,7 +56,7 @@ func (j offboardingJob) Conflict() string {
 	return "other requests kept changing what this removal depends on; repeat the call to finish it"
 }
 
-// in returns the job in another state.
+// in returns the job in the given state.
 func (j offboardingJob) in(state job.State) offboardingJob {
 	j.state = state
 	return j
@@ -95,8 +96,8 @@ func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) 
 	return step, err
 }
 
-// planRecord plans the write that records the offboarding. If an offboarding of the same person is under way, it plans
-// nothing: the waiting operation is planned again, and then finds the other offboarding.
+// planRecord plans the write that stores the record. If an offboarding of the same person is under way, it plans
+// nothing, and the next attempt of the operation finds that offboarding.
 func (j offboardingJob) planRecord(p *plan, under bool) job.Step {
 	if under {
 		return job.Step{Unit: p.Unit, Then: j.in(job.Done)}
@@ -119,8 +120,8 @@ func (j offboardingJob) planCleaning(ctx context.Context, p *plan) (job.Step, er
 			return job.Step{}, err
 		}
 	}
-	// A place would lose its last owner or administrator. Since the first write, its other holder lost the role, or the
-	// person got this role there.
+	// An account or subscription would lose its last owner or administrator: since the first write, its other holder
+	// lost the role, or the person got it.
 	if err := orphaned.err(); err != nil {
 		j.cause = err
 		return job.Step{Then: j.in(job.Canceling)}, nil
@@ -147,14 +148,14 @@ func (j offboardingJob) planCleaning(ctx context.Context, p *plan) (job.Step, er
 	return j.planEnd(ctx, p)
 }
 
-// writes returns the step that writes the plan, after which the job continues.
+// writes returns the step that writes the plan. The job continues after it.
 func (j offboardingJob) writes(p *plan) job.Step {
 	j.halved = max(0, p.halved-1)
 	j.reassigned = append(j.reassigned[:len(j.reassigned):len(j.reassigned)], p.reassigned...)
 	return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j}
 }
 
-// planEnd plans the steps that remain after all roles, invitations, shares and creations are deleted or reassigned.
+// planEnd plans the steps after all roles, invitations, shares and creations are deleted or reassigned.
 func (j offboardingJob) planEnd(ctx context.Context, p *plan) (job.Step, error) {
 	disconnected, err := j.readDisconnected(ctx, p)
 	if err != nil || len(disconnected) > 0 {
@@ -187,8 +188,7 @@ func endOffboarding(ctx context.Context, p *plan, d offboarding) error {
 	return err
 }
 
-// requireNothingLeft requires as preconditions of the last write that nothing is left for this offboarding to delete or
-// reassign.
+// requireNothingLeft requires as preconditions that the offboarding has nothing left to delete or reassign.
 func requireNothingLeft(ctx context.Context, p *plan, d offboarding) error {
 	if d.erases() {
 		p.Forbid(authz.Filter{SubjectType: user, SubjectID: d.who})
@@ -215,8 +215,8 @@ func requireNothingLeft(ctx context.Context, p *plan, d offboarding) error {
 	return nil
 }
 
-// planCancel plans the next write of an offboarding that ends before it is complete; its earlier writes remain. The
-// invitations that it closed do not open again: they are deleted first.
+// planCancel plans the next write of an offboarding that is canceled. Its earlier writes remain. It first deletes the
+// invitations that the offboarding closed, so that they do not open again.
 func (j offboardingJob) planCancel(ctx context.Context, p *plan) (job.Step, error) {
 	step := job.Step{Unit: p.Unit, Metadata: j.by.metadata("cancel_offboarding"), Then: j}
 	if err := deleteClosedInvitations(ctx, p, j.who); err != nil || len(p.Updates()) > 0 {
@@ -232,8 +232,8 @@ func (j offboardingJob) planCancel(ctx context.Context, p *plan) (job.Step, erro
 	return step, nil
 }
 
-// readDisconnected returns the unfinished deletions of connections that the requester of the offboarding requested, and
-// whose cut-off is written. The person's private connections are among them.
+// readDisconnected returns unfinished deletions of connections that the requester of the offboarding started and whose
+// cut-off is written. The deletions of the person's private connections are among them.
 func (j offboardingJob) readDisconnected(ctx context.Context, p *plan) ([]job.Job, error) {
 	requested := authz.Filter{
 		Type: deletionType, Relation: deletionRequestedBy, SubjectType: j.requestedBy.Type, SubjectID: j.requestedBy.ID,

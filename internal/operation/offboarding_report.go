@@ -20,12 +20,12 @@ type OffboardingReport struct {
 	// Importers and Connections are the objects that the person created. Private connections are not among them.
 	Importers, Connections Named
 
-	// Private is how many private connections the person created. PrivateInUse is how many of them are used by
-	// importers that others created.
+	// Private is how many private connections the person created. PrivateInUse is how many of them importers of other
+	// creators use.
 	Private, PrivateInUse int
 
-	// Shares is how many private connections of others are shared with the person. Workspaces has the workspaces that
-	// name the person as a member.
+	// Shares is how many private connections of other people are shared with the person. Workspaces are those of which
+	// the person is a member.
 	Shares     int
 	Workspaces Named
 
@@ -116,7 +116,7 @@ func reportCreated(ctx context.Context, p *plan, account accountFacts, report *O
 }
 
 // countUsedByOthers returns how many connections are used by an importer that somebody other than the person created.
-// For each connection, importersOf has a filter for the importers that use it.
+// importersOf has one filter for each connection, which selects the importers that use it.
 func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter, who authz.ID) (int, error) {
 	importers, err := p.FindAll(ctx, importersOf)
 	if err != nil {
@@ -139,8 +139,8 @@ func countUsedByOthers(ctx context.Context, p *plan, importersOf []authz.Filter,
 	return used, nil
 }
 
-// reportInvitations reports the open invitations to the account. An actor who may not list invitations gets only the
-// number.
+// reportInvitations reports the open invitations to the account. Without the permission to list invitations, the actor
+// gets only their number.
 func reportInvitations(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
 	listed, err := viewOf(p).MayKnow(ctx, visibility.Invitations(account.object))
 	if err != nil {
@@ -167,7 +167,7 @@ func reportInvitations(ctx context.Context, p *plan, account accountFacts, repor
 	return nil
 }
 
-// reportNamed reports the shares and workspaces that name the person in the account.
+// reportNamed reports the connection shares and workspace memberships of the person in the account.
 func reportNamed(ctx context.Context, p *plan, account accountFacts, report *OffboardingReport) error {
 	in := func(id authz.ID) bool { return id == account.object.ID }
 	var workspaces []authz.ID

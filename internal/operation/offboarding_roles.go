@@ -44,7 +44,7 @@ func (h holding) holdsRequiredRole() bool {
 	})
 }
 
-// readHoldings reads the roles of a person on the place and the objects in it, sorted so that owner and administrator
+// readHoldings reads the roles of a person on an account or subscription and the objects in it. Owner and administrator
 // come first.
 func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID) ([]holding, error) {
 	in, err := accountsOfPlace(ctx, p, place)
@@ -77,16 +77,16 @@ func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	return found, nil
 }
 
-// maxUpdatesPerPlace is the highest number of updates, and of preconditions, that it takes to end the roles on one
-// object, or to store that an offboarding is under way.
+// maxUpdatesPerPlace is a bound for ending the roles on one object, or storing that an offboarding is under way: the
+// highest number of updates, and of preconditions, that this takes.
 const maxUpdatesPerPlace = 30
 
-// maxRolesAtOnce is the highest number of objects on which one ordinary write ends the roles of a person. If the person
-// holds roles on more objects, an offboarding ends these roles.
+// maxRolesAtOnce is the highest number of objects on which an operation without an offboarding ends the roles of a
+// person. For more objects, it starts an offboarding.
 const maxRolesAtOnce = 64
 
-// startRemoval plans the first write of an offboarding that ends all roles on the place and the objects in it. This
-// write ends as many of the roles as fit.
+// startRemoval plans the first write of an offboarding. It ends the person's roles on the object and on everything in
+// it, as many as fit the write.
 func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID) error {
 	if p.isRetry {
 		if err := finishOffboardingOf(ctx, p, who); err != nil {
@@ -102,7 +102,7 @@ func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	return nil
 }
 
-// endRoles checks that all roles can end, and then plans to end as many as fit the write.
+// endRoles checks that all roles may end, and plans to end as many as fit the write.
 func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	orphaned, err := deleteRoles(ctx, p.observer(), d, func() bool { return true })
 	if err == nil {
@@ -111,7 +111,7 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	if err != nil {
 		return err
 	}
-	// If the person is erased, later writes delete their invitations.
+	// When the person is erased, later writes delete their invitations.
 	if !d.erases() {
 		if err := withdrawInvitations(ctx, p, []authz.ID{d.who}, d.from, d.from); err != nil {
 			return err
@@ -121,10 +121,10 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 	return err
 }
 
-// deleteRoles plans to delete the person's roles on the place and on the objects in it. It stops when room() returns
-// false. It returns the places that would lose their last owner or administrator. The write requires as a precondition,
-// for each place, that another owner or administrator exists. It does not require that the person gets no other role
-// meanwhile, since an offboarding reads again until no role is left.
+// deleteRoles plans to delete the person's roles on an object and on everything in it. It stops when room returns
+// false. It returns the places that would lose their last owner or administrator. For each changed place, the write
+// requires as a precondition that another owner or administrator exists. The person may get another role meanwhile,
+// since an offboarding reads again until no role is left.
 func deleteRoles(
 	ctx context.Context, p *plan, d offboarding, room func() bool,
 ) (orphaned places, err error) {
@@ -174,12 +174,12 @@ func deleteRoles(
 		if err := deleteReasons(ctx, p, h.object, change.held); err != nil {
 			return orphaned, err
 		}
-		deleteIf(p, d.erases(), h.rows) // These are roles of another role set, which other tools wrote.
+		deleteIf(p, d.erases(), h.rows) // another tool wrote these: roles that the role set does not have
 	}
 	return orphaned, nil
 }
 
-// deleteReasons plans that roles on an account are no longer a reason for a membership.
+// deleteReasons plans to delete roles on an account from the reasons for a membership.
 func deleteReasons(ctx context.Context, p *plan, account authz.Object, held []authz.Relationship) error {
 	for _, r := range held {
 		if account.Type != "account" || !makesMembers(r.Relation) {
@@ -213,8 +213,8 @@ func deleteIf(p *plan, condition bool, rows []authz.Relationship) {
 	}
 }
 
-// readRequiredRole reads the role set of a subscription or an account, and whether it must keep a holder of its
-// required role.
+// readRequiredRole reads the role set of a subscription or an account. It also reports whether somebody must hold the
+// set's required role there.
 func readRequiredRole(ctx context.Context, p *plan, object authz.Object) (authz.RoleSet, bool, error) {
 	if object.Type == "account" {
 		account, err := readAccount(ctx, p, object.ID)

@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreatePart creates an object that has nothing but a place: a flow, schedule or service in a workspace, an
-// integration, export, report or connector in an account.
+// CreatePart creates an object that has only a parent: a flow, schedule or service in a workspace, or an integration,
+// export, report or connector in an account.
 func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, Done, error) {
 	kind := kindOf(part.Type)
 	if kind.create == "" || kind.in != part.Parent.Type {

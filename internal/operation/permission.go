@@ -31,7 +31,7 @@ func lacks(permission authz.Permission, format string, args ...any) *authz.Error
 
 // readPermissions checks which of the permissions the actor has on an object. It requires, as preconditions, every
 // relationship that the answer may depend on. If the actor may not view the object, it returns an error with
-// CodeNotFound, as if there were no such object.
+// CodeNotFound, the same as for a missing object.
 func readPermissions(
 	ctx context.Context, p *plan, object authz.Object, permissions ...authz.Permission,
 ) (grants, error) {
@@ -61,8 +61,8 @@ func notFoundError(p *plan, object authz.Object) *authz.Error {
 }
 
 // requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may depend
-// on: the object's relationships to the actor and to subjects other than persons, and the same relationships of every
-// place that the object is in.
+// on: the object's relationships to the actor and to subjects other than people, and the same relationships of every
+// object that contains it.
 func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	if p.decided[object] {
 		return nil

@@ -10,9 +10,9 @@ import (
 
 const user authz.Type = "user"
 
-// plan is one attempt at an operation: its unit of work, and the state that the product's rules need until the commit.
-// Every decision that a plan depends on becomes preconditions of its write, see requireDecision. The schema has no
-// exclusions, so a check stays allowed as long as the relationships that allow it are stored.
+// plan is one attempt at an operation: a unit of work, and the state that the product's rules need until the commit.
+// The write has, as preconditions, all facts on which the plan's decisions depend, see requireDecision. The schema has
+// no exclusions, so a check stays allowed as long as the relationships that allow it are stored.
 type plan struct {
 	*tx.Unit
 	engine   Engine
@@ -20,27 +20,27 @@ type plan struct {
 	now      time.Time // start of the attempt
 	isRetry  bool      // an earlier attempt failed at a precondition
 	isReplay bool      // the operation was performed before under its idempotency key
-	halved   int       // how often the write of an offboarding was halved, see fitsOffboarding
+	halved   int       // how often conflicts halved the size of an offboarding's write, see fitsOffboarding
 
 	// arriving are people who are given their first role on an object.
 	arriving []authz.ID
 	// ending are the shares to delete, see endSharesAndInvitations.
 	ending []endShares
-	// leftovers are shares to delete in accounts on which the person held no role before the plan.
+	// leftovers are shares to delete, of people who held no role on the account before the plan.
 	leftovers []endShares
 	endsRoles bool // the plan ends all roles of a person on an account
 	// invitationsRead is how many invitations the plan has read, see withdrawInvitations.
 	invitationsRead int
-	// named are the relationships that name people whose roles the plan ends, and namedRead is how many of them the plan
-	// has read, see readNamedFirst.
+	// named are the connection shares and workspace memberships of people whose roles the plan ends. namedRead is how
+	// many of them the plan has read, see readNamedFirst.
 	named     map[authz.ID]namedFirst
 	namedRead int
-	// removals is how many removals from an account the plan has, see excludeNaming.
+	// removals is how many people the plan removes from an account, see excludeNaming.
 	removals      int
 	formerMembers []formerMember
 	withdrawing   []withdrawal
 	granted       []explicitGrant
-	// memberships is how many memberships end with a role on an account.
+	// memberships is how many memberships of the subscription end with a role on an account.
 	memberships int
 	settled     bool // settleMemberships has run
 	// offboardings has the offboardings that the write begins.
@@ -48,16 +48,15 @@ type plan struct {
 	reassigned   []reassignment // objects that the write reassigns
 	// portions divides the changes among several writes. It is nil if one write has all of them.
 	portions *portions
-	// lowered is how many of the updates only take access away although they write a relationship, see
-	// roleChange.lowers.
+	// lowered is how many updates store a weaker or shorter role, see roleChange.lowers.
 	lowered int
 	decided map[authz.Object]bool // see requireDecision
 	// offboarded are the people whose offboardings are under way. It is nil until readOffboarded has read them.
 	offboarded map[authz.ID]bool
 }
 
-// maxRead is the highest number of relationships that a call which only reads, for example GetAccount, may read, unless
-// WithMaxRead sets another.
+// maxRead is the default limit for calls that only read, for example GetAccount: the number of relationships that one
+// call may read. WithMaxRead changes it.
 const maxRead = 500_000
 
 func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {
@@ -70,7 +69,7 @@ func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {
 	}
 }
 
-// observer returns a plan that reads the same snapshot, for decisions on which the write does not depend.
+// observer returns a plan that reads the same snapshot. The write does not depend on its decisions.
 func (p *plan) observer() *plan {
 	observer := newPlan(p.engine, p.by)
 	observer.isReplay = p.isReplay
@@ -91,8 +90,8 @@ func person(id authz.ID) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: user, ID: id}}
 }
 
-// commit writes the plan and returns the token of the write. If the plan has no updates, nothing is written, and the
-// token names the state that the plan has read.
+// commit writes the plan and returns the token of the write. A plan without updates writes nothing, and returns the
+// token of the state that it has read.
 func (p *plan) commit(ctx context.Context, operation string) (authz.Token, error) {
 	if len(p.Updates()) == 0 {
 		return p.head(ctx)
@@ -133,8 +132,8 @@ func checkSize(p *plan) error {
 	return tx.CheckSize(updates, preconditions)
 }
 
-// checkWritten returns an error with CodeTooLarge if the plan writes more than one write can hold. Deletes, and updates
-// that only take access away, do not count, since several writes can divide them. A loop that adds updates calls
+// checkWritten returns an error with CodeTooLarge if the plan gives more access than one write can store. It does not
+// count updates that only take access away, since several writes can divide them. A loop that adds updates calls
 // checkWritten before it reads more.
 func checkWritten(p *plan) error {
 	written := -p.lowered
@@ -147,8 +146,8 @@ func checkWritten(p *plan) error {
 }
 
 // requireSome adds as many of the preconditions as one write can hold beside the preconditions of an offboarding. It
-// leaves out preconditions only if an operation decides about very many accounts. Nothing then verifies at the write
-// that the facts of these preconditions still hold.
+// leaves some out only if an operation decides about very many accounts. The write then does not verify the facts in
+// these.
 func requireSome(p *plan, preconditions []authz.Precondition) {
 	for _, c := range preconditions {
 		if len(p.Preconditions()) < authz.MaxUpdates-maxUpdatesPerPlace {
@@ -157,8 +156,8 @@ func requireSome(p *plan, preconditions []authz.Precondition) {
 	}
 }
 
-// withoutKey returns the caller without an idempotency key, for the writes of a job: the key is stored by the
-// operation that began the job.
+// withoutKey returns the caller without an idempotency key, for the writes of a job: the operation that started the job
+// stores the key.
 func (c Caller) withoutKey() Caller {
 	c.Idempotency = nil
 	return c

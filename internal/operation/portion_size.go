@@ -102,9 +102,9 @@ func (s *portions) sizes(p *plan) (shared writeSize, entries []writeSize) {
 	return shared, entries
 }
 
-// checkPeopleFit returns an error with CodeTooLarge if the changes of the last write do not fit it. It plans only what
-// the changes of roles and memberships write, so that a call with too many people fails before the plan reads what else
-// depends on their roles. Other errors are left to the plan.
+// checkPeopleFit returns an error with CodeTooLarge if the changes of the last write do not fit it. It plans only the
+// updates of roles and memberships, so that a call with too many people fails before the plan reads anything else. The
+// full plan reports other errors.
 func (s *portions) checkPeopleFit(ctx context.Context, p *plan, account accountFacts, changes []roleChange) error {
 	if s.stage != everything || len(s.last) <= few {
 		return nil

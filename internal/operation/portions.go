@@ -7,13 +7,13 @@ import (
 )
 
 // portions divides a change of many roles among several writes: the roles of many people on an account, or of one
-// person on many accounts. The first plan covers all entries, and checks every rule. If it fits one write, it is the
-// only plan.
+// person on many accounts. An entry is the change for one person or account. The first plan covers all entries, and
+// checks every rule. If it fits one write, it is the only plan.
 //
-// Otherwise the entries that only take access away come first, in as many writes as necessary. All other entries are
-// in the last write, so either all entries that give access take effect, or none. Before the first write, the last
-// write is planned once, to verify that it fits. So a change never fails because it takes too much access away. Each
-// write has the preconditions of its own entries, including that a required role keeps a holder.
+// Otherwise the entries that only take access away come first, in as many writes as necessary. All other entries are in
+// the last write, so either all entries that give access take effect, or none. Before the first write, portions plans
+// the last write once, to verify that it fits. So a change never fails because it takes too much access away. Each
+// write has the preconditions of its own entries, including that the required role keeps a holder.
 type portions struct {
 	stage stage
 	all   []authz.ID
@@ -25,10 +25,10 @@ type portions struct {
 	size int
 	// plans has the entries of the current plan.
 	plans []authz.ID
-	// shared is how many of a plan's first preconditions do not depend on the entries.
+	// shared is how many of a plan's first preconditions belong to no entry.
 	shared int
-	// entryOf returns the entry that a relationship belongs to, or an empty id. tooMany returns the error for a last
-	// write of more entries than fit.
+	// entryOf returns the entry that a relationship belongs to, or an empty id. tooMany returns the error if the last
+	// write has more entries than fit.
 	entryOf func(resource, subject authz.Object) authz.ID
 	tooMany func(most, named int) error
 }
@@ -38,7 +38,7 @@ type stage int
 
 const (
 	everything stage = iota // all entries
-	trial                   // the entries of the last write, which is not performed yet
+	trial                   // the entries of the last write, only to verify that they fit
 	divided                 // the entries of the next write
 )
 
@@ -79,8 +79,8 @@ func (s *portions) arrange(lowers, last []authz.ID) {
 	}
 }
 
-// replan reports whether the caller must make another plan, because this plan does not fit one write or was a trial.
-// It returns an error with CodeTooLarge if no smaller plan is possible.
+// replan reports whether the caller must plan again, because this plan does not fit one write or only verified that the
+// last write fits. It returns an error with CodeTooLarge if no smaller plan is possible.
 func (s *portions) replan(p *plan) (bool, error) {
 	if s == nil {
 		return false, nil
@@ -112,14 +112,14 @@ func (s *portions) halve() {
 	}
 }
 
-// written removes the entries of the current plan after its write.
+// written removes the entries of the current plan, after its write.
 func (s *portions) written() {
 	if s != nil && s.stage == divided && len(s.lowers) > 0 {
 		s.lowers = s.lowers[len(s.plans):]
 	}
 }
 
-// more reports whether other writes follow the write of the current plan.
+// more reports whether writes remain after the current plan.
 func (s *portions) more() bool {
 	if s == nil || s.stage != divided {
 		return false
@@ -146,10 +146,10 @@ func (c roleChange) lowers(set authz.RoleSet) bool {
 	return true
 }
 
-// arrangePeople divides the changes of roles on one account. The actor's own change is in the last write, since the
-// actor needs their role until then. Changes of people who hold the required role come after the changes of other
-// people. The change of one person who holds the required role is also in the last write, since this write may give
-// the role to somebody else.
+// arrangePeople divides the changes of roles on one account. Changes that only take access away come first, and last
+// among these come changes of people who hold the required role. The last write has the actor's own change, since the
+// actor needs their role until then. It also has the change of one holder of the required role, since this write may
+// give the role to somebody else.
 func (s *portions) arrangePeople(set authz.RoleSet, actor authz.ID, changes []roleChange) {
 	var lowers, holders, last []authz.ID
 	for _, c := range changes {

@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Reassigned reports how a removal with a new owner changed the objects that the person had created.
+// Reassigned reports how a removal changed the objects that the removed person had created.
 type Reassigned struct {
 	// Importers and Connections have the new creator. Private connections are not among them.
 	Importers, Connections Named
@@ -29,7 +29,7 @@ func addReassigned(p *plan, d offboarding, c created, disconnected bool) {
 }
 
 // reportReassigned reports the objects that an offboarding reassigned. It names only objects that the actor may view
-// now. It returns nil for a replay, since the list of reassigned objects is not stored.
+// now. For a replay it returns nil, since Sluice does not store the list.
 func (s *Service) reportReassigned(
 	ctx context.Context, by Caller, d offboarding, done performed,
 ) (*Reassigned, error) {
@@ -40,7 +40,7 @@ func (s *Service) reportReassigned(
 	ids := make(map[authz.Type][]authz.ID)
 	for _, r := range done.reassigned {
 		switch {
-		case r.from != d.who || r.to != d.newOwner: // objects of another offboarding, which the call finished
+		case r.from != d.who || r.to != d.newOwner: // the object belongs to another offboarding, which this call finished
 		case r.disconnected:
 			report.PrivateDisconnected++
 		case r.private:

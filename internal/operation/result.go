@@ -6,20 +6,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// result declares how an operation that returns a value answers a replay, see runWithResult.
+// result says how an operation answers a replay with a value, see runWithResult.
 type result[T any] struct {
-	// named is the value with only the ids that the request names.
+	// named is the value with only the ids in the request.
 	named T
 
-	// read returns the value that a read by the same caller shows now. It returns an error if the caller may not read
-	// it.
+	// read returns the value that the same caller reads now, or an error if the caller may not read it.
 	read func(context.Context) (T, authz.Token, error)
 }
 
-// runWithResult performs an operation as run does, and returns the value of build. Every operation that returns a
-// value to show uses it. A replay returns the value of the function again.read instead of build's, so it shows exactly
-// what a read by the same caller shows. If the caller may not read the value, or it does not exist any more, the
-// replay returns only the ids that the request names, and sets IsHidden.
+// runWithResult performs an operation as run does, and returns the value of build. Every operation that returns a value
+// uses it. A replay returns the value of result.read, so it shows exactly what the same caller can read now. If the
+// caller may not read the value, or it no longer exists, the replay returns result.named and sets IsHidden.
 func runWithResult[T any](
 	ctx context.Context, s *Service, by Caller, operation string, again result[T],
 	build func(context.Context, *plan) (T, error),

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// Resume finishes the deletions and offboardings that were interrupted, by this server or another. If the object of a
-// deletion is still stored, and the person who requested the deletion may no longer delete it, Resume cancels the
-// deletion. Resume logs a job that is canceled or ends with CodeConflict, and continues with the next.
+// Resume finishes the deletions and offboardings that this server or another one interrupted. It cancels a deletion if
+// its cut-off is not written and the person who requested it may no longer delete the object. Resume logs a job that it
+// cancels or that ends with CodeConflict, and continues with the next.
 func (s *Service) Resume(ctx context.Context) error {
 	deletions, err := s.readDeletions(ctx)
 	if err != nil {

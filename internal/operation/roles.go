@@ -16,8 +16,8 @@ type roleChange struct {
 	wanted []authz.Role
 	until  time.Time
 
-	// adds is set if the change only adds roles, as accepting an invitation does. The person then keeps the roles that
-	// they hold, with the ends of these roles, and asked has the offered roles.
+	// adds is set if the change only adds roles, for example by an invitation. The person keeps their present roles
+	// with the ends of these, and asked has the offered roles.
 	adds  bool
 	asked []authz.Role
 }
@@ -50,8 +50,8 @@ func (c roleChange) keeps(role authz.Role) bool {
 	return c.had(role) && slices.Contains(c.wanted, role) && (c.adds || endOf(c.held, role).Equal(c.until))
 }
 
-// requireBaseRole returns an error with CodeInvalid if the person would hold only additional roles. The error depends
-// on the roles that the person holds, so callers check first that the actor may change them.
+// requireBaseRole returns an error with CodeInvalid if the person would hold only additional roles. The error reveals
+// roles of the person, so callers check first that the actor may change them.
 func (c roleChange) requireBaseRole(set authz.RoleSet) error {
 	_, err := set.Parse(texts(c.wanted))
 	return err
@@ -63,14 +63,14 @@ func (c roleChange) arrives() bool { return len(c.held) == 0 && len(c.wanted) > 
 // ends reports whether the person loses all roles.
 func (c roleChange) ends() bool { return len(c.held) > 0 && len(c.wanted) == 0 }
 
-// isEmpty reports whether the person has no role before and after the change.
+// isEmpty reports whether the person has no role, neither before nor after the change.
 func (c roleChange) isEmpty() bool { return len(c.held) == 0 && len(c.wanted) == 0 }
 
 // addsNothing reports whether the person already holds all offered roles, or stronger ones.
 func (c roleChange) addsNothing() bool { return c.adds && slices.Equal(rolesOf(c.held), c.wanted) }
 
 // invites reports whether the change gives the default role to a person who holds no role. It is also true if the
-// person already holds exactly that role, so that a repeated request is the same change.
+// person holds exactly that role already, so that a repeated request needs the same permission.
 func (c roleChange) invites(standard authz.Role) bool {
 	asked := []authz.Role{standard}
 	if c.addsNothing() {
@@ -97,7 +97,7 @@ func endOf(held []authz.Relationship, role authz.Role) time.Time {
 	return held[i].ExpiresAt
 }
 
-// firstEnd returns when the first of the rows ends; zero if none does.
+// firstEnd returns the earliest end of the rows; zero if no row has an end.
 func firstEnd(rows []authz.Relationship) (first time.Time) {
 	for _, r := range rows {
 		if first.IsZero() || !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(first) {
@@ -107,7 +107,7 @@ func firstEnd(rows []authz.Relationship) (first time.Time) {
 	return first
 }
 
-// lastEnd returns when the last of the rows ends; zero if one of them does not.
+// lastEnd returns the latest end of the rows; zero if a row has no end.
 func lastEnd(rows []authz.Relationship) (last time.Time) {
 	for _, r := range rows {
 		if r.ExpiresAt.IsZero() {
@@ -133,8 +133,8 @@ func (s *Service) inFuture(ends time.Time) error {
 	return nil
 }
 
-// fullSecond drops the fraction of a second of a time at which roles end. The zero time stands for never and stays
-// zero. No other time becomes zero.
+// fullSecond drops the fraction of a second. The zero time, which stands for never, stays zero, and no other time
+// becomes zero.
 func fullSecond(at time.Time) time.Time {
 	if second := at.UTC().Truncate(time.Second); !second.IsZero() {
 		return second
@@ -142,8 +142,8 @@ func fullSecond(at time.Time) time.Time {
 	return at.UTC()
 }
 
-// readChangeUntil does what readChange does. If until is set, the new roles end at that time. It returns an error with
-// CodeInvalid if one of the roles cannot end.
+// readChangeUntil is readChange with an end for the new roles; zero means none. It returns an error with CodeInvalid if
+// one of the roles cannot end.
 func readChangeUntil(
 	ctx context.Context, p *plan, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time,
 ) (roleChange, error) {
@@ -166,8 +166,8 @@ func readChange(
 	return roleChange{who: who, held: held, wanted: wanted}, err
 }
 
-// writeRoleChanges plans the changes of roles on one object. As preconditions, each person must hold exactly the roles
-// that were read, so that two concurrent changes cannot leave somebody with two base roles.
+// writeRoleChanges plans the changes of roles on one object. It requires as preconditions that each person still holds
+// exactly the roles that were read, so that two concurrent changes cannot leave somebody with two base roles.
 func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes []roleChange) {
 	for _, c := range changes {
 		if len(c.held) == 0 {
@@ -196,7 +196,7 @@ func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes [
 }
 
 // requireRoleHolder requires as a precondition that somebody holds the required role after the changes. If none of the
-// changed people holds it, requireRoleHolder searches for another holder. It returns false if there is none.
+// changed people will hold it, requireRoleHolder searches for another holder. It returns false if there is none.
 func requireRoleHolder(
 	ctx context.Context, p *plan, object authz.Object, required authz.Role, changes []roleChange,
 ) (bool, error) {
@@ -230,8 +230,8 @@ func changeAccount(ctx context.Context, p *plan, account accountFacts, changes .
 	return err
 }
 
-// changeAccountRoles does what changeAccount does, except for one rule: if nobody would hold the required role
-// afterwards, it reports that, and the caller returns the error.
+// changeAccountRoles is changeAccount without the error for a missing holder of the required role. It reports whether
+// the holder would be missing, and the caller returns the error.
 func changeAccountRoles(
 	ctx context.Context, p *plan, account accountFacts, changes []roleChange,
 ) (orphaned bool, err error) {
@@ -262,8 +262,8 @@ func changeAccountRoles(
 		return false, err
 	}
 	removed := peopleOf(changes, roleChange.ends)
-	// People without a role, before and after, must not get one by accepting an open invitation. So if the actor may
-	// withdraw invitations, the plan also withdraws the open invitations of these people.
+	// A person who has no role before and after the change must not get one through an open invitation. So if the actor
+	// may withdraw invitations, the plan withdraws those of these people.
 	if without := peopleOf(changes, roleChange.isEmpty); len(without) > 0 {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {
@@ -311,9 +311,9 @@ func requireFeatures(p *plan, account accountFacts, c roleChange) error {
 	return nil
 }
 
-// endWithRoles plans to delete the relationships in the account that name the person, if the person has no role before
-// or after the change. They can be stored without a role before the change, since a role that expires leaves them
-// behind. If a removal of the person was interrupted, run finishes it first.
+// endWithRoles plans to delete the person's connection shares and workspace memberships in the account, if the person
+// has no role before or after the change. A role that expired may have left some behind. If a removal of the person was
+// interrupted, endWithRoles makes run finish it first.
 func endWithRoles(ctx context.Context, p *plan, account accountFacts, c roleChange) error {
 	if c.isEmpty() {
 		if err := finishRemoval(ctx, p, c.who); err != nil {

@@ -23,7 +23,7 @@ const invitation = `
 	invitee:nina#latest@invitation:h[expiration:2030-01-02T12:00:00Z]
 `
 
-// leftShares are shares that an expired role of nina on the account t left behind.
+// leftShares are shares of nina on the account t that remained after her role expired.
 const leftShares = `
 	connection:crm#shared_with@user:nina
 	connection:dwh#shared_with@user:nina

@@ -15,8 +15,8 @@ import (
 )
 
 // The tests of rules run operations on a store in memory, in which the actor has every permission that the case does
-// not deny. They check what an operation writes and rejects. Other tests check on SpiceDB that people have the right
-// permissions.
+// not deny. They check which relationships an operation writes, and which requests it rejects. Other tests check on
+// SpiceDB who has which permissions.
 
 // company is stored before every case. The subscription "s" under multi_owner has a team account "t", an operations
 // account "o" and an analytics account "n". The subscription "one" under single_owner has a team account "of-one".
@@ -142,7 +142,7 @@ func changesOf(before, after []string) []string {
 
 func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor, Key: "test"} }
 
-// until is the end of a role that a case gives: two hours from now.
+// until is an end for roles: two hours from now.
 var until = now.Add(2 * time.Hour)
 
 func putMember(

@@ -15,20 +15,20 @@ type Done struct {
 	Token authz.Token
 
 	// IsReplay is set if the operation was performed before under the same idempotency key. Then nothing is written.
-	// The earlier answer is not stored: the answer has the values that a read by the same caller shows now.
+	// Sluice does not store the earlier answer: this answer has the values that the same caller can read now.
 	IsReplay bool
 
-	// IsHidden is set for a replay if the caller may not read the values, or they do not exist any more. Then the answer
-	// has only the ids that the request names.
+	// IsHidden is set for a replay if the caller may not read the values, or they no longer exist. Then the answer has
+	// only the ids in the request.
 	IsHidden bool
 }
 
-// run performs one operation. build plans an attempt, and run commits the plan as one write. If a precondition no
-// longer holds, run plans again on a newer snapshot, so build must not keep results of an earlier attempt.
+// run performs one operation. build plans an attempt, and run commits the plan as one write. If a precondition fails,
+// run plans again on a newer snapshot, so build must not keep results of an earlier attempt.
 //
-// If the operation was performed before under the same idempotency key, run calls build once, to find work that an
-// interruption left, and writes nothing. It ignores an error of build that says that the operation is no longer
-// possible. The values that build determines must not be shown, see runWithResult.
+// If the operation was performed before under the same idempotency key, run calls build once to find unfinished work of
+// an interruption, and writes nothing. It ignores an error of build that says that the operation is no longer possible.
+// The caller must not show the values that build then determines, see runWithResult.
 func (s *Service) run(
 	ctx context.Context, by Caller, operation string, build func(context.Context, *plan) error,
 ) (Done, error) {
@@ -79,7 +79,7 @@ func (s *Service) perform(
 type outcome struct {
 	Done
 
-	// more is set if the operation must be planned again: this write was a part of it, or nothing was written yet.
+	// more is set if the operation must be planned again: this write was only a part of it, or it wrote nothing yet.
 	more bool
 	// jobs must be finished before the operation ends or is planned again.
 	jobs          []offboardingJob
@@ -127,7 +127,7 @@ func (s *Service) attempt(
 		return done, nil
 	case p.isReplay:
 		done := outcome{Done: Done{IsReplay: true}}
-		if err == nil { // a removal may have been interrupted after its write
+		if err == nil { // the earlier request may have stopped after its write
 			done.formerMembers = p.formerMembers
 		}
 		done.Token, err = answerReplay(ctx, p, err)
@@ -168,8 +168,8 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	return done, nil
 }
 
-// answered returns the answer of an operation. With an error, it drops the value: the value may contain facts that were
-// read before a later check rejected the operation.
+// answered returns the result of an operation. It drops the value if there is an error: the value may contain facts
+// that the actor may not know.
 func answered[T any, D Done | authz.Token](value T, done D, err error) (T, D, error) {
 	if err != nil {
 		var none T

@@ -24,7 +24,7 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	// maxScanned is the highest number of objects that are read for one page, if the actor may view only few of them.
+	// maxScanned is the highest number of objects that one page may read, if the actor may view only few of them.
 	maxScanned int
 
 	// maxRead is the highest number of relationships that a call which only reads, for example GetAccount, may read.
@@ -46,8 +46,8 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
-// WithMaxScanned sets the highest number of objects that are read for one page of contents, if the actor may view only
-// few of them.
+// WithMaxScanned sets the highest number of objects that one page of contents may read, if the actor may view only few
+// of them.
 func WithMaxScanned(objects int) Option { return func(s *Service) { s.maxScanned = objects } }
 
 // WithMaxRead sets the highest number of relationships that a call which only reads, for example GetAccount, may read.
@@ -83,8 +83,8 @@ type Caller struct {
 	// Inspects is set if the API key may read everything when the backend itself performs the operation.
 	Inspects bool
 
-	// Reason says why the backend performs an operation that usually a person performs. It is stored in the metadata,
-	// too. It is empty with an actor, and for operations that never have one.
+	// Reason says why the backend performs an operation that otherwise needs an actor. The metadata has it too. It is
+	// empty with an actor, and for operations that never have one.
 	Reason string
 
 	// Idempotency identifies an operation whose retry must not perform it twice; nil if the caller gave no key.
@@ -135,8 +135,8 @@ type Importer struct {
 	// LeftOut are the ends that a copy left out, "source" or "destination". It is nil if the actor may not know them.
 	LeftOut []string
 
-	// HiddenEnds are the ends whose connection the actor may not view, if the importer was read: "source" or
-	// "destination".
+	// HiddenEnds lists "source" or "destination" if the importer was read and the actor may not view the connection
+	// there.
 	HiddenEnds []string
 }
 
@@ -160,11 +160,10 @@ type Connection struct {
 	Group authz.ID
 }
 
-// Workspace is a workspace as operations show it.
 type Workspace struct {
 	ID, Account authz.ID
 	Open        bool
-	// Users are the people who may enter a workspace that is not open, besides administrators.
+	// Users are the people who may enter a workspace that is not open. Administrators may also enter it.
 	Users []authz.ID
 }
 
@@ -176,8 +175,8 @@ type Connector struct {
 	Capabilities []string
 }
 
-// Part is an object with no relationship except its place: a flow, schedule or service of a workspace, or an
-// integration, export, report or connector of an account.
+// Part is an object that has only a parent: a flow, schedule or service in a workspace, or an integration, export,
+// report or connector in an account.
 type Part struct {
 	Type   authz.Type
 	ID     authz.ID
@@ -234,8 +233,8 @@ type NewWorkspace struct {
 	Access      Access
 }
 
-// Page selects a part of a list that is sorted by id: at most Limit entries (0: DefaultLimit) after Cursor, which an
-// earlier page of the same list returned. The cursor of another list is an error with CodeInvalid.
+// Page selects at most Limit entries (0: DefaultLimit) of a list that is sorted by id. They follow Cursor, which an
+// earlier page of the same list returned. With the cursor of another list, the error has CodeInvalid.
 type Page struct {
 	Limit  int
 	Cursor string

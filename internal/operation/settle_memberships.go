@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// settleMemberships plans which memberships of subscriptions begin and end with the plan's changes of roles. It reads
-// every update of a role in the plan, so it works for every operation. It settles a plan only once.
+// settleMemberships plans which memberships of subscriptions begin and end because the plan changes roles. It works for
+// every operation, since it reads the updates of the plan. Only its first call for a plan has an effect.
 func settleMemberships(ctx context.Context, p *plan) error {
 	if p.settled || p.isReplay {
 		return nil
@@ -37,15 +37,15 @@ func settleChanges(ctx context.Context, p *plan, changes []*membershipChange) er
 			promotions = append(promotions, *promotion)
 		}
 	}
-	// This plan does not fit one write. The caller plans the change again, with fewer entries.
+	// The plan does not fit one write. The caller plans the change again with fewer entries.
 	if p.portions != nil && checkSize(p) != nil {
 		return nil
 	}
 	return promoteFirst(ctx, p, promotions)
 }
 
-// settleMembership plans what happens to one membership. It returns the write that must come before the plan's write,
-// or nil: see promotion.
+// settleMembership plans whether one membership begins or ends. If another write must come first, it returns this
+// write, see promotion.
 func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *authz.Write, err error) {
 	m, err := readMembership(ctx, p, c)
 	if err != nil {
@@ -54,7 +54,7 @@ func settleMembership(ctx context.Context, p *plan, c membershipChange) (first *
 	for _, r := range m.gone {
 		p.Delete(r)
 	}
-	for _, account := range c.changed { // keeps another request from making the role permanent at the same time
+	for _, account := range c.changed { // so that no other request makes the role permanent at the same time
 		if !m.records(account) && !slices.Contains(c.gained, account) {
 			requireSome(p, []authz.Precondition{{Absent: true, Filter: authz.Filter{
 				Type: membershipType, ID: c.object().ID, SubjectType: account.Type, SubjectID: account.ID,
@@ -97,11 +97,11 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	}
 	writeRoleChanges(p, c.subscription.object, c.subscription.set, []roleChange{role})
 	switch {
-	case isNew && m.explicit: // an explicit grant without a membership, which only another tool leaves behind
+	case isNew && m.explicit: // another tool left an explicit grant without a membership
 		p.Delete(reason(c.object(), furtherReason, c.subscription.object))
 	case isNew:
 	case m.derived():
-		// This precondition keeps another request from writing an explicit grant at the same time.
+		// So that no other request writes an explicit grant at the same time.
 		p.Require(m.stored[0])
 	default:
 		return nil
@@ -119,8 +119,8 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	return nil
 }
 
-// endDerivedMembership plans the end of a derived membership, unless a reason for it is left. If a reason is left, the
-// write requires it as a precondition. Otherwise it requires that there is still no reason.
+// endDerivedMembership plans to end a membership that came from roles on accounts, unless a reason for it is left. The
+// write requires as preconditions that this reason is still stored, or that there is still none.
 func endDerivedMembership(
 	ctx context.Context, p *plan, c membershipChange, m membership,
 ) (first *authz.Write, err error) {
@@ -146,8 +146,8 @@ func endDerivedMembership(
 	return nil, withdrawFromMembership(ctx, p, c.who, c.subscription.object)
 }
 
-// promotion returns a write that makes one stored reason the first reason, and deletes the others. The person's
-// membership does not change. The deleted reasons are not lost, since the roles from which they came are still stored.
+// promotion returns a write that makes one stored reason the first reason, and deletes the others. The person stays a
+// member, and no reason is lost, since the roles behind the deleted reasons are still stored.
 func promotion(reasons []authz.Relationship) *authz.Write {
 	kept := max(0, slices.IndexFunc(reasons, func(r authz.Relationship) bool { return r.Relation == firstReason }))
 	write := &authz.Write{Preconditions: []authz.Precondition{{Filter: authz.Exactly(reasons[kept])}}}

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// endShares are relationships that an operation deletes: those that name a person in an account, or in the accounts of
-// a subscription.
+// endShares are connection shares and workspace memberships that an operation deletes: those of one person in an
+// account, or in the accounts of a subscription.
 type endShares struct {
 	who authz.ID
 	// from is the account, or the subscription that has the accounts.
@@ -32,9 +32,9 @@ func (e endShares) size() int {
 	return len(e.rows)
 }
 
-// endNamed plans to delete every relationship in the account that names the person: shares of connections and
-// memberships of workspaces. It runs when a person leaves or is removed, even if their role has already expired. It
-// also runs when a person is given their first role, since an expired role may have left shares behind.
+// endNamed plans to delete the person's connection shares and workspace memberships in the account. It runs if the
+// person leaves or is removed, even if their role has already expired. It also runs if the person gets their first
+// role, since an expired role may have left shares behind.
 func endNamed(ctx context.Context, p *plan, c roleChange, account accountFacts) error {
 	ends := endShares{
 		who: c.who, from: account.object, subscription: account.subscription.object, arrives: c.arrives(),
@@ -42,14 +42,14 @@ func endNamed(ctx context.Context, p *plan, c roleChange, account accountFacts) 
 	switch {
 	case c.ends():
 		p.endsRoles = true
-	case c.isEmpty() && !p.isReplay: // read when it is known whether the plan ends roles, see endSharesAndInvitations
+	case c.isEmpty() && !p.isReplay: // endSharesAndInvitations reads them
 		p.leftovers = append(p.leftovers, ends)
 		return nil
 	}
 	return ends.addAll(ctx, p, c.ends())
 }
 
-// addAll plans to delete the relationships that name the person in the account. See read for endsRoles.
+// addAll plans to delete the person's shares and workspace memberships in the account. endsRoles is documented at read.
 func (e *endShares) addAll(ctx context.Context, p *plan, endsRoles bool) error {
 	f := formerMember{e.who, e.from}
 	isNamed, err := e.read(ctx, p, f.in, endsRoles)
@@ -59,8 +59,8 @@ func (e *endShares) addAll(ctx context.Context, p *plan, endsRoles bool) error {
 	return err
 }
 
-// endNamedWithoutRole plans to delete every relationship that names the person in accounts of the subscription on
-// which they hold no role. Roles that expired left them behind. holds says that the plan ends roles of the person.
+// endNamedWithoutRole plans to delete the person's shares and workspace memberships in accounts of the subscription
+// where they hold no role. Expired roles left these behind. holds says whether the plan ends roles of the person.
 func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscription authz.Object, holds bool) error {
 	in, err := accountsOfPlace(ctx, p, subscription)
 	if err != nil {
@@ -90,11 +90,11 @@ func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscriptio
 	return nil
 }
 
-// read reads the relationships that name the person in the accounts for which the function in returns true. It adds
-// them to e, and e to the plan. It reports whether a relationship in any account names the person.
+// read reads the person's shares and workspace memberships in the accounts for which in returns true. It adds them to
+// e, and e to the plan. It reports whether the person has any, in any account.
 //
-// If the plan ends roles of the person, it reads a bounded number, see readNamedFirst. Otherwise no access is left to
-// end. Then it reads until it finds more than one write can delete.
+// If endsRoles is set, read reads a bounded number, see readNamedFirst, since access must end soon. Otherwise it reads
+// until it finds more than one write can delete.
 func (e *endShares) read(
 	ctx context.Context, p *plan, in func(authz.ID) bool, endsRoles bool,
 ) (isNamed bool, err error) {
@@ -133,9 +133,9 @@ func completePlan(ctx context.Context, p *plan) error {
 	return endSharesAndInvitations(ctx, p)
 }
 
-// endSharesAndInvitations plans to delete shares and invitations. If these do not fit one write, the write ends the
-// roles and stores that an offboarding is under way. The offboarding deletes the shares and invitations later. Until it
-// has ended, the shares give nothing without a role, the invitations are closed, and the person gets no new role.
+// endSharesAndInvitations plans to delete shares and invitations. If they do not fit one write, the write ends the
+// roles and stores that an offboarding is under way; the offboarding deletes the rest later. Until it has ended, the
+// shares give no access without a role, the invitations are closed, and the person gets no new role.
 func endSharesAndInvitations(ctx context.Context, p *plan) error {
 	// The offboarding that this plan begins deletes the shares and invitations.
 	if len(p.offboardings) > 0 {
@@ -193,7 +193,7 @@ func endSharesAndInvitations(ctx context.Context, p *plan) error {
 }
 
 // readEndingOffboardings returns the offboardings that delete the shares and invitations, one for each person. An
-// operation that gives a person their first role must wait for this person's offboarding.
+// operation that gives a person their first role must wait for the offboarding of this person.
 func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error) {
 	var offboardings []offboarding
 	add := func(who authz.ID, from, subscription authz.Object) {
@@ -221,8 +221,7 @@ func readEndingOffboardings(ctx context.Context, p *plan) ([]offboarding, error)
 	return offboardings, nil
 }
 
-// requester returns the subject that an operation is attributed to: the actor, or the platform for the backend
-// itself.
+// requester returns the subject who performs the operation: the actor, or the platform for the backend itself.
 func (p *plan) requester() authz.Subject {
 	if p.by.Actor == "" {
 		return only(platform)
@@ -230,7 +229,7 @@ func (p *plan) requester() authz.Subject {
 	return p.actor()
 }
 
-// finishOffboardingOf lets run finish the person's offboarding, if one is under way.
+// finishOffboardingOf makes run finish the person's offboarding, if one is under way.
 func finishOffboardingOf(ctx context.Context, p *plan, who authz.ID) error {
 	d, under, err := readOffboarding(ctx, p, who)
 	if err != nil || !under {
@@ -239,7 +238,7 @@ func finishOffboardingOf(ctx context.Context, p *plan, who authz.ID) error {
 	return waitForOffboarding(d)
 }
 
-// clearShares returns the error that makes run delete the shares which a person left behind in an account. run deletes
+// clearShares returns the error that makes run delete the shares that a person left behind in an account. run deletes
 // them in an offboarding, and then plans the operation again.
 func clearShares(ctx context.Context, p *plan, left endShares) error {
 	if err := finishOffboardingOf(ctx, p, left.who); err != nil {

@@ -37,8 +37,8 @@ func (s *Service) CreateSubscription(
 	return runWithResult(ctx, s, by, "create_subscription", s.subscriptionResult(by, in.ID), build)
 }
 
-// PutFeatures turns exactly these features of a subscription on. It has no actor. Turning a feature off removes
-// nobody's role; it only prevents that somebody is granted such a role.
+// PutFeatures turns exactly these features of a subscription on, and all others off. It has no actor. Turning a feature
+// off ends no role that needs the feature; it only prevents new grants of this role.
 func (s *Service) PutFeatures(
 	ctx context.Context, by Caller, id authz.ID, names []string,
 ) (Subscription, Done, error) {
@@ -78,7 +78,7 @@ func parseFeatures(names []string) ([]authz.Feature, error) {
 }
 
 // setFeatures plans that exactly these features are on. flags are the present flags of the subscription. The write
-// requires the present state of each feature, so that two simultaneous changes do not mix.
+// requires the present state of each feature as a precondition, so that two concurrent changes do not mix.
 func setFeatures(p *plan, object authz.Object, flags []authz.Relation, features []authz.Feature) {
 	set := func(relation authz.Relation, on bool) {
 		row := authz.Relationship{Resource: object, Relation: relation, Subject: everybody}
@@ -138,7 +138,7 @@ func (s *Service) SubscriptionAccounts(
 }
 
 // UserAccounts returns a page of all accounts that a person may view, with their roles there. If the person is not the
-// actor, the call needs a key with the scope inspect (the parameter inspect), and must have no actor.
+// actor, the call must have no actor and needs a key with the scope inspect, see the parameter inspect.
 func (s *Service) UserAccounts(
 	ctx context.Context, by Caller, who authz.ID, inspect bool, page Page,
 ) (Accounts, authz.Token, error) {
@@ -203,7 +203,7 @@ func (s *Service) TransferSubscription(ctx context.Context, by Caller, id, to au
 	})
 }
 
-// planTransfer plans that the actor transfers their subscription to another person.
+// planTransfer plans that the actor transfers a subscription that they own to another person.
 func planTransfer(ctx context.Context, p *plan, object authz.Object, to authz.ID) error {
 	if err := requirePermission(ctx, p, object, "transfer_ownership"); err != nil {
 		return err

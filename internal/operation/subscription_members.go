@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// SubscriptionMembers returns a page of the members of a subscription: the people who hold a role on it. With
-// byAccount, each has their roles on the subscription's accounts whose members the actor may list.
+// SubscriptionMembers returns a page of the people who hold a role on a subscription. With byAccount, each entry also
+// has the person's roles on accounts, if the actor may list the members of the account.
 func (s *Service) SubscriptionMembers(
 	ctx context.Context, by Caller, id authz.ID, byAccount bool, page Page,
 ) (Members, authz.Token, error) {
@@ -38,8 +38,8 @@ func (s *Service) SubscriptionMembers(
 	)
 }
 
-// SubscriptionPeople returns a page of the people of a subscription: its members, and the people who hold a role on one
-// of its accounts whose members the actor may list. Each person has their roles on these accounts.
+// SubscriptionPeople returns a page of the people of a subscription: its members, and the members of its accounts. It
+// considers only accounts whose members the actor may list. Each person has their roles on these accounts.
 func (s *Service) SubscriptionPeople(
 	ctx context.Context, by Caller, id authz.ID, page Page,
 ) (Members, authz.Token, error) {
@@ -54,8 +54,8 @@ func (s *Service) SubscriptionPeople(
 	)
 }
 
-// subscriptionPeople returns a page of the people of a subscription. Before it selects the page, it passes the members
-// to the function add, which adds other people or the roles on accounts.
+// subscriptionPeople returns a page of the people of a subscription. It passes the members to add, which adds other
+// people or roles on accounts, and then selects the page.
 func (s *Service) subscriptionPeople(
 	ctx context.Context, by Caller, id authz.ID, page Page, add func(context.Context, *plan, map[authz.ID]Member) error,
 ) (Members, authz.Token, error) {
@@ -131,10 +131,10 @@ func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz
 	return nil
 }
 
-// PutSubscriptionMember gives a person exactly these roles on a subscription. It needs the invite_… permission of each
-// role that it adds or removes. Nobody can take the role owner from another person. Under single_owner, only a transfer
-// moves it. Under multi_owner, owners may give up their own role if there is another owner. Without an actor, the
-// backend adds an owner and must give a reason.
+// PutSubscriptionMember sets the roles of a person on a subscription to exactly these. For each role that it adds or
+// removes, it needs the permission invite_ROLE. Nobody can take the role owner from another person. Under single_owner,
+// only a transfer moves the role. Under multi_owner, owners may give up their own role if there is another owner.
+// Without an actor, the backend adds an owner and must give a reason.
 func (s *Service) PutSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string,
 ) (Member, Done, error) {
@@ -209,7 +209,7 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 		return err
 	}
 	if len(needed) == 0 || !g.allowed[listing] {
-		// The error depends on the request alone: an actor who may not list the people may not know their roles.
+		// This error depends on the request alone: an actor who may not list members may not learn their roles.
 		for _, permission := range requested {
 			if err := g.need(permission); err != nil {
 				return err
@@ -238,8 +238,8 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 	return nil
 }
 
-// ownerMovesByTransfer returns the error for a change of a single_owner subscription's owner by any other call than
-// the transfer.
+// ownerMovesByTransfer returns the error for a call other than the transfer that would change the owner of a
+// single_owner subscription.
 func ownerMovesByTransfer(facts subscriptionFacts) error {
 	return authz.Errorf(
 		authz.CodeConflict, "%s always has exactly one owner, whom only POST /v1/subscriptions/%s/transfer changes",
@@ -247,9 +247,9 @@ func ownerMovesByTransfer(facts subscriptionFacts) error {
 	)
 }
 
-// RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and every other
-// relationship there that names the person. It also withdraws the person's open invitations, received and sent. It
-// needs remove_users, but people may also remove themselves.
+// RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and the person's
+// connection shares and workspace memberships there. It also withdraws the person's open invitations, received and
+// sent. The actor needs remove_users, but people may remove themselves.
 func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	for {
 		removed := false
@@ -266,8 +266,8 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 			removed = len(p.Updates()) > 0
 			return err
 		})
-		// If somebody gives the person a role on an account during their removal, the next attempt finds it. The person
-		// cannot create an account themselves, since they are no longer a member of the subscription.
+		// Another request may give the person a role on an account during the removal; the next attempt finds it. The
+		// person cannot create an account themselves, since they are no longer a member of the subscription.
 		if err != nil || !removed || who == by.Actor || done.IsReplay {
 			return done, err
 		}
@@ -323,7 +323,7 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	return removeFromAccounts(ctx, p, id, who)
 }
 
-// removeFromAccounts plans the end of all roles of a person on the accounts of a subscription.
+// removeFromAccounts plans to end all roles of a person on the accounts of a subscription.
 func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 	inSubscription, err := readAccountsOf(ctx, p, id)
 	if err != nil {
@@ -363,8 +363,8 @@ func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 	return lastHolderError(orphaned)
 }
 
-// readVisibleRolesAfter returns the roles that a person holds on a subscription after the plan. If the actor is
-// somebody else and may not list these roles, it returns nil.
+// readVisibleRolesAfter returns the roles that a person will hold on a subscription after the plan's write. It returns
+// nil if the actor is another person and may not list these roles.
 func readVisibleRolesAfter(ctx context.Context, p *plan, id, who authz.ID) (Roles, error) {
 	facts, err := readSubscription(ctx, p, id)
 	if err != nil {

@@ -30,16 +30,15 @@ func readerOf(p *plan) visibility.Reader {
 // viewOf returns the view of readerOf at the plan's snapshot, see viewFor.
 func viewOf(p *plan) *visibility.View { return viewFor(p, readerOf(p)) }
 
-// viewFor returns the view of a reader at the plan's snapshot. If a check cannot be decided, the view returns its
-// error.
+// viewFor returns the view of a reader at the plan's snapshot. If a check fails, the view returns its error.
 func viewFor(p *plan, reader visibility.Reader) *visibility.View {
 	return visibility.New(VisibilityRules, reader, func(ctx context.Context, checks []authz.Check) ([]bool, error) {
 		return decide(ctx, p, checks)
 	})
 }
 
-// hidingViewOf returns the view of a reader at the plan's snapshot. If a check cannot be decided, the view hides the
-// object, so that the rest of a list can be shown.
+// hidingViewOf returns the view of a reader at the plan's snapshot. If a check fails, the view hides the object, so
+// that a list can still show the others.
 func hidingViewOf(p *plan, reader visibility.Reader) *visibility.View {
 	return visibility.New(VisibilityRules, reader, visibility.HideUndecided(p.Check))
 }

@@ -16,7 +16,7 @@ func latestInvitation(i Invitation) authz.Relationship {
 	}
 }
 
-// requireLatestInvitation requires as preconditions that nobody else invites the person at the same time. It returns
+// requireLatestInvitation requires as a precondition that nobody else invites the person at the same time. It returns
 // the stored relationship from the person to their newest invitation.
 func requireLatestInvitation(ctx context.Context, p *plan, invitee authz.ID) ([]authz.Relationship, error) {
 	filter := authz.Filter{Type: inviteeType, ID: invitee}
@@ -30,9 +30,9 @@ func requireLatestInvitation(ctx context.Context, p *plan, invitee authz.ID) ([]
 	return latest, err
 }
 
-// replaceInvitations plans that a new invitation closes every older one of the same invitee to the same place. If two
-// people invite at the same time, one operation is retried after the other. It returns an error with CodeForbidden if
-// the actor may not withdraw an older invitation, so that nobody can reduce another inviter's offer. The error reveals
+// replaceInvitations plans to close every older invitation of the same invitee to the same account or subscription. If
+// two people invite at the same time, one of the operations is retried. It returns an error with CodeForbidden if the
+// actor may not withdraw an older invitation, so that nobody can reduce the offer of another inviter. The error reveals
 // nothing hidden, since everybody who may invite may list the open invitations.
 func replaceInvitations(ctx context.Context, p *plan, invitation Invitation, now time.Time) error {
 	if invitation.Invitee == "" {
@@ -91,7 +91,7 @@ func requireMayWithdraw(ctx context.Context, p *plan, stored storedInvitation) e
 	return err
 }
 
-// withdrawal ends the open invitations that a person received or sent: those to a place and, if the place is a
+// withdrawal ends the open invitations that a person received or sent: those to the object from and, if this is a
 // subscription, those to its accounts.
 type withdrawal struct {
 	who  authz.ID
@@ -117,7 +117,7 @@ func (w withdrawal) size() int {
 
 const (
 	// maxGuardedMemberships is the highest number of removed people for whom one write requires as preconditions that
-	// nobody invites them at the same time. For more people, it would need too many preconditions.
+	// nobody invites them at the same time. A write with more people could not hold the preconditions.
 	maxGuardedMemberships = 20
 
 	// mostReadFirst is the highest number of invitations, received and sent, that are read before a person is removed.
@@ -131,9 +131,8 @@ const (
 	maxRowsOfInvitation = 4
 )
 
-// withdrawInvitations plans that the removal of people from a place closes every open invitation that they received or
-// sent, see endSharesAndInvitations. This includes invitations by other inviters that the actor could not withdraw
-// directly.
+// withdrawInvitations plans to close every open invitation of people who are being removed, received or sent, see
+// endSharesAndInvitations. It also closes invitations of other inviters that the actor could not withdraw directly.
 func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, subscription authz.Object) error {
 	if len(people) == 0 {
 		return nil
@@ -179,8 +178,7 @@ func withdrawInvitations(ctx context.Context, p *plan, people []authz.ID, from, 
 
 // withdrawFirst is for a person who stops being the owner of a subscription and holds no other role on it. It plans to
 // withdraw the open invitations that the person received or sent: those to the subscription, and those to its accounts
-// on which the person holds no role. If the invitations do not fit the operation's write, earlier writes withdraw
-// them.
+// on which the person holds no role. If they do not fit the operation's write, earlier writes withdraw them.
 func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object) error {
 	if err := requireNoneInvited(ctx, p, who); err != nil {
 		return err
@@ -197,10 +195,9 @@ func withdrawFirst(ctx context.Context, p *plan, who authz.ID, from authz.Object
 	)
 }
 
-// withdrawFromMembership is for a person whose membership of a subscription ends with their last role on an account.
-// It plans to withdraw the open invitations to the subscription that the person received or sent. The person's
-// invitations to accounts of the subscription stay. If the withdrawn invitations do not fit the operation's write,
-// earlier writes withdraw them.
+// withdrawFromMembership is for a person whose membership of a subscription ends with their last role on an account. It
+// plans to withdraw the open invitations to the subscription that the person received or sent, but not those to its
+// accounts. If they do not fit the operation's write, earlier writes withdraw them.
 func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscription authz.Object) error {
 	if p.memberships++; p.memberships <= maxGuardedMemberships {
 		if err := requireNoneInvited(ctx, p, who); err != nil {
@@ -210,8 +207,8 @@ func withdrawFromMembership(ctx context.Context, p *plan, who authz.ID, subscrip
 	return withdrawTo(ctx, p, who, func(to authz.Object) bool { return to == subscription })
 }
 
-// withdrawTo plans to withdraw the open invitations that a person received or sent, to the places for which the
-// function in returns true. If the invitations do not fit the operation's write, earlier writes withdraw them.
+// withdrawTo plans to withdraw the open invitations that a person received or sent, to the objects for which in returns
+// true. If they do not fit the operation's write, earlier writes withdraw them.
 func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Object) bool) error {
 	handles, err := readInvitationsNaming(ctx, p, []authz.ID{who})
 	if err != nil {
@@ -226,10 +223,10 @@ func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Obj
 	return err
 }
 
-// withdrawLeft plans to withdraw the open invitations to an account by people who are given their first role on it. A
-// role that expired left these invitations behind, and they must not become valid again with the new role. If a person
-// may invite without a role on the account, the invitations of this person stay. If the withdrawn invitations do not
-// fit the operation's write, earlier writes withdraw them.
+// withdrawLeft is for people who get their first role on an account. It plans to withdraw the open invitations to the
+// account that they sent. An expired role left these behind, and the new role must not make them valid again. If a
+// person may invite without a role on the account, their invitations stay. If the invitations do not fit the
+// operation's write, earlier writes withdraw them.
 func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz.Object) error {
 	filters := make([]authz.Filter, len(people))
 	for i, who := range people {
@@ -336,8 +333,8 @@ func deleteInvitation(p *plan, stored storedInvitation) {
 	}
 }
 
-// requireNoneInvited requires as preconditions that nobody invites the person at the same time. If the person has not
-// invited anybody yet, it also requires that the person invites nobody at the same time.
+// requireNoneInvited requires as preconditions that nobody invites the person at the same time. If the person has
+// invited nobody yet, it also requires that they invite nobody at the same time.
 func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
 	inviting := authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
 	invited, err := p.FindSome(ctx, inviting, 1)
@@ -351,8 +348,8 @@ func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
 	return err
 }
 
-// placesOfRemoval returns a function that reports whether a removal from the given place also withdraws invitations
-// to another place.
+// placesOfRemoval returns a function that reports whether a removal from the given object also withdraws invitations to
+// another object.
 func placesOfRemoval(ctx context.Context, p *plan, place authz.Object) (func(authz.Object) bool, error) {
 	if place == platform {
 		return func(authz.Object) bool { return true }, nil

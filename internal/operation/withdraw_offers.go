@@ -8,10 +8,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// withdrawOffers plans to withdraw open invitations to a place. It withdraws an invitation if it offers a person more
-// than the roles that one of the changes sets for this person: accepting it would undo the change. This includes
-// invitations that the actor could not withdraw directly. A change that only adds roles, for example an acceptance,
-// withdraws none. If the withdrawn invitations do not fit the operation's write, earlier writes withdraw them.
+// withdrawOffers plans to withdraw open invitations to the account or subscription that would undo a role change: an
+// invitation that offers a person more than the roles that the change sets. It also withdraws invitations that the
+// actor could not withdraw directly. A change that only adds roles, for example an acceptance, withdraws none. If the
+// invitations do not fit the operation's write, earlier writes withdraw them.
 func withdrawOffers(
 	ctx context.Context, p *plan, place authz.Object, set authz.RoleSet, changes []roleChange,
 ) error {
@@ -38,7 +38,8 @@ func withdrawOffers(
 			if stored.To != place || slices.Equal(set.Union(c.wanted, stored.Roles), c.wanted) {
 				continue
 			}
-			// A first role reduces nothing. The actor may lack the permission to withdraw the offer, and must not end it.
+			// A first role reduces nothing, and the actor may lack the permission to withdraw the offer. So the offer
+			// stays open.
 			if c.arrives() && p.by.Actor != "" {
 				if err := requireMayWithdraw(ctx, p, stored); errors.Is(err, authz.CodeForbidden) {
 					continue

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CreateWorkspace creates a workspace. It is open to the whole account, or restricted to the named people and the
+// CreateWorkspace creates a workspace. It is open to the whole account, or only to the given people and the
 // administrators.
 func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspace) (Workspace, Done, error) {
 	build := func(ctx context.Context, p *plan) (Workspace, error) {
@@ -29,7 +29,7 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, in NewWorkspac
 	return runWithResult(ctx, s, by, "create_workspace", s.workspaceResult(by, in.ID), build)
 }
 
-// SetWorkspaceAccess sets who may enter a workspace: the whole account, or exactly the named people and the
+// SetWorkspaceAccess sets who may enter a workspace: the whole account, or exactly the given people and the
 // administrators.
 func (s *Service) SetWorkspaceAccess(
 	ctx context.Context, by Caller, id authz.ID, access Access,
