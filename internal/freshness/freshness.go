@@ -12,9 +12,9 @@ import (
 // ReadYourWrites wraps an engine so that callers read their own writes: a request with Default consistency sees at
 // least every write that was made through the returned engine.
 //
-// A token covers the writes that finished before its write started. If writes overlap, there may be no
-// token that covers all of them, for example on PostgreSQL. So after an overlap, reads are fully consistent, until a
-// read that started after the last overlapping write returns a token. This token covers the overlapping writes.
+// A token covers the writes that finished before its own write started. If writes overlap, for example on PostgreSQL,
+// there may be no token that covers all of them. So after an overlap, reads are fully consistent until one of them
+// returns a token that covers the overlapping writes: it must have started after the last of them.
 func ReadYourWrites(engine authz.Engine) authz.Engine { return &fresh{Engine: engine} }
 
 type fresh struct {
@@ -60,7 +60,7 @@ func (f *fresh) LookupResources(
 ) iter.Seq2[authz.FoundResource, error] {
 	at, epoch := f.resolve(at)
 	found := f.Engine.LookupResources(ctx, query, at, page)
-	if page.Cursor != "" { // a cursor has its own revision
+	if page.Cursor != "" { // a cursor contains its revision
 		return found
 	}
 	return observed(f, at, epoch, found, func(found authz.FoundResource) authz.Token { return found.Token })
@@ -81,7 +81,7 @@ func (f *fresh) Read(
 ) iter.Seq2[authz.ReadItem, error] {
 	at, epoch := f.resolve(at)
 	items := f.Engine.Read(ctx, filter, at, page)
-	if page.Cursor != "" { // a cursor has its own revision
+	if page.Cursor != "" { // a cursor contains its revision
 		return items
 	}
 	return observed(f, at, epoch, items, func(item authz.ReadItem) authz.Token { return item.Token })
@@ -120,8 +120,8 @@ func (f *fresh) begin() {
 }
 
 // end records a finished write. The next read must be fully consistent if the write returned no token, overlapped
-// another write, or failed and may still have been applied. Errors with CodeConflict or CodeInvalid mean that it was
-// not applied.
+// another write, or failed without a known result. After CodeConflict or CodeInvalid, the result is known: it was not
+// applied.
 func (f *fresh) end(token authz.Token, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +140,7 @@ func (f *fresh) end(token authz.Token, err error) {
 	}
 }
 
-// resolve replaces Default by a consistency, and returns the number of finished writes.
+// resolve replaces Default by the consistency to use, and returns the number of finished writes.
 func (f *fresh) resolve(at authz.Consistency) (authz.Consistency, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -157,7 +157,7 @@ func (f *fresh) resolve(at authz.Consistency) (authz.Consistency, uint64) {
 	return at, f.epoch
 }
 
-// observed passes the token of the first item of a sequence to observe.
+// observed calls observe with the token of the first item of a sequence.
 func observed[T any](
 	f *fresh, at authz.Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) authz.Token,
 ) iter.Seq2[T, error] {

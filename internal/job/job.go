@@ -1,7 +1,7 @@
-// Package job runs work that takes more than one write and must not be lost if the server stops. While a job is under
-// way, an object in the store records it. Run advances a job, one write at a time, until it ends. If a job was
-// interrupted, the start of the server, a repetition of the call, or an operation that must wait for the job reads it
-// from its record and gives it to Run again.
+// Package job runs work that takes more than one write and must be finished even if the server stops. While a job is
+// under way, an object in the store records it. Run performs a job, one write at a time, until it ends. After an
+// interruption, the job is read from its record and given to Run again: by the start of the server, a repetition of the
+// call, or an operation that must wait for the job.
 //
 // The package knows no product rule. A type that implements Job plans the writes of one kind of work.
 package job
@@ -17,14 +17,14 @@ import (
 type State int
 
 const (
-	// Requested is the state of a job whose cut-off may not be written yet. The cut-off is the write that ends access.
+	// Requested is the state of a job before its cut-off, or when it is unknown whether the cut-off is written. The
+	// cut-off is the write that ends access.
 	Requested State = iota
 
 	// Cleaning is the state after the cut-off. Each write deletes some of the relationships that are left.
 	Cleaning
 
-	// Canceling is the state of a job that must not be completed. What it has written stays, but the record of the job
-	// is deleted.
+	// Canceling is the state of a job that must not be completed. Its earlier writes remain, but its record is deleted.
 	Canceling
 
 	// Canceled is the state of a job that ended before it was complete.
@@ -42,7 +42,7 @@ func (s State) String() string {
 // hasEnded reports whether no step follows.
 func (s State) hasEnded() bool { return s == Canceled || s == Done }
 
-// Job is a job between two of its writes. A Job does not change: each Step holds the Job that follows.
+// Job is the state of a job between two of its writes. A Job is immutable: each Step contains the Job that follows.
 type Job interface {
 	// Record returns the object that records the job. Jobs with the same record are the same job.
 	Record() authz.Object
@@ -51,11 +51,11 @@ type Job interface {
 	State() State
 
 	// Next reads the newest state of the store and plans the next step, which Run writes. Every step reads again how
-	// much work is left, so a job can continue without data from its earlier steps. Next receives how many attempts at
-	// the step have failed at a precondition. If it returns authz.ErrPrecondition, the step is planned again.
+	// much work is left, so a job can continue without data from its earlier steps. failed is how many attempts at the
+	// step failed at a precondition. If Next returns authz.ErrPrecondition, Run plans the step again.
 	Next(ctx context.Context, failed int) (Step, error)
 
-	// Conflict returns the message of the error if a step fails too often.
+	// Conflict returns the error message for a step that failed too often.
 	Conflict() string
 }
 
@@ -68,14 +68,14 @@ type Step struct {
 	// Unit holds the write. If it is nil or has no updates, nothing is written.
 	Unit *tx.Unit
 
-	// DeleteAll, if set, is written instead of the Unit's updates: it deletes every matching relationship if the Unit's
+	// DeleteAll replaces the Unit's updates if it is set: the write deletes every matching relationship, if the Unit's
 	// preconditions hold.
 	DeleteAll *authz.Filter
 
 	// Metadata is stored by SpiceDB together with the write.
 	Metadata map[string]any
 
-	// Then is the job as it is after the write.
+	// Then is the job after the write.
 	Then Job
 
 	// Cause says why the job is canceled, if Then is a canceled job.
@@ -91,7 +91,8 @@ type Store interface {
 	) (authz.Token, error)
 }
 
-// write writes the step and returns the token of the write, or previous if there is nothing to write or read.
+// write writes the step and returns the token of the write. If there is nothing to write and nothing was read, it
+// returns previous.
 func (s Step) write(ctx context.Context, store Store, previous authz.Token) (authz.Token, error) {
 	switch {
 	case s.DeleteAll != nil:

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-// running is a job that Run has begun.
+// running is a job that Run performs.
 type running struct {
 	Job
 	attempts *tx.Attempts // attempts at the next step
@@ -35,13 +35,13 @@ func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err 
 	return nil, nil
 }
 
-// Run advances a job until it ends. It first runs the jobs for which this job must wait, and continues even if one of
-// them is canceled. Run returns the job at its end and the token of its last write. If the job itself is canceled, the
-// error is the cause. If a step of any job fails too often, the error has CodeConflict. Run also returns any other
-// error of a step or a write.
+// Run performs a job until it ends. It first runs the jobs for which this job must wait. If one of these is canceled,
+// Run continues with the next. Run returns the job at its end and the token of its last write. If the job itself is
+// canceled, the error is the cause. If a step of any job fails too often, the error has CodeConflict. Run also returns
+// any other error of a step or a write.
 //
 // Two servers may run the same job at the same time. Each write requires as a precondition that the job is still
-// recorded. It does not matter which server makes the last write.
+// recorded, so either server may make the last write.
 func Run(ctx context.Context, store Store, job Job) (Job, authz.Token, error) {
 	first := start(job)
 	stack := []*running{first} // each job waits for the jobs after it

@@ -15,8 +15,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
-// emptying is a job that deletes an account: its owners in the cut-off, its guests by filter, its users one by one, and
-// last its record. It waits for the jobs of other accounts, and is canceled if the account is protected.
+// emptying is a job that deletes an account in several steps: its owners in the cut-off, its guests by filter, its
+// users one by one, and last its record. It waits for the jobs of other accounts, and is canceled if the account is
+// protected.
 type emptying struct {
 	account authz.ID
 	state   job.State
@@ -123,7 +124,7 @@ var (
 
 type storeKey struct{}
 
-// store returns the store that a test put into the context.
+// store returns the store that the test put into the context.
 func store(ctx context.Context) job.Store { return ctx.Value(storeKey{}).(job.Store) }
 
 // run runs a job on a store.
@@ -155,16 +156,16 @@ func (s *stopping) DeleteAll(
 	return s.Store.DeleteAll(ctx, filter, preconditions, metadata)
 }
 
-// stored are the relationships that every test begins with: account a with five roles, account b with two, and a job
-// for each.
+// stored are the relationships at the start of every test: account a with five roles, account b with two, and a job for
+// each.
 var stored = []string{
 	"account:a#owner@user:olga", "account:a#guest@user:gina", "account:a#guest@user:gus",
 	"account:a#user@user:uma", "account:a#user@user:ulf", "deletion:account/a#requested_by@user:*",
 	"account:b#owner@user:olga", "account:b#user@user:uma", "deletion:account/b#requested_by@user:*",
 }
 
-// TestInterruptedJobContinues stops a job that waits for another job, after every number of writes. Each time, the
-// record of the job must be enough to finish it.
+// TestInterruptedJobContinues stops a job that waits for another job, after each possible number of writes. Each time,
+// the record of the job must suffice to finish it.
 func TestInterruptedJobContinues(t *testing.T) {
 	a := emptying{account: "a", waitFor: []job.Job{emptying{account: "b"}}}
 	const writes = 5 + 3 // writes of job a: cut-off, guests, two users, record; of job b: cut-off, user, record
@@ -192,7 +193,7 @@ func TestStepIsRetriedWhenPreconditionFails(t *testing.T) {
 	s := txtest.New(txtest.Relationships(t, "account:a#owner@user:olga", "deletion:account/a#requested_by@user:*")...)
 	late := 3
 	s.BeforeWrite = func() {
-		if late > 0 && len(s.Stored()) == 1 { // a write that began before the cut-off becomes visible
+		if late > 0 && len(s.Stored()) == 1 { // a late write: it began before the cut-off and becomes visible now
 			late--
 			s.Put(txtest.Relationship(t, fmt.Sprintf("account:a#user@user:late%d", late)))
 		}
@@ -250,8 +251,8 @@ func TestJobsThatWaitForEachOther(t *testing.T) {
 	require.ErrorContains(t, err, "deletion:account/b and deletion:account/a wait for each other")
 }
 
-// TestDeleteAllNeedsPreconditions has another server finish the job between the plan and the write of a step that
-// deletes by filter.
+// TestDeleteAllNeedsPreconditions has another server finish the job after a step that deletes by filter is planned, and
+// before it is written.
 func TestDeleteAllNeedsPreconditions(t *testing.T) {
 	guest := "account:a#guest@user:gina"
 	a := emptying{account: "a", state: job.Cleaning}

@@ -4,8 +4,8 @@ import "context"
 
 type callerKey struct{}
 
-// WithCaller returns a context that names the caller, which is the API key of the request. Caches of the engine are
-// shared fairly among callers.
+// WithCaller returns a context with the name of the caller, which is the API key of the request. The engine's caches
+// give each caller an equal share.
 func WithCaller(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, callerKey{}, name)
 }

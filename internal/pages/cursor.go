@@ -9,11 +9,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// cursorSum is the number of bytes of a hash in a cursor. The hash detects cursors of other questions and damaged
-// cursors. It protects no secret: a caller who has a cursor may ask the question anyway.
+// cursorSum is the number of bytes of a hash in a cursor. The hash detects damaged cursors and cursors of other
+// questions. It protects no secret: a caller with a cursor may ask the question without it.
 const cursorSum = 8
 
-// Cursors creates and parses the cursors of one question.
+// Cursors creates and parses the cursors of one question: a query with its parameters.
 type Cursors struct {
 	question [sha256.Size]byte
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of the cached lists: maxListed is the highest number of resources in all lists together. Each list counts as
+// Limits of the cached lists: maxListed limits the number of resources in all lists together, where each list counts as
 // listOverhead resources more than it has. listTime is how long a list is cached.
 const (
 	maxListed    = 250_000
@@ -21,13 +21,13 @@ const (
 	listTime     = time.Minute
 )
 
-// Resources splits look-ups of resources into pages. A cursor has an id and a revision, so every server can
-// continue the list. The server that created the cursor caches the list for a while, so that it need not repeat the
-// look-up for the next page. Correctness does not depend on the cache: the same query at the same revision has the same
-// result. The zero value is empty.
+// Resources splits look-ups of resources into pages. A cursor has an id and a revision, so every server can continue
+// the list. The server that created the cursor caches the list for a while, so that the next page needs no look-up.
+// Correctness does not depend on the cache, since the same query at the same revision has the same result. The zero
+// value is empty.
 //
-// Adding a list takes constant time. Every caller (see WithCaller) has an equal share of the cache: the caller with the
-// largest lists loses its oldest list first.
+// Adding a list takes constant time. Every caller (see WithCaller) has an equal share of the cache: if it is full, the
+// caller with the largest lists loses its oldest list first.
 type Resources struct {
 	mu     sync.Mutex
 	kept   map[string]*keptList // by listKey
@@ -53,8 +53,8 @@ type share struct {
 	size  int
 }
 
-// Page returns the resources of a page. The function all looks up every resource of the query, sorted by Compare. The
-// error has CodeInvalid for an invalid page. Otherwise it is the error of all.
+// Page returns the resources of a page. all looks up every resource of the query, sorted by Compare. The error has
+// CodeInvalid for an invalid page. Otherwise it is the error of all.
 func (l *Resources) Page(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 	all func(authz.Consistency) ([]authz.FoundResource, error),
@@ -123,7 +123,7 @@ func (l *Resources) get(key string) ([]authz.FoundResource, bool) {
 	return nil, false
 }
 
-// put caches a list, which must not be modified any more. It removes older lists if there is no room.
+// put caches a list, which must not be modified any more. It removes older lists to make room.
 func (l *Resources) put(caller, key string, resources []authz.FoundResource) {
 	k := &keptList{key: key, caller: caller, resources: resources, until: time.Now().Add(listTime)}
 	if k.size() > maxListed {

@@ -30,7 +30,7 @@ func TestSealOpensForItsSecretAndSubjectAlone(t *testing.T) {
 			t.Errorf("%q opens", broken)
 		}
 	}
-	// Data has exactly one sealed text. The unused bits of the last letter may not vary.
+	// Open must accept only one text for the same data. The unused bits of the last character may not vary.
 	text = seal.Close([]byte("positions"), []byte("list"))
 	for _, letter := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
 		other := text[:len(text)-1] + string(letter)

@@ -42,7 +42,7 @@ func Names(name string, candidates []string) []string {
 	return names
 }
 
-// Hint returns the end of an error about an unknown name: the nearest candidates, or "".
+// Hint returns the last part of an error about an unknown name: the nearest candidates, or "".
 func Hint(name string, candidates []string) string {
 	if len(name) > maxBytes {
 		return ""

@@ -12,10 +12,10 @@ import (
 // fits, too.
 const maxSplit = authz.MaxUpdates - 1
 
-// Commit writes the updates if all preconditions hold, as one atomic change, and returns its token. A Unit without
-// updates writes nothing and must have a snapshot, whose token is returned. The error is authz.ErrPrecondition if
-// another request changed what the Unit requires; CodeTooLarge if the updates or preconditions do not fit one write.
-// SpiceDB keeps the metadata with the transaction.
+// Commit writes the updates as one atomic change, if all preconditions hold, and returns its token. A Unit without
+// updates writes nothing and must have a snapshot, whose token is returned. The error is authz.ErrPrecondition if a
+// precondition fails, and has CodeTooLarge if the updates or preconditions do not fit one write. SpiceDB stores the
+// metadata with the transaction.
 func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token, error) {
 	if len(u.updates) == 0 {
 		return u.snapshot, nil
@@ -32,7 +32,7 @@ func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token
 	token, err := u.store.Write(limited, authz.Write{
 		Updates: u.updates, Preconditions: u.preconditions, Metadata: metadata,
 	})
-	// SpiceDB, which knows the deadline, can notice its end a moment before this process does.
+	// SpiceDB also knows the deadline, and may return CodeDeadline a moment before the context ends here.
 	tookTooLong := limited.Err() != nil || u.maxWrite > 0 && errors.Is(err, authz.CodeDeadline)
 	if err != nil && tookTooLong && ctx.Err() == nil {
 		err = &authz.Error{
@@ -42,27 +42,25 @@ func (u *Unit) Commit(ctx context.Context, metadata map[string]any) (authz.Token
 	return token, err
 }
 
-// LimitWriteTime limits how long the commit may take. A commit that takes longer fails as if a precondition did not
-// hold, so that the caller can retry with a smaller write. Without LimitWriteTime, the deadline of the request is the
-// limit.
+// LimitWriteTime limits the time of the commit. A commit that takes longer fails with authz.ErrPrecondition, so that
+// the caller retries with a smaller write. Without LimitWriteTime, the deadline of the request is the limit.
 func (u *Unit) LimitWriteTime(limit time.Duration) { u.maxWrite = limit }
 
-// DeleteFirst adds relationships to delete, all of them in one write. If they do not fit beside the other updates,
-// Split deletes them in a write before the other updates.
+// DeleteFirst adds relationships to delete together in one write. If they do not fit beside the other updates, Split
+// deletes them in an earlier write.
 func (u *Unit) DeleteFirst(together []authz.Relationship) {
 	u.deletedFirst = append(u.deletedFirst, together)
 }
 
-// AllowSplit lets Split commit deletes in writes of their own, before the other updates.
+// AllowSplit lets Split move deletes into writes of their own, before the other updates.
 func (u *Unit) AllowSplit() { u.splits = true }
 
-// Split prepares the next commit. If all updates, with the deletes of DeleteFirst, fit one write, it adds these deletes
-// and returns false. Otherwise it keeps only as many deletes as fit and returns true: the caller commits them, and
-// plans the operation again on a new Unit. The error is CodeTooLarge if the updates that are no deletes do not fit one
-// write.
+// Split prepares the next commit. If all updates, including the deletes of DeleteFirst, fit one write, it returns
+// false. Otherwise it keeps only as many deletes as fit and returns true: the caller commits them, and plans the
+// operation again on a new Unit. The error has CodeTooLarge if the updates other than deletes do not fit one write.
 func (u *Unit) Split() (more bool, err error) {
 	var first []authz.Update
-	full := 0 // how many elements of first fit one write; relationships of one DeleteFirst stay together
+	full := 0 // how many elements of first fit one write
 	for _, together := range u.deletedFirst {
 		for _, r := range together {
 			if u.indexOf(r) < 0 {

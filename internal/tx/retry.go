@@ -26,7 +26,7 @@ type Attempts struct {
 	pauses   backoff.ExponentialBackOff
 }
 
-// NewAttempts returns Attempts of which none has failed. The conflict is the message of the error after MaxAttempts.
+// NewAttempts returns Attempts without a failure. conflict is the error message after MaxAttempts failures.
 func NewAttempts(conflict string) *Attempts {
 	return &Attempts{conflict: conflict, pauses: backoff.ExponentialBackOff{
 		InitialInterval: firstPause, MaxInterval: maxPause, Multiplier: 2, RandomizationFactor: 1,
@@ -36,10 +36,10 @@ func NewAttempts(conflict string) *Attempts {
 // Failed returns how many attempts have failed.
 func (a *Attempts) Failed() int { return a.failed }
 
-// Retry handles the error of an attempt. If the error is authz.ErrPrecondition, Retry pauses for a random time, so that
-// requests that collide do not collide again, and returns nil: the caller makes another attempt. Otherwise it returns
-// the error with which to end: after MaxAttempts one with CodeConflict, if ctx has ended one with CodeDeadline or
-// CodeCanceled, and any other error unchanged.
+// Retry handles the error of an attempt. If the error is authz.ErrPrecondition, Retry pauses and returns nil: the
+// caller makes another attempt. The pause is random, so that requests that collide do not collide again. Otherwise
+// Retry returns the final error: with CodeConflict after MaxAttempts, with CodeDeadline or CodeCanceled if ctx has
+// ended, and any other error unchanged.
 func (a *Attempts) Retry(ctx context.Context, err error) error {
 	a.failed++
 	switch {
@@ -60,7 +60,7 @@ func (a *Attempts) Retry(ctx context.Context, err error) error {
 	}
 }
 
-// contextError returns the error of a context with its code. It returns any other error unchanged.
+// contextError returns an error with a code for the error of a context. It returns any other error unchanged.
 func contextError(err error) error {
 	var known *authz.Error
 	switch {

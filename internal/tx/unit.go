@@ -1,9 +1,9 @@
-// Package tx is the unit of work of an operation. A Unit reads relationships and asks for decisions at one snapshot,
-// collects updates and preconditions, and commits them as one atomic write. Attempts counts the attempts at a write:
-// another attempt follows when another request changed what the previous attempt had read.
+// Package tx is the unit of work of an operation. A Unit reads relationships and checks permissions at one snapshot,
+// collects updates and preconditions, and commits them as one atomic write. Attempts counts the attempts at a write: if
+// another request changes what an attempt has read, another attempt follows.
 //
-// The package knows no product rule. It is safe because SpiceDB verifies the preconditions in the transaction of the
-// write: an attempt that read old relationships fails, and is retried on the newest ones.
+// The package knows no product rule. SpiceDB verifies the preconditions in the transaction of the write. So an attempt
+// that read old relationships fails, and is retried on the newest ones.
 package tx
 
 import (
@@ -55,8 +55,8 @@ type Option func(*Unit)
 // AtSnapshot makes the Unit read the state that a token names instead of the newest state.
 func AtSnapshot(token authz.Token) Option { return func(u *Unit) { u.snapshot = token } }
 
-// WithMaxRead limits how many relationships the Unit reads. A read beyond that fails with CodeTooLarge. Without this
-// option there is no limit.
+// WithMaxRead limits how many relationships the Unit reads. A read beyond the limit fails with CodeTooLarge. Without
+// this option there is no limit.
 func WithMaxRead(relationships int64) Option { return func(u *Unit) { u.maxRead = relationships } }
 
 // WithReserved keeps space in the write for updates that are added immediately before the commit.
@@ -74,15 +74,15 @@ func New(store Store, options ...Option) *Unit {
 	return u
 }
 
-// Observer returns a Unit that reads the same snapshot and remembers the same reads. Rules use it for decisions on
-// which the write does not depend: the observer's updates and preconditions are never committed.
+// Observer returns a Unit that reads the same snapshot and shares the results of earlier reads. Rules use it for
+// decisions on which the write does not depend: the observer's updates and preconditions are never committed.
 func (u *Unit) Observer() *Unit {
 	observer := New(u.store, AtSnapshot(u.snapshot), WithMaxRead(u.maxRead), WithReserved(u.reserved))
 	observer.found = u.found
 	return observer
 }
 
-// Snapshot returns the token of the state that the Unit reads. It is empty before the first check.
+// Snapshot returns the token of the state that the Unit reads. It is empty before the first Check.
 func (u *Unit) Snapshot() authz.Token { return u.snapshot }
 
 // Consistency returns the consistency of the Unit's reads: its snapshot, or before the first check the newest state.
@@ -93,8 +93,8 @@ func (u *Unit) Consistency() authz.Consistency {
 	return authz.AtSnapshot(u.snapshot)
 }
 
-// Find returns the stored relationships that match. The Unit remembers them: the same filter has the same answer for
-// as long as the Unit lives.
+// Find returns the stored relationships that match. The Unit stores the result: the same filter always has the same
+// result.
 func (u *Unit) Find(ctx context.Context, filter authz.Filter) ([]authz.Relationship, error) {
 	if found, ok := u.found[filter]; ok {
 		return found, nil
@@ -106,8 +106,8 @@ func (u *Unit) Find(ctx context.Context, filter authz.Filter) ([]authz.Relations
 	return found, err
 }
 
-// FindAll does what Find does for several filters, some of them at the same time. It returns one slice for each filter,
-// in their order.
+// FindAll is Find for several filters, some of them at the same time. It returns one slice for each filter, in their
+// order.
 func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.Relationship, error) {
 	answers, err := u.FindSomeOfEach(ctx, filters, 0)
 	if err != nil {
@@ -119,8 +119,8 @@ func (u *Unit) FindAll(ctx context.Context, filters []authz.Filter) ([][]authz.R
 	return answers, nil
 }
 
-// FindSomeOfEach does what FindSome does for several filters, some of them at the same time. It returns one slice for
-// each filter, in their order. If the Unit remembers all relationships of a filter, it returns all of them.
+// FindSomeOfEach is FindSome for several filters, some of them at the same time. It returns one slice for each filter,
+// in their order. If Find has already read all relationships of a filter, it returns all of them.
 func (u *Unit) FindSomeOfEach(
 	ctx context.Context, filters []authz.Filter, limit int,
 ) ([][]authz.Relationship, error) {
@@ -143,9 +143,9 @@ func (u *Unit) FindSomeOfEach(
 	return answers, nil
 }
 
-// FindOfSubjects prepares Find for each of many subjects with a single read: it reads all relationships that match the
-// filter, which has the type of the subjects but no id. Find then answers from memory. If more than limit
-// relationships match, FindOfSubjects remembers nothing, and each Find reads for itself.
+// FindOfSubjects prepares Find for many subjects with one read of all relationships that match the filter. The filter
+// has the type of the subjects but no id. Find then answers from memory. If more than limit relationships match,
+// FindOfSubjects keeps no result, and each Find reads for itself.
 func (u *Unit) FindOfSubjects(ctx context.Context, filter authz.Filter, subjects []authz.ID, limit int) error {
 	all, err := u.FindSome(ctx, filter, limit+1)
 	if err != nil || len(all) > limit {
@@ -162,7 +162,7 @@ func (u *Unit) FindOfSubjects(ctx context.Context, filter authz.Filter, subjects
 	return nil
 }
 
-// FindSome returns at most limit of the stored relationships that match, and does not remember them. A limit of 0
+// FindSome returns at most limit of the stored relationships that match, and does not store the result. A limit of 0
 // means all.
 func (u *Unit) FindSome(ctx context.Context, filter authz.Filter, limit int) ([]authz.Relationship, error) {
 	var found []authz.Relationship
@@ -179,9 +179,9 @@ func (u *Unit) FindSome(ctx context.Context, filter authz.Filter, limit int) ([]
 	return found, nil
 }
 
-// Check decides several questions at the Unit's snapshot. The first Check of a Unit asks the newest state and fixes
-// the snapshot. If one question alone cannot be decided, its result has an error with CodeInvalid or CodeTooLarge. Any
-// other error of a result makes the whole call fail.
+// Check performs several checks at the Unit's snapshot. The first Check of a Unit reads the newest state and fixes the
+// snapshot. If one check fails by itself, its result has an error with CodeInvalid or CodeTooLarge. Any other error of
+// a result makes the whole call fail.
 func (u *Unit) Check(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
 	results, token, err := u.store.CheckBulk(ctx, checks, u.Consistency())
 	if err != nil {

@@ -63,7 +63,7 @@ func TestSameFilterHasSameAnswer(t *testing.T) {
 	require.Equal(t, [][]authz.Relationship{{role("olga")}, {role("peter")}}, all, "observers know what was read")
 }
 
-// TestFindOfSubjects asserts that Find answers from the relationships that FindOfSubjects has read, unless these were
+// TestFindOfSubjects asserts that Find answers from the relationships that FindOfSubjects has read, unless there were
 // too many.
 func TestFindOfSubjects(t *testing.T) {
 	for _, limit := range []int{2, 1} {

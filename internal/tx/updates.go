@@ -44,7 +44,7 @@ func (u *Unit) Delete(r authz.Relationship) {
 }
 
 // Update adds an update. A later update of the same relationship replaces an earlier one, since SpiceDB rejects a write
-// that contains two.
+// with two.
 func (u *Unit) Update(action authz.Action, r authz.Relationship) {
 	update := authz.Update{Action: action, Relationship: r}
 	if i := u.indexOf(r); i >= 0 {
@@ -90,5 +90,5 @@ func (u *Unit) DiscardUpdates() {
 	u.deletedFirst = nil
 }
 
-// Room returns how many more updates the write can hold, without what is reserved.
+// Room returns how many more updates the write can hold, without the reserved space.
 func (u *Unit) Room() int { return authz.MaxUpdates - len(u.updates) - u.reserved }

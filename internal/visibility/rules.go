@@ -1,6 +1,6 @@
-// Package visibility decides what a reader may see: an object, a relationship, a person's role on an object, and an
-// object that a field of an answer names. Rules say which permission shows what, and a View checks these permissions
-// for one reader. Anything that no rule shows is hidden.
+// Package visibility decides what a reader may see: an object, a relationship, a person's role on an object, or an
+// object in a field of an answer. Rules say which permission shows which fact, and a View checks these permissions for
+// one reader. A fact that no rule shows is hidden.
 package visibility
 
 import (
@@ -9,26 +9,25 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Rules say which permissions show the objects of each type to a reader.
+// Rules say which permission shows which fact about an object, by the type of the object.
 type Rules struct {
-	// Objects returns permissions on an object of the type. Each of them shows that the object exists. Objects of a
+	// Objects returns the permissions of a type that show that an object exists: each of them suffices. Objects of a
 	// type without such permissions are never shown.
 	Objects func(authz.Type) []authz.Permission
 
 	// Roles returns the permission on an object that shows who holds which role on it. It is empty for a type without
-	// roles. If Roles is nil, no type has roles.
+	// roles. A nil Roles means that no type has roles.
 	Roles func(authz.Type) authz.Permission
 
-	// Invitations returns the permission on an object that shows the open invitations to it. It is empty for a type that
-	// nobody is invited to. If Invitations is nil, this is the case for all types.
+	// Invitations returns the permission on an object that shows the open invitations to it. It is empty for a type
+	// without invitations. A nil Invitations means that no type has invitations.
 	Invitations func(authz.Type) authz.Permission
 
-	// Place returns the relation from an object of the type to the object that contains it. It is empty for a type
-	// without a place.
+	// Place returns the relation from an object of the type to the object that contains it, or an empty relation.
 	Place func(authz.Type) authz.Relation
 
-	// People is the type of people. As the subject of a relationship, a person is not hidden, but their role may be. If
-	// People is empty, the subjects of every type can be hidden.
+	// People is the type of people. A person who is the subject of a relationship is not hidden, but their role may be.
+	// If People is empty, the subjects of every type can be hidden.
 	People authz.Type
 }
 
@@ -75,8 +74,8 @@ func (r Rules) permissions(fact Fact) []authz.Permission {
 // HasRoles reports whether people hold roles on objects of the type.
 func (r Rules) HasRoles(t authz.Type) bool { return r.Roles != nil && r.Roles(t) != "" }
 
-// PeopleOf returns the fact that reveals the people in the relations of an object: its roles or, if it has none, its
-// existence.
+// PeopleOf returns the fact that shows the people in the relations of an object: its roles or, if its type has no
+// roles, its existence.
 func (r Rules) PeopleOf(object authz.Object) Fact {
 	if r.HasRoles(object.Type) {
 		return Roles(object)
@@ -84,9 +83,9 @@ func (r Rules) PeopleOf(object authz.Object) Fact {
 	return Existence(object)
 }
 
-// Access returns the fact that reveals who has permissions on an object: the roles on the object or, if it has none, on
-// the nearest object around it that has roles. If there is none, it is the object's existence. places has the place of
-// each object, see Places.
+// Access returns the fact that shows who has permissions on an object: the roles on the object or, if its type has no
+// roles, on the nearest containing object that has roles. Without such an object, it is the object's existence. places
+// maps each object to the object that contains it, see Places.
 func (r Rules) Access(object authz.Object, places map[authz.Object]authz.Object) Fact {
 	for at, inside := object, true; inside; at, inside = places[at], places[at] != (authz.Object{}) {
 		if r.HasRoles(at.Type) {
@@ -96,7 +95,7 @@ func (r Rules) Access(object authz.Object, places map[authz.Object]authz.Object)
 	return Existence(object)
 }
 
-// Places returns, by object, the object that contains it according to the relationships.
+// Places maps each object to the object that contains it, according to the relationships.
 func (r Rules) Places(relationships []authz.Relationship) map[authz.Object]authz.Object {
 	places := make(map[authz.Object]authz.Object)
 	for _, relationship := range relationships {
@@ -107,7 +106,7 @@ func (r Rules) Places(relationships []authz.Relationship) map[authz.Object]authz
 	return places
 }
 
-// Naming returns the facts that the name of an object reveals: the object's existence, or no fact if the object is a
+// Naming returns the facts that an answer reveals if it names the object: the object's existence, or no fact if it is a
 // person.
 func (r Rules) Naming(object authz.Object) []Fact {
 	if object.Type == r.People {
@@ -118,7 +117,7 @@ func (r Rules) Naming(object authz.Object) []Fact {
 
 // Relationship returns the facts that a relationship reveals to a reader: that both objects exist and, if the subject
 // is another person, who holds roles on the resource. A wildcard reveals no subject. known are subjects that the reader
-// knows, because the question names them.
+// knows already, because the request names them.
 func (r Rules) Relationship(reader authz.Subject, relationship authz.Relationship, known ...authz.Subject) []Fact {
 	facts := []Fact{Existence(relationship.Resource)}
 	subject := relationship.Subject
@@ -134,9 +133,9 @@ func (r Rules) Relationship(reader authz.Subject, relationship authz.Relationshi
 	return append(facts, r.Naming(subject.Object)...)
 }
 
-// ForSchema returns the rules for a schema, which may define types besides the product's. If the schema defines none
-// of the permissions that r names for a type, any public permission on an object of the type shows the object. But if
-// isProduct says that only the product writes the type, nothing shows the object.
+// ForSchema returns the rules for a schema, which may define types besides the product's. If a type has none of the
+// permissions that r names for it, any public permission on an object of the type shows the object. An exception are
+// types that only the product writes, see isProduct: nothing shows their objects.
 func (r Rules) ForSchema(definitions []authz.Definition, isProduct func(authz.Type) bool) Rules {
 	shown := r.Objects
 	byType := make(map[authz.Type]authz.Definition, len(definitions))

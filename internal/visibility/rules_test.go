@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// rules are for a small product. A subscription contains accounts, and an account contains importers. People hold roles
-// on subscriptions and accounts. No permission shows a group of connections.
+// rules are the rules of a small product. A subscription contains accounts, and an account contains importers. People
+// hold roles on subscriptions and accounts. No permission shows a group of connections.
 var rules = visibility.Rules{
 	Objects: func(t authz.Type) []authz.Permission {
 		if t == "group" {

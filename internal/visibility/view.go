@@ -8,23 +8,23 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Reader is the person or the API key for whom an answer is made.
+// Reader is the person or the API key that receives an answer.
 type Reader struct {
 	Subject authz.Subject
 
 	// All is set if the reader may see everything, for example an API key with the scope inspect.
 	All bool
 
-	// OnlyOwnRoles is set if the reader may see what the subject sees, except the roles of others.
+	// OnlyOwnRoles is set if the reader may see the same as the subject, except the roles of other people.
 	OnlyOwnRoles bool
 }
 
-// Check reports which of the checks are allowed. Its implementation chooses the state of the relationships, and whether
-// a check that cannot be decided is denied or an error.
+// Check reports which of the checks are allowed. Its implementation chooses the snapshot, and whether a check that
+// fails is denied or an error.
 type Check func(ctx context.Context, checks []authz.Check) (allowed []bool, err error)
 
-// HideUndecided returns a Check that denies the checks that cannot be decided. It decides checks by calling bulk, which
-// chooses the state of the relationships.
+// HideUndecided returns a Check that denies the checks that fail. It decides checks by calling bulk, which chooses the
+// snapshot.
 func HideUndecided(bulk func(context.Context, []authz.Check) ([]authz.CheckResult, error)) Check {
 	return func(ctx context.Context, checks []authz.Check) ([]bool, error) {
 		results, err := bulk(ctx, checks)
@@ -42,8 +42,8 @@ func HideUndecided(bulk func(context.Context, []authz.Check) ([]authz.CheckResul
 // maxChecks is the largest number of checks in one call of Check.
 const maxChecks = 1000
 
-// View answers what one reader may see. It remembers the facts that it has checked, so it is for one request and one
-// state. It is not safe for concurrent use.
+// View decides what one reader may see. It stores the results of its checks, so it is for one request and one snapshot.
+// It is not safe for concurrent use.
 type View struct {
 	rules  Rules
 	reader Reader
@@ -51,15 +51,15 @@ type View struct {
 	known  map[Fact]bool
 }
 
-// New returns a View of a reader.
+// New returns a View for a reader.
 func New(rules Rules, reader Reader, check Check) *View {
 	return &View{rules: rules, reader: reader, check: check, known: make(map[Fact]bool)}
 }
 
-// Reader returns whose view it is.
+// Reader returns the reader of the view.
 func (v *View) Reader() Reader { return v.reader }
 
-// Ask checks the facts that are not checked yet. Afterwards, Knows answers questions about the facts.
+// Ask checks those of the facts that are not checked yet. Afterwards, Knows says whether the reader may know them.
 func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 	var checks []authz.Check
 	var checked []Fact // the fact of each of the checks
@@ -107,8 +107,8 @@ func (v *View) Knows(facts ...Fact) bool {
 	return v.reader.All || !slices.ContainsFunc(facts, hidden)
 }
 
-// ForgetHidden makes Ask check the hidden facts again, after the state has changed. The View then knows what the reader
-// may see in one of the states.
+// ForgetHidden makes Ask check the hidden facts again, after the state has changed. The View then shows each fact that
+// the reader may know in at least one of the states.
 func (v *View) ForgetHidden() {
 	for fact, known := range v.known {
 		if !known {
@@ -156,8 +156,8 @@ func existences(objects []authz.Object) []Fact {
 }
 
 // MayNameEach reports, for each of the subjects of an object that the reader sees, whether an answer about the object
-// may name the subject. An answer may always name people. It may also name a subject whose type no permission shows,
-// since such a subject counts as a part of the object. It may name any other subject if the reader may see that
+// may name the subject. An answer may always name people. It may also name a subject of a type that no permission
+// shows, since such a subject is a part of the object. It may name any other subject if the reader may see that
 // subject.
 func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]bool, error) {
 	named := make([]bool, len(subjects))
@@ -188,7 +188,7 @@ func (v *View) MaySeeRelationship(
 }
 
 // MayKnowRole reports whether the reader may know the role of a subject on an object. Everybody may know their own
-// role, and a relation to an object without roles is no role.
+// role. A relation to an object without roles is not a role.
 func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.Object) (bool, error) {
 	if subject == v.reader.Subject || !v.rules.HasRoles(on.Type) {
 		return true, nil
@@ -196,10 +196,10 @@ func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.
 	return v.MayKnow(ctx, Roles(on))
 }
 
-// MayDependOn is for previews, which show the reader effects on other people. It reports whether these effects may
-// depend on a relationship. They may depend on every relationship of an object whose people the reader may know. For
-// any other object with roles, they may depend only on the reader's own roles and on the object's flags and place,
-// since permissions on objects that the reader sees follow from these. Ask must have checked PeopleOf for the resource.
+// MayDependOn is for previews, which show effects on other people. It reports whether a shown effect may depend on a
+// relationship. If the reader may know the people of an object, effects may depend on all of its relationships. If not,
+// they may depend only on the reader's own roles and on the object's flags and place, since the reader's own
+// permissions already reveal these. Ask must have checked PeopleOf for the resource.
 func (v *View) MayDependOn(relationship authz.Relationship) bool {
 	if v.Knows(v.rules.PeopleOf(relationship.Resource)) {
 		return true
@@ -227,8 +227,8 @@ func (v *View) Require(ctx context.Context, fact Fact) error {
 	return Lacks(v.reader.Subject.ID, permissions[0], fact.Object)
 }
 
-// Permissions reports which of the permissions the reader has on an object. It returns an error with CodeNotFound if
-// the reader may not see the object. It makes one call of Check.
+// Permissions reports which of the permissions the reader has on an object, with one call of Check. It returns an error
+// with CodeNotFound if the reader may not see the object.
 func (v *View) Permissions(
 	ctx context.Context, object authz.Object, permissions ...authz.Permission,
 ) (map[authz.Permission]bool, error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Relationship reads a relationship as zed writes it, for example "account:sales#user@user:peter". The test fails if
-// the text is no relationship.
+// Relationship parses a relationship in the format of zed, for example "account:sales#user@user:peter". The test fails
+// if the text is no relationship.
 func Relationship(t testing.TB, text string) authz.Relationship {
 	t.Helper()
 	parsed, err := tuple.Parse(text)
@@ -34,7 +34,7 @@ func Relationship(t testing.TB, text string) authz.Relationship {
 	return r
 }
 
-// Relationships reads several relationships, see Relationship.
+// Relationships parses several relationships, see Relationship.
 func Relationships(t testing.TB, texts ...string) []authz.Relationship {
 	t.Helper()
 	all := make([]authz.Relationship, len(texts))

@@ -1,6 +1,6 @@
 // Package txtest provides a store in memory for tests of rules on a unit of work. It stores relationships and verifies
-// preconditions as an engine does, and the engine suite compares it with the real engines. It evaluates no permission:
-// the test says which checks are allowed.
+// preconditions as an engine does. It evaluates no permissions: the test says which checks are allowed. Suite checks
+// that it behaves like the real engines.
 package txtest
 
 import (
@@ -22,11 +22,11 @@ type Store struct {
 	// Allow answers every check; nil allows none. It is called without a lock.
 	Allow func(authz.Check) bool
 
-	// Now is the clock that ends relationships with an expiration; nil is time.Now.
+	// Now is the clock for expirations; nil is time.Now.
 	Now func() time.Time
 
-	// BeforeWrite, if set, runs before every write. A test can use it to change relationships after an operation has read
-	// them. It may call Put.
+	// BeforeWrite, if set, runs before every write. A test can use it, with Put, to change relationships after an
+	// operation has read them.
 	BeforeWrite func()
 
 	mu       sync.Mutex
@@ -41,7 +41,7 @@ func New(relationships ...authz.Relationship) *Store {
 	return s
 }
 
-// Put stores relationships as another request would, and returns the token of the new state.
+// Put stores relationships, as a request of another client would, and returns the token of the new state.
 func (s *Store) Put(relationships ...authz.Relationship) authz.Token {
 	return s.change(func(state map[authz.Filter]authz.Relationship) {
 		for _, r := range relationships {
@@ -50,7 +50,7 @@ func (s *Store) Put(relationships ...authz.Relationship) authz.Token {
 	})
 }
 
-// Remove deletes relationships as another request would, and returns the token of the new state.
+// Remove deletes relationships, as a request of another client would, and returns the token of the new state.
 func (s *Store) Remove(relationships ...authz.Relationship) authz.Token {
 	return s.change(func(state map[authz.Filter]authz.Relationship) {
 		for _, r := range relationships {

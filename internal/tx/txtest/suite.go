@@ -13,8 +13,7 @@ import (
 )
 
 // Suite checks that a store behaves as a unit of work requires. It runs on Store and on every engine, so that a rule
-// which is tested on Store behaves the same on SpiceDB. The store must be empty and, if it has a schema, have the
-// product's.
+// tested on Store behaves the same on SpiceDB. The store must be empty and, if it has a schema, have the product's.
 func Suite(t *testing.T, store tx.Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -64,7 +63,7 @@ func Suite(t *testing.T, store tx.Store) {
 	for _, c := range filters {
 		t.Run("read by "+c.name, func(t *testing.T) {
 			require.Equal(t, c.found, read(t.Context(), t, store, c.filter, authz.AtSnapshot(first)))
-			// The second write deleted this relationship. Adding it again makes the newest state equal to the first one.
+			// The second write deleted this relationship. Writing it again makes the newest state equal to the first.
 			_, err := store.Write(t.Context(), authz.Write{Updates: []authz.Update{add(role("a", "user", "peter"))}})
 			require.NoError(t, err)
 			for _, absent := range []bool{false, true} {
@@ -102,7 +101,7 @@ func Suite(t *testing.T, store tx.Store) {
 	})
 }
 
-// read returns what a filter finds, as text and sorted.
+// read returns the relationships that a filter selects, as sorted texts.
 func read(ctx context.Context, t *testing.T, store tx.Store, filter authz.Filter, at authz.Consistency) []string {
 	t.Helper()
 	var found []string
