@@ -10,7 +10,7 @@ import (
 )
 
 // addPath adds the part of the path that the reader may see. If the path contains a hidden role of the subject, it adds
-// nothing: the other relationships would reveal the role.
+// nothing, since the other relationships would reveal the role.
 func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer *Explanation) error {
 	answer.Incomplete = i.incomplete && len(path) == 0
 	for _, r := range withoutFlags(path) {
@@ -74,7 +74,7 @@ func (i *inquiry) renderSuggestion(ctx context.Context, suggestion candidate) (*
 	}
 	shown := &Suggestion{Relationships: suggestion.added, Requires: suggestion.requires()}
 	for _, r := range suggestion.deleted {
-		// An ownership transfer deletes the role of another person, who may be hidden.
+		// An ownership transfer deletes the role of the present owner, which may be hidden from the reader.
 		if known, err := i.view.MayKnowRole(ctx, r.Subject, r.Resource); err != nil {
 			return nil, err
 		} else if known {

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// replaceCachedTrace replaces the trace if SpiceDB took parts of the answer from its cache. It evaluates the check
+// replaceCachedTrace replaces the trace if SpiceDB answered parts of the check from its cache. It evaluates the check
 // again in a scratch engine, which has no cache and holds the relationships that the decision may depend on.
 func (i *inquiry) replaceCachedTrace(ctx context.Context) (err error) {
 	if !i.trace.HasCached() {
@@ -30,9 +30,9 @@ func (i *inquiry) replaceCachedTrace(ctx context.Context) (err error) {
 	return err
 }
 
-// findPath returns the stored relationships that prove the answer, ordered from the resource to the subject. The proof
-// needs each of them. findPath tries the relationships of the trace first, and then all that the decision may depend
-// on. It returns nil if neither proves the answer, which happens if a limit ended the reading early.
+// findPath returns the stored relationships that prove the answer, ordered from the resource to the subject. It returns
+// none that the proof does not need. It tries the relationships of the trace first, and then all that the decision may
+// depend on. It returns nil if neither proves the answer, which happens if a limit ended the reading early.
 func (i *inquiry) findPath(ctx context.Context) ([]authz.Relationship, error) {
 	found, err := i.readAll(ctx, traceFilters(i.trace))
 	if err != nil {
@@ -62,7 +62,8 @@ func (i *inquiry) minimize(
 	if err != nil || decision.State != i.decision.State {
 		return nil, false, err
 	}
-	// Relationships far from the resource are removed first. If several proofs exist, the nearest one remains.
+	// Remove relationships far from the resource first. If several proofs exist, the one nearest to the resource
+	// remains.
 	needed := i.sortFromResource(all)
 	slices.Reverse(needed)
 	for size := min(len(needed), authz.MaxUpdates); size > 0; size /= 2 {
@@ -88,14 +89,14 @@ func (i *inquiry) minimize(
 	return needed, true, nil
 }
 
-// isDeniedByRelationships reports whether this part of a trace is denied because a relationship is missing, and not
-// because a condition does not hold.
+// isDeniedByRelationships reports whether this part of a trace is denied because a relationship is missing. Otherwise
+// it is denied because a condition does not hold.
 func isDeniedByRelationships(t *authz.Trace) bool {
 	return t.State == authz.Denied && t.Condition == nil
 }
 
-// traceFilters returns filters for the relationships that a trace may depend on. It skips parts that were denied
-// because a relationship is missing.
+// traceFilters returns filters for the relationships that a trace may depend on. It skips parts that are denied because
+// a relationship is missing.
 func traceFilters(trace *authz.Trace) []authz.Filter {
 	var filters []authz.Filter
 	add := func(object authz.Object, relation authz.Relation, subject authz.Filter) {
@@ -137,8 +138,8 @@ func traceFilters(trace *authz.Trace) []authz.Filter {
 }
 
 // sortFromResource orders relationships as a reader follows them from the resource to the subject. For each object,
-// wildcards come first, then relationships to other objects, then those that reach the subject, and last those of the
-// subject itself.
+// wildcards come first. Then come relationships to objects that do not lead to the subject, then those that lead to the
+// subject, and last those of the subject itself.
 func (i *inquiry) sortFromResource(all []authz.Relationship) []authz.Relationship {
 	of := make(map[authz.Object][]authz.Relationship)
 	for _, r := range all {
@@ -173,8 +174,8 @@ func (i *inquiry) sortFromResource(all []authz.Relationship) []authz.Relationshi
 	return ordered
 }
 
-// reaches reports whether relationships connect the object to the subject. Each object is visited once; seen collects
-// them.
+// reaches reports whether relationships lead from the object to the subject. It visits each object once, and collects
+// the visited objects in seen.
 func reaches(
 	of map[authz.Object][]authz.Relationship, object authz.Object, subject authz.Subject, seen map[authz.Object]bool,
 ) bool {

@@ -11,11 +11,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// maxPeople is the largest number of people who are read and named per relation.
+// maxPeople is the highest number of people that an answer names for one relation.
 const maxPeople = 10
 
-// assignApprovers builds a suggestion from a combination of changes. It finds the people who may perform each operation
-// now, and returns one of them per operation. It returns nil if nobody may perform one of the operations.
+// assignApprovers builds a suggestion from a combination of changes. For each operation, it finds the people who may
+// perform it now, and returns one of them. It returns nil if nobody may perform one of the operations.
 func (i *inquiry) assignApprovers(ctx context.Context, combination []operation.Grant) (*candidate, []authz.ID, error) {
 	suggestion := &candidate{}
 	var actors []authz.ID
@@ -88,15 +88,15 @@ func (i *inquiry) approvers(ctx context.Context, grant operation.Grant) ([]Appro
 	return slices.DeleteFunc(groups, func(g Approvers) bool { return len(g.People) == 0 }), nil
 }
 
-// relationPermission is a permission that a relation may give without any other relation.
+// relationPermission is a permission and a relation that may give it without any other relation.
 type relationPermission struct {
 	holder     operation.Holder
 	permission authz.Permission
 	on         authz.Object
 }
 
-// findSufficientRelations sets i.sufficient: which relations give the needed permissions without any other relation. It
-// gives each relation to an invented user in the scratch engine and checks the permissions of that user.
+// findSufficientRelations sets i.sufficient to the relations that give the needed permissions without any other
+// relation. It gives each relation to a new user in the scratch engine, and checks the permissions of this user.
 func (i *inquiry) findSufficientRelations(
 	ctx context.Context, scratch *simulation, combinations [][]operation.Grant,
 ) error {
@@ -133,8 +133,8 @@ func (i *inquiry) findSufficientRelations(
 	return errors.Join(err, scratch.rollBack(ctx))
 }
 
-// isSufficient reports whether the relation alone allows the operation. Being the creator of an object allows it only
-// together with a role, so it always counts as sufficient here; approvers checks each person.
+// isSufficient reports whether the relation alone allows the operation. It is always true for the creator of an object,
+// whose permissions also need a role; approvers checks each person.
 func (i *inquiry) isSufficient(holder operation.Holder, grant operation.Grant) bool {
 	if !operation.VisibilityRules.HasRoles(holder.Object.Type) {
 		return true

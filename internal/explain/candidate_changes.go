@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// maxRelationshipChanges is the largest number of changes in a suggestion that no operation makes. maxOperationObjects
-// is the largest number of product objects whose operations are tried.
+// maxRelationshipChanges limits the changes in a suggestion that no operation makes. maxOperationObjects limits the
+// product objects whose operations are tried.
 const (
 	maxRelationshipChanges = 2
 	maxOperationObjects    = 20
@@ -59,9 +59,9 @@ func rank(change operation.Grant) int {
 	return 3
 }
 
-// operationGrants returns the operations on the resource and on the objects that contain it. If the resource is not an
-// object of the product, it returns the operations on the product's objects to which the resource, or an object related
-// to it, refers. It omits grants of roles that are hidden from the reader.
+// operationGrants returns the operations on the resource and on the objects that contain it. If the resource does not
+// belong to the product, it returns the operations on the product's objects that the resource, or an object related to
+// it, refers to. It omits grants of roles that are hidden from the reader.
 func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Relationship) ([]operation.Grant, error) {
 	if i.operations == nil || !isPerson(i.check.Subject) {
 		return nil, nil
@@ -102,7 +102,7 @@ func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Rela
 
 func isPerson(s authz.Subject) bool { return s.Type == "user" && s.Relation == "" && !s.Wildcard }
 
-// nearbyObjects returns the resource and the related objects whose types have relations.
+// nearbyObjects returns the resource and the objects related to it. It omits objects of types without relations.
 func (i *inquiry) nearbyObjects(neighborhood []authz.Relationship) []authz.Object {
 	objects := []authz.Object{i.check.Resource}
 	for _, r := range neighborhood {
@@ -125,8 +125,8 @@ func givesRole(g operation.Grant) bool {
 	return !isRelationshipChange(g) && operation.VisibilityRules.HasRoles(g.On.Type)
 }
 
-// canCombine reports whether a change can be added to others. A combination grants at most one role, changes an object
-// with at most one operation, and has at most maxRelationshipChanges relationship changes.
+// canCombine reports whether a suggestion may add the change to the others. It may have one grant of a role, one
+// operation on each object, and maxRelationshipChanges changes of relationships.
 func canCombine(others []operation.Grant, change operation.Grant) bool {
 	relationshipChanges := 0
 	for _, other := range others {

@@ -1,6 +1,6 @@
-// Package explain gives the reason of a decision: the relationships that allow it, or the changes that would allow it
-// and the people who may make them. It proves each path and each suggestion by evaluating the check in a scratch engine
-// that holds the relationships of the decision.
+// Package explain explains a decision: it finds the relationships that allow a check, or the changes that would allow
+// it and the people who may make them. It proves each path and each suggestion: it evaluates the check in a scratch
+// engine, which holds only the relationships that the decision may depend on.
 package explain
 
 import (
@@ -28,7 +28,7 @@ type Explainer struct {
 }
 
 // New returns an Explainer. definitions returns the definitions of the engine's schema. operations performs the
-// product's operations on the engine. If it is nil, explanations suggest relationships instead of operations.
+// product's operations on the engine. If operations is nil, explanations suggest relationships instead.
 func New(
 	engine Engine, definitions func(context.Context) ([]authz.Definition, error), operations *operation.Service,
 ) *Explainer {
@@ -64,8 +64,8 @@ type Explanation struct {
 	// Suggestions are changes that would make a denied check allowed. The smallest change comes first.
 	Suggestions []Suggestion
 
-	// Unstored reports that no relationship has the resource as its resource. It is set only with Question.All and
-	// without an actor. Other readers cannot distinguish such a resource from a hidden one.
+	// Unstored reports that the resource is not stored: no relationship has it as resource. It is set only with
+	// Question.All and without an actor, since other readers must not distinguish such a resource from a hidden one.
 	Unstored bool
 
 	// Omitted reports that parts were left out because the reader may not see them.
@@ -111,8 +111,8 @@ type Operation struct {
 	Action            operation.Action
 	NamesHiddenPeople bool
 
-	// Needs are the permissions on the object On that an approver needs. If Backend is set, the operation needs a key
-	// with the scope provision instead.
+	// Needs are the permissions on the object On that an approver needs. If Backend is set, the operation instead needs
+	// a key with the scope provision.
 	Needs   []authz.Permission
 	On      authz.Object
 	Backend bool
@@ -131,9 +131,9 @@ type Approvers struct {
 	More   bool
 }
 
-// Explain decides a check and explains the decision. A resource that does not exist and one that the reader may not see
-// give the same answer: if an actor asks about another person, an error with CodeNotFound, and otherwise a denial
-// without a reason.
+// Explain decides a check and explains the decision. Its answer is the same for a resource that does not exist and for
+// one that the reader may not see. If an actor asks about another person, this answer is an error with CodeNotFound,
+// otherwise a denial without a reason.
 func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation, error) {
 	definitions, err := e.definitions(ctx)
 	if err != nil {
@@ -159,8 +159,8 @@ func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation
 	return answer, i.explain(ctx, &answer)
 }
 
-// mayReaderSeeResource reports whether the reader may know that the resource exists. A subject who has any permission
-// on the resource may know it.
+// mayReaderSeeResource reports whether the reader may know that the resource exists. A subject with a permission on the
+// resource may always know it.
 func (i *inquiry) mayReaderSeeResource(ctx context.Context) (bool, error) {
 	if i.decision.State != authz.Denied && i.view.Reader().Subject == i.check.Subject {
 		return true, nil
@@ -192,7 +192,7 @@ func (i *inquiry) explain(ctx context.Context, answer *Explanation) error {
 	return i.addSuggestions(ctx, suggestions, answer)
 }
 
-// inquiry is one call of Explain. It reads at the revision of the decision, and caches what it has read.
+// inquiry is one call of Explain. It reads at the revision of the decision, and stores the results of its reads.
 type inquiry struct {
 	*Explainer
 	check    authz.Check

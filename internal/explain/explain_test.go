@@ -32,7 +32,7 @@ func open(
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
 	name := filepath.Join(t.TempDir(), "world.yaml")
-	// A JSON text is also YAML.
+	// JSON is also valid YAML.
 	world, err := json.Marshal(map[string]string{"schema": text, "relationships": strings.Join(relationships, "\n")})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, world, 0o600))
@@ -68,7 +68,7 @@ func path(e explain.Explanation) []string {
 	return all
 }
 
-// missing returns each suggestion as text: the relationships that it adds, and with a minus sign those that it deletes.
+// missing returns each suggestion as text: the relationships that it adds, and those that it deletes with a minus sign.
 func missing(e explain.Explanation) []string {
 	var all []string
 	for _, way := range e.Suggestions {
@@ -272,7 +272,7 @@ func TestCachedAnswerHasFullPath(t *testing.T) {
 	require.False(t, e.Trace.HasCached())
 	require.NotEmpty(t, e.Trace.Parts)
 
-	// The cached answer may also be a part of another check.
+	// SpiceDB may also use the cached answer in another check.
 	q = question(t, "user:alice read folder:b")
 	require.Eventually(t, remembers, 5*time.Minute, 10*time.Millisecond)
 	e, err = explainer.Explain(t.Context(), q)

@@ -8,7 +8,7 @@ import (
 )
 
 // addFailedConditions adds the relationships that would allow the check if their conditions held. It adds none if a
-// role of the subject is hidden, since the result depends on the subject's roles too.
+// role of the subject is hidden, since the result would depend on this role.
 func (i *inquiry) addFailedConditions(ctx context.Context, answer *Explanation) error {
 	if i.trace == nil || i.trace.Condition == nil || i.omitted {
 		return nil

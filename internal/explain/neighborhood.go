@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of readNeighborhood. maxObjects counts objects; maxRelationshipsPerFilter counts relationships
-// of one object to objects of one type.
+// Limits of readNeighborhood: maxObjects limits the objects, and maxRelationshipsPerFilter the relationships of one
+// object to objects of one type.
 const (
 	maxObjects                = 200
 	maxRelationshipsPerFilter = 100

@@ -9,15 +9,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// isFlag reports whether a relationship is a flag that names the role set of an object. Flags matter to the schema
-// only.
+// isFlag reports whether a relationship is a flag that stores the role set of an object. Explanations omit it, since
+// only the schema needs it.
 func isFlag(r authz.Relationship) bool {
 	return r.Subject.Wildcard && slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
 		return set.On == r.Resource.Type && authz.Relation(set.Name) == r.Relation
 	})
 }
 
-// withoutFlags removes the flags from a path, and each relationship whose subject has only flags in the path.
+// withoutFlags removes the flags from a path. It also removes relationships to objects that have only flags in the
+// path.
 func withoutFlags(path []authz.Relationship) []authz.Relationship {
 	hasOthers := make(map[authz.Object]bool) // false for an object that has only flags
 	for _, r := range path {
@@ -162,8 +163,8 @@ func (i *inquiry) verdict() string {
 		missing := strings.Join(i.decision.MissingContext, ", ")
 		return fmt.Sprintf("whether %s %s %s depends on missing context: %s", who, has, what, missing)
 	case i.check.Subject.Relation != "":
-		// SpiceDB decides about the group as one subject. Its members may have the permission all the same, since a flag
-		// holds every user but no group.
+		// SpiceDB decides about the group as one subject. A member may still have the permission: a wildcard grants it
+		// to every user, but not to a group.
 		return fmt.Sprintf("%s, as one subject, %s %s; the answer for each member may differ", who, lacks, what)
 	}
 	return fmt.Sprintf("%s %s %s", who, lacks, what)

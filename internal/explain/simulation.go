@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// simulation is a scratch engine whose writes can be rolled back.
+// simulation is a scratch engine that can revert its writes.
 type simulation struct {
 	authz.Engine
 	stored map[authz.Relationship]authz.Relationship // the keys are results of identity
@@ -33,7 +33,7 @@ func (i *inquiry) simulate(ctx context.Context, relationships []authz.Relationsh
 	return r, nil
 }
 
-// identity returns the relationship without the fields that a touch replaces.
+// identity returns the relationship without its caveat and expiration, which a touch replaces.
 func identity(r authz.Relationship) authz.Relationship {
 	r.ExpiresAt, r.Caveat, r.CaveatContext = time.Time{}, "", ""
 	return r
@@ -76,8 +76,8 @@ func (r *simulation) rollBack(ctx context.Context) error {
 // commit makes the writes since the last rollBack or commit permanent.
 func (r *simulation) commit() { clear(r.undo) }
 
-// evaluate returns the answer to the check after the updates. It reverts earlier uncommitted writes in the same write,
-// so that a series of evaluations costs one write each.
+// evaluate returns the answer to the check after the updates. The same write reverts earlier uncommitted writes, so a
+// series of evaluations needs one write each.
 func (r *simulation) evaluate(ctx context.Context, check authz.Check, updates []authz.Update) (authz.State, error) {
 	stale := maps.Clone(r.undo)
 	for _, update := range updates {

@@ -97,8 +97,8 @@ func (i *inquiry) searchCombinations(
 	return found, nil
 }
 
-// covers reports whether the larger combination contains every change of the smaller one. A grant of more roles
-// contains a grant of some of them.
+// covers reports whether the larger combination contains every change of the smaller one. A grant of several roles
+// contains a grant of one of them.
 func covers(larger, smaller []operation.Grant) bool {
 	for _, s := range smaller {
 		same := func(l operation.Grant) bool {
@@ -118,7 +118,7 @@ func covers(larger, smaller []operation.Grant) bool {
 }
 
 // verifyCombinations performs each combination in the scratch engine on behalf of an approver. It returns those after
-// which the check is allowed. Suggestions without an additional feature come first, then those that add fewer
+// which the check is allowed, in this order: first those that need no additional feature, then those that add fewer
 // permissions, then those with fewer operations and relationships.
 func (i *inquiry) verifyCombinations(
 	ctx context.Context, scratch *simulation, found [][]operation.Grant,
@@ -229,8 +229,8 @@ func (r *simulation) add(ctx context.Context, relationships []authz.Relationship
 	return err
 }
 
-// nearbyPermissions returns a check for each public permission on the resource, and on each object around the resource
-// on which people can hold roles.
+// nearbyPermissions returns a check for each public permission on the resource. It also returns them for each object
+// around the resource on which people can hold roles.
 func (i *inquiry) nearbyPermissions(ctx context.Context) ([]authz.Check, error) {
 	neighborhood, err := i.readNeighborhood(ctx, i.check.Subject, i.check.Resource)
 	if err != nil {

@@ -39,7 +39,7 @@ func (i *inquiry) pathSummary(answer *Explanation) string {
 	return text + limitNote(answer)
 }
 
-// isPlace reports whether a relationship names the account or workspace that the resource is in.
+// isPlace reports whether a relationship leads from the resource to the account or workspace that contains it.
 func (i *inquiry) isPlace(r authz.Relationship) bool {
 	isParent := r.Relation == "account" || r.Relation == "workspace"
 	return i.operations != nil && r.Resource == i.check.Resource && isParent
@@ -74,7 +74,7 @@ func limitNote(answer *Explanation) string {
 	return ""
 }
 
-// suggestionText states in words which relationships are missing or forbid the permission, and who can change that.
+// suggestionText says which relationships are missing, or forbid the permission, and who can change that.
 func (i *inquiry) suggestionText(suggestion *Suggestion) string {
 	var reasons []string
 	var writes []string // changes that no operation makes
@@ -85,7 +85,7 @@ func (i *inquiry) suggestionText(suggestion *Suggestion) string {
 		}
 	}
 	for _, r := range suggestion.Without {
-		// An operation that adds a relationship deletes the product's relationships that it replaces.
+		// An operation that adds a relationship also deletes the product's relationships that this one replaces.
 		if !i.isProduct(r.Resource.Type) {
 			reasons = append(reasons, i.sentence(r)+", which forbids it")
 			writes = append(writes, "deletes that "+i.sentence(r))
@@ -119,8 +119,8 @@ func (i *inquiry) suggestionText(suggestion *Suggestion) string {
 	return text
 }
 
-// operationText says who may perform an operation. Of the approvers, it names only those with a relation to the nearest
-// object: the changed object itself, or else the nearest one that contains it.
+// operationText says who may perform an operation. It names only approvers with a relation to the nearest object: the
+// changed object, or otherwise the nearest object that contains it.
 func operationText(o *Operation) string {
 	switch {
 	case o.Backend:

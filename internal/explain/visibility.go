@@ -8,8 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// viewOf returns the view of the reader of an explanation at a revision. A check that cannot be decided hides the
-// object.
+// viewOf returns the view of the reader of an explanation at a revision. If a check fails, the view hides the object.
 func (e *Explainer) viewOf(question Question, at authz.Token, definitions []authz.Definition) *visibility.View {
 	reader := visibility.Reader{Subject: question.Check.Subject, All: question.All, OnlyOwnRoles: true}
 	if question.Actor != "" {

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// alike returns, for each object, the first of the objects that has the same type and the same relationships. Each
-// permission on the two objects belongs to the same people, since it depends only on the object's relationships and on
-// the objects that these name. So a preview looks up the people once.
+// alike maps each object to the first object with the same type and the same relationships. The same people have each
+// permission on both, since a permission depends only on the object's relationships and on their subjects. So a preview
+// looks up the people of the first object only.
 func alike(objects []authz.Object, relationships []authz.Relationship) map[authz.Object]authz.Object {
 	lines := make(map[authz.Object][]string)
 	for _, r := range relationships {
@@ -25,9 +25,9 @@ func alike(objects []authz.Object, relationships []authz.Relationship) map[authz
 	})
 }
 
-// alikePeople returns, for each of the people, the first of them who is named by the same relationships of the same
-// objects, in each of the states. All of these people have the same permissions, since no relationship distinguishes
-// them. This holds only if the type of people has no relations and no permissions, see Previewer.concerned.
+// alikePeople maps each person to the first person with the same relationships to the same objects, in each of the
+// states. Both have the same permissions. This holds only if the type of people has no relations and no permissions,
+// see Previewer.concerned.
 func alikePeople(people []authz.Subject, states ...[]authz.Relationship) map[authz.Subject]authz.Subject {
 	lines := make(map[authz.Subject][]string, len(people))
 	for _, who := range people {
@@ -48,7 +48,7 @@ func alikePeople(people []authz.Subject, states ...[]authz.Relationship) map[aut
 	})
 }
 
-// condition returns a text of the fields that decide when a relationship holds.
+// condition returns a text of the caveat, its context and the expiration of a relationship.
 func condition(r authz.Relationship) string {
 	return fmt.Sprintf("%d.%d %q %q", r.ExpiresAt.Unix(), r.ExpiresAt.Nanosecond(), r.Caveat, r.CaveatContext)
 }
@@ -89,8 +89,7 @@ func updated(relationships []authz.Relationship, updates []authz.Update) []authz
 	return after
 }
 
-// distinct returns the questions that a preview looks up. Of objects that are alike, it keeps the questions about the
-// first.
+// distinct returns the questions that a preview must look up: for objects that are alike, only those about the first.
 func distinct(questions []question, same map[authz.Object]authz.Object) []question {
 	return slices.DeleteFunc(slices.Clone(questions), func(q question) bool { return same[q.object] != q.object })
 }

@@ -35,7 +35,7 @@ func (p *Previewer) depends(on authz.Type, permission authz.Permission, update a
 	return p.Depends(on, permission, update.Relationship.Resource.Type, update.Relationship.Relation)
 }
 
-// questions returns the public permissions on the objects that may depend on the updates. Other permissions cannot
+// questions returns the public permissions on the objects that may depend on the updates. Other permissions do not
 // change.
 func (p *Previewer) questions(
 	definitions []authz.Definition, objects []authz.Object, updates []authz.Update,
@@ -76,11 +76,11 @@ func relationOf(u authz.Update) typeRelation {
 	return typeRelation{u.Relationship.Resource.Type, u.Relationship.Relation}
 }
 
-// concerned returns the people whose permissions the updates can change, or nil if everybody's permissions can change.
+// concerned returns the people whose permissions the updates can change, or nil for everybody.
 //
-// If the subject of a relationship is a person, other people's permissions can depend on the relationship only through
-// a relation or permission on that person. If the type of people has no relation or permission in the schema, the
-// updates concern only the people in them. Updates on which no permission depends concern nobody.
+// A relationship whose subject is a person can change permissions of other people only through a relation or permission
+// on this person. If the schema gives people neither, the updates concern only the people in them. Updates on which no
+// permission depends concern nobody.
 func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Update) []authz.Subject {
 	if slices.ContainsFunc(definitions, func(d authz.Definition) bool {
 		return d.Type == person && len(d.Relations)+len(d.Permissions) > 0
@@ -110,8 +110,8 @@ func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Up
 	return people
 }
 
-// compare applies the updates to a scratch engine that has the relationships, and returns the changes of permissions.
-// It asks once for people who are alike.
+// compare applies the updates to a scratch engine that holds the relationships, and returns the changes of permissions.
+// People who are alike need only one question.
 func (c comparison) compare(
 	ctx context.Context, scratch authz.Engine, relationships []authz.Relationship, updates []authz.Update,
 ) (changes, error) {
@@ -138,7 +138,7 @@ func (c comparison) compare(
 	return found, err
 }
 
-// addAlike adds the effects on people who are alike: everybody has the effects of the first one.
+// addAlike adds the effects on people who are alike: all of them have the effects of the first one.
 func (c *changes) addAlike(everybody []authz.Subject, same map[authz.Subject]authz.Subject) error {
 	kin := make(map[authz.Subject][]authz.Subject)
 	for _, who := range everybody {
@@ -160,7 +160,8 @@ func (c *changes) addAlike(everybody []authz.Subject, same map[authz.Subject]aut
 	return nil
 }
 
-// answers asks who has each permission in a state that has the relationships. It asks once for objects that are alike.
+// answers finds who has each permission, in a state that holds the relationships. Objects that are alike need only one
+// question.
 func (c comparison) answers(
 	ctx context.Context, engine authz.Engine, relationships []authz.Relationship,
 ) (all answers, err error) {
@@ -184,8 +185,8 @@ func (c comparison) answers(
 	return all, nil
 }
 
-// lookUpHolders looks up the people who have each permission. It makes one look-up after the other, so that a preview
-// keeps only one processor busy.
+// lookUpHolders looks up the people who have each permission. It makes one look-up at a time, so that a preview uses
+// only one processor.
 func lookUpHolders(ctx context.Context, engine authz.SubjectFinder, questions []question) (answers, error) {
 	all := newAnswers(len(questions))
 	for _, q := range questions {
@@ -208,7 +209,7 @@ func lookUpHolders(ctx context.Context, engine authz.SubjectFinder, questions []
 }
 
 // checkPeople checks which of the people have each permission. SpiceDB evaluates checks of one call together if they
-// differ only in the resource, so checks of the same permission and person follow each other.
+// differ only in the resource, so checks of the same permission and person are adjacent.
 func checkPeople(
 	ctx context.Context, engine authz.Checker, questions []question, people []authz.Subject,
 ) (answers, error) {
@@ -267,7 +268,7 @@ func newAnswers(n int) answers {
 	return answers{make(map[question]map[authz.Subject]bool, n), make(map[question]error)}
 }
 
-// fail records a question that cannot be decided. It returns the error if it is not about this question alone.
+// fail records that a question has no answer. It returns the error unless the error is about this question alone.
 func (a answers) fail(q question, err error) error {
 	if !errors.Is(err, authz.CodeTooLarge) && !errors.Is(err, authz.CodeInvalid) {
 		return err
@@ -276,8 +277,8 @@ func (a answers) fail(q question, err error) error {
 	return nil
 }
 
-// differences compares two answers. The effects are in no order. A question that one of the answers could not decide
-// has no effects. The error has CodeTooLarge above MaxEffects.
+// differences compares two answers. It returns effects in no particular order, and none for a question that failed in
+// one of the answers. The error has CodeTooLarge above MaxEffects.
 func differences(ctx context.Context, questions []question, before, after answers) (changes, error) {
 	type key struct {
 		object  authz.Object

@@ -47,7 +47,7 @@ func (c manyPeople) Read(
 	}
 }
 
-// errStarted is the error of a preview that starts to compare permissions.
+// errStarted is returned when a preview starts to compare permissions.
 var errStarted = errors.New("no scratch engine")
 
 func (c manyPeople) Scratch(context.Context, string, []authz.Relationship) (authz.Engine, error) {
@@ -82,8 +82,8 @@ func personOf(n int) authz.Subject {
 }
 
 // TestPreviewIsBoundedBeforeItsWork checks that a preview that needs too many answers fails before it evaluates a
-// permission. If only a few people's roles change, only answers about these people count. Importers with the same
-// creator have the same relationships, so they count once. So do people whom the same relationships name.
+// permission. If the roles of only a few people change, only answers about these people count. People with the same
+// relationships count once, and so do importers with the same creator.
 func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -165,8 +165,8 @@ func TestConcernedPeople(t *testing.T) {
 	}
 }
 
-// TestPeopleWithSameRelationshipsAreAlike checks that people are alike only if the relationships that name them are
-// equal in every field, in every state.
+// TestPeopleWithSameRelationshipsAreAlike checks that people are alike only if their relationships are equal in every
+// field, in every state.
 func TestPeopleWithSameRelationshipsAreAlike(t *testing.T) {
 	account := authz.Relationship{Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user"}
 	variants := []func(*authz.Relationship){
@@ -204,8 +204,8 @@ func TestPeopleWithSameRelationshipsAreAlike(t *testing.T) {
 	require.Equal(t, personOf(1), same[personOf(101)])
 }
 
-// TestEffectsOnPeopleWhoAreAlike checks that everybody who is alike has the effects of the first one, up to the largest
-// number of effects.
+// TestEffectsOnPeopleWhoAreAlike checks that people who are alike all have the effects of the first one, up to
+// MaxEffects.
 func TestEffectsOnPeopleWhoAreAlike(t *testing.T) {
 	importer := authz.Object{Type: "importer", ID: "i"}
 	effect := func(n int) Effect {

@@ -1,4 +1,4 @@
-// Package preview computes the effects of an operation without performing it: who would gain and who would lose which
+// Package preview computes the effects of an operation without performing it: which people would gain and lose which
 // permissions. SpiceDB evaluates the permissions in a scratch engine, before and after the operation's updates.
 package preview
 
@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// hiding reads as if some objects had no relationships.
+// hiding is a reader that hides some objects: it returns none of their relationships.
 type hiding struct {
 	authz.Reader
 
@@ -42,8 +42,8 @@ type Base interface {
 	authz.Reader
 }
 
-// Overlay records writes instead of performing them. Reads and preconditions see the recorded writes. The base decides
-// checks, without the recorded writes. An Overlay is for one operation.
+// Overlay records writes instead of performing them. Reads and preconditions see the recorded writes. Checks do not:
+// the base decides them. An Overlay is for one operation.
 type Overlay struct {
 	authz.Checker
 	authz.ResourceFinder
@@ -63,8 +63,7 @@ func NewOverlay(base Base) *Overlay {
 	}
 }
 
-// Hide makes reads return no stored relationships of the objects, only recorded relationships. Decisions do not
-// change.
+// Hide makes reads omit the stored relationships of the objects. Recorded relationships and checks are not affected.
 func (o *Overlay) Hide(objects ...authz.Object) {
 	for _, object := range objects {
 		o.hidden[object] = true
@@ -80,7 +79,7 @@ func (o *Overlay) Updates() []authz.Update {
 	return updates
 }
 
-// identity returns the relationship without the fields that a touch replaces.
+// identity returns the relationship without its caveat and expiration, which a touch replaces.
 func identity(r authz.Relationship) authz.Relationship {
 	r.ExpiresAt, r.Caveat, r.CaveatContext = time.Time{}, "", ""
 	return r
@@ -136,7 +135,7 @@ func (o *Overlay) DeleteAll(
 	return "", nil
 }
 
-// hold returns the error of an engine if a precondition does not hold.
+// hold returns authz.ErrPrecondition if a precondition does not hold.
 func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) error {
 	for _, p := range preconditions {
 		there := false
@@ -156,7 +155,7 @@ func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) 
 	return nil
 }
 
-// Read implements authz.Reader. It yields the recorded relationships first. These have no cursor, so a page cannot
+// Read implements authz.Reader. It yields the recorded relationships first. They have no cursor, so a page cannot
 // continue after one of them.
 func (o *Overlay) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,

@@ -27,7 +27,8 @@ type Previewer struct {
 	Engine      Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// Rules say which permissions show objects and roles to a person, and which relation holds the place of an object.
+	// Rules say which permissions show objects and roles to a person, and which relation leads to the containing
+	// object.
 	Rules visibility.Rules
 }
 
@@ -38,9 +39,9 @@ type Effect struct {
 	Gains, Loses []authz.Permission
 }
 
-// Effects holds the changes. Omitted says that some changes may be hidden from the actor. It is true whenever there is
-// an actor. Undecided has the permissions that SpiceDB could not decide before or after the change, with their errors,
-// for example if objects contain each other in a cycle.
+// Effects holds the changes. Omitted is set whenever there is an actor, since changes may be hidden from them.
+// Undecided has the permissions that SpiceDB could not decide before or after the change, with the errors. An example
+// are objects that contain each other in a cycle.
 type Effects struct {
 	Effects   []Effect
 	Undecided map[authz.Object]map[authz.Permission]error
@@ -54,7 +55,7 @@ type question struct {
 }
 
 // Effects returns the permissions that the updates of an overlay would change. With an actor, it returns only those
-// that the actor may see. Relationships that the overlay hides count as not stored. The error code is CodeTooLarge
+// that the actor may see. It treats relationships that the overlay hides as not stored. The error has CodeTooLarge
 // above MaxObjects, MaxRelationships, MaxAnswers or MaxEffects.
 func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
 	w := &world{

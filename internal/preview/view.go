@@ -7,9 +7,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// view decides which effects the actor may see: those on objects that the actor may see before or after the operation.
-// An effect on another person reveals that person's role. So the actor must also be allowed to know the roles that give
-// access to the object, and the person must have a relation to an object whose people the actor may know.
+// view decides which effects the actor may see: effects on objects that the actor may see before or after the
+// operation. An effect on another person reveals a role of this person. So there are two more conditions: the actor may
+// know the roles that give access to the object, and the person has a relation to an object whose people the actor may
+// know.
 type view struct {
 	visible       *visibility.View
 	rules         visibility.Rules
@@ -33,8 +34,8 @@ func (p *Previewer) viewOf(actor authz.ID, scratch authz.Engine, relationships [
 	return v
 }
 
-// recordVisible records the facts that the actor may know in the current state of the scratch engine, in addition to
-// those recorded before.
+// recordVisible adds the facts that the actor may know in the current state of the scratch engine to those recorded
+// before.
 func (v *view) recordVisible(ctx context.Context, objects []authz.Object) error {
 	var facts []visibility.Fact
 	for _, object := range objects {
@@ -47,8 +48,8 @@ func (v *view) recordVisible(ctx context.Context, objects []authz.Object) error 
 	return v.visible.Ask(ctx, facts...)
 }
 
-// hides reports whether a relationship is hidden from the actor. The effects on other people are computed without
-// hidden relationships, so that the effects reveal nothing about these.
+// hides reports whether a relationship is hidden from the actor. Effects on other people are computed without hidden
+// relationships, so that they reveal nothing about these.
 func (v *view) hides(r authz.Relationship) bool { return !v.visible.MayDependOn(r) }
 
 // ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and
@@ -74,7 +75,7 @@ func (v *view) ownEffects(ctx context.Context, c comparison, updates []authz.Upd
 	return differences(ctx, c.questions, before, after)
 }
 
-// show returns the effects that the actor may see. Omitted is always true: any other value would reveal whether
+// show returns the effects that the actor may see. Omitted is always set, since it would otherwise reveal whether
 // effects are hidden.
 func (v *view) show(own, others changes) Effects {
 	named := make(map[authz.ID]bool)

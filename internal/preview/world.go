@@ -9,15 +9,16 @@ import (
 
 // Limits of a preview.
 const (
-	// MaxObjects limits the objects that an operation changes, plus all objects that are in them or refer to them.
+	// MaxObjects limits the objects that an operation changes, with all objects that they contain or that refer to
+	// them.
 	MaxObjects = 500
 
-	// MaxRelationships limits the relationships of these objects, and of the objects that they lead to.
+	// MaxRelationships limits the relationships of these objects, and of the objects that they refer to.
 	MaxRelationships = 10_000
 
-	// MaxAnswers limits the answers that a preview compares. For each permission on an object there is one answer for
-	// each person before the operation, and one after it. Objects with the same relationships count once, and so do
-	// people with the same relationships. Each call of SpiceDB counts as further answers, see costOfCall.
+	// MaxAnswers limits the answers that a preview compares. For each permission on an object and each person, there is
+	// one answer before the operation and one after it. Objects with the same relationships count once, and so do
+	// people with the same relationships. Each call of SpiceDB counts as additional answers, see costOfCall.
 	MaxAnswers = 45_000
 
 	// MaxEffects limits the effects in the answer, each of one person on one object.
@@ -42,9 +43,9 @@ func tooLarge() error {
 	)
 }
 
-// comparison returns how the permissions are compared. The parameter concerned has the people whose permissions can
-// change, or is nil for everybody. The error has CodeTooLarge if the comparison takes more than MaxAnswers answers. The
-// error names no counts, since these include objects and people that are hidden from the actor.
+// comparison says how to compare the permissions. concerned has the people whose permissions can change, or is nil for
+// everybody. The error has CodeTooLarge if the comparison takes more than MaxAnswers answers. The error contains no
+// counts, since they would include objects and people that are hidden from the actor.
 func (w *world) comparison(
 	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
 ) (comparison, error) {
@@ -73,9 +74,9 @@ func (w *world) comparison(
 	return c, nil
 }
 
-// A call of SpiceDB costs as much as costOfCall answers. SpiceDB evaluates checks of one person and permission on up to
-// checkedTogether objects in one call, which costs one more answer for each object. A look-up of people costs an answer
-// for each person, but at least costOfCall.
+// A call of SpiceDB counts as costOfCall answers. One call can check one person and permission on up to
+// checkedTogether objects; each object costs one more answer. A look-up of people costs one answer for each person, but
+// at least costOfCall.
 const (
 	costOfCall      = 20
 	checkedTogether = 100
@@ -112,8 +113,8 @@ type world struct {
 	read          map[authz.Object]bool
 }
 
-// compared returns the objects of the updates, and all objects that are in them or refer to them, before or after.
-// Permissions on other objects cannot change.
+// compared returns the objects of the updates, with all objects that they contain or that refer to them, before or
+// after the updates. Permissions on other objects cannot change.
 func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, error) {
 	var objects []authz.Object
 	seen := make(map[authz.Object]bool)
@@ -145,7 +146,7 @@ func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, e
 	return objects, nil
 }
 
-// load reads the relationships of the objects, and of all objects that they lead to before or after the updates.
+// load reads the relationships of the objects, and of all objects that they refer to before or after the updates.
 func (w *world) load(ctx context.Context, objects []authz.Object, updates []authz.Update) error {
 	queue := slices.Clone(objects)
 	for _, update := range updates {
