@@ -24,10 +24,10 @@ type batch struct {
 	next  authz.Token
 	added map[Kind]int
 
-	careful        bool // each entry has its own savepoint; an entry that the log refuses gets a placeholder
+	careful        bool // each entry has a savepoint, and gets a placeholder if it is rejected
 	placeholders   []placeholder
 	pending        error    // the error of the first part that failed with a transient error
-	attemptedKeys  []string // keys of the parts that a careful batch has stored, or has a placeholder for
+	attemptedKeys  []string // keys of the parts that are stored or have a placeholder
 	unstorableEnds []string // keys of expired relationships that must stay in sluice_audit_present: see endKey
 
 	rowsPerStatement int // rows of values per SQL statement
@@ -93,7 +93,7 @@ func (b *batch) contains(revision string, part int) (known bool, err error) {
 }
 
 // appendEntry appends an entry and updates the tables that are derived from entries. It sets Seq, Prev and Hash. If
-// Time is before the previous entry's, appendEntry sets it to the previous entry's.
+// Time is before the Time of the previous entry, appendEntry replaces it by that Time.
 func (b *batch) appendEntry(e Entry) error {
 	e.Seq, e.Prev = b.last.Seq+1, b.last.Hash
 	if e.Seq == 1 {
@@ -108,7 +108,7 @@ func (b *batch) appendEntry(e Entry) error {
 		return asLogError(err)
 	}
 	e.Hash = hash
-	var revision, part any // NULL, so that entries without a revision are not duplicates of each other
+	var revision, part any // NULL for entries without a revision, so that the UNIQUE constraint ignores them
 	if e.Revision != "" {
 		revision, part = e.Revision, e.Part
 	}
@@ -166,8 +166,8 @@ func tuples(rows [][]any) (string, []any) {
 	return text.String(), args
 }
 
-// applyEntry applies an entry to sluice_audit_present. A placeholder without a revision stands for an expiry, so it
-// deletes the object's relationships that have expired.
+// applyEntry applies an entry to sluice_audit_present. A placeholder without a revision replaces the entry of an
+// expiry. For such a placeholder, applyEntry deletes the expired relationships of its objects.
 func (b *batch) applyEntry(e Entry) error {
 	if e.Kind == Unstored && e.Revision == "" {
 		for _, object := range e.Objects {
@@ -200,13 +200,13 @@ func (b *batch) apply(updates []Update) error {
 	return b.put("sluice_audit_present", came)
 }
 
-// identity returns the values that identify a relationship in the log's tables.
+// identity returns the values of the primary key of a relationship in the log's tables.
 func identity(u Update) []any { return []any{keyOf(u.Resource), u.Relation, keyOf(u.Subject)} }
 
-// foundTable holds the relationships that a snapshot reads from SpiceDB.
+// foundTable holds the relationships that a snapshot has read from SpiceDB.
 const foundTable = "sluice_audit_found"
 
-// putInto inserts relationships into a table, or updates them.
+// putInto inserts relationships into a table, and replaces their other columns if they exist.
 const putInto = `INSERT INTO %s (resource, relation, subject, expires_at, caveat, context) VALUES %%s
 
 	ON CONFLICT (resource, relation, subject)
@@ -227,7 +227,7 @@ func (b *batch) putAll(table string, updates []Update) error {
 	return b.execRows(rows, fmt.Sprintf(putInto, table))
 }
 
-// due returns those relationships of the updates that sluice_audit_present stores and that have expired by a time.
+// due returns those of the updates whose relationship in sluice_audit_present has expired by a time.
 func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
 	var some bool
 	err = b.queryOne(
@@ -282,10 +282,12 @@ func (b *batch) rows(query string, args ...any) (found []Update, err error) {
 	return found, rows.Err()
 }
 
-// firstMicro is the earliest expiration in the log's tables, in microseconds since 1970.
+// firstMicro is the lowest expiration in the log's tables, in microseconds since 1970. It also stands for every earlier
+// one.
 const firstMicro = 1
 
-// microsOf returns an expiration in microseconds since 1970, or 0 for none. It returns firstMicro for 1970 and earlier.
+// microsOf returns an expiration in microseconds since 1970: 0 for none, and firstMicro for every time before
+// firstMicro.
 func microsOf(t *Time) int64 {
 	if t == nil {
 		return 0

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// derived computes, from the text of the entries, the tables that Verify compares with the stored ones.
+// derived computes tables from the text of the entries. Verify compares them with the stored tables.
 type derived struct {
 	batch       *batch // reads within the transaction of the verification
 	shared      bool   // the log is in PostgreSQL
@@ -21,11 +21,11 @@ type derived struct {
 	termIndexer termIndexer
 
 	seed              maphash.Seed
-	termSums          map[int64]uint64               // sum of the search terms' hashes, by entry
-	present           map[string]map[[2]string]value // relationships after the last entry, by resource
-	places            map[authz.Object]map[authz.Object]bool
-	snapshotPlaces    map[authz.Object]map[authz.Object]bool // the containing objects after the current snapshot
-	isPlaceholder     map[int64]bool                         // placeholders, whose accounts sum leaves out
+	termSums          map[int64]uint64                       // sum of the search terms' hashes, by entry
+	present           map[string]map[[2]string]value         // relationships after the last entry, by resource
+	places            map[authz.Object]map[authz.Object]bool // the objects that contain an object
+	snapshotPlaces    map[authz.Object]map[authz.Object]bool // like places, after the current snapshot
+	isPlaceholder     map[int64]bool                         // placeholders: their search terms for accounts are not compared
 	hasUnknownObjects bool                                   // a placeholder does not name the objects of its updates
 }
 
@@ -118,8 +118,8 @@ func apply(places map[authz.Object]map[authz.Object]bool, u Update, place Place)
 	places[u.Resource.Object][u.Subject.Object] = true
 }
 
-// snapshot reads ahead and computes the containing objects after a snapshot. The search terms of its entries depend on
-// them.
+// snapshot reads ahead and computes which objects contain which after a snapshot. The search terms of the snapshot's
+// entries depend on this.
 func (d *derived) snapshot(first int64) error {
 	d.snapshotPlaces = make(map[authz.Object]map[authz.Object]bool, len(d.places))
 	for object, places := range d.places {
@@ -158,8 +158,8 @@ type value struct {
 	caveat, context string
 }
 
-// compareIfComplete runs a comparison if all entries could be read. Otherwise, the comparison would report a fault for
-// every value that follows from an unreadable entry.
+// compareIfComplete runs a comparison only if all entries could be read. Otherwise, it would report a fault for every
+// value that an unreadable entry should have caused.
 func (d *derived) compareIfComplete(whole bool, compare func() error) error {
 	if !whole {
 		return nil

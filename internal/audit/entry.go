@@ -1,6 +1,6 @@
 // Package audit stores a log of every change in SQLite or PostgreSQL. The follower copies the changes that SpiceDB's
-// Watch delivers, with the person and the key that made each change. A chain of hashes makes later changes of the log
-// evident. No authorization decision depends on the log.
+// Watch delivers, with the person and the key that made each change. Each entry contains the hash of the previous one,
+// so that later changes of the log are evident. No authorization decision depends on the log.
 package audit
 
 import (
@@ -146,8 +146,8 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(t.UTC().Format(`"` + timeFormat + `"`)), nil
 }
 
-// Reference is a subject or an object in JSON. It is a string in zed's notation, or an object with fields if the string
-// would be ambiguous.
+// Reference is a subject or an object in JSON: a string in zed's notation, or an object with fields if the string would
+// be ambiguous.
 type Reference authz.Subject
 
 type referenceObject struct {

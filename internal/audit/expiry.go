@@ -9,11 +9,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// expiryWriter writes an entry when a relationship has expired. Watch does not deliver expiries.
+// expiryWriter writes an entry when a relationship has expired, since Watch does not deliver expiries.
 //
-// A relationship may have been renewed or deleted before its end, and Watch may deliver this late. So expiryWriter
-// waits until Watch has delivered all changes up to the expiration, or has delivered nothing for watchDelay. Then it
-// asks SpiceDB, whose clock decides, whether the relationship is still stored.
+// Watch may deliver late that a relationship was renewed or deleted before its expiration. So expiryWriter waits until
+// Watch has delivered all changes up to the expiration, or has delivered nothing for watchDelay. Then it asks SpiceDB,
+// whose clock decides, whether the relationship is still stored.
 type expiryWriter struct {
 	follower       *Follower
 	writer         *writer
@@ -23,10 +23,10 @@ type expiryWriter struct {
 }
 
 const (
-	// watchDelay is longer than SpiceDB takes to deliver a change. SpiceDB polls PostgreSQL every second.
+	// watchDelay is longer than SpiceDB takes to deliver a change: SpiceDB polls PostgreSQL every second.
 	watchDelay = 2 * time.Second
 
-	// recheckInterval is the time between two checks of a relationship that SpiceDB still has.
+	// recheckInterval is the time until the next check of an expired relationship that SpiceDB still has.
 	recheckInterval = 250 * time.Millisecond
 
 	// maxIdle is the longest time between two checks.
@@ -141,9 +141,9 @@ func (b *batch) appendExpiry(u Update) error {
 // maxEntriesRead is how many of an object's newest entries storedEnd reads.
 const maxEntriesRead = 100
 
-// storedEnd returns the exact expiration of a relationship, from the newest entry about the relationship. It is needed
-// because the log's tables have firstMicro for every earlier expiration. If the entry is not among the newest
-// maxEntriesRead entries of the object, storedEnd returns firstMicro.
+// storedEnd returns the exact expiration of a relationship, from the newest entry about it. The log's tables do not
+// have it if it is before firstMicro. If the entry is not among the newest maxEntriesRead entries of the object,
+// storedEnd returns firstMicro.
 func (b *batch) storedEnd(u Update) (*Time, error) {
 	found, err := b.log.entries(b.ctx, b.tx, `SELECT body, hash FROM sluice_audit_entries WHERE seq IN
 		(SELECT seq FROM sluice_audit_marks WHERE kind = $1 AND value = $2) ORDER BY seq DESC LIMIT $3`,

@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// blockedSource is a source whose export waits until the test releases it. If the test never does, the export fails.
+// blockedSource is a source whose export waits until the test releases it. If the test never releases it, the export
+// fails.
 type blockedSource struct {
 	authz.Source
 	letGo chan struct{}

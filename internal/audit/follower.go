@@ -32,7 +32,7 @@ type Follower struct {
 type Config struct {
 	Log    *Log
 	Source authz.Source
-	Reader authz.Reader // tells whether a relationship has expired
+	Reader authz.Reader // used to find out whether a relationship has expired
 	Place  Place
 
 	Logger *slog.Logger     // nil discards
@@ -67,7 +67,7 @@ const (
 	lastRetry  = 10 * time.Second
 )
 
-// Run follows until ctx ends. It retries after every failure. No change is lost as long as SpiceDB keeps its history.
+// Run follows Watch until ctx ends, and retries after every failure. No change is lost while SpiceDB keeps its history.
 func (f *Follower) Run(ctx context.Context) {
 	pauses := &backoff.ExponentialBackOff{InitialInterval: firstRetry, Multiplier: 2, MaxInterval: lastRetry}
 	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
@@ -85,7 +85,7 @@ func (f *Follower) Run(ctx context.Context) {
 	}))
 }
 
-// FollowOnce follows until ctx ends or a step fails, and returns the error.
+// FollowOnce follows Watch until ctx ends or a step fails, and returns the error.
 func (f *Follower) FollowOnce(ctx context.Context) error {
 	err := f.acquireAndFollow(ctx)
 	f.stats.setFollowing(false)
@@ -97,10 +97,10 @@ func (f *Follower) FollowOnce(ctx context.Context) error {
 // markReady makes WaitForStart return.
 func (f *Follower) markReady() { f.readyOnce.Do(func() { close(f.ready) }) }
 
-// WaitForStart returns when a new log has stored its starting position, or when an existing log continues, after a gap
-// if there is one. The log then has the origin of every later change. If the log has started earlier, WaitForStart
-// does not wait while another server writes the log, or while SpiceDB or the log is unavailable. When ctx ends, it
-// returns ctx's error.
+// WaitForStart returns when a new log has stored its starting position, or when an existing log has continued, if
+// necessary after a gap. The log then has the origin of every later change. WaitForStart does not wait for an existing
+// log while another server writes it, or while SpiceDB or the log is unavailable. When ctx ends, it returns ctx's
+// error.
 func (f *Follower) WaitForStart(ctx context.Context) error {
 	select {
 	case <-f.ready:
@@ -119,7 +119,7 @@ func (f *Follower) WaitForStart(ctx context.Context) error {
 	}
 }
 
-// acquireAndFollow waits until no other server writes the log, then follows until an error.
+// acquireAndFollow waits until no other server writes the log, and then follows Watch until an error.
 func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
 	w, err := f.log.acquireWriter(ctx, f.place, func() {
 		f.stats.clearWaiting()
@@ -165,8 +165,8 @@ func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
 	return f.follow(ctx, w)
 }
 
-// logPlaceholder logs which entry a placeholder replaced. The line names the change also if the log has rejected a
-// placeholder that names it.
+// logPlaceholder logs which entry a placeholder replaces. The log line names the change even if the placeholder cannot,
+// because the log rejected a placeholder with its name.
 func (f *Follower) logPlaceholder(ctx context.Context, p placeholder) {
 	fields := []any{
 		"entry", p.entry.Seq, "revision", p.replaced.Revision, "part", p.replaced.Part, "kind", string(p.replaced.Kind),
@@ -216,7 +216,7 @@ func (f *Follower) follow(ctx context.Context, w *writer) error {
 	accepted := false
 	for {
 		wait := maxIdle
-		if accepted { // before the first change, a gap may be needed, which covers the expiries
+		if accepted { // before this, a gap may be necessary, which includes the expiries
 			var err error
 			if wait, err = expiry.wait(ctx); err != nil {
 				return err
@@ -324,8 +324,8 @@ func (f *Follower) writeChanges(ctx context.Context, w *writer, changes []authz.
 // maxUpdates is the largest number of updates in one entry. A larger transaction has several entries.
 const maxUpdates = 1000
 
-// change appends the updates of one transaction, unless the log has it already. If the transaction writes or deletes a
-// relationship that has expired, it first appends the expiry.
+// change appends the updates of one transaction, unless the log has them already. If the transaction touches or deletes
+// an expired relationship, change first appends the expiry.
 func (b *batch) change(change authz.Change, at time.Time, schema string) error {
 	e := Entry{Time: Time{at}, Kind: Changed, Revision: change.Revision}
 	switch origins := originsOf(change.Metadata); {

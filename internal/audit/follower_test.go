@@ -88,14 +88,14 @@ func embedded(t *testing.T) *spicedb.EmbeddedEngine {
 	return engine
 }
 
-// follow follows the engine until stop is called or the test ends.
+// follow runs a follower on the engine until stop is called or the test ends.
 func follow(t *testing.T, log *audit.Log, engine *spicedb.Client) (stop func()) {
 	t.Helper()
 	_, stop = followFrom(t, log, engine, engine)
 	return stop
 }
 
-// followFrom follows a source and returns the follower's statistics.
+// followFrom runs a follower on a source and returns its statistics.
 func followFrom(
 	t *testing.T, log *audit.Log, source authz.Source, engine authz.Engine,
 ) (stats *audit.Stats, stop func()) {
@@ -171,8 +171,8 @@ func wait(t *testing.T, log *audit.Log, n int, query audit.Query) []audit.Stored
 	}
 }
 
-// inTime runs a part of a test that must finish before an expiration. If the part was too late, it returns false. Then
-// inTime runs it again on a new server and a new log, with twice as much time, since the machine may be slow.
+// inTime runs a part of a test that must finish before an expiration. run returns false if it was too late. Then inTime
+// runs it again on a new server and a new log, with twice as much time.
 func inTime(t *testing.T, left time.Duration, run func(left time.Duration) bool) {
 	t.Helper()
 	for ; !run(left); left *= 2 {
@@ -246,8 +246,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// expires follows a relationship that expires after some time, and others that are renewed or deleted before they
-// expire. It returns false if the time was too short.
+// expires tests relationships that expire after some time, and others that are renewed or deleted before. It returns
+// false if the time was too short.
 func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	t.Helper()
 	engine := embedded(t)
@@ -278,8 +278,8 @@ func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	return true
 }
 
-// TestExpiryKeepsItsDate checks that the entry of an expiry has the date that the relationship was written with, even
-// before 1970.
+// TestExpiryKeepsItsDate checks that the entry of an expiry has the exact expiration of the relationship, even before
+// 1970.
 func TestExpiryKeepsItsDate(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
@@ -305,8 +305,8 @@ func TestExpiryWithoutFollower(t *testing.T) {
 	inTime(t, 500*time.Millisecond, func(left time.Duration) bool { return expiresUnfollowed(t, left) })
 }
 
-// expiresUnfollowed has a relationship expire after the follower has stopped. It returns false if the time was too
-// short.
+// expiresUnfollowed tests a relationship that expires after the follower has stopped. It returns false if the time was
+// too short.
 func expiresUnfollowed(t *testing.T, left time.Duration) bool {
 	t.Helper()
 	engine := embedded(t)

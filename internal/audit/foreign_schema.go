@@ -18,7 +18,7 @@ var errForeign = errors.New("the file is not an audit log of Sluice")
 type connector struct {
 	name string
 
-	// trusting lets triggers run. Tests use triggers to make a log reject entries.
+	// trusting makes triggers run. Tests use triggers to make a log reject entries.
 	trusting bool
 }
 
@@ -48,8 +48,8 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 	return sqlite.AuthorizerOK
 }
 
-// statistics are the tables that SQLite's ANALYZE creates, in the form of describeSQLite. They influence how fast a
-// query is, but not its result.
+// statistics are the tables of SQLite's ANALYZE, as describeSQLite describes them. They change the speed of a query,
+// but not its result.
 var statistics = map[string]string{
 	"table sqlite_stat1 on sqlite_stat1 CREATE TABLE sqlite_stat1(tbl,idx,stat)":                "sqlite_stat1",
 	"table sqlite_stat2 on sqlite_stat2 CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)":     "sqlite_stat2",
@@ -57,8 +57,8 @@ var statistics = map[string]string{
 	"table sqlite_stat4 on sqlite_stat4 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)": "sqlite_stat4",
 }
 
-// refuseForeign returns errForeign if a file's SQLite schema has parts that Sluice does not create. It ignores missing
-// parts, which the start creates. It drops ANALYZE's statistics.
+// refuseForeign returns errForeign if a file's SQLite schema has parts that Sluice does not create. It accepts a schema
+// without some parts, since opening the log creates them. It deletes the statistics of ANALYZE.
 func refuseForeign(ctx context.Context, db *sql.DB) error {
 	stored, err := describe(ctx, db, describeSQLite)
 	if err != nil || len(stored) == 0 { // a new file

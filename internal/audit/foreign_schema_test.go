@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestForeignTriggersDoNotRun adds triggers and other foreign objects to a log's file. They do not run while the file
-// is open, and afterwards the log does not open.
+// TestForeignTriggersDoNotRun adds triggers and other foreign parts to the schema of an open log. They do not run, and
+// the log cannot be opened again.
 func TestForeignTriggersDoNotRun(t *testing.T) {
 	t.Parallel()
 	for name, foreign := range map[string]string{

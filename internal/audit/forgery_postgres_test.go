@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestVerifyNamesEveryForgeryInPostgres changes a log in PostgreSQL as TestVerifyNamesEveryForgeryInAFile changes a
-// file. It does not write values of other types, since PostgreSQL rejects these.
+// TestVerifyNamesEveryForgeryInPostgres is TestVerifyNamesEveryForgeryInAFile for PostgreSQL. It writes no values of
+// other types, since PostgreSQL rejects them.
 func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
@@ -37,8 +37,8 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	for _, table := range tables {
 		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
 	}
-	// With the address in the variable without, connections do not prepare statements. Prepared statements would break
-	// when the schema changes.
+	// Connections to the address without do not prepare statements. Prepared statements would fail when the schema
+	// changes.
 	without, err := url.Parse(uri)
 	require.NoError(t, err)
 	query := without.Query()
@@ -100,7 +100,7 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 		forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
 	}
 
-	// Each of these forgeries inserts a row while PostgreSQL does not maintain one index, so that index lacks the row.
+	// Each of these forgeries inserts a row while PostgreSQL does not maintain one index. So the index lacks the row.
 	indexes, err := db.QueryContext(t.Context(), `SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index
 		WHERE indrelid::regclass::text LIKE 'sluice_audit_%'`)
 	require.NoError(t, err)

@@ -20,8 +20,8 @@ import (
 // expected has the rules with which these tests verify logs.
 var expected = audit.Expected{Place: place, Position: spicedb.ComparePosition}
 
-// forgery is a change of the log's tables that bypasses Sluice. fault is the beginning of the text of the fault that
-// Verify must report.
+// forgery is a change of the log's tables that bypasses Sluice. The fault that Verify reports must begin with the text
+// fault.
 type forgery struct{ change, fault string }
 
 // forgeries returns the forgeries that are possible in every database.
@@ -98,8 +98,8 @@ func forgeries() []forgery {
 	return all
 }
 
-// forgedTables has the tables with rows. row is a condition that selects one row. fault is the beginning of the text of
-// the fault that Verify must report if this row is changed.
+// forgedTables lists the tables with rows. row is a condition that selects one row. If this row is changed, the fault
+// that Verify reports must begin with the text fault.
 var forgedTables = map[string]struct{ row, fault string }{
 	"sluice_audit_entries": {"seq = 5", "entr"}, // the fault may name a later entry
 	"sluice_audit_marks":   {"kind = 'actor' AND value = 'eve' AND seq = 5", "entry 5"},
@@ -143,7 +143,7 @@ func requireFault(t *testing.T, faults []string, begin, change string) {
 }
 
 // TestVerifyNamesEveryForgeryInAFile changes every table, column, index and state row of a SQLite log. It also writes
-// values of other types, and changes the file in ways that SQL statements do not offer.
+// values of other types, and makes changes that SQL statements cannot make.
 func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 	t.Parallel()
 	original, directory := t.TempDir(), t.TempDir()
@@ -236,7 +236,7 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 			),
 		)
 	}
-	// This forgery rebuilds the index with a condition and then removes the condition, so the index lacks an entry.
+	// This forgery creates the index with a condition, and then removes the condition. So the index lacks an entry.
 	forge(
 		"SQLite's integrity check says: row 5 missing from index sluice_audit_entries_at",
 		"PRAGMA writable_schema = on",
@@ -290,7 +290,7 @@ func schemaOf(t *testing.T, file string) (columns []tableColumn, indexes []table
 	return columns, indexes
 }
 
-// inSQLite opens a file as another program would, on one connection.
+// inSQLite opens the file on one connection, as another program would, and calls do.
 func inSQLite(t *testing.T, file string, do func(context.Context, *sql.Conn)) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(delete)")

@@ -11,7 +11,7 @@ import (
 // errCutOff reports that the last entries of the log were deleted.
 var errCutOff = errors.New("the last entries of the audit log were deleted")
 
-// reasonOf returns the reason of the gap that an error causes, or "" if it causes none.
+// reasonOf returns the reason of the gap that the log needs after an error, or "" if it needs none.
 func reasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, errCutOff):
@@ -43,18 +43,18 @@ func (r Reason) message() string {
 }
 
 const (
-	// confirmedEntries is how many of the last entries are compared with SpiceDB. confirmedUpdates is how many updates
-	// of these entries are compared.
+	// confirmedEntries is how many of the last entries are compared with SpiceDB, and confirmedUpdates how many of
+	// their updates.
 	confirmedEntries = 10
 	confirmedUpdates = 50
 
-	// Relationships that expire within expiresSoon are left out of the comparison, since SpiceDB may have deleted them.
+	// A relationship that expires within expiresSoon is not compared, since SpiceDB may have deleted it already.
 	expiresSoon = time.Minute
 )
 
-// confirmHistory returns authz.ErrWentBack if SpiceDB lacks the updates of the last entries. Only these updates show
-// that a database was restored: its name does not change, and after enough new writes it even has a revision equal to
-// the log's position, but with another history.
+// confirmHistory returns authz.ErrWentBack if SpiceDB lacks updates of the log's last entries, because its database was
+// restored. Only the updates show this: the name of the database does not change, and new writes may have used the
+// log's position again.
 func (f *Follower) confirmHistory(ctx context.Context, w *writer) error {
 	last, err := f.log.entries(
 		ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmedEntries,
@@ -85,9 +85,9 @@ func (f *Follower) confirmHistory(ctx context.Context, w *writer) error {
 	return nil
 }
 
-// isUpdateStored reports whether SpiceDB shows an update at the log's position or now. It checks both states, since on
-// PostgreSQL the state at a revision may lack transactions that Watch delivered before that revision. It reports true
-// if SpiceDB no longer knows the revision or the schema of the update.
+// isUpdateStored reports whether SpiceDB has the result of an update at the log's position or now. It needs both
+// states: on PostgreSQL, the state at a revision may lack transactions that Watch delivered before that revision. It
+// also returns true if SpiceDB no longer knows the revision, or the type or relation of the update.
 func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update) (bool, error) {
 	for _, consistency := range []authz.Consistency{authz.AtSnapshot(at), authz.Fully()} {
 		isStored, err := f.isStored(ctx, u.Relationship(), consistency)
@@ -101,8 +101,8 @@ func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update)
 	return false, nil
 }
 
-// rebuildTables recomputes the derived tables from the entries, after some entries were deleted. If starts is true, it
-// also recomputes the search terms of the kind byStart. Search terms of other kinds stay as they are.
+// rebuildTables recomputes the derived tables from the entries, after some entries were deleted or for an upgrade. It
+// recomputes search terms of the kind byStart only if starts is true, and keeps those of other kinds.
 func (b *batch) rebuildTables(l *Log, starts bool) error {
 	if err := errors.Join(
 		b.exec("DELETE FROM sluice_audit_present"),

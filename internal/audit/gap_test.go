@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// gap requires that the entry at index from is a gap with this reason. The gap must start at the previous entry, and a
-// snapshot must follow it. gap also verifies the log, and requires that past access is unknown for times in the gap.
+// gap requires that the entry at index from is a gap with this reason, that the gap starts at the previous entry, and
+// that a snapshot follows it. It also verifies the log, and requires that past access is unknown for times in the gap.
 func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audit.Reason, then ...string) {
 	t.Helper()
 	require.Equal(t, append([]string{"gap", "snapshot"}, then...), lines(all[from:]))
@@ -46,7 +46,7 @@ func readers(t *testing.T, log *audit.Log, at time.Time) (names []string) {
 	return names
 }
 
-// TestGapAfterLostHistory continues a log with a SpiceDB that does not know the log's position.
+// TestGapAfterLostHistory lets a log continue on a SpiceDB that does not know the log's position.
 func TestGapAfterLostHistory(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -91,7 +91,7 @@ func TestRestoreCausesGap(t *testing.T) {
 	for name, test := range map[string]struct {
 		restore func(t *testing.T, file, directory string)
 		reason  audit.Reason
-		past    bool // another write is made before the restart of the log
+		past    bool // write once more before the log restarts
 	}{
 		"by the command":                    {restore, audit.OtherStore, false},
 		"by the command, and written to":    {restore, audit.OtherStore, true},
@@ -148,8 +148,8 @@ func restore(t *testing.T, file, directory string) {
 	require.NoError(t, err)
 }
 
-// putBack copies the backup over the store's file, which the documentation forbids. Unlike restore, it does not give
-// the store a new id.
+// putBack copies a backup over the store's file, although the documentation forbids this. Unlike restore, it keeps the
+// id of the store.
 func putBack(t *testing.T, file, directory string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -161,7 +161,7 @@ func putBack(t *testing.T, file, directory string) {
 }
 
 // TestRestoreOfPostgresCausesGap restores SpiceDB's database, which keeps the id of its store. PostgreSQL continues to
-// number transactions, so SpiceDB believes that it knows the log's position.
+// number transactions, so SpiceDB accepts the log's position as known.
 func TestRestoreOfPostgresCausesGap(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
@@ -265,8 +265,8 @@ func TestCutOffCausesGap(t *testing.T) {
 	wait(t, log, 7, audit.Query{})
 }
 
-// TestExpiredOrDeletedRelationshipsCauseNoGap continues a log where nothing is lost, although the last relationship in
-// the log has expired or was deleted in the meantime.
+// TestExpiredOrDeletedRelationshipsCauseNoGap lets a log continue that misses no change. The last relationship in the
+// log has expired or was deleted in the meantime, which must not cause a gap.
 func TestExpiredOrDeletedRelationshipsCauseNoGap(t *testing.T) {
 	t.Parallel()
 	inTime(t, time.Second, func(left time.Duration) bool { return hasNoGap(t, left) })
@@ -321,14 +321,14 @@ func TestGarbageCollectionCausesGap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// PostgreSQL's window must be longer than the quantization of revisions.
+			// SpiceDB's window on PostgreSQL must be longer than the quantization of revisions.
 			inTime(t, 6*time.Second, func(window time.Duration) bool { return hasCollectedGap(t, open, window) })
 		})
 	}
 }
 
-// hasCollectedGap returns false if the follower may have missed a change before it stopped, since SpiceDB keeps history
-// only for the window.
+// hasCollectedGap returns false if the follower may have missed a change before it stopped, because SpiceDB kept its
+// history for too short a time.
 func hasCollectedGap(
 	t *testing.T, open func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine, window time.Duration,
 ) bool {

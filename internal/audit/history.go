@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// History answers what a person may read of the log.
+// History answers requests of people who read the log.
 type History struct {
 	*Log
 
@@ -19,15 +19,16 @@ type History struct {
 		authz.Scratcher
 	}
 
-	// Window is the largest number of entries of an account that Page reads for one page. Zero means 10,000.
+	// Window is how many of an account's entries Page reads at most for one page. Zero means 10,000.
 	Window int
 
-	// Rules say which permissions show objects and roles to a person, and which relation holds the place of an object.
+	// Rules say which permissions show objects and roles to a person, and which relation leads to the containing
+	// object.
 	Rules visibility.Rules
 }
 
-// RequireReader returns an error unless the person may read the history of an account. The code is CodeNotFound if the
-// account is hidden from them, and CodeForbidden if they may not list its members.
+// RequireReader returns an error unless the person may read the history of an account. The code is CodeNotFound if they
+// may not see the account, and CodeForbidden if they may not list its members.
 func (h *History) RequireReader(ctx context.Context, reader authz.ID, id authz.ID) error {
 	if !h.Rules.HasRoles(account) {
 		return authz.Errorf(authz.CodeNotFound, "the schema that this server serves has no accounts")
@@ -46,8 +47,8 @@ func (h *History) readerOf(id authz.ID) visibility.Reader {
 	return visibility.Reader{Subject: authz.Subject{Object: authz.Object{Type: h.Rules.People, ID: id}}}
 }
 
-// decide reports which checks the engine allows, and the revision of the answer. A permission that the schema does not
-// know is denied.
+// decide reports which checks the engine allows, and the revision of the answer. It denies a permission that the schema
+// does not define.
 func (h *History) decide(
 	ctx context.Context, checks []authz.Check, consistency authz.Consistency,
 ) (allowed []bool, at authz.Token, err error) {
@@ -70,7 +71,7 @@ func isUnknown(err error) bool { return authz.CodeOf(err) == authz.CodeInvalid }
 
 // VisibleEntries returns the part of the entries that a person may see. It removes all hashes, updates about objects
 // that the person may not view now, and updates about an earlier object with the same id. Then it removes each entry
-// whose remaining part the query does not select. Seq stays set for the caller, but is not in the JSON.
+// that no longer matches the query. The field Seq remains set, but JSON omits it.
 func (h *History) VisibleEntries(
 	ctx context.Context, reader authz.ID, query Query, entries []Stored,
 ) (shown []Entry, err error) {
@@ -87,11 +88,11 @@ func (h *History) VisibleEntries(
 	return shown, err
 }
 
-// maxCatchUp is how long a request waits for the log. Usually, the log has a change within a few milliseconds.
+// maxCatchUp is how long a request waits for the log. Usually the log has a change within a few milliseconds.
 const maxCatchUp = 2 * time.Second
 
-// catchUp calls read. If the reader has just received a permission, and the log does not yet have the change that
-// granted it, catchUp waits for this change and calls read again.
+// catchUp calls read. If the reader has a permission now that they lack in the log, the log may not have the change
+// that granted it yet. Then catchUp waits for this change and calls read again.
 func (h *History) catchUp(ctx context.Context, read func() (*view, error)) error {
 	waiting, cancel := context.WithTimeout(ctx, maxCatchUp)
 	defer cancel()
@@ -107,7 +108,7 @@ func (h *History) catchUp(ctx context.Context, read func() (*view, error)) error
 	}
 }
 
-// filterShown removes the entries that the query does not select by their visible part.
+// filterShown removes the entries whose visible part does not match the query.
 func (h *History) filterShown(ctx context.Context, query Query, shown []Entry) ([]Entry, error) {
 	var resources []authz.Object
 	for _, e := range shown {
@@ -135,7 +136,7 @@ func (u Update) names(object authz.Object) bool {
 	return u.Resource.Object == object || !u.Subject.Wildcard && u.Subject.Object == object
 }
 
-// JSON returns the entry as shown to a person. It has no number, since gaps in the numbers would reveal how many
+// JSON returns the entry as shown to a person, without its number. Gaps between the numbers would reveal how many
 // entries are hidden.
 func (e Entry) JSON() (json.RawMessage, error) {
 	return marshal(struct {

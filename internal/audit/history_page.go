@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of one page for a person: maxWindow entries of the account are examined, maxPageUpdates updates are returned,
-// and maxReadUpdates updates are read. pageBatch entries are read at a time.
+// Limits of one page for a person. It examines maxWindow entries of the account, reads maxReadUpdates updates and
+// returns maxPageUpdates of them. It reads pageBatch entries at a time.
 const (
 	maxWindow      = 10_000
 	maxPageUpdates = 10_000
@@ -20,10 +20,10 @@ const (
 	pageBatch      = 100
 )
 
-// Page returns the newest entries of a query that a person may see. before is the number before which the next page
-// starts, or zero if there is none. The query must name an account. The end of a page depends only on the visible
-// entries, and on the number of entries of the account since the account was created. So the end of a page does not
-// reveal how many hidden entries the other filters would select.
+// Page returns the newest entries of a query that a person may see. The query must name an account. before is the
+// number before which the next page starts, or zero if there is none. The end of a page depends only on the visible
+// entries, and on the number of entries since the account was created. So it does not reveal how many hidden entries
+// match the query.
 func (h *History) Page(
 	ctx context.Context, reader authz.ID, query Query, limit int,
 ) (page []Entry, before int64, err error) {
@@ -93,8 +93,8 @@ func (v *view) page(ctx context.Context, query Query, limit int) (page []Entry, 
 	}
 }
 
-// windowEnd returns the number of the first entry outside the window of a page. The window is the account's newest
-// entries. windowEnd returns zero if the window contains all entries of the account.
+// windowEnd returns the number of the first entry outside the window of a page, which consists of the account's newest
+// entries. It returns zero if the window contains all entries of the account.
 func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, error) {
 	before := query.Before
 	if before == 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// TestPagesOfPersonCountNothingHidden checks that pages for a person contain what the person may see, and that hidden
-// entries do not influence where pages end.
+// TestPagesOfPersonCountNothingHidden checks that pages for a person contain exactly the visible entries, and that
+// hidden entries do not influence where pages end.
 func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -34,7 +34,7 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 					t, "folder:hidden", "reader", fmt.Sprintf("user:h%d%d", n, m),
 				))
 			}
-			// This folder is in the account through a hidden update, and visible through another account.
+			// A hidden update adds this folder to the account. The person may see the folder through another account.
 			write(
 				t,
 				engine,
@@ -55,7 +55,7 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 			},
 		}
 
-		// pages returns the number of entries per page, and all shown entries.
+		// pages returns the number of entries on each page, and all shown entries.
 		pages := func(query audit.Query, limit int) (lengths []int, shown []string) {
 			query.Account = "a"
 			for {

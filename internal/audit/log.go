@@ -33,16 +33,16 @@ type Log struct {
 	// Only the writer uses the next three fields.
 	careful  bool                        // the last write failed
 	failures map[string]*repeatedFailure // parts with a transient error, by key
-	// unstorableEnds has the keys of expired relationships that must stay in sluice_audit_present, although their
-	// expiry has a placeholder.
+	// unstorableEnds has the keys of expired relationships that remain in sluice_audit_present although their expiry
+	// has a placeholder.
 	unstorableEnds []string
 
 	mu      sync.Mutex
 	changed chan struct{} // closed after a write
 }
 
-// createStatements creates the log's tables: the entries, the search terms that find them, the relationships after the
-// last entry, the relationships that the current snapshot has read, and the position.
+// createStatements creates the log's tables: the entries, their search terms, the relationships after the last entry,
+// the relationships that the current snapshot has read, and the state, such as the log's position in Watch.
 const createStatements = `
 CREATE TABLE IF NOT EXISTS sluice_audit_entries (
 	seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, revision TEXT, part BIGINT, body TEXT NOT NULL, hash TEXT NOT NULL,
@@ -70,21 +70,22 @@ const (
 )
 
 // version is the version of the tables and of the format of entries. A log of versionWithoutStarts lacks the search
-// terms of the kind byStart. Its next writer adds them.
+// terms of the kind byStart; its next writer adds them.
 const (
 	version              = 2
 	versionWithoutStarts = 1
 )
 
-// writerLock is the PostgreSQL advisory lock of the writer. tablesLock is the advisory lock for creating tables.
+// writerLock is the PostgreSQL advisory lock that the writer holds. tablesLock is the one for creating tables.
 const (
 	writerLock = 0x736c756963650001
 	tablesLock = 0x736c756963650002
 )
 
-// OpenMemory opens a log that exists until the process ends.
+// OpenMemory opens a log in memory, which is lost when the process ends.
 func OpenMemory(ctx context.Context) (*Log, error) {
-	// Each connection to an unnamed database has its own database, so the log keeps a single connection forever.
+	// Each connection to an unnamed database has its own database, so the log uses a single connection and never closes
+	// it.
 	db, err := sql.Open("sqlite", "file::memory:?_txlock=immediate")
 	if err != nil {
 		return nil, err
@@ -122,7 +123,8 @@ func openFile(ctx context.Context, directory string, trusting bool) (*Log, error
 		return nil, fmt.Errorf("the audit log %s is in use by another process: "+
 			"give each server its own data directory, or let all servers share a log in PostgreSQL", path)
 	}
-	// If SQLite created the file, other users could read it. SQLite gives its other files the permissions of this file.
+	// Create the file with these permissions, since SQLite would let other users read it. SQLite copies the permissions
+	// to its other files.
 	if file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory: %w", err), lock.Close())
 	} else if err := file.Close(); err != nil {

@@ -20,7 +20,8 @@ func ReadFile(ctx context.Context, directory string) (*Log, error) {
 	}
 	mode := "?mode=ro"
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, os.ErrNotExist) {
-		// No process has the file open. This mode also works in a directory without write permission.
+		// No process has the file open, so it can be read as immutable. This also works in a directory without write
+		// permission.
 		mode += "&immutable=1"
 	}
 	db, err := sql.Open(
@@ -41,8 +42,8 @@ func ReadPostgres(ctx context.Context, uri string) (*Log, error) {
 	return requireTables(ctx, &Log{db: db, shared: true, changed: make(chan struct{})}, "the database")
 }
 
-// requireTables returns the log, or an error if the place has no log. A damaged log causes no error: Verify reports the
-// damage.
+// requireTables returns the log, or an error if the file or database has no log. A damaged log causes no error here;
+// Verify reports the damage.
 func requireTables(ctx context.Context, l *Log, at string) (*Log, error) {
 	query := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'sluice\_audit\_%' ESCAPE '\'`
 	if l.shared {

@@ -9,26 +9,25 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Past holds the relationships around an object at an earlier time, and the schema of that time.
+// Past holds the relationships of an object at an earlier time, those of the objects that it refers to, and the schema
+// of that time.
 type Past struct {
 	Schema        string
 	Relationships []authz.Relationship
 }
 
-// MaxPastRelationships is the largest number of relationships in a Past. maxPastEntries is the largest number of
-// entries that are read for a Past.
+// MaxPastRelationships limits the relationships in a Past. maxPastEntries limits the entries that are read for it.
 const (
 	MaxPastRelationships = 10_000
 	maxPastEntries       = 50_000
 )
 
-// farFuture replaces every expiration in the scratch engine. Otherwise a relationship that had not yet expired at the
-// earlier time could be expired now.
+// farFuture replaces every expiration in the scratch engine. Otherwise relationships that were valid at the earlier
+// time could be expired now.
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Past rebuilds the relationships of an object, and of the objects that they lead to, at an earlier time. It reads only
-// the log. The error code is CodeNotFound if the time is before the log or in a gap, and CodeTooLarge above
-// MaxPastRelationships.
+// Past computes from the log the relationships of an object, and of the objects that it refers to, at an earlier time.
+// The error has CodeNotFound if the time is before the log or in a gap, and CodeTooLarge above MaxPastRelationships.
 func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Past, error) {
 	until := at.Add(time.Microsecond) // includes changes at exactly the time at
 	var past Past
@@ -74,7 +73,7 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 type replay struct {
 	log     *Log
 	until   time.Time
-	gap     int64 // number of the last gap before the time until; the snapshot after it has what earlier placeholders lost
+	gap     int64 // number of the last gap before until; placeholders before it do not matter
 	read    int
 	present map[authz.Object]map[string]authz.Relationship
 }
@@ -85,7 +84,7 @@ const objectsPerQuery = 500
 // run reads the relationships of the objects into r.present.
 func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 	for some := range slices.Chunk(objects, objectsPerQuery) {
-		// The query returns all entries of the requested objects, but only some entries of other objects.
+		// The query returns all entries of the requested objects, but not all entries of other objects.
 		present := make(map[authz.Object]map[string]authz.Relationship, len(some))
 		for _, object := range some {
 			present[object] = make(map[string]authz.Relationship)

@@ -71,8 +71,8 @@ func TestPast(t *testing.T) {
 	})
 }
 
-// TestPastWithAnyDateOfExpiration checks that the log stores every expiration. Past access counts relationships that
-// had not expired; the others have an expiry entry.
+// TestPastWithAnyDateOfExpiration checks that the log stores every expiration. Past access includes the relationships
+// that had not expired at the time; the others have an expiry entry.
 func TestPastWithAnyDateOfExpiration(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

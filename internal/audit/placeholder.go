@@ -24,7 +24,7 @@ func asLogError(err error) error {
 	return &logError{err}
 }
 
-// placeholder is an entry that replaces one that the log rejected, with the log's error.
+// placeholder is an entry that replaces a rejected one, with the error of the log's database.
 type placeholder struct {
 	entry    Entry
 	replaced Entry // the rejected entry, whose fields the placeholder may lack
@@ -40,7 +40,7 @@ const (
 // errBroken reports that the transaction cannot continue, for example because the connection was lost.
 var errBroken = errors.New("the transaction cannot continue")
 
-// store appends an entry. In a careful batch, it appends a placeholder if the log rejects the entry permanently. It
+// store appends an entry. If the log rejects the entry permanently, a careful batch appends a placeholder. store
 // returns an error if the log may accept the entry later.
 func (b *batch) store(e Entry) error {
 	if !b.careful {
@@ -53,8 +53,8 @@ func (b *batch) store(e Entry) error {
 	return b.storePlaceholder(e, refused)
 }
 
-// attemptEntry appends an entry as a part that may be rejected. It also applies other updates, which the entry does not
-// contain, to sluice_audit_present.
+// attemptEntry tries to append an entry. It also applies the updates in applied, which the entry does not contain, to
+// sluice_audit_present.
 func (b *batch) attemptEntry(e Entry, applied []Update) (refused, err error) {
 	return b.attemptPart(writePart{
 		name: fmt.Sprintf("the entry %d of kind %s and revision %q", b.last.Seq+1, e.Kind, e.Revision),
@@ -74,7 +74,7 @@ func (b *batch) addAndApply(e Entry, applied []Update) error {
 // minimalPlaceholder returns the smallest placeholder. If the log rejects it, the log accepts nothing.
 func minimalPlaceholder(at Time) Entry { return Entry{Time: at, Kind: Unstored, Reason: "unknown"} }
 
-// storePlaceholder appends a placeholder for an entry, with as many of its fields as the log accepts.
+// storePlaceholder appends a placeholder for an entry, with as many of the entry's fields as the log accepts.
 func (b *batch) storePlaceholder(e Entry, cause error) error {
 	full := Entry{
 		Time: e.Time, Kind: Unstored, Revision: e.Revision, Part: e.Part, Origin: e.Origin, Overlapping: e.Overlapping,
@@ -84,8 +84,8 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 	for _, candidate := range []Entry{full, some} {
 		var ended []Update
 		if e.Kind == Expiry && len(candidate.Objects) == 0 {
-			// This placeholder does not name the expired relationship's objects. The relationship is deleted here;
-			// otherwise its expiry would be written again.
+			// This placeholder does not name the objects of the expired relationship. Delete the relationship here, or
+			// its expiry would be written again.
 			ended = e.Updates
 		}
 		refused, err := b.attemptEntry(candidate, ended)
@@ -97,8 +97,8 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 			return nil
 		}
 	}
-	// The log accepts only the smallest placeholder, so the expired relationship stays in sluice_audit_present. This
-	// process writes no further expiry of it. After a restart, the expiry is due again and gets another placeholder.
+	// The log accepts only minimalPlaceholder, so the expired relationship stays in sluice_audit_present. This process
+	// writes no further expiry of it. After a restart, the expiry is written again and gets another placeholder.
 	if e.Kind == Expiry {
 		for _, u := range e.Updates {
 			b.unstorableEnds = append(b.unstorableEnds, endKey(u))
@@ -121,7 +121,7 @@ func (b *batch) notePlaceholder(candidate, replaced Entry, cause error) {
 // endKey identifies a relationship with its expiration.
 func endKey(u Update) string { return fmt.Sprint(identity(u), microsOf(u.ExpiresAt)) }
 
-// dueOrNone does what due does. But if a careful batch cannot read the stored relationships, dueOrNone returns none.
+// dueOrNone is due, except that a careful batch which cannot read the stored relationships gets none.
 func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err error) {
 	if !b.careful {
 		return b.due(updates, at)
@@ -141,7 +141,7 @@ func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err e
 	return ended, err
 }
 
-// putEach stores the relationships that a snapshot has read, one by one. A rejected one gets a placeholder.
+// putEach stores the relationships that a snapshot has read, one by one. A rejected relationship gets a placeholder.
 func (b *batch) putEach(updates []Update) error {
 	for _, u := range updates {
 		e := Entry{Time: b.last.Time, Kind: Snapshot, Updates: []Update{u}}
@@ -183,7 +183,8 @@ func (b *batch) inSavepoint(do func() error) error {
 	return err
 }
 
-// SQLite's result codes for a fault of the entry. Other codes are about the file, the machine or other processes.
+// SQLite's result codes for errors that the entry causes. Other codes are about the file, the machine or other
+// processes.
 const (
 	sqliteError      = 1
 	sqliteFull       = 13

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestServerLogNamesTheChangeOfPlaceholder checks that the server's log names a change that the audit log rejects, even
-// if the audit log also rejects every placeholder that names it.
+// TestServerLogNamesTheChangeOfPlaceholder checks that the server's log names a change that the audit log rejects. It
+// must do so even if the audit log rejects every placeholder with the name of the change.
 func TestServerLogNamesTheChangeOfPlaceholder(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()

@@ -19,7 +19,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// broken delivers some changes that are not JSON, or whose actor contains a NUL. Other tools may write such changes.
+// broken delivers changes that the log rejects: some are not JSON, and some have an actor with a NUL character. Other
+// tools may write such changes.
 type broken struct{ authz.Source }
 
 func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
@@ -42,8 +43,7 @@ func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Ch
 	}
 }
 
-// TestNoEntryStopsTheLog checks that an entry which the log rejects gets a placeholder, and that the next entry
-// follows.
+// TestNoEntryStopsTheLog checks that a rejected entry gets a placeholder, and that the log stores the next entry.
 func TestNoEntryStopsTheLog(t *testing.T) {
 	t.Parallel()
 	places := map[string]func(
@@ -134,7 +134,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 			wait(t, log, 1, audit.Query{Actor: "nul\x00nul"})
 			wait(t, log, 1, audit.Query{Object: authz.Object{Type: "folder", ID: "json"}})
 
-			// The log rejects the entry of an expiry, which gets a placeholder too. Then the log continues.
+			// The log also rejects the entry of an expiry, which gets a placeholder. Then the log continues.
 			_, err = db.ExecContext(t.Context(), refuseExpiry[driver])
 			require.NoError(t, err)
 			expiring := reader("fine", "short")
@@ -164,8 +164,8 @@ var refuseExpiry = map[string]string{
 	"pgx": `ALTER TABLE sluice_audit_entries ADD CHECK (body NOT LIKE '%"kind":"expiry"%')`,
 }
 
-// TestPlaceholderHidesThePastOfItsObjects checks that past access gives no answer about the objects of a placeholder,
-// but answers about others.
+// TestPlaceholderHidesThePastOfItsObjects checks that past access returns an error for the objects of a placeholder,
+// and an answer for other objects.
 func TestPlaceholderHidesThePastOfItsObjects(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)

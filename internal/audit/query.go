@@ -22,17 +22,18 @@ type Query struct {
 	Operation string
 
 	resources  []authz.Object // the resource of an update is one of these
-	content    Kind           // the entry contains a schema or a gap, or is a placeholder without objects
+	content    Kind           // schema, gap, or Unstored for a placeholder without objects
 	lowerBound int64          // the entry has a larger number
 
 	Since, Until time.Time // from Since inclusive to Until exclusive
 
-	// After selects entries with a larger number, the oldest first. Without it, the newest entry comes first, and
+	// After selects entries with a larger number, the oldest first. Without After, the newest entries come first, and
 	// Before selects entries with a smaller number.
 	After  *int64
 	Before int64
 
-	// Limit is the largest number of entries. If entries are large, Find may return fewer before the end.
+	// Limit is the highest number of entries to return. If entries are large, Find may return fewer although more
+	// follow.
 	Limit int
 }
 
@@ -129,7 +130,7 @@ func (l *Log) entries(ctx context.Context, from querier, query string, args ...a
 	return l.entriesUpTo(ctx, from, math.MaxInt, query, args...)
 }
 
-// entriesUpTo reads entries up to a number of bytes, but at least one.
+// entriesUpTo reads entries up to a total size in bytes, but at least one entry.
 func (l *Log) entriesUpTo(
 	ctx context.Context, from querier, bytes int, query string, args ...any,
 ) (found []Stored, err error) {
@@ -188,7 +189,7 @@ func (l *Log) Through(ctx context.Context) (authz.Token, Entry, error) {
 	return through, last, err
 }
 
-// unavailable returns an error with CodeUnavailable, but keeps the error of an ended context.
+// unavailable returns an error with CodeUnavailable. It returns the error of an ended context unchanged.
 func unavailable(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err

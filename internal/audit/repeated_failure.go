@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// If storing a part of a write keeps failing with a transient error, the part gets a placeholder after minFailures
-// failures. The database must have stored other content all the time: content of the same size for permanentAfter, or a
-// small entry for permanentSizeAfter.
+// If a part of a write fails with a transient error again and again, it gets a placeholder after minFailures failures.
+// Meanwhile, the database must have stored other content: content of the same size for permanentAfter, or a small entry
+// for permanentSizeAfter.
 const (
 	minFailures        = 10
 	permanentAfter     = 3 * time.Minute
@@ -62,9 +62,9 @@ type writePart struct {
 }
 
 // attemptPart stores a part of a careful write in a savepoint. refused is the error of this part, or nil if the part is
-// stored. err is an error that ends the whole write, for example a broken connection. A transient error of a part also
-// sets b.pending: the write still tries its other parts, so that one attempt finds all that fail, but at the end it is
-// rolled back.
+// stored. err is an error that ends the whole write, for example a broken connection. A transient error of a part sets
+// b.pending: the write still tries its other parts, so that one attempt finds all failing parts, and is then rolled
+// back.
 func (b *batch) attemptPart(o writePart) (refused, err error) {
 	now := b.now()
 	f, known := b.log.failures[o.key]
@@ -77,7 +77,7 @@ func (b *batch) attemptPart(o writePart) (refused, err error) {
 			b.attemptedKeys = append(b.attemptedKeys, o.key)
 			return f.cause, nil
 		}
-		// The probe comes before the entry: storing the entry may break the connection.
+		// Probe before storing the entry, since that may break the connection.
 		if err := b.probe(o, f); err != nil {
 			return nil, err
 		}
@@ -122,8 +122,8 @@ func (b *batch) rememberFailure(o writePart, f *repeatedFailure, cause error) {
 	b.log.failures[o.key] = f
 }
 
-// probe stores other content in place of a failed part, counts the result, and rolls it back. An error means that the
-// log accepts nothing, or that the transaction is broken.
+// probe stores other content instead of a failed part, counts the result, and rolls the content back. An error means
+// that the log accepts no content, or that the transaction is broken.
 func (b *batch) probe(o writePart, f *repeatedFailure) error {
 	now := b.now()
 	if err := b.tryAndRollBack(func() error { return b.appendEntry(minimalPlaceholder(b.last.Time)) }); err != nil {
@@ -164,7 +164,7 @@ func (b *batch) tryAndRollBack(do func() error) error {
 	return err
 }
 
-// forgetFailures deletes the failures of a committed write, and failures that are too old.
+// forgetFailures deletes the failures of parts that are now stored, and failures that are too old.
 func (b *batch) forgetFailures() {
 	for _, key := range b.attemptedKeys {
 		delete(b.log.failures, key)

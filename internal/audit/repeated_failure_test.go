@@ -43,7 +43,7 @@ func (a *attempts) advance(by time.Duration) {
 	a.later += by
 }
 
-// attemptFirst follows an engine of its own into a log in PostgreSQL, and returns when the log has its first entry.
+// attemptFirst starts an engine and a follower with a log in PostgreSQL. It returns when the log has its first entry.
 func attemptFirst(t *testing.T) (*spicedb.EmbeddedEngine, *attempts) {
 	t.Helper()
 	engine := embedded(t)
@@ -52,7 +52,7 @@ func attemptFirst(t *testing.T) (*spicedb.EmbeddedEngine, *attempts) {
 	return engine, a
 }
 
-// attempt follows a source into a log in PostgreSQL.
+// attempt runs a follower on a source, with a log in PostgreSQL.
 func attempt(t *testing.T, uri string, source authz.Source, engine authz.Engine) *attempts {
 	t.Helper()
 	db, err := sql.Open("pgx", uri)
@@ -92,7 +92,7 @@ func (a *attempts) exec(statement string) {
 	require.NoError(a.t, err)
 }
 
-// fail waits until so many attempts have failed.
+// fail waits until this many attempts have failed.
 func (a *attempts) fail(times int) {
 	a.t.Helper()
 	for range times {
@@ -124,7 +124,7 @@ func (a *attempts) entries(n int) []audit.Stored {
 	}
 }
 
-// refuseBodies makes the log's database reject entries that match a condition: for each, it runs the SQL statement do.
+// refuseBodies makes the log's database execute do for each new entry that matches the condition.
 func (a *attempts) refuseBodies(condition, do string) {
 	a.t.Helper()
 	a.exec(`CREATE OR REPLACE FUNCTION refuse_body() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -141,8 +141,8 @@ func (a *attempts) refuseNothing() {
 
 func raise(code string) string { return `RAISE EXCEPTION 'refused' USING ERRCODE = ` + code + `;` }
 
-// TestNoTransientErrorStopsTheLog checks that an entry which always fails with a transient error gets a placeholder
-// once other entries can be stored.
+// TestNoTransientErrorStopsTheLog checks an entry that always fails with a transient error. It must get a placeholder,
+// once the database stores other entries.
 func TestNoTransientErrorStopsTheLog(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -192,8 +192,8 @@ func TestEntryThatEndsTheConnectionHasAPlaceholder(t *testing.T) {
 	require.Equal(t, audit.Changed, all[2].Kind)
 }
 
-// TestPlaceholderKeepsOriginAndObjects checks that a placeholder has the origin and the changed objects if only the
-// updates are rejected.
+// TestPlaceholderKeepsOriginAndObjects checks that a placeholder has the origin and the changed objects if the database
+// rejects only the updates.
 func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -206,8 +206,8 @@ func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 	require.Contains(t, e.Reason, "40001")
 }
 
-// TestSnapshotContinuesAfterTransientErrors starts a log with a snapshot of which the database rejects many
-// relationships with a transient error. Each of them must get a placeholder.
+// TestSnapshotContinuesAfterTransientErrors starts a log with a snapshot. The database rejects many of its
+// relationships with a transient error, and each of them must get a placeholder.
 func TestSnapshotContinuesAfterTransientErrors(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
@@ -274,8 +274,8 @@ func TestErrorThatPassesLosesNothing(t *testing.T) {
 	require.Equal(t, audit.Changed, a.entries(2)[1].Kind)
 }
 
-// TestEntryTooLargeForTheDatabaseHasAPlaceholder checks an entry that fails because of its size, and not because the
-// disk is full. The log waits for about an hour, and then stores a placeholder.
+// TestEntryTooLargeForTheDatabaseHasAPlaceholder checks an entry that fails because of its size, while the disk is not
+// full. The log waits for about an hour, and then stores a placeholder.
 func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -286,8 +286,8 @@ func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	require.Equal(t, audit.Unstored, a.entries(2)[1].Kind)
 }
 
-// TestExpiryThatCannotBeStoredIsWrittenOnce checks that the expiry of a relationship which remains in the log's tables
-// has one placeholder.
+// TestExpiryThatCannotBeStoredIsWrittenOnce checks a relationship that remains in the log's tables because its expiry
+// cannot be stored. The expiry must get only one placeholder.
 func TestExpiryThatCannotBeStoredIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -332,7 +332,7 @@ func TestLagGrowsWhileTheLogDoesNotFollow(t *testing.T) {
 	a.fail(5)
 	first := a.stats.Lag()
 	require.GreaterOrEqual(t, first, 4*time.Minute)
-	// 6 failures for 5 minutes: the clock may have advanced for the first of them before first was read.
+	// 6 failures for 5 minutes: the clock may have advanced for the first failure before the test read it.
 	a.fail(6)
 	require.GreaterOrEqual(t, a.stats.Lag(), first+5*time.Minute)
 	source.set(false)

@@ -18,14 +18,13 @@ const (
 	byActor     = "actor"     // the actor of an origin
 	byOperation = "operation" // the operation of an origin
 	byContent   = "content"   // "schema", "gap", or "unstored" for a placeholder without objects
-	byStart     = "start"     // an object that the entry may have created: see starts.go
+	byStart     = "start"     // an object that the entry may have created: see startedBy
 )
 
 // maxTermBytes is the largest size of a search term. PostgreSQL's indexes accept about 2,700 bytes.
 const maxTermBytes = 1024
 
-// termValue returns the value as stored in the table. A value that is too long or not valid text is replaced by its
-// hash.
+// termValue returns the value as stored in the table: its hash if it is too long or not valid text.
 func termValue(value string) string {
 	if len(value) <= maxTermBytes && utf8.ValidString(value) && !strings.Contains(value, "\x00") {
 		return value
@@ -66,7 +65,7 @@ func referenceOf(key string) Reference {
 	return Reference{Object: object, Relation: authz.Relation(relation)}
 }
 
-// termsOf returns the search terms of an entry. The updates of the entry must not have been applied yet.
+// termsOf returns the search terms of an entry. The entry's updates must not be in the log's tables yet.
 func (b *batch) termsOf(e Entry) (map[term]bool, error) {
 	return b.termIndexer().termsOf(e)
 }
@@ -76,14 +75,14 @@ func (b *batch) termIndexer() termIndexer { return termIndexer{b.place, b.places
 // termIndexer computes search terms.
 type termIndexer struct {
 	place Place
-	// placesOf returns the objects that contain an object before the entry.
+	// placesOf returns the objects that contain an object, as it was before the entry.
 	placesOf func(authz.Object, authz.Relation) ([]authz.Object, error)
-	// existing returns those of the objects that have, before the entry, a relationship that does not expire by a time.
+	// existing returns those of the objects that had, before the entry, a relationship that does not expire by the
+	// given time.
 	existing func([]authz.Object, time.Time) (map[authz.Object]bool, error)
 }
 
-// placesOf returns the objects that contain an object, according to sluice_audit_present and to the snapshot that is
-// being taken.
+// placesOf returns the objects that contain an object, according to sluice_audit_present and to the current snapshot.
 func (b *batch) placesOf(object authz.Object, relation authz.Relation) (places []authz.Object, err error) {
 	for _, table := range []string{"sluice_audit_present", foundTable} {
 		found,
@@ -154,8 +153,8 @@ func (b termIndexer) termsOf(e Entry) (map[term]bool, error) {
 	return terms, nil
 }
 
-// accountsOf returns the accounts that contain an object, or the object itself if it is an account. It counts
-// relationships before the entry, in the snapshot that is being taken, and in the entry.
+// accountsOf returns the accounts that contain an object, or the object itself if it is an account. It considers
+// relationships before the entry, in the entry, and in the current snapshot.
 func (b termIndexer) accountsOf(
 	object authz.Object, entry map[authz.Object][]authz.Object, depth int,
 ) (ids []authz.ID, err error) {
@@ -181,5 +180,5 @@ func (b termIndexer) accountsOf(
 	return ids, nil
 }
 
-// maxDepth limits the search through containing objects. Another tool may have written a cycle.
+// maxDepth limits how many levels of containing objects are followed, since another tool may have written a cycle.
 const maxDepth = 8

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// start stores the current position of SpiceDB, then writes the relationships at that position as the first entries.
-// Changes during the snapshot, or during an interruption, come after that position, so their entries follow the
-// snapshot. So no change is lost.
+// start stores the current position of SpiceDB, and then writes the relationships at that position as the first
+// entries. Changes during the snapshot, or during an interruption, have a later position. So their entries follow the
+// snapshot, and no change is lost.
 func (f *Follower) start(ctx context.Context, w *writer) error {
 	if w.next == "" {
 		if err := f.storePosition(ctx, w); err != nil {
@@ -22,7 +22,7 @@ func (f *Follower) start(ctx context.Context, w *writer) error {
 	if !errors.Is(err, authz.CodeInvalid) {
 		return err
 	}
-	// The first attempt was interrupted, and SpiceDB no longer has that revision. Restart at the newest one.
+	// The first attempt was interrupted, and SpiceDB no longer has that revision. Start at the newest revision instead.
 	if err := f.storePosition(ctx, w); err != nil {
 		return err
 	}
@@ -41,14 +41,14 @@ func (f *Follower) storePosition(ctx context.Context, w *writer) error {
 	})
 }
 
-// restartAfterGap writes a gap, and how the stored relationships differ from those in the log.
+// restartAfterGap writes a gap, and the differences between the relationships in SpiceDB and in the log.
 func (f *Follower) restartAfterGap(ctx context.Context, w *writer, reason Reason) error {
 	since := w.last.Time
 	return f.snapshot(ctx, w, Entry{Kind: Gap, Since: &since, Reason: reason}, "")
 }
 
-// snapshot writes how the relationships at a revision differ from those in the log. An empty token means the newest
-// revision.
+// snapshot writes the differences between the relationships in SpiceDB at a revision and those in the log. An empty
+// token means the newest revision.
 func (f *Follower) snapshot(ctx context.Context, w *writer, gap Entry, at authz.Token) error {
 	schema, newest, err := f.source.Head(ctx)
 	if err != nil {
@@ -113,7 +113,7 @@ func (b *batch) storeFound(all func(func(authz.Relationship, error) bool)) error
 }
 
 const (
-	// missingQuery selects relationships of SpiceDB that the log lacks, or that the log has with other fields.
+	// missingQuery selects SpiceDB's relationships that the log lacks, or has with another expiration or caveat.
 	missingQuery = `SELECT f.resource, f.relation, f.subject, f.expires_at, f.caveat, f.context FROM sluice_audit_found f
 		LEFT JOIN sluice_audit_present p ON p.resource = f.resource AND p.relation = f.relation AND p.subject = f.subject
 		WHERE (p.resource IS NULL OR p.expires_at <> f.expires_at OR p.caveat <> f.caveat OR p.context <> f.context)
@@ -126,8 +126,8 @@ const (
 			ORDER BY p.resource, p.relation, p.subject LIMIT $4`
 )
 
-// appendDifferences appends entries that turn the log's relationships into those in foundTable, with one object per
-// entry.
+// appendDifferences appends entries that turn the log's relationships into those in foundTable. Each entry is about one
+// object.
 func (b *batch) appendDifferences(now Time) error {
 	for _, difference := range []struct{ action, query string }{
 		{actionTouch, missingQuery}, {actionDelete, goneQuery},

@@ -11,21 +11,21 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// An id can be used again after the deletion of its object. People may read only about the present object. So the log
-// stores which entry started the present existence of each object, as a search term of the kind byStart. Everything
-// about the id in earlier entries is about an earlier object.
+// After an object is deleted, its id can be used for a new object. People may read only about the present object. So
+// the log stores which entry created it, as a search term of the kind byStart. Earlier entries about the id are about
+// an earlier object.
 
-// clockDifference is how much the clocks of SpiceDB and of the log may differ. A relationship that expires within this
-// time does not make an object exist, since SpiceDB may already consider it expired.
+// clockDifference is how much the clocks of SpiceDB and of the log may differ. If an object's relationships all expire
+// within this time, it counts as deleted, since SpiceDB may already consider them expired.
 const clockDifference = time.Minute
 
-// startedBy returns the objects whose existence starts with an entry. An existence starts when a change adds a
-// relationship to an object that has none. It also starts when a change puts the object into a containing object where
-// it was not before. Operations create an object only if no relationship of an earlier object with the id is left, and
-// no deletion of it is under way. So every entry about the earlier object, and about references to it, precedes the
-// start. A placeholder starts the existence of its objects: it may stand for a deletion and a creation.
+// startedBy returns the objects that an entry may create: those that get a relationship and had none, and those that a
+// change puts into a containing object where they were not before. Operations create an object only if no relationship
+// of an earlier object with the id is left, and no deletion of it is under way. So every entry about the earlier
+// object, and about references to it, comes before the creation. A placeholder may create all of its objects, since it
+// may replace the entry of a deletion and a creation.
 //
-// A snapshot starts no existence. After a gap, its entry is the start of every object: see view.
+// A snapshot creates no object. After a gap, view treats the snapshot as the creation of every object.
 func (b termIndexer) startedBy(e Entry) (map[authz.Object]bool, error) {
 	started := make(map[authz.Object]bool)
 	if e.Kind == Unstored {
@@ -67,7 +67,7 @@ func (b termIndexer) startedBy(e Entry) (map[authz.Object]bool, error) {
 	return started, nil
 }
 
-// existing returns the objects that have, in sluice_audit_present, a relationship that does not expire by a time.
+// existing returns the objects that have a relationship in sluice_audit_present that does not expire by the given time.
 func (b *batch) existing(objects []authz.Object, by time.Time) (map[authz.Object]bool, error) {
 	existing := make(map[authz.Object]bool)
 	for some := range slices.Chunk(objects, b.rowsPerStatement) {
@@ -107,7 +107,7 @@ func (b *batch) texts(query string, args ...any) (found []string, err error) {
 	return found, rows.Err()
 }
 
-// storeStarts stores the search terms of the kind byStart of all entries, in a log of version 1, which has none.
+// storeStarts stores the search terms of the kind byStart of all entries, for a log of version 1, which has none.
 func (w *writer) storeStarts(ctx context.Context) error {
 	return w.write(ctx, func(b *batch) error {
 		if err := b.rebuildTables(w.log, true); err != nil {
@@ -117,14 +117,14 @@ func (w *writer) storeStarts(ctx context.Context) error {
 	})
 }
 
-// start is the beginning of the present existence of an object.
+// start is the entry that created the present object with an id.
 type start struct {
 	seq int64
 	at  time.Time
 }
 
-// startsOf returns the starts of objects, by keyOfObject. An object is missing if it has existed since the log started.
-// If a transaction has several entries, the start is the first of them.
+// startsOf returns the starts of objects, by keyOfObject. An object that has existed since the log started is missing.
+// If several entries of one transaction created the object, its start is the first of them.
 func (l *Log) startsOf(ctx context.Context, objects []authz.Object) (map[string]start, error) {
 	starts := make(map[string]start, len(objects))
 	for some := range slices.Chunk(objects, objectsPerQuery) {

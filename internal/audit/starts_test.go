@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// startsSchema adds a type that is in no account to engineSchema.
+// startsSchema is engineSchema with one more type, whose objects are in no account.
 const startsSchema = engineSchema + `
 definition note {
 	relation reader: user | user with expiration
@@ -42,8 +42,8 @@ func historyOf(log *audit.Log, engine authz.Engine) *audit.History {
 	}
 }
 
-// shownTo returns what a person reads of the account a: each visible update with its actor, the oldest first. It reads
-// pages and single entries, and requires that both show the same.
+// shownTo returns the entries about the account a that a person may read: each visible update with its actor, the
+// oldest first. It reads pages and single entries, and requires that both show the same.
 func shownTo(t *testing.T, history *audit.History, reader authz.ID, query audit.Query) (shown []string) {
 	t.Helper()
 	query.Account = "a"
@@ -70,8 +70,8 @@ func shownTo(t *testing.T, history *audit.History, reader authz.ID, query audit.
 	return shown
 }
 
-// createAgain is a case in which an object is deleted and its id is used again. Each step is a transaction. Those in
-// steps are about the earlier object, those in again about the new one.
+// createAgain is a case in which an object is deleted and its id is used again. Each step is a transaction. steps are
+// about the earlier object, and again is about the new one.
 type createAgain struct {
 	steps []string // "actor +RELATIONSHIP -RELATIONSHIP …"
 	again []string
@@ -203,7 +203,8 @@ func TestPeopleReadNothingOfEarlierObjects(t *testing.T) {
 	}
 }
 
-// TestPagesDoNotCountEarlierEntries compares the pages of an account whose id was used before with those of a new id.
+// TestPagesDoNotCountEarlierEntries compares the pages of an account whose id was used before with those of an account
+// with a new id.
 func TestPagesDoNotCountEarlierEntries(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -259,7 +260,7 @@ func TestLogBehindSpiceDBShowsNothingOfEarlierObjects(t *testing.T) {
 	})
 }
 
-// TestExpiryOfEarlierObjectIsHidden uses an id again before the log has an expiry of the earlier object.
+// TestExpiryOfEarlierObjectIsHidden creates an object again before the log has an expiry of the earlier object.
 func TestExpiryOfEarlierObjectIsHidden(t *testing.T) {
 	t.Parallel()
 	for name, log := range logs {
@@ -270,8 +271,8 @@ func TestExpiryOfEarlierObjectIsHidden(t *testing.T) {
 	}
 }
 
-// expiresHidden returns false if the relationship expired before the log had it, or if its expiry comes before the
-// new account.
+// expiresHidden returns false if the relationship expired before the log had it, or if its expiry comes before the new
+// account.
 func expiresHidden(t *testing.T, log *audit.Log, left time.Duration) bool {
 	t.Helper()
 	engine := startsEngine(t)
@@ -299,7 +300,7 @@ func expiresHidden(t *testing.T, log *audit.Log, left time.Duration) bool {
 	return all[4].Kind == audit.Expiry
 }
 
-// TestPeopleReadNothingBeforeGap restores another store, in which every id may belong to another object.
+// TestPeopleReadNothingBeforeGap restores another store, where every id may belong to another object.
 func TestPeopleReadNothingBeforeGap(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -319,7 +320,7 @@ func TestPeopleReadNothingBeforeGap(t *testing.T) {
 	})
 }
 
-// allowing is an engine that has every relationship and allows everything.
+// allowing is an engine that has every relationship and allows every check.
 type allowing struct{ everything }
 
 func (allowing) CheckBulk(

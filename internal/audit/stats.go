@@ -52,7 +52,7 @@ func (s *Stats) Following() bool {
 }
 
 // Lag returns how long the last change took to reach the log. During a delay, it returns at least the length of the
-// delay.
+// delay so far.
 func (s *Stats) Lag() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,23 +30,23 @@ const (
 	verifyPage = 500
 )
 
-// Expected has the rules by which Verify recomputes derived values.
+// Expected has rules that Verify needs to recompute derived values.
 type Expected struct {
 	Place Place
 
-	// Position compares the position of the log with the revision of its last change, and returns an error if they do
-	// not match. The revision is empty if there is no change since the start or since the last gap.
+	// Position compares the position of the log with the revision of its last change. It returns an error if they do
+	// not match. The revision is empty if no change follows the start or the last gap.
 	Position func(token authz.Token, revision string) error
 }
 
 // Verify checks the whole log. Every entry must have the next number, the hash of its text, and the hash of the
-// previous entry. If kept is set, one entry must have this hash, which an earlier run printed. If no entry has it, the
-// log was cut off before that entry, or rewritten.
+// previous entry. kept may be a hash that an earlier run printed. If no entry has this hash, the log was rewritten, or
+// cut off before that entry.
 //
-// Verify also recomputes and compares everything that is stored beside the text of the entries: columns, search terms,
-// current relationships, the number of the last entry, and the position, as far as expected has rules for it. It
-// compares the database's schema with the expected schema, every index with its table, and every value's type with its
-// column's. Damage is a fault, and Verify continues with the parts that it can read.
+// Verify also compares all other stored data with values that it recomputes from the entries: columns, search terms,
+// current relationships, the number of the last entry, and the position. It can do so only for values for which
+// expected has rules. It compares the database's schema with the expected schema, every index with its table, and every
+// value's type with its column's. Damage is a fault, and Verify continues with the parts that it can read.
 func (l *Log) Verify(ctx context.Context, kept string, expected Expected) (Report, error) {
 	v := verification{expected: expected, kept: kept, prev: firstPreviousHash}
 	var options *sql.TxOptions
@@ -160,7 +160,7 @@ func (v *verification) entries(ctx context.Context, l *Log, tx *sql.Tx, d *deriv
 	return nil
 }
 
-// entryRow is a row of sluice_audit_entries. A field is zero if its value has the wrong type.
+// entryRow is a row of sluice_audit_entries. A field is zero if its stored value has the wrong type.
 type entryRow struct {
 	seq                int64
 	body               []byte

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// tableCheck compares indexes with their tables, and values with the types of their columns. In SQLite, Verify reads
-// the other tables through indexes that tableCheck has compared first.
+// tableCheck compares indexes with their tables, and values with the types of their columns. In SQLite, it comes first,
+// since Verify reads the other tables through the indexes.
 type tableCheck struct {
 	ctx context.Context //nolint:containedctx // the context of the verification
 	log *Log
@@ -46,8 +46,8 @@ var postgresIndexes = []index{
 	{table: "sluice_audit_state", columns: "id"},
 }
 
-// Settings that make PostgreSQL read a table without its indexes, or through the index with the sort order of the
-// query.
+// Settings that make PostgreSQL read a table without its indexes (byTable), or through the index with the sort order of
+// the query (byIndex).
 const (
 	byTable = "SET LOCAL enable_seqscan TO on; SET LOCAL enable_indexscan TO off; " +
 		"SET LOCAL enable_indexonlyscan TO off; SET LOCAL enable_bitmapscan TO off"
@@ -105,7 +105,8 @@ func (c *tableCheck) comparePostgresIndexes() (err error) {
 	return nil
 }
 
-// compareTypes reports values whose type is not their column's. SQLite stores such values; PostgreSQL does not.
+// compareTypes reports values whose type is not the type of their column. SQLite can store such values, PostgreSQL
+// cannot.
 func (c *tableCheck) compareTypes() error {
 	if c.log.shared {
 		return nil

@@ -10,12 +10,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// view decides, for one request, which updates in the log a person may see. An id can be used again for a new object.
-// The readers of the new object may not see updates of the earlier one. The position of the log is the state of SpiceDB
-// up to which the log has every change. So an update is visible if
-//   - the person has the needed permissions now, and had them at the position of the log. The second condition hides
-//     updates of an object that was deleted and created again after the position; and
-//   - the present objects of these permissions were created by the update or before it: see starts.go.
+// view decides, for one request, which updates in the log a person may see. The id of a deleted object can be used for
+// a new object, and readers of the new object may not see updates of the earlier one. The position of the log is the
+// state of SpiceDB up to which the log has every change. An update is visible under two conditions:
+//   - The person has the needed permissions now, and had them at the position of the log. The second part hides updates
+//     of an object that was deleted and created again after the position.
+//   - The present objects of these permissions were created by the update or before it, see startedBy.
 type view struct {
 	history *History
 	visible *visibility.View // what the person may see both now and at the position
@@ -73,7 +73,7 @@ func (v *view) check(ctx context.Context, checks []authz.Check) ([]bool, error) 
 	return allowed, nil
 }
 
-// locate reads the starts of objects and remembers them.
+// locate reads the starts of objects and stores them in the view.
 func (v *view) locate(ctx context.Context, objects map[authz.Object]bool) error {
 	maps.DeleteFunc(objects, func(object authz.Object, _ bool) bool {
 		_, known := v.starts[keyOfObject(object)]
@@ -93,7 +93,7 @@ func (v *view) locate(ctx context.Context, objects map[authz.Object]bool) error 
 }
 
 // before returns the number of the last entry before the present object with an id was created. locate must have read
-// the object.
+// the object's start.
 func (v *view) before(object authz.Object) int64 {
 	return max(v.reset, v.starts[keyOfObject(object)].seq-1)
 }
@@ -103,8 +103,8 @@ func (v *view) shows(ctx context.Context, object authz.Object) (bool, error) {
 	return v.visible.MayKnow(ctx, v.history.Rules.Naming(object)...)
 }
 
-// floor returns the number of the last entry before the newest of the present objects was created. It ignores zero
-// objects and people.
+// floor returns the number of the last entry before the newest of the objects was created. It ignores zero objects and
+// people.
 func (v *view) floor(ctx context.Context, objects ...authz.Object) (int64, error) {
 	known := make(map[authz.Object]bool)
 	for _, object := range objects {
@@ -150,9 +150,8 @@ func (v *view) entries(ctx context.Context, entries []Stored) (shown []Entry, er
 	return shown, nil
 }
 
-// entry returns the part of an entry that the person may see. The result does not reveal whether the entry has hidden
-// updates: Omitted is always set. Overlapping is always empty, since an overlapping origin may have made only hidden
-// updates.
+// entry returns the part of an entry that the person may see. It must not reveal whether updates are hidden, so Omitted
+// is always set. Overlapping is always empty, since one of its origins may have made only hidden updates.
 func (v *view) entry(e Entry) Entry {
 	visible := e
 	visible.Part, visible.Prev, visible.Hash, visible.Schema, visible.Updates = 0, "", "", "", nil
@@ -185,8 +184,8 @@ func (v *view) isVisible(e Entry, u Update) bool {
 	return e.Kind != Expiry || start.seq == 0 || u.ExpiresAt != nil && u.ExpiresAt.After(start.at.Add(clockDifference))
 }
 
-// newestBefore returns the upper limit of a query for entries before a number, or for all entries if the number is
-// zero. The limit excludes entries after the position of the log.
+// newestBefore returns the upper limit of a query for entries before a number; zero means all entries. The limit
+// excludes entries after the position of the log.
 func (v *view) newestBefore(before int64) int64 {
 	if before == 0 {
 		before = math.MaxInt64

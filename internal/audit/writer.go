@@ -112,8 +112,8 @@ func (w *writer) connection() connection {
 	return w.log.db
 }
 
-// write runs the function do in one transaction. If the log rejects a part of the write, write runs do again: each part
-// then has a savepoint, and each rejected entry gets a placeholder.
+// write calls do in one transaction. If the log rejects a part of the write, write calls do again as a careful batch:
+// each part then has a savepoint, and each rejected entry gets a placeholder.
 func (w *writer) write(ctx context.Context, do func(*batch) error) error {
 	if !w.log.careful {
 		err := w.tryWrite(ctx, false, do)
@@ -124,7 +124,7 @@ func (w *writer) write(ctx context.Context, do func(*batch) error) error {
 	}
 	last := w.last.Seq
 	err := w.tryWrite(ctx, true, do)
-	if err == nil && w.last.Seq > last { // a write without entries does not show that the failed entry can be stored
+	if err == nil && w.last.Seq > last { // only a write with entries shows that the failed entry can be stored
 		w.log.careful = false
 	}
 	return err
@@ -141,11 +141,11 @@ func (w *writer) tryWrite(ctx context.Context, careful bool, do func(*batch) err
 		rowsPerStatement: 250,
 	}
 	if !w.log.shared {
-		// In SQLite, a call is cheap: to repeat a prepared statement costs less than to prepare a longer one.
+		// In SQLite, a call is cheap: repeating a prepared statement costs less than preparing a longer one.
 		b.rowsPerStatement, b.prepared = 1, make(map[string]*sql.Stmt)
 	}
 	if careful && w.log.shared {
-		// A deferred constraint would fail at the commit, where the rejected entry is unknown.
+		// Without this, a deferred constraint would fail at the commit, where it is unknown which entry is rejected.
 		if err := b.exec("SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 			return err
 		}
