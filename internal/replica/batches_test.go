@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestBulkAnswersAsChecks compares each check of a bulk with the same check alone. The replica answers some of the
-// checks, and SpiceDB the others, all at one state.
+// TestBulkAnswersAsChecks compares each check of a bulk with the same check alone. The in-memory replica answers some
+// of the checks, and SpiceDB the others, all at the same state.
 func TestBulkAnswersAsChecks(t *testing.T) {
 	t.Parallel()
 	var told answers

@@ -17,7 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// company returns accounts of a hundred members and a hundred importers. Each member created one importer.
+// company returns the relationships of accounts with a hundred members and a hundred importers each. Each member
+// created one importer.
 func company(accounts int) []*v1.Relationship {
 	relationship := func(typ, id, relation, subjectType, subject string) *v1.Relationship {
 		return &v1.Relationship{
@@ -83,8 +84,8 @@ func filled(b *testing.B, relationships []*v1.Relationship) *spicedb.EmbeddedEng
 	return engine
 }
 
-// filledWithMillion returns an engine with a million relationships. It keeps no reference to the relationships, so that
-// the heap can be measured.
+// filledWithMillion returns an engine with a million relationships. It keeps no reference to the list of relationships,
+// so that the benchmark can measure the heap.
 func filledWithMillion(b *testing.B) (engine *spicedb.EmbeddedEngine, count float64) {
 	b.Helper()
 	all := company(million)
@@ -137,7 +138,8 @@ func BenchmarkMillion(b *testing.B) {
 	})
 }
 
-// follow writes at a rate. It returns the sorted delays between the end of each write and its arrival in the replica.
+// follow writes at a rate. For each write, it measures the delay until the write reaches the replica, and returns the
+// sorted delays.
 func follow(b *testing.B, r *Replica, perSecond int, span time.Duration) []time.Duration {
 	b.Helper()
 	_, head, err := r.source.Head(b.Context())
@@ -180,7 +182,7 @@ func follow(b *testing.B, r *Replica, perSecond int, span time.Duration) []time.
 	return lags
 }
 
-// BenchmarkWriterTurn measures how long the writer blocks readers: the time for one chunk of changes.
+// BenchmarkWriterTurn measures how long the writer blocks readers: the time to apply one chunk of changes.
 func BenchmarkWriterTurn(b *testing.B) {
 	s := newStore()
 	s.touch(company(330), 1)

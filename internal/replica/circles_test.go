@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/replica"
 )
 
-// nested returns schemas in which a permission refers to itself along at most one relation. With more relations,
-// SpiceDB takes exponential time in a circle.
+// nested returns schemas in which each recursive permission refers to itself through only one relation. With more
+// relations, SpiceDB takes exponential time in a circle.
 func nested() map[string]*model {
 	relations := func(definitions ...*definition) *model {
 		m := &model{}
@@ -56,8 +56,8 @@ func nested() map[string]*model {
 	}
 }
 
-// TestCircles compares checks on relationships with circles. SpiceDB takes minutes for a look-up in a circle, so the
-// replica's look-ups are compared with SpiceDB's checks, as far as these finish.
+// TestCircles compares checks on relationships with circles. SpiceDB takes minutes for a look-up in a circle. So the
+// test compares the replica's look-ups with SpiceDB's checks, if these finish.
 func TestCircles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -83,7 +83,8 @@ func TestCircles(t *testing.T) {
 	require.Greater(t, w.lookedUp, w.asked/20)
 }
 
-// compareLookUps checks that the replica's own look-ups find exactly what SpiceDB allows.
+// compareLookUps checks that the replica's own look-ups find exactly the objects for which SpiceDB's checks are
+// allowed.
 func (w *world) compareLookUps(t *testing.T, q questions) {
 	t.Helper()
 	at := authz.AsFreshAs(w.token)

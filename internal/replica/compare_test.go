@@ -21,13 +21,13 @@ type comparison struct {
 	truth  authz.Engine
 	who    *answers // counts the answers of the replica and of SpiceDB
 
-	// circles is set if relationships form circles. SpiceDB follows a circle up to its depth limit, unless another path
-	// answers first. The replica detects circles. So one of the two engines may answer while the other returns
-	// CodeTooLarge, but only with circles.
+	// circles is set if relationships form circles. SpiceDB follows a circle up to its depth limit, unless it finds the
+	// answer on another path first. The replica detects circles. So with circles, one of the two engines may return
+	// CodeTooLarge where the other answers.
 	circles bool
 
-	asked, own int // number of comparisons, and how many of these answers the replica gave itself
-	divided    int // how often SpiceDB's bulk and its check differ
+	asked, own int // number of comparisons, and of those that the replica answered itself
+	divided    int // how often SpiceDB's bulk differs from SpiceDB's single check
 	outcomes   map[string]int
 	found      []difference
 }
@@ -43,7 +43,7 @@ func (d difference) String() string {
 	return fmt.Sprintf("%s: the replica says %s, SpiceDB %s", d.question, d.got, d.want)
 }
 
-// limit is the time limit for all questions at a state, generous for a busy machine.
+// limit is the time limit for all questions at one state. It is long, since the machine may be busy.
 const limit = 3 * time.Minute
 
 // compare asks all questions at the state of the token. No write may run before it returns.
@@ -73,7 +73,7 @@ func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 	}
 }
 
-// ask asks the replica, and then SpiceDB at the same state. The replica has no newer state.
+// ask asks the replica, and then SpiceDB at the state of the replica's answer.
 func (c *comparison) ask(
 	t *testing.T, question string, token authz.Token,
 	ask func(ctx context.Context, engine authz.Engine, at authz.Consistency) string,
@@ -114,8 +114,8 @@ func (c *comparison) compareChecks(t *testing.T, checks []authz.Check, token aut
 	c.compareBulks(ctx, t, checks, got, own, token)
 }
 
-// compareBulks asks two bulks: one with the checks that the replica answers itself, and a mixed bulk, which the
-// replica forwards to SpiceDB.
+// compareBulks compares two bulks: one that the replica can answer itself, and one that it must forward to SpiceDB in
+// part.
 func (c *comparison) compareBulks(
 	ctx context.Context, t *testing.T, checks []authz.Check, got []string, own []bool, token authz.Token,
 ) {
@@ -142,9 +142,9 @@ func (c *comparison) compareBulks(
 	}
 }
 
-// noteCheck counts the comparison of a check with SpiceDB's bulk. If they differ, SpiceDB's single check decides:
-// SpiceDB v1.56.0's bulk wrongly denies an all() over relationships with caveats when the bulk covers several
-// resources.
+// noteCheck counts the comparison of a check with SpiceDB's bulk. If they differ, SpiceDB's single check decides, since
+// SpiceDB v1.56.0's bulk has an error: it wrongly denies an all() over relationships with caveats if the bulk covers
+// several resources.
 func (c *comparison) noteCheck(ctx context.Context, d difference, at authz.Token, own bool) {
 	if d.got != d.want {
 		if alone := d.ask(ctx, c.truth, authz.AtSnapshot(at)); alone != d.want {
@@ -155,8 +155,7 @@ func (c *comparison) noteCheck(ctx context.Context, d difference, at authz.Token
 	c.note(d, own)
 }
 
-// spiceDB asks SpiceDB all checks in a bulk. If there are circles, it asks one check at a time, since a bulk may not
-// finish within minutes.
+// spiceDB asks SpiceDB all checks in a bulk. With circles, it asks one check at a time, since a bulk may take minutes.
 func (c *comparison) spiceDB(ctx context.Context, t *testing.T, checks []authz.Check, at authz.Token) []string {
 	t.Helper()
 	if !c.circles {
@@ -214,7 +213,7 @@ func (c *comparison) note(d difference, own bool) {
 	c.found = append(c.found, d)
 }
 
-// outcome formats an answer for comparison. Of an error it keeps only the code.
+// outcome formats an answer for comparison. It includes only the code of an error.
 func outcome(decision authz.Decision, err error) string {
 	switch {
 	case err != nil:

@@ -31,7 +31,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// scene is the state that concurrent writers and readers share.
+// scene has the data that the concurrent writers and readers share.
 type scene struct {
 	engine  *spicedb.EmbeddedEngine
 	replica *replica.Replica
@@ -46,7 +46,7 @@ type scene struct {
 	given map[authz.Token][]answer
 }
 
-// answer is the answer that a reader got at a state, to checks or a look-up.
+// answer is a reader's result of checks or a look-up, with the state at which it was answered.
 type answer struct {
 	checks []authz.Check
 	lookUp func(engine authz.Engine, at authz.Consistency) (string, authz.Token)
@@ -59,7 +59,7 @@ func newScene(t *testing.T, config spicedb.EmbeddedConfig) *scene {
 	s := &scene{engine: embedded(t, config), who: &answers{}, given: make(map[authz.Token][]answer)}
 	s.model = randomModel(r, traits{usersets: true, recursion: true, subtraction: true})
 	s.questions = s.model.questions(r)
-	// The replica leaves checks of usersets to SpiceDB, so this test makes none.
+	// The replica leaves checks of usersets to SpiceDB, so this test omits them.
 	s.questions.checks = slices.DeleteFunc(
 		s.questions.checks, func(c authz.Check) bool { return c.Subject.Relation != "" },
 	)

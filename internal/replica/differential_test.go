@@ -65,12 +65,12 @@ func TestDifferential(t *testing.T) {
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
-// world is a SpiceDB behind a replica, for a sequence of random schemas.
+// world is a SpiceDB behind a replica. The test applies random schemas to it, one after the other.
 type world struct {
 	comparison
 	engine   *spicedb.EmbeddedEngine
 	replica  *replica.Replica
-	small    bool // a tenth of the questions, one round
+	small    bool // ask a tenth of the questions, in one round
 	accepted int
 	refused  int
 	lookedUp int // answers of look-ups compared with checks
@@ -175,7 +175,8 @@ func (w *world) stored(t *testing.T) []authz.Relationship {
 	return out
 }
 
-// compareAll compares once the replica has caught up. On a difference it fails with the smallest example.
+// compareAll compares the answers after the replica has every write. On a difference, the test fails with the smallest
+// example.
 func (w *world) compareAll(t *testing.T, seed uint64, q questions) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -195,7 +196,7 @@ func (w *world) compareAll(t *testing.T, seed uint64, q questions) {
 	)
 }
 
-// shrink removes every relationship that the difference does not need.
+// shrink removes every relationship without which the answers still differ.
 func (w *world) shrink(t *testing.T, d difference) []authz.Relationship {
 	t.Helper()
 	all := w.stored(t)

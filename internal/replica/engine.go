@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits on the relationships that one answer may read. SpiceDB answers larger questions: it divides a check into
-// parts, and caches them.
+// Limits on the relationships that one answer may read. SpiceDB answers larger questions, since it divides a check into
+// parts and caches them.
 const (
 	checkRows  = 50_000
 	lookUpRows = 20_000_000
@@ -41,8 +41,8 @@ func (r *Replica) Check(
 	return r.Engine.Check(ctx, check, at)
 }
 
-// CheckBulk implements authz.Engine. The engine behind the replica answers the checks that the replica cannot, at the
-// same state.
+// CheckBulk implements authz.Engine. If the replica cannot answer some of the checks, the engine behind it answers
+// these at the same state.
 func (r *Replica) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) ([]authz.CheckResult, authz.Token, error) {
@@ -65,8 +65,8 @@ func (r *Replica) CheckBulk(
 	return r.Engine.CheckBulk(ctx, checks, at)
 }
 
-// checkAll decides checks. It returns in rest the positions of the checks that it could not decide, and in why the
-// reason for the first of these.
+// checkAll decides checks. rest has the indexes of the checks that it could not decide, and why the reason for the
+// first of them.
 func (s *state) checkAll(
 	ctx context.Context, checks []authz.Check, now time.Time,
 ) (results []authz.CheckResult, rest []int, why string) {
@@ -85,7 +85,7 @@ func (s *state) checkAll(
 	return results, rest, why
 }
 
-// complete fills in the missing results. It reports false if the engine behind the replica could not answer at the same
+// complete adds the missing results. It returns false if the engine behind the replica could not answer at the same
 // state.
 func (r *Replica) complete(
 	ctx context.Context, s *state, checks []authz.Check, results []authz.CheckResult, rest []int,
@@ -139,7 +139,7 @@ func (s *state) check(ctx context.Context, check authz.Check, now time.Time) (_ 
 	return authz.Decision{State: authz.Allowed}, ""
 }
 
-// plan returns the plan for questions about a subject. If SpiceDB must answer instead, it returns nil, and why is the
+// plan returns the plan for questions about a subject. If only SpiceDB can answer, it returns nil, and why is the
 // reason.
 func (s *state) plan(subject authz.Subject, typ authz.Type, permission authz.Permission) (_ *plan, why string) {
 	switch {
@@ -166,7 +166,7 @@ func subjectOf(subject authz.Subject) query.ObjectAndRelation {
 	}
 }
 
-// evaluation returns the context for one run of a plan. With named, the run ends with errWildcard if it meets a
+// evaluation returns the context for one run of a plan. If named is set, the run ends with errWildcard when it reads a
 // wildcard subject.
 func (s *state) evaluation(ctx context.Context, rows int, now time.Time, named bool) *query.Context {
 	return &query.Context{
@@ -250,7 +250,7 @@ func (s *state) resources(
 	evaluation, subject, resources := s.evaluation(ctx, lookUpRows, now, false), subjectOf(q.Subject), query.ObjectType{
 		Type: string(q.Type),
 	}
-	// This keeps the planner from removing duplicates. The code below removes them.
+	// This stops the planner from removing duplicates; the code below removes them.
 	evaluation.MarkAsOperation(plan.subjects, query.OperationIterResources)
 	var ids []authz.ID
 	full := 1 << 18
@@ -328,7 +328,7 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Tim
 	}
 	resource := query.Object{ObjectType: string(q.Resource.Type), ObjectID: authz.EncodeID(q.Resource.ID)}
 	evaluation := s.evaluation(ctx, lookUpRows, now, plan.excludes)
-	// This keeps the planner from omitting wildcards.
+	// This stops the planner from omitting wildcards.
 	evaluation.MarkAsOperation(plan.subjects, query.OperationIterSubjects)
 	paths, err := evaluation.IterSubjects(
 		plan.subjects, resource, query.ObjectType{Type: string(q.Type), Subrelation: tuple.Ellipsis},
@@ -350,8 +350,8 @@ func (s *state) subjects(ctx context.Context, q authz.SubjectQuery, now time.Tim
 	return slices.Compact(ids), ""
 }
 
-// appendID appends an id. If the list has reached its full length, appendID removes duplicates, and returns twice the
-// remaining length as the next full length.
+// appendID appends an id. If the list has reached the length full, appendID first removes duplicates, and returns twice
+// the new length as the next value of full.
 func appendID(ids []authz.ID, id authz.ID, full int) ([]authz.ID, int) {
 	if ids = append(ids, id); len(ids) >= full {
 		slices.Sort(ids)

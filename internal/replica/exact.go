@@ -8,35 +8,36 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// exact reports whether the query planner of SpiceDB v1.56.0 decides a plan as SpiceDB's own evaluation does. If the
-// two are known to differ, SpiceDB answers. The differential test found these cases:
-//   - rel.all(permission) evaluates "all" for each kind of subject separately, and misses resources behind sets of
-//     subjects;
-//   - if a relation accepts objects of a type with expiration, and also sets of that type, SpiceDB still counts expired
-//     ones;
-//   - self matches nobody in a look-up of subjects of another type, where SpiceDB finds a subject with the resource's
-//     id;
-//   - the planner does not follow a set of subjects within another set, or one behind an arrow to a relation;
-//   - within a recursive permission, a wildcard matches nobody;
-//   - within a recursive permission, the planner takes an object for the next step even if another relation, or the
-//     left side of an arrow, leads to it;
-//   - within a recursive permission, an intersection, an exclusion or an all() applies at the first step only.
+// exact reports whether SpiceDB's query planner decides a plan as SpiceDB's own evaluation does. It returns false in
+// all cases where the two are known to differ in SpiceDB v1.56.0. The differential test found these cases:
+//   - The planner evaluates rel.all(permission) for each type of subject separately. It misses resources whose subjects
+//     are usersets.
+//   - If a relation accepts both objects of a type with expiration and usersets of this type, SpiceDB still counts
+//     expired relationships.
+//   - In a look-up of subjects of another type, the planner finds no subject for self. SpiceDB finds one with the id of
+//     the resource.
+//   - The planner does not follow a userset within a userset, nor a userset behind an arrow to a relation.
+//   - In a recursive permission, a wildcard matches nobody.
+//   - In a recursive permission, the planner continues at an object even if another relation, or the left side of an
+//     arrow, leads to it.
+//   - In a recursive permission, an intersection, an exclusion or an all() applies only at the first level.
 //
-// The reader handles one more case: look-ups of subjects that meet a wildcard, as in (viewer:* - banned) - viewer.
+// The reader detects one more case: look-ups of subjects that meet a wildcard, as in (viewer:* - banned) - viewer.
 func exact(o query.Outline) bool {
 	return inspection{}.exact(o, false, nil)
 }
 
-// inspection describes what encloses a part of a plan.
+// inspection describes the nodes that enclose a part of a plan.
 type inspection struct {
 	within    []step // the enclosing recursive permissions
-	selective bool   // an intersection, exclusion or arrow lies between the outermost of within and this part
+	selective bool   // an intersection, exclusion or arrow encloses the part, within the outermost recursion
 }
 
 // step is a recursive permission.
 type step struct{ definition, relation string }
 
-// exact inspects one node. left is set for the left side of an arrow; siblings are the other parts of its union.
+// exact inspects one node. left is set if the node is the left side of an arrow. siblings are the other parts of its
+// union.
 func (in inspection) exact(o query.Outline, left bool, siblings []query.Outline) bool {
 	switch o.Type {
 	case query.DatastoreIteratorType:
@@ -91,7 +92,7 @@ func (in inspection) leaf(r *schema.BaseRelation, left bool, siblings []query.Ou
 	return true
 }
 
-// isSet reports whether the subjects of a relation are sets, for example team#member.
+// isSet reports whether the subjects of a relation are usersets, for example team#member.
 func isSet(r *schema.BaseRelation) bool {
 	return r.Subrelation() != "" && r.Subrelation() != tuple.Ellipsis
 }
@@ -112,8 +113,7 @@ func readsRelation(o query.Outline, r *schema.BaseRelation) bool {
 	return o.Type == query.DatastoreIteratorType && leafOf(o.Args.Relation) == leafOf(r)
 }
 
-// oneKind reports whether the left side of an all() is a relation with a single kind of subject, and these subjects are
-// objects.
+// oneKind reports whether the left side of an all() is a relation with objects of a single type as subjects.
 func oneKind(left query.Outline) bool {
 	if left.Type != query.DatastoreIteratorType {
 		return false

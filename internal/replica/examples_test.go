@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// examples has a question for each case named in exact, in which SpiceDB's query planner and its evaluation differ.
+// examples has a question for each case in the comment of exact.
 var examples = []struct {
 	name, schema, stored string
 

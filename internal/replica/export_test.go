@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Reached waits until the replica answers from a state that includes the token's writes. It returns an error when ctx
-// ends, and CodeInvalid for a token that the replica cannot read.
+// Reached waits until the replica answers from a state that includes the token's writes. It returns ctx's error when
+// ctx ends, and an error with CodeInvalid for a token that the replica cannot parse.
 func (r *Replica) Reached(ctx context.Context, token authz.Token) error {
 	wanted, ok := parseRevision(token)
 	if !ok {

@@ -97,14 +97,14 @@ func (b *breakable) set(isCut bool) {
 	}
 }
 
-// eventually waits for an effect of another goroutine, for which there is no token.
+// eventually waits for an effect that another goroutine causes and that no token announces.
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 5*time.Minute, 5*time.Millisecond)
 }
 
-// TestWatchCut cuts Watch while everything changes. No answer may be wrong. When Watch continues, the replica must
-// answer again.
+// TestWatchCut interrupts Watch while everything changes. No answer may be wrong. When Watch continues, the replica
+// must answer again.
 func TestWatchCut(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -146,7 +146,7 @@ func TestWatchCut(t *testing.T) {
 	require.Zero(t, r.Stats().Differences)
 }
 
-// TestHistoryLost cuts Watch until SpiceDB no longer has the changes after the replica's state.
+// TestHistoryLost interrupts Watch until SpiceDB no longer has the changes after the replica's state.
 func TestHistoryLost(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -218,8 +218,8 @@ func TestRestart(t *testing.T) {
 	require.True(t, reads(t, front, "b", "uma", authz.AsFreshAs(last)))
 }
 
-// TestTwoServers checks that a write through one server is visible through another: at once with its token, and within
-// Bound without it.
+// TestTwoServers checks that a write through one server is visible through another server: immediately in a request
+// with its token, and within Bound in any other request.
 func TestTwoServers(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t, spicedb.EmbeddedConfig{})
@@ -244,8 +244,8 @@ func TestTwoServers(t *testing.T) {
 	}
 }
 
-// TestSilentWatch uses a Watch that sends nothing of another server's writes. The writes must be visible within Bound,
-// and at once to a request with their token.
+// TestSilentWatch uses a Watch that does not send the writes of another server. The writes must be visible within
+// Bound, and immediately in a request with their token.
 func TestSilentWatch(t *testing.T) {
 	t.Parallel()
 	var told answers

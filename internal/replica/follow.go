@@ -75,7 +75,7 @@ func newPauses() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{InitialInterval: retryFirst, Multiplier: 2, MaxInterval: retryLast}
 }
 
-// end frees what Run loaded.
+// end frees the relationships that Run loaded.
 func (r *Replica) end() {
 	r.stop()
 	r.withdraw(reasonLost)
@@ -85,7 +85,8 @@ func (r *Replica) end() {
 	r.running.Wait()
 }
 
-// withdraw makes the engine behind the replica answer everything until the next state is published.
+// withdraw withdraws the current state. The engine behind the replica then answers everything, until the next state is
+// published.
 func (r *Replica) withdraw(why string) {
 	if !r.off.Load() {
 		r.why.Store(why)
@@ -94,7 +95,7 @@ func (r *Replica) withdraw(why string) {
 	r.retired = nil
 }
 
-// standDown makes the engine behind the replica answer everything from now on, and ends Run.
+// standDown turns the replica off permanently and ends Run. The engine behind the replica then answers everything.
 func (r *Replica) standDown(why string) {
 	r.why.Store(why)
 	r.off.Store(true)
@@ -147,8 +148,8 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 	return err
 }
 
-// setWatching records whether Watch is running. After Watch fails, no state counts as new until SpiceDB has been asked
-// again.
+// setWatching records whether Watch is running. After a failure of Watch, the replica's state counts as outdated until
+// SpiceDB has reported its newest state.
 func (r *Replica) setWatching(running bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -161,7 +162,7 @@ func (r *Replica) setWatching(running bool) {
 	r.fresh.Store(never)
 }
 
-// follower follows the changes after a loaded state.
+// follower applies the changes after a loaded state.
 type follower struct {
 	replica  *Replica
 	state    *state   // the last published state
@@ -206,11 +207,11 @@ func (r *Replica) load(ctx context.Context) (*follower, error) {
 	return f, nil
 }
 
-// receive applies a message of Watch. The changes become visible, all at once, when SpiceDB confirms that every change
-// up to a revision was sent.
+// receive stores the changes in a message of Watch. They become visible together, when SpiceDB confirms that it has
+// sent every change up to a revision.
 //
-// SpiceDB may send a transaction twice and out of order: on PostgreSQL when transactions overlap, elsewhere after Watch
-// resumes. receive skips changes that it has applied.
+// SpiceDB may send a transaction twice and out of order: on PostgreSQL when transactions overlap, and on other
+// datastores after Watch resumes. receive skips changes that it has applied already.
 func (f *follower) receive(message *v1.WatchResponse) error {
 	s := f.state
 	token := authz.Token(message.GetChangesThrough().GetToken())
@@ -243,9 +244,9 @@ func (f *follower) receive(message *v1.WatchResponse) error {
 	return nil
 }
 
-// complete publishes the received changes when SpiceDB confirms that all changes up to a revision were sent. On
-// PostgreSQL that revision may be older than some received changes. Then no token of SpiceDB names the new state, so
-// complete makes one.
+// complete publishes the received changes when SpiceDB confirms that it has sent all changes up to a revision. On
+// PostgreSQL that revision may be older than some received changes. Then no token of SpiceDB names the new state, and
+// complete creates one.
 func (f *follower) complete(token authz.Token, revision revision) error {
 	if !revision.includes(f.received) {
 		if revision.snapshot == nil {
@@ -275,13 +276,13 @@ func (f *follower) publish(s *state) {
 	r.updateFreshness()
 }
 
-// probe is the newest state of SpiceDB at the time when SpiceDB was asked for it.
+// probe is the newest state of SpiceDB, and the time when SpiceDB was asked for it.
 type probe struct {
 	at       time.Duration
 	revision revision
 }
 
-// probe asks SpiceDB for the newest state periodically. The replica is as new as the latest of these states that it
+// probe asks SpiceDB for the newest state periodically. The replica is as recent as the latest of these states that it
 // includes, even if Watch sends nothing.
 func (r *Replica) probe(ctx context.Context, schema string) {
 	ticks := time.NewTicker(probeEvery)
@@ -307,11 +308,11 @@ func (r *Replica) probe(ctx context.Context, schema string) {
 	}
 }
 
-// maxProbes limits the number of waiting probes. A state that is older than Bound may not answer, so older probes are
-// of no use.
+// maxProbes limits the number of waiting probes. Older probes are useless, since a state older than Bound may not
+// answer.
 const maxProbes = int(2 * Bound / probeEvery)
 
-// updateFreshness updates the time at which the current state was the newest, and wakes the waiting requests. The
+// updateFreshness updates the last time at which the current state was the newest, and wakes the waiting requests. The
 // caller holds r.mu.
 func (r *Replica) updateFreshness() {
 	defer func() {

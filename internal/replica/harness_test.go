@@ -11,8 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// lyingEngine is an engine that gives a false answer to some calls of one method: to each call whose number is a
-// multiple of the field every.
+// lyingEngine is an engine that gives a false answer to every n-th call of one method, where n is the field every.
 type lyingEngine struct {
 	authz.Engine
 	method string
@@ -83,7 +82,7 @@ func without[T any](all iter.Seq2[T, error], leave func() bool) iter.Seq2[T, err
 	}
 }
 
-// TestHarness checks that the comparison finds an engine with occasional wrong answers, for every kind of answer.
+// TestHarness checks that the comparison detects an engine with occasional wrong answers, for every kind of answer.
 func TestHarness(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -33,9 +33,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// TestIdle checks that, in a system without writes, the replica answers for longer than Bound. If the machine is so
-// busy that SpiceDB reports the present revision too late, the replica leaves an answer to SpiceDB, and the test
-// restarts.
+// TestIdle checks that the replica still answers when nothing has been written for longer than Bound. On a busy
+// machine, SpiceDB may report its revision too late, and must give an answer itself. Then the test restarts.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	for name, config := range stores {
@@ -65,7 +64,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestExpiration checks that a relationship stops counting at its expiration, in checks and look-ups.
+// TestExpiration checks that checks and look-ups ignore a relationship from its expiration on.
 func TestExpiration(t *testing.T) {
 	t.Parallel()
 	var told answers
@@ -100,8 +99,8 @@ func TestExpiration(t *testing.T) {
 	require.Positive(t, told.of(replica.FromReplica))
 }
 
-// TestTooMany checks that above its limit the replica turns itself off and logs this, while it loads and while it
-// follows.
+// TestTooMany checks that the replica turns itself off and logs this, if there are too many relationships. It tests
+// this while the replica loads, and while it follows Watch.
 func TestTooMany(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]int{"loading": 11, "following": 10} {

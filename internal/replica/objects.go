@@ -1,9 +1,9 @@
 package replica
 
-// objectID is the number of an object that a relationship names. Zero is no object.
+// objectID is the number of an object in a relationship. Zero stands for no object.
 type objectID uint32
 
-// objects maps objects to short numbers for as long as a relationship names them.
+// objects maps objects to short numbers while a relationship refers to them.
 type objects struct {
 	byName map[objectName]objectID
 	all    slab[object]

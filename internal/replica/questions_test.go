@@ -6,9 +6,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// questions are all checks and look-ups that a schema allows: of every permission and relation, on every object and on
-// an unknown one, with every object as subject. Questions about usersets are many and have similar answers, so only a
-// sample of these is included.
+// questions are all checks and look-ups that a schema allows: every permission and relation, on every object and on an
+// unknown one, with every object as subject. They include only a sample of the many questions about usersets, which
+// have similar answers.
 type questions struct {
 	checks    []authz.Check
 	resources []authz.ResourceQuery
@@ -82,8 +82,8 @@ func draw[T any](r *rand.Rand, all []T, share float64) []T {
 	return out
 }
 
-// subjects returns subjects of every type: for a plain type, all of its objects and an unknown one, and for any other
-// type, one object and one userset.
+// subjects returns subjects of every type. For a plain type, these are all of its objects and an unknown one. For any
+// other type, they are one object and one userset.
 func (m *model) subjects(r *rand.Rand) []authz.Subject {
 	var out []authz.Subject
 	for _, name := range plainTypes {

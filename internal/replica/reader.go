@@ -20,15 +20,15 @@ var (
 	errWildcard = errors.New("a wildcard is among the subjects")
 )
 
-// reader implements the query planner's datastore over one state. It belongs to one evaluation.
+// reader implements the query planner's datastore on one state, for one evaluation.
 type reader struct {
 	store *store
 	at    version
 	now   moment // a relationship that expires at or before it does not count
 	left  int    // rows that may still be read
 
-	// named allows only named subjects: the evaluation ends with errWildcard if it meets a wildcard. The reason: if an
-	// exclusion subtracts from a wildcard, the planner and SpiceDB return the result in different forms.
+	// named allows only named subjects: the evaluation ends with errWildcard if it reads a wildcard. After an exclusion
+	// from a wildcard, the planner and SpiceDB return the result in different forms.
 	named bool
 }
 
@@ -85,7 +85,8 @@ func (r *reader) holds(resourceType, resourceID, relation string, subject query.
 	return false, nil
 }
 
-// counts reports whether a relationship of the state has not expired. If it has a caveat, counts returns errCaveat.
+// counts reports whether a relationship is in the state and has not expired. If the relationship has a caveat, counts
+// returns errCaveat.
 func (r *reader) counts(one *row) (bool, error) {
 	switch {
 	case one.expires <= r.now:
@@ -105,7 +106,7 @@ func subjectRelation(name string) string {
 	return name
 }
 
-// stored returns the relation of a subject in the form that relationships have. For a wildcard, the planner leaves it
+// stored returns the relation of a subject as relationships store it. For a wildcard, the planner leaves the relation
 // empty.
 func stored(relation string) string {
 	if relation == "" {
@@ -114,7 +115,7 @@ func stored(relation string) string {
 	return relation
 }
 
-// QuerySubjects implements query.QueryDatastoreReader. The planner always names a resource and never asks for pages.
+// QuerySubjects implements query.QueryDatastoreReader. The planner always names a resource, and never requests pages.
 func (r *reader) QuerySubjects(
 	ctx context.Context, resource query.Object, relation string, subjects query.ObjectType, _, _ bool, _ query.QueryPage,
 ) (query.PathSeq, error) {
@@ -176,8 +177,8 @@ func (r *reader) QueryResources(
 func ofResource(one *row) rowID { return one.ofResource.next }
 func ofSubject(one *row) rowID  { return one.ofSubject.next }
 
-// visible returns the first row of a list that the state contains. A reader may release the lock only at a row of the
-// state, since other rows may be freed meanwhile.
+// visible returns the first row of a list that belongs to the state. A reader may release the lock only at such a row,
+// since other rows may then be freed.
 func (r *reader) visible(id rowID, next func(*row) rowID) rowID {
 	for id != 0 && !r.store.row(id).in(r.at) {
 		id = next(r.store.row(id))
@@ -242,8 +243,8 @@ func (r *reader) chunk(
 	return 0, paths, nil
 }
 
-// SubjectExistsAsRelationship implements query.QueryDatastoreReader. The planner calls it only for subjects that are
-// sets, which this package does not look up.
+// SubjectExistsAsRelationship implements query.QueryDatastoreReader. The planner calls it only for usersets as
+// subjects, which this package does not evaluate.
 func (r *reader) SubjectExistsAsRelationship(context.Context, query.Object, string) (bool, error) {
 	return false, nil
 }

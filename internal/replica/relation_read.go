@@ -6,8 +6,8 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// relationRead reads a relation in a plan that decides checks. It does the same as the planner's own iterator, but
-// makes fewer lists: a check reads at most one relationship, and the reader already returns a list.
+// relationRead reads a relation in a plan for checks. It replaces the planner's own iterator, with the same result and
+// fewer lists: a check reads at most one relationship, and the reader already returns a list.
 type relationRead struct {
 	*query.DatastoreIterator
 
@@ -50,7 +50,7 @@ func (l *relationRead) IterSubjectsImpl(
 	)
 }
 
-// compile returns the iterator of an outline, in which relationRead reads the relations.
+// compile returns the iterator of an outline. It uses relationRead to read relations.
 func compile(o query.Outline, keys map[query.OutlineNodeID]query.CanonicalKey) (query.Iterator, error) {
 	subs := make([]query.Iterator, len(o.SubOutlines))
 	for i, sub := range o.SubOutlines {

@@ -20,8 +20,8 @@ func objectOf(typ authz.Type, i int) authz.Object {
 	return authz.Object{Type: typ, ID: authz.ID(fmt.Sprintf("%s%d", typ[:1], i))}
 }
 
-// randomRelationship returns a relationship that the schema allows. Objects refer only to objects with a lower number,
-// so that there is no circle: SpiceDB takes exponential time for look-ups in circles.
+// randomRelationship returns a relationship that the schema allows. Objects refer only to objects with a lower number.
+// So there are no circles, in which SpiceDB takes exponential time for look-ups.
 func (m *model) randomRelationship(r *rand.Rand) authz.Relationship {
 	objects := m.objects()
 	d := objects[r.IntN(len(objects))]
@@ -48,7 +48,7 @@ func (m *model) randomRelationship(r *rand.Rand) authz.Relationship {
 	return out
 }
 
-// randomExpiration returns a time in the past, or a time so late that nothing expires during a comparison.
+// randomExpiration returns a time in the past, or a time so late that no relationship expires during a comparison.
 func randomExpiration(r *rand.Rand) time.Time {
 	if dates := enginetest.Dates(); r.IntN(4) == 0 {
 		return dates[r.IntN(len(dates))]

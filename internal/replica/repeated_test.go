@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRepeatedPathsEnd asks the in-memory replica about folders with 2^20 paths, about a circle of folders, and about
-// a thousand teams that share a large team. The answers need a limited amount of memory, and no goroutine outlives its
-// request.
+// TestRepeatedPathsEnd asks the in-memory replica about folders with 2^20 paths, about a circle of folders, and about a
+// thousand teams that share a large team. The answers must need a limited amount of memory, and no goroutine may
+// outlive its request.
 func TestRepeatedPathsEnd(t *testing.T) {
 	var told answers
 	engine := embedded(t, spicedb.EmbeddedConfig{})

@@ -21,25 +21,24 @@ const DefaultMaxRelationships = 5_000_000
 // time.
 const Bound = 5 * time.Second
 
-// Source reads and watches SpiceDB's relationships in SpiceDB's own form. It returns the same errors as an
+// Source reads and watches SpiceDB's relationships as SpiceDB's own types. It returns the same errors as an
 // authz.Engine.
 type Source interface {
 	// Head returns the stored schema and a token of the newest state.
 	Head(ctx context.Context) (schema string, token authz.Token, err error)
 
-	// ExportStored passes every relationship of a state to the function take, in batches. It stops if take returns an
-	// error.
+	// ExportStored calls take with every relationship of a state, in batches. It stops if take returns an error.
 	ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) error
 
-	// WatchStored passes the messages of SpiceDB's Watch after a state to the function take. The first message is a
-	// checkpoint of the state itself. WatchStored stops if take returns an error or ctx ends. The error wraps
-	// authz.ErrHistoryLost if SpiceDB no longer has the changes after the state.
+	// WatchStored calls take with the messages of SpiceDB's Watch after a state. The first message is a checkpoint of
+	// the state itself. WatchStored stops if take returns an error or ctx ends. The error wraps authz.ErrHistoryLost if
+	// SpiceDB no longer has the changes after the state.
 	WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error
 }
 
 // Options configure a replica. The zero value selects the defaults.
 type Options struct {
-	// MaxRelationships is the number of relationships above which the replica turns itself off until the next start.
+	// MaxRelationships limits the number of relationships. Above it, the replica turns itself off until the next start.
 	// Zero selects DefaultMaxRelationships.
 	MaxRelationships int
 
@@ -96,14 +95,14 @@ type Replica struct {
 
 	current atomic.Pointer[state] // nil while the replica does not answer
 	why     atomic.Value          // a string: why the replica does not answer
-	fresh   atomic.Int64          // time at which the current state was last known to be the newest, by clock; or never
+	fresh   atomic.Int64          // last time, by clock, at which the current state was known to be the newest; or never
 	known   atomic.Int64          // the last value of fresh, kept after Watch fails
 	off     atomic.Bool           // the replica has turned itself off permanently
 
 	life context.Context //nolint:containedctx // context of Run; verifications end with it
 	stop context.CancelFunc
 
-	retired []*state // earlier states of the current store that may be pinned, oldest first; only Run uses it
+	retired []*state // earlier states that may be pinned, oldest first; only Run uses it
 
 	mu       sync.Mutex
 	watching bool          // Watch is running
@@ -118,7 +117,7 @@ type Replica struct {
 
 var _ authz.Engine = (*Replica)(nil)
 
-// New returns a replica of the source in front of an engine. It answers nothing until Run runs.
+// New returns a replica of the source in front of an engine. It answers nothing until Run is called.
 func New(engine authz.Engine, source Source, options Options) *Replica {
 	if options.MaxRelationships == 0 {
 		options.MaxRelationships = DefaultMaxRelationships
@@ -139,7 +138,7 @@ func New(engine authz.Engine, source Source, options Options) *Replica {
 // started is the zero of clock.
 var started = time.Now()
 
-// never is the value of fresh for a state that was never known to be the newest.
+// never is the value of fresh before any state was known to be the newest.
 const never = int64(-1 << 62)
 
 // clock returns a monotonic time.
@@ -159,7 +158,7 @@ func (r *Replica) acquire(at authz.Consistency) (_ *state, why string) {
 		}
 	case authz.MinimizeLatency:
 	}
-	fresh := r.fresh.Load() // for the pinned state or an earlier one
+	fresh := r.fresh.Load() // belongs to the pinned state or an earlier one
 	s := r.pin()
 	if s == nil || r.off.Load() {
 		if s != nil {

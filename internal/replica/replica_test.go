@@ -43,7 +43,7 @@ func embedded(t testing.TB, config spicedb.EmbeddedConfig) *spicedb.EmbeddedEngi
 	return engine
 }
 
-// answers counts the answers of the replica, and SpiceDB's answers by the reason why SpiceDB had to answer.
+// answers counts the answers of the replica, and the answers of SpiceDB by reason.
 type answers struct {
 	mu     sync.Mutex
 	counts map[string]int
@@ -73,7 +73,7 @@ func (a *answers) all() map[string]int {
 	return maps.Clone(a.counts)
 }
 
-// caughtUp is a replica whose Write returns once the replica has followed the write.
+// caughtUp is a replica whose Write returns only when the replica has the write.
 type caughtUp struct{ *replica.Replica }
 
 func (c caughtUp) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
@@ -101,7 +101,7 @@ func (c caughtUp) wait(ctx context.Context, token authz.Token, err error) {
 	}
 }
 
-// stores are the configurations of SpiceDB that the replica is tested with.
+// stores are the datastores of SpiceDB with which the replica is tested.
 var stores = map[string]func(t *testing.T) spicedb.EmbeddedConfig{
 	"memory": func(*testing.T) spicedb.EmbeddedConfig { return spicedb.EmbeddedConfig{} },
 	"sqlite": func(t *testing.T) spicedb.EmbeddedConfig {

@@ -112,7 +112,7 @@ func (s *snapshot) includes(other *snapshot) bool {
 	return true
 }
 
-// join returns the revision that includes exactly what either of two revisions of the same store includes.
+// join returns the revision that includes the transactions of both revisions, which must be of the same store.
 func (r revision) join(other revision) revision {
 	switch {
 	case r.includes(other):

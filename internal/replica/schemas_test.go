@@ -24,7 +24,7 @@ func randomTraits(r *rand.Rand) traits {
 	}
 }
 
-// model is a random schema in the generator's form.
+// model is a random schema, as the generator represents it.
 type model struct {
 	traits      traits
 	definitions []*definition
@@ -65,7 +65,7 @@ caveat on_day(day string, today string) {
 }
 `
 
-// The same names occur in several definitions, so that arrows continue from each type.
+// Several definitions have the same names, so that an arrow can continue from each type.
 var (
 	plainTypes      = []authz.Type{"user", "robot"}
 	objectTypes     = []authz.Type{"team", "folder", "paper"}
@@ -152,8 +152,8 @@ func (m *model) randomSubjects(r *rand.Rand, index int, rel *relation) []allowed
 	return out
 }
 
-// someAbove returns a type that objects of the definition may refer to: an earlier type or, if the schema may be
-// recursive, any type.
+// someAbove returns a type that objects of the definition may refer to: an earlier type, or any type if the schema may
+// be recursive.
 func (m *model) someAbove(r *rand.Rand, index int) authz.Type {
 	objects := m.objects()
 	switch {

@@ -6,7 +6,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// state is the relationships and the schema at one moment. It is immutable. Its rows stay in memory while it is pinned.
+// state is an immutable pair of the relationships and the schema at one moment. Its rows stay in memory while it is
+// pinned.
 type state struct {
 	store    *store
 	version  version
@@ -30,7 +31,7 @@ func (r *Replica) pin() *state {
 		if r.current.Load() == s {
 			return s
 		}
-		s.unpin() // the sweep may have removed it in between
+		s.unpin() // a sweep may have removed the state before it was pinned
 	}
 }
 

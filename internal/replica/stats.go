@@ -10,7 +10,7 @@ type Stats struct {
 	Answering     bool          // whether the replica answers at all
 	Relationships int           // number of relationships in memory
 	Bytes         int           // approximate memory use
-	Lag           time.Duration // time since the content was last known to be the newest; 0 if there is none
+	Lag           time.Duration // time since the content was last known to be the newest; 0 without content
 	Changes       uint64        // number of changes received from Watch
 	Lost          uint64        // how often Watch failed
 	Verified      uint64        // answers compared with SpiceDB's

@@ -14,8 +14,9 @@ import (
 type version uint64
 
 // store is an in-memory store of relationships with three indexes: by relationship, by resource and relation, and by
-// subject and relation. It has one writer and any number of readers. Readers see the states that they pinned: a deleted
-// row stays until no pinned state contains it. Neither side holds the lock for long.
+// subject and relation. It has one writer and any number of readers. A reader sees the state that it has pinned,
+// because a deleted row stays until no pinned state contains it. Neither the writer nor a reader holds the lock for
+// long.
 type store struct {
 	mu      sync.RWMutex
 	names   names
@@ -34,9 +35,9 @@ type store struct {
 // rowID numbers rows. Zero is no row.
 type rowID uint32
 
-// row is one relationship for a range of versions. Rows with the same resource and relation form a list, and so do rows
+// row is one relationship in a range of versions. Rows with the same resource and relation form a list, and so do rows
 // with the same subject and relation. A new row is inserted at the front of a list, so that a reader in the middle of
-// the list does not meet the row.
+// the list does not read it.
 type row struct {
 	resource, subject objectID
 	relation          relationID
@@ -204,14 +205,14 @@ func (s *store) remove(r *v1.Relationship, v version) {
 	}
 }
 
-// bury deletes a row from a version on. A row that was created in the same version then belongs to no version.
+// bury deletes a row as of a version. If the row was created in the same version, it then belongs to no version.
 func (s *store) bury(id rowID, v version) {
 	s.row(id).deleted = v
 	s.dead = append(s.dead, dead{id, v})
 	s.live--
 }
 
-// keyOf returns the key of a relationship. If a name is unknown, it returns a key that no row has.
+// keyOf returns the key of a relationship. For an unknown name, it returns a key that no row has.
 func (s *store) keyOf(
 	resourceType, resourceID, relation, subjectType, subjectID, subjectRelation string,
 ) (key relationshipKey) {

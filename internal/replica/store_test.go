@@ -71,8 +71,8 @@ func seen(t *testing.T, s *state) map[int]bool {
 	return out[0]
 }
 
-// TestStates checks that a pinned state does not change, whatever is written and freed. At the end, the store has no
-// row that no state contains.
+// TestStates checks that a pinned state does not change while other states are written and freed. At the end, the store
+// must have no row that no state contains.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	r := New(nil, nil, Options{})

@@ -16,8 +16,8 @@ const (
 	verifyTimeout = 10 * time.Second // time limit for SpiceDB's answer
 )
 
-// verification is a question and the functions that answer it at a state. Answers are comparable with
-// reflect.DeepEqual.
+// verification is a question with the functions that answer it at a state. reflect.DeepEqual must be able to compare
+// the answers.
 type verification struct {
 	question any
 	replica  func(ctx context.Context, now time.Time) (answer any, why string)
@@ -60,9 +60,9 @@ func (r *Replica) verify(s *state, answer any, v verification) {
 	})
 }
 
-// isOfAnotherTime reports whether SpiceDB's answer is the one that the replica gives for another time. Then the
-// difference is no fault: SpiceDB compares expirations with the time of its database's clock, which is later, and does
-// not check them in cached parts of an answer.
+// isOfAnotherTime reports whether SpiceDB's answer is the replica's answer at another time. Then the difference is no
+// fault. SpiceDB compares expirations with the time of its database, which is later, and does not check expirations in
+// cached parts of an answer.
 func (v verification) isOfAnotherTime(ctx context.Context, expected any) bool {
 	now := time.Now()
 	for _, at := range []time.Time{now, now.Add(Bound), now.Add(-Bound), {}} {

@@ -19,16 +19,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Acknowledged collects the writes that this process has acknowledged, until a follower of Watch reports their
-// delivery. The zero value is empty. It is safe for concurrent use.
+// Acknowledged collects the writes that this process has acknowledged, until a follower of Watch reports that they were
+// delivered. The zero value is empty. It is safe for concurrent use.
 //
-// For an embedded SpiceDB it collects every write and, with a store in a directory, the last write of an earlier
-// process. For a remote SpiceDB it collects the writes of Write and DeleteAll. Writes that changed nothing are
-// included, since every datastore of SpiceDB sends a checkpoint for them.
+// For an embedded SpiceDB it collects every write. If the store is in a directory, it also has the last write of an
+// earlier process. For a remote SpiceDB it collects the writes of Write and DeleteAll. It includes writes that changed
+// nothing, since every datastore of SpiceDB sends a checkpoint for them.
 type Acknowledged struct {
 	mu      sync.Mutex
 	writes  []AcknowledgedWrite
-	dropped int // number of writes that are only counted
+	dropped int // number of older writes that are no longer in the list
 }
 
 // AcknowledgedWrite is an acknowledged write.
@@ -39,8 +39,7 @@ type AcknowledgedWrite struct {
 	revision revision
 }
 
-// maxAcknowledged is the largest number of collected writes. If there are more, only the newest are kept, and all are
-// counted.
+// maxAcknowledged is the largest number of collected writes. Above it, only the newest are kept, but all are counted.
 const maxAcknowledged = 10_000
 
 func (a *Acknowledged) add(text string, metadata map[string]any) {
@@ -55,7 +54,7 @@ func (a *Acknowledged) add(text string, metadata map[string]any) {
 	)
 }
 
-// addToken does what add does, for the token of a write. It does nothing if a is nil.
+// addToken is add for the token of a write. It does nothing if a is nil.
 func (a *Acknowledged) addToken(token authz.Token, metadata map[string]any) {
 	if a != nil && token != "" {
 		a.add(revisionText(token), metadata)
@@ -82,8 +81,9 @@ func (a *Acknowledged) Outstanding() (writes []AcknowledgedWrite, count int) {
 	return slices.Clone(a.writes), len(a.writes) + a.dropped
 }
 
-// ComparePosition returns nil if a follower of Watch can continue after a token. last is the revision of the last
-// change that it received, or "" to skip the comparison. Otherwise the error has the reason.
+// ComparePosition returns nil if a follower of Watch can continue after the token through. last is the revision of the
+// last change that the follower received, or "" to compare nothing. Otherwise the error says why the follower cannot
+// continue.
 func ComparePosition(through authz.Token, last string) error {
 	decoded, err := zedtoken.Decode(toToken(through))
 	if err != nil || decoded.GetV1() == nil || parseRevision(decoded.GetV1().GetRevision()).unknown() {
@@ -177,9 +177,9 @@ func (s snapshot) includes(other snapshot) bool {
 	return s.max >= other.max && !slices.ContainsFunc(s.inProgress, other.contains)
 }
 
-// addStored adds the last write of an earlier process, which may have been killed before Watch delivered it. It does so
-// only for a store in a directory, since no other process uses such a store. For a database it adds nothing, since
-// Watch sends no checkpoint for a database's newest state.
+// addStored adds the last write of an earlier process, which may have been killed before Watch delivered it. It does
+// this only for a store in a directory, which no other process uses. It adds nothing for a database, whose Watch sends
+// no checkpoint for the newest state.
 func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedConfig) error {
 	if config.Datastore != SQLite {
 		return nil
@@ -191,7 +191,7 @@ func addStored(ctx context.Context, store datastore.Datastore, config EmbeddedCo
 	return err
 }
 
-// recording is a datastore that adds its finished writes to an Acknowledged.
+// recording is a datastore that adds each finished write to an Acknowledged.
 type recording struct {
 	datastore.Datastore
 	into *Acknowledged
@@ -200,7 +200,7 @@ type recording struct {
 // Unwrap returns the recorded datastore.
 func (r recording) Unwrap() datastore.Datastore { return r.Datastore }
 
-// ReadWriteTx adds the write before its caller gets an answer.
+// ReadWriteTx adds the write before it returns to its caller.
 func (r recording) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestAcknowledgedWritesAreDelivered checks that a follower of Watch has every change when no write is outstanding,
-// also after overlapping writes. Writes that changed nothing must not stay outstanding.
+// TestAcknowledgedWritesAreDelivered checks that a follower of Watch has every change once no write is outstanding,
+// also after overlapping writes. Writes that changed nothing must not remain outstanding.
 func TestAcknowledgedWritesAreDelivered(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T, options spicedb.Options) *spicedb.Client{
 		"memory": func(t *testing.T, options spicedb.Options) *spicedb.Client {

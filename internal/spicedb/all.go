@@ -8,7 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// schemaAge is how long facts about the stored schema are cached. Other servers may apply another schema meanwhile.
+// schemaAge is how long facts about the stored schema are cached. During this time, another server may apply another
+// schema.
 const schemaAge = 5 * time.Second
 
 // conditionalAlls caches the result of conditionalAll.
@@ -26,8 +27,8 @@ func (a *conditionalAlls) forget() {
 
 // conditionalAll returns the permissions that SpiceDB v1.56.0 may decide wrongly if it checks several resources at
 // once. In such a check, several resources can be related to one object. If one of these relationships has a caveat, an
-// all() wrongly applies the caveat to all of them. If the schema cannot be read, conditionalAll returns nil: checks
-// fail then anyway.
+// all() wrongly applies the caveat to all of them. If the schema cannot be read, conditionalAll returns nil, since
+// checks fail anyway.
 func (c *Client) conditionalAll(ctx context.Context) map[schema.Name]bool {
 	c.alls.mu.Lock()
 	known, names := time.Now().Before(c.alls.until), c.alls.names

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// backends open the SpiceDBs on which the package is tested, each with an empty store.
+// backends open each kind of SpiceDB that the package supports, with an empty store.
 var backends = map[string]func(t *testing.T) *spicedb.Client{
 	"memory": func(t *testing.T) *spicedb.Client {
 		return embedded(t, spicedb.EmbeddedConfig{}).Client
@@ -65,7 +65,7 @@ func TestEngine(t *testing.T) {
 	}
 }
 
-// testWatch checks that Watch delivers written relationships with the metadata of their write.
+// testWatch checks that Watch delivers written relationships, together with the metadata of the write.
 func testWatch(t *testing.T, engine *spicedb.Client) {
 	alice := authz.Subject{Object: authz.Object{Type: "user", ID: "alice@example.com"}}
 	viewer := authz.Relationship{

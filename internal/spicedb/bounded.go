@@ -15,9 +15,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// limits bound the work of an embedded SpiceDB for one call, or for one check within a call. SpiceDB v1.56.0 follows
-// each path to an object separately. So a cycle, or a chain in which each object leads to the next object in two ways,
-// takes exponential time and memory. Zero means no limit.
+// limits bound the work of an embedded SpiceDB for one call, or for one check within a call. Without them, some
+// questions take exponential time and memory, since SpiceDB v1.56.0 follows each path to an object separately. Examples
+// are cycles, and chains in which each object leads to the next object in two ways. Zero means no limit.
 type limits struct {
 	steps   int64 // evaluated parts of permissions
 	open    int64 // parts evaluated at the same time: SpiceDB evaluates the parts of an exclusion concurrently
@@ -35,7 +35,8 @@ var checkLimits = limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_00
 // step.
 var tracedLimits = limits{steps: 20_000, open: 1_000, queries: 100_000, rows: 2_000_000, same: 1_000}
 
-// bulkCheckLimits are the limits of one check within a bulk. A check that exceeds them is repeated alone.
+// bulkCheckLimits are the limits of one check within a bulk. CheckBulk repeats a check that exceeds them in a call of
+// its own.
 var bulkCheckLimits = limits{steps: 2_000, open: 1_000, queries: 10_000, rows: 400_000, same: 200}
 
 // callLimits are the limits of the calls whose names start with prefix.
@@ -44,10 +45,10 @@ type callLimits struct {
 	limits limits
 }
 
-// limitsOf has the limits of the calls that evaluate permissions. Other calls stream relationships, and need no limit.
-// A look-up keeps its results in memory, one for each path to a result. A look-up of resources reads from subjects to
-// resources, in chunks of 100 subjects. It repeats the query of a chunk once for each path to its subjects. It checks
-// the found resources in chunks of 100.
+// limitsOf has the limits of calls that evaluate permissions. Other calls stream relationships and need no limit. A
+// look-up keeps a result in memory for each path to it. A look-up of resources reads from subjects to resources, in
+// chunks of 100 subjects, and repeats the query of a chunk once for each path to its subjects. Then it checks the found
+// resources in chunks of 100.
 var limitsOf = []callLimits{
 	{"CheckBulk", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
 	{"BulkCheck", limits{steps: 100_000, open: 10_000, queries: 200_000, rows: 20_000_000}},
@@ -81,30 +82,30 @@ func nameOf(method string) string { return method[strings.LastIndexByte(method, 
 const boundMessage = "the answer needs too many steps: " +
 	"relationships form a cycle, or many paths lead to the same objects"
 
-// bounded limits the work of one call. If the call has ended or exceeded a limit, its reads fail, which ends every
-// part of the evaluation. Otherwise SpiceDB would continue the evaluation after the call has ended.
+// bounded limits the work of one call. After the call has ended or exceeded a limit, its reads fail, which ends every
+// part of the evaluation. Without this, SpiceDB would continue the evaluation after the end of the call.
 type bounded struct {
 	datalayer.DataLayer
 
 	call  *work  // work of the call; nil if the call is not limited
 	check limits // limits of each check within the call
 
-	waiting atomic.Int64 // reads of the datastore without an answer yet, and messages that the caller has not received yet
+	waiting atomic.Int64 // pending reads of the datastore and messages to the caller
 
 	refused atomic.Bool // a read of this call failed because the call exceeded a limit
 
-	// simulate simulates the look-up of subjects before its first query. It is nil for other calls.
+	// simulate simulates a look-up of subjects before its first query. It is nil for other calls.
 	simulate func(datalayer.RevisionedReader) error
 
-	together *allowance // what the look-ups of subjects of several calls may cost together; nil means no limit
+	together *allowance // shared by the look-ups of subjects of several calls; nil means no limit
 
-	// request is the context of the call, or nil if the call is not limited. The reads check it, because SpiceDB uses
-	// contexts that do not end with the call: for most of a look-up of resources, and for each step whose result other
-	// steps may wait for.
+	// request is the context of the call, or nil if the call is not limited. Each read checks it, because SpiceDB
+	// evaluates some steps under contexts that do not end with the call: most of a look-up of resources, and steps
+	// whose result other steps may need.
 	request context.Context //nolint:containedctx // a bounded belongs to one call
 }
 
-// newBounded returns the bounded of one call of a SpiceDB method. ctx is the context of the call. limited.divisor
+// newBounded returns the limits of one call of a SpiceDB method. ctx is the context of the call. limited.divisor
 // divides the limits.
 func newBounded(
 	ctx context.Context, layer datalayer.DataLayer, method string, request any, limited limited,
@@ -138,8 +139,8 @@ func newBounded(
 	return b
 }
 
-// simulateOnce returns a function. Its first call simulates the look-up of subjects whose request the stream has
-// received, and returns the error of the simulation. Later calls return this error again.
+// simulateOnce returns a function that simulates the look-up of subjects whose request the stream has received, and
+// returns the error of the simulation. Only the first call simulates; later calls return the same error.
 func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.RevisionedReader) error {
 	var once sync.Once
 	var err error
@@ -192,8 +193,7 @@ func (b *bounded) query(ctx context.Context, what counted, ids []string, parts .
 	return nil
 }
 
-// checkOf returns the work of the check to which a context belongs, or nil if the context belongs to no check within a
-// call.
+// checkOf returns the work of the check to which a context belongs, or nil if it belongs to no check.
 func checkOf(ctx context.Context) *work {
 	if span, counted := trace.SpanFromContext(ctx).(*stepSpan); counted {
 		return span.check
@@ -201,8 +201,8 @@ func checkOf(ctx context.Context) *work {
 	return nil
 }
 
-// under returns the context under which the datastore is called: the context of the limited call, or ctx if the call is
-// not limited.
+// under returns the context for calls of the datastore: the context of the limited call, or ctx if the call is not
+// limited.
 func (b *bounded) under(ctx context.Context) context.Context {
 	if b.request != nil {
 		return b.request
@@ -210,9 +210,9 @@ func (b *bounded) under(ctx context.Context) context.Context {
 	return ctx
 }
 
-// untilEnd returns a context for a step, and a function that releases the context. The context ends with ctx, and also
-// when the call ends. SpiceDB itself stops a step only when no other step waits for the result of the step. So without
-// this context, steps that wait for each other would wait forever.
+// untilEnd returns a context for a step that ends with ctx or with the call, and a function that releases it. SpiceDB
+// itself stops a step only when no other step waits for its result. So without this context, steps that wait for each
+// other would never end.
 func (b *bounded) untilEnd(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(b.request, cancel)

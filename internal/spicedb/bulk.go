@@ -21,14 +21,14 @@ const (
 	// call.
 	maxBulk = 1000
 
-	// maxFailedSteps is how many steps the repeated checks of a bulk may take together if they fail with CodeTooLarge.
-	// Checks that end within the first of repeatSteps do not count.
+	// maxFailedSteps limits the steps of the repeated checks that fail with CodeTooLarge, all checks of a bulk
+	// together. Checks that end within the first of repeatSteps do not count.
 	maxFailedSteps = 100_000
 )
 
-// repeatSteps are the limits of steps of a repeated check. Each check is repeated with the first limit; the checks that
-// exceed a limit are repeated with the next one. So many expensive checks cannot keep a cheap one from its answer. The
-// last limit is that of a single check.
+// repeatSteps are the step limits of repeated checks. All checks are repeated with the first limit; those that exceed
+// it are repeated with the next one, and so on. So expensive checks do not prevent the answers of cheap ones. The last
+// limit is that of a single check.
 var repeatSteps = []int64{64, 256, 2_000, 10_000}
 
 // errNotRepeated is the error of a check that is not repeated alone.
@@ -37,10 +37,10 @@ var errNotRepeated = authz.Errorf(
 )
 
 // CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks that differ only in the
-// resource together, so an error of one check becomes an error of all. CheckBulk repeats failed checks alone, so that
-// each has the result of a single check. It limits the time for repetitions, and the steps of those that fail with
-// CodeTooLarge. A failed check that is not repeated has the error CodeTooLarge. If all checks at an exact snapshot have
-// this error, CheckBulk returns the token of the snapshot.
+// resource together, so an error of one check becomes an error of all. CheckBulk repeats the failed checks one by one,
+// so that each has the result of a single check. It limits the time for repetitions, and the steps of those that fail
+// with CodeTooLarge. A failed check that is not repeated has an error with CodeTooLarge. If all checks at an exact
+// snapshot have this error, CheckBulk returns the token of the snapshot.
 func (c *Client) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) (_ []authz.CheckResult, _ authz.Token, err error) {
@@ -86,12 +86,12 @@ type bulk struct {
 
 	pending     []int     // positions of the checks to repeat alone
 	failedSteps int64     // steps of repeated checks that failed with CodeTooLarge
-	until       time.Time // time from which no check is repeated any more
+	until       time.Time // time after which no check is repeated
 }
 
-// check sets the results of the checks from start to end, and adds those that must be repeated alone to pending. If one
-// check is malformed, or the request is too large, SpiceDB rejects the whole call. Then check sends each half of the
-// checks separately, and halves again until a rejected check is alone.
+// check sets the results of the checks from start to end, and adds to pending those that must be repeated alone.
+// SpiceDB rejects the whole call if one check is malformed or the request is too large. Then check calls itself for
+// each half of the checks, until a rejected check is alone.
 func (b *bulk) check(ctx context.Context, start, end int) error {
 	err := b.call(ctx, b.checks[start:end], b.results[start:end])
 	switch {
@@ -117,8 +117,8 @@ func (b *bulk) check(ctx context.Context, start, end int) error {
 	return b.check(ctx, half, end)
 }
 
-// findPending adds the checks whose result other checks of the call may have affected to pending. SpiceDB shares parts
-// of concurrent checks only if they have the same subject. A single check may use more steps than a check in a bulk.
+// findPending adds to pending the checks whose result may depend on other checks of the call. SpiceDB shares parts of
+// concurrent checks only if they have the same subject. A single check may use more steps than a check in a bulk.
 func (b *bulk) findPending(ctx context.Context, start, end int) {
 	same := make(map[authz.Subject]int)
 	for _, check := range b.checks[start:end] {
@@ -135,8 +135,8 @@ func (b *bulk) findPending(ctx context.Context, start, end int) {
 	}
 }
 
-// repeat repeats the pending checks as single checks, one after the other: first all with the lowest limit of steps,
-// then those that exceeded this limit with the next one.
+// repeat repeats the pending checks one by one: first all with the lowest step limit, then those that exceeded it with
+// the next limit.
 func (b *bulk) repeat(ctx context.Context) error {
 	for n, steps := range repeatSteps {
 		var exceeding []int
@@ -162,8 +162,7 @@ func (b *bulk) repeat(ctx context.Context) error {
 	return nil
 }
 
-// repeatAlone repeats a check as a single check with a limit of steps, and sets its result. It returns the steps that
-// the check took.
+// repeatAlone repeats a check with a step limit and sets its result. It returns the steps that the check took.
 func (b *bulk) repeatAlone(ctx context.Context, i int, steps int64) (used int64, err error) {
 	var trailer metadata.MD
 	limited := metadata.AppendToOutgoingContext(ctx, maxStepsHeader, strconv.FormatInt(steps, 10))
@@ -181,10 +180,10 @@ func (b *bulk) repeatAlone(ctx context.Context, i int, steps int64) (used int64,
 	return stepsOf(trailer, steps), nil
 }
 
-// setState records the state of an answer. All later calls read the same state.
+// setState records the state of an answer. All later calls read this state.
 func (b *bulk) setState(token authz.Token) { b.token, b.at = token, authz.AtSnapshot(token) }
 
-// isOfQuestion reports whether an error is about the request, and not about SpiceDB.
+// isOfQuestion reports whether the request causes an error, and not the state of SpiceDB.
 func isOfQuestion(err error) bool {
 	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
 }
@@ -211,8 +210,8 @@ func isUnknownName(err error) bool {
 	}
 }
 
-// reasonOfCause returns the reason that SpiceDB gave for an error that failure has translated, or anyReason if it
-// gave none.
+// reasonOfCause returns the reason that SpiceDB gave for an error, after failure has translated the error. It returns
+// anyReason if SpiceDB gave none.
 func reasonOfCause(err error) v1.ErrorReason {
 	var known *authz.Error
 	if !errors.As(err, &known) || known.Cause == nil {

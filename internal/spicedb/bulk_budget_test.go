@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestExpensiveChecksLeaveOthersOfBulk checks bulks in which some checks need too many steps. The other checks have the
-// answers of single checks. The steps of the repeated checks that fail are bounded, however many the bulk has.
+// TestExpensiveChecksLeaveOthersOfBulk checks bulks in which some checks need too many steps. The other checks must
+// have the answers of single checks. The steps of failing repetitions must be bounded for a bulk of any size.
 func TestExpensiveChecksLeaveOthersOfBulk(t *testing.T) {
 	done := make(chan spicedb.Work, 10_000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(10)
@@ -51,7 +51,7 @@ func TestExpensiveChecksLeaveOthersOfBulk(t *testing.T) {
 				}
 			}
 			require.Equal(t, 1, called["CheckBulkPermissions"], name)
-			// One tenth of the limits, plus a tenth for the evaluations that end a little above them.
+			// One tenth of the limits, plus a tenth for evaluations that exceed a limit slightly before they end.
 			require.LessOrEqual(t, steps, int64((200*64+100_000+10_000)/10*11/10), name)
 		}
 	}
@@ -89,8 +89,8 @@ func viewOf(user, folder string) authz.Check {
 	return question{endlessSubject("", "@"+user), authz.Object{Type: "folder", ID: authz.ID(folder)}, "view"}.check()
 }
 
-// TestManyTooLargeChecksLeaveOthersOfBulk checks that many checks of a bulk that are nested too deeply do not change
-// the answers of the others, whether the checks are about one person or several, and wherever the others stand.
+// TestManyTooLargeChecksLeaveOthersOfBulk checks a bulk in which many checks are nested too deeply. They must not
+// change the answers of the others, with one subject or several, and at every position in the bulk.
 func TestManyTooLargeChecksLeaveOthersOfBulk(t *testing.T) {
 	done := make(chan spicedb.Work, 10_000)
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithWork(func(w spicedb.Work) { done <- w }))

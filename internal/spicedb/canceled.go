@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// maxCanceled is how often a call is evaluated at most, if SpiceDB itself cancels each evaluation.
+	// maxCanceled is how often a call is evaluated at most, while SpiceDB itself cancels the evaluation.
 	maxCanceled = 10
 
-	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. During the pause,
-	// canceled parts of the previous evaluation end. An evaluation that starts earlier could get the error of such a
+	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. During the pause, the
+	// canceled parts of the previous evaluation end. Without it, the next evaluation could get the error of such a
 	// part.
 	canceledPause = time.Millisecond
 )
@@ -42,11 +42,11 @@ func untilNotCanceled(
 	return answer, err
 }
 
-// replayed is a stream with one request. Several evaluations receive this request, one after the other.
+// replayed is a stream whose only request several evaluations receive, one after the other.
 type replayed struct {
 	grpc.ServerStream
 	request proto.Message // nil before the request is received
-	sent    bool          // a message of the answer was sent
+	sent    bool          // the caller may have received a part of the answer
 }
 
 // again returns a stream from which the next evaluation receives the request.

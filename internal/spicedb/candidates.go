@@ -5,12 +5,10 @@ import (
 )
 
 const (
-	// maxCandidates is the largest number of resources or subjects that a look-up with a failing caveat checks one by
-	// one.
+	// maxCandidates limits how many resources or subjects a look-up checks one by one, if a caveat fails.
 	maxCandidates = 10_000
 
-	// maxCandidateRows is the largest number of relationships that a look-up with a failing caveat reads to find
-	// candidates.
+	// maxCandidateRows limits how many relationships a look-up reads to find candidates, if a caveat fails.
 	maxCandidateRows = 100_000
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// wildcard is the id with which SpiceDB stores every subject of a type. EncodeID never returns it.
+// wildcard is the id of SpiceDB for all subjects of a type. EncodeID never returns it.
 const wildcard = "*"
 
 func toObject(o authz.Object) *v1.ObjectReference {
@@ -40,7 +40,7 @@ func fromSubject(s *v1.SubjectReference) authz.Subject {
 	return subject
 }
 
-// newSubject returns the subject with an id as SpiceDB stores it.
+// newSubject returns the subject for an id in SpiceDB's encoding.
 func newSubject(typ authz.Type, stored string) authz.Subject {
 	if stored == wildcard {
 		return authz.Everybody(typ)
@@ -55,7 +55,7 @@ func subjectID(id authz.ID, everybody bool) string {
 	return authz.EncodeID(id)
 }
 
-// checkStoredLength returns an error with CodeInvalid for an id that is too long for SpiceDB in its stored form.
+// checkStoredLength returns an error with CodeInvalid for an id whose encoding is too long for SpiceDB.
 func checkStoredLength(ids ...authz.ID) error {
 	for _, id := range ids {
 		if stored := authz.EncodeID(id); len(stored) > authz.MaxStoredBytes {
@@ -102,8 +102,8 @@ func toCaveatContext(text string) (*structpb.Struct, error) {
 	return toStruct("caveat_context", values)
 }
 
-// fromCaveatContext is the inverse of toCaveatContext. It writes a large whole number, which another tool may have
-// stored, with all its digits, so that toCaveatContext returns the same number.
+// fromCaveatContext is the inverse of toCaveatContext. It writes all digits of a large whole number, which another tool
+// may have stored. So toCaveatContext returns the same number.
 func fromCaveatContext(context *structpb.Struct) string {
 	if len(context.GetFields()) == 0 {
 		return ""
@@ -144,8 +144,8 @@ func fromRelationship(r *v1.Relationship) authz.Relationship {
 	}
 }
 
-// The first and the last expiration that this package returns. The zero time means no expiration, and RFC 3339 ends
-// with the year 9999, but SpiceDB stores any number of seconds.
+// The first and the last expiration that this package returns. SpiceDB stores any number of seconds, but the zero time
+// means no expiration, and RFC 3339 ends with the year 9999.
 var (
 	firstExpiration = time.Time{}.Add(time.Microsecond)
 	lastExpiration  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
@@ -234,7 +234,7 @@ func toPreconditions(preconditions []authz.Precondition) ([]*v1.Precondition, er
 }
 
 // toStruct converts a caveat context or metadata. It returns nil for an empty map. If a double cannot hold a number
-// exactly, the error has CodeInvalid and names the field by a path that starts with the parameter what.
+// exactly, the error has CodeInvalid and names the path of the field, which starts with what.
 func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	if len(values) == 0 {
 		return nil, nil

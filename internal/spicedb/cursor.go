@@ -12,8 +12,8 @@ import (
 // maxPage is the largest limit that SpiceDB accepts for one stream.
 const maxPage = 1000
 
-// position is the place at which a list continues. SpiceDB accepts a cursor only with the consistency and limit of the
-// earlier request, so the cursor that callers get includes these two. All pages read the state of the first page.
+// position is where a list continues. SpiceDB accepts its own cursor only with the consistency and limit of the earlier
+// request, so the cursor for callers includes these two. All pages read the state of the first page.
 type position struct {
 	at     authz.Consistency
 	limit  uint32

@@ -18,17 +18,17 @@ const (
 	// maxDepth is the largest number of nested steps that SpiceDB evaluates. It is SpiceDB's default.
 	maxDepth = 50
 
-	// Names of the spans of steps: anyStep is the prefix for all steps, lookupStep the name for look-ups of
-	// resources, expandStep the name for expansions, and checkStep the prefix for checks.
+	// Names of the trace spans that SpiceDB creates for steps: anyStep and checkStep are prefixes for all steps and for
+	// checks. lookupStep is a look-up of resources, and expandStep an expansion.
 	anyStep, lookupStep, expandStep, checkStep = "Dispatch", "DispatchLookupResources2", "DispatchExpand", "DispatchCheck "
 )
 
 const depthMessage = "the relationships are nested too deeply, or form a cycle"
 
-// checkDepth returns an error at the last step of a look-up of resources that SpiceDB would evaluate. Without this
-// error, SpiceDB v1.56.0 can loop endlessly in that step. If the permission has an intersection or exclusion, SpiceDB
-// checks the found resources with a filter made for zero steps, and never finishes adding to this filter. The loop
-// ignores failed reads and the end of the call.
+// checkDepth returns an error if a look-up of resources has reached the last step that SpiceDB would evaluate. Without
+// this error, SpiceDB v1.56.0 can loop endlessly: if the permission has an intersection or exclusion, it checks the
+// found resources with a filter made for zero steps, and never finishes adding to this filter. The loop ignores failed
+// reads and the end of the call.
 func checkDepth(ctx context.Context) error {
 	if depthOf(ctx) >= maxDepth {
 		return status.Error(codes.ResourceExhausted, depthMessage)
@@ -36,7 +36,7 @@ func checkDepth(ctx context.Context) error {
 	return nil
 }
 
-// depthOf returns how many nested steps of a look-up of resources the context is in.
+// depthOf returns the number of nested steps around the context in a look-up of resources.
 func depthOf(ctx context.Context) int {
 	if span, counted := trace.SpanFromContext(ctx).(*stepSpan); counted {
 		return span.depth
@@ -44,7 +44,7 @@ func depthOf(ctx context.Context) int {
 	return 0
 }
 
-// stepSpan is a span that stores in how many nested steps of a look-up of resources it is, and the check to which it
+// stepSpan is a span with the number of nested steps around it in a look-up of resources, and the check to which it
 // belongs.
 type stepSpan struct {
 	trace.Span
@@ -66,9 +66,9 @@ func (s *stepSpan) End(options ...trace.SpanEndOption) {
 	s.Span.End(options...)
 }
 
-// stepCounter is the global provider of tracers. It counts the steps of calls. SpiceDB evaluates each step under a new
-// context, which keeps only the span and the data layer of the previous context. If another provider replaces
-// stepCounter, that provider creates the spans.
+// stepCounter is the global provider of tracers. It counts the steps of calls through the spans that SpiceDB creates,
+// because SpiceDB evaluates each step under a new context, which keeps only the span and the data layer of the previous
+// one. If the process sets another provider later, that one creates the spans.
 var stepCounter trace.TracerProvider = &stepProvider{}
 
 func init() { otel.SetTracerProvider(stepCounter) }
@@ -133,8 +133,8 @@ func (t *stepTracer) Start(
 	return trace.ContextWithSpan(ctx, next), next
 }
 
-// stepOf returns the bounded of the call whose step starts. It returns false if no step starts, or the call is not
-// limited.
+// stepOf returns the bounded of the call in which a step starts. It returns false if no step starts, or if the call is
+// not limited.
 func stepOf(ctx context.Context, name string) (*bounded, bool) {
 	if !strings.HasPrefix(name, anyStep) {
 		return nil, false

@@ -68,7 +68,7 @@ definition folder {
 }`
 
 // TestAnswersAtDepthLimitDoNotVary checks a union with one part that allows and another that is nested too deeply.
-// The answer must always be the same, alone and in a bulk: the first part in the order of the schema decides.
+// Alone and in a bulk, the answer must always be that of the first part in the schema.
 func TestAnswersAtDepthLimitDoNotVary(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), orderedSchema))

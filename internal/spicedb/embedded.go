@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// EmbeddedConfig configures the store and the addresses of an embedded SpiceDB. The zero value stores in memory, and
-// only this process can reach it.
+// EmbeddedConfig configures the store and the addresses of an embedded SpiceDB. With the zero value, the store is in
+// memory, and only this process can reach SpiceDB.
 type EmbeddedConfig struct {
 	Options
 
@@ -27,11 +27,11 @@ type EmbeddedConfig struct {
 	DataDir   string
 	URI       string
 
-	// GCWindow is how long SQLite and the databases keep replaced relationships and the changes that Watch delivers.
-	// GCInterval is the time between two garbage collections. Zero means SpiceDB's defaults, 24 hours and 3 minutes.
+	// GCWindow is how long SQLite and the databases keep deleted relationships and the changes for Watch. GCInterval is
+	// the time between two garbage collections. Zero means SpiceDB's defaults, 24 hours and 3 minutes.
 	GCWindow, GCInterval time.Duration
 
-	// MustExist makes it an error if DataDir has no store.
+	// MustExist makes Embedded fail if DataDir has no store.
 	MustExist bool
 
 	// Store replaces Datastore if it is set. Close closes it.
@@ -87,7 +87,7 @@ func Embedded(ctx context.Context, config EmbeddedConfig) (_ *EmbeddedEngine, er
 		config.Acknowledged = nil // the connection must not add the same writes
 	}
 
-	// Only this connection uses the key.
+	// Only this connection knows the key.
 	inProcess := serverConfig{store: store, key: rand.Text(), cache: config.DispatchCache, limited: config.limited}
 	conn, stop, err := inProcess.start(ctx)
 	if err != nil {
@@ -123,8 +123,7 @@ func (e *EmbeddedEngine) listen(ctx context.Context, store datastore.Datastore, 
 	return conn.Close()
 }
 
-// StopListening closes SpiceDB's own API on TCP, after a short time in which running calls can end. The engine itself
-// continues.
+// StopListening closes SpiceDB's own API on TCP. It waits a short time for running calls. The engine itself continues.
 func (e *EmbeddedEngine) StopListening() error {
 	if e.stopListening == nil {
 		return nil

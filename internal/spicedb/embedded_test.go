@@ -61,7 +61,7 @@ func TestEmbeddedLeavesNothingBehind(t *testing.T) {
 		require.NoError(t, engine.ApplySchema(t.Context(), enginetest.Schema))
 		touch(t, engine, viewer("d"))
 		require.True(t, allowed(t, engine, viewer("d"), authz.Fully()))
-		// This Watch is never ended by its caller.
+		// The caller never ends this Watch.
 		stream, err := v1.NewWatchServiceClient(engine.Conn()).Watch(t.Context(), &v1.WatchRequest{})
 		require.NoError(t, err)
 		require.NoError(t, engine.Close())

@@ -34,8 +34,8 @@ definition lad {
 	permission both = aaa & bbb
 }`
 
-// endless are questions for which SpiceDB takes exponential time, and large questions that it can answer. For each
-// question, the user with the name of the question has the permission on most of the question's objects.
+// endless are questions for which SpiceDB would take exponential time, and large questions that it can answer. In each
+// question, the user with the question's name has the permission on most of the objects.
 var endless = []struct {
 	name       string
 	resource   string
@@ -161,7 +161,7 @@ func endlessSubject(typ authz.Type, text string) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: typ, ID: authz.ID(id)}, Relation: authz.Relation(relation)}
 }
 
-// question is an entry of endless, asked for one user.
+// question is an entry of endless for one user.
 type question struct {
 	user       authz.Subject
 	resource   authz.Object
@@ -172,7 +172,7 @@ func (q question) check() authz.Check {
 	return authz.Check{Subject: q.user, Permission: q.permission, Resource: q.resource}
 }
 
-// ask has a function for each kind of call. The function makes the call for a question, and returns the call's error.
+// ask maps each kind of call to a function that makes the call for a question and returns its error.
 var ask = map[string]func(ctx context.Context, engine authz.Engine, q question) error{
 	"check": func(ctx context.Context, engine authz.Engine, q question) error {
 		_, _, err := engine.Check(ctx, q.check(), authz.Fully())
@@ -208,8 +208,8 @@ func last[T any](sequence func(func(T, error) bool)) (last error) {
 	return last
 }
 
-// everyQuestion calls the function each with every kind of call for every question, for the question's own user and for
-// a user without a permission. It calls ended after each question.
+// everyQuestion calls each with every kind of call and every question. It asks for the question's own user, and for a
+// user without a permission. It calls ended after each question.
 func everyQuestion(
 	t *testing.T, each func(name string, ask func(context.Context, authz.Engine) error), ended func(question string),
 ) {
@@ -228,7 +228,7 @@ func everyQuestion(
 	}
 }
 
-// endedQuestions returns a function that requires that no work continues and that little memory is in use.
+// endedQuestions returns a function that requires that no work continues and that only little memory is in use.
 func endedQuestions(t *testing.T) func(question string) {
 	t.Helper()
 	idle := runtime.NumGoroutine()
@@ -239,7 +239,7 @@ func endedQuestions(t *testing.T) func(question string) {
 			require.True(t, time.Now().Before(deadline), "%s: %d goroutines still run", question, runtime.NumGoroutine()-idle)
 			time.Sleep(time.Millisecond) // the parts of a call end a little later than the call
 		}
-		runtime.GC() // memory that is only garbage does not count
+		runtime.GC() // garbage does not count
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		require.Less(t, memory.HeapAlloc, uint64(1<<30), question)
@@ -255,9 +255,8 @@ func endlessStores(t *testing.T) map[string]spicedb.EmbeddedConfig {
 	return stores
 }
 
-// TestLargeQuestionsEndWithinLimits checks that an embedded SpiceDB answers every question within its limits or
-// rejects it as too large, and that no work continues after the answer. The limits are divided by 20 to make the test
-// fast.
+// TestLargeQuestionsEndWithinLimits checks that an embedded SpiceDB answers every question within its limits, or
+// rejects it as too large. No work may continue after the answer. The limits are divided by 20 to make the test fast.
 func TestLargeQuestionsEndWithinLimits(t *testing.T) {
 	for name, store := range endlessStores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -280,8 +279,8 @@ func TestLargeQuestionsEndWithinLimits(t *testing.T) {
 	}
 }
 
-// TestQuestionsEndWithTheirCaller checks that no work continues after the caller has left, and that the engine closes
-// during a call.
+// TestQuestionsEndWithTheirCaller checks that no work continues after the caller has left, and that the engine can be
+// closed during a call.
 func TestQuestionsEndWithTheirCaller(t *testing.T) {
 	for name, store := range endlessStores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -304,8 +303,8 @@ func TestQuestionsEndWithTheirCaller(t *testing.T) {
 	}
 }
 
-// TestLookupOverLadderIsTooLarge checks that the default limits reject a look-up of resources for which SpiceDB would
-// take exponential memory.
+// TestLookupOverLadderIsTooLarge checks that the default limits reject a look-up of resources that would take
+// exponential memory.
 func TestLookupOverLadderIsTooLarge(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	writeEndless(t, engine)

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// rule translates an error of SpiceDB. An empty criterion matches every error.
+// rule translates an error of SpiceDB. A rule without a criterion matches every error.
 type rule struct {
 	code   codes.Code
 	reason v1.ErrorReason
@@ -43,8 +43,8 @@ const (
 	largeMessage       = "the request is too large"
 )
 
-// rules translates SpiceDB's errors to those of the domain. The first matching rule applies. Rules prefer reasons to
-// codes, since FailedPrecondition has many meanings.
+// rules translate SpiceDB's errors to those of the domain. The first matching rule applies. Rules prefer reasons to
+// codes, since the code FailedPrecondition has many meanings.
 var rules = []rule{
 	{
 		reason: v1.ErrorReason_ERROR_REASON_WRITE_OR_DELETE_PRECONDITION_FAILURE, is: authz.CodeConflict,
@@ -150,7 +150,7 @@ var rules = []rule{
 	{code: codes.Canceled, is: authz.CodeUnavailable, message: unavailableMessage},
 	{code: codes.DeadlineExceeded, is: authz.CodeDeadline, message: "the request exceeded its time limit"},
 
-	// The datastore of SpiceDB is unavailable. SpiceDB has no code for this.
+	// SpiceDB has no code for an unavailable datastore.
 	{text: "failed to connect to", is: authz.CodeUnavailable, message: storeMessage},
 	{text: "connection refused", is: authz.CodeUnavailable, message: storeMessage},
 	{text: "connection reset by peer", is: authz.CodeUnavailable, message: storeMessage},
@@ -183,9 +183,8 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	return translate(st, v1.ErrorReason(v1.ErrorReason_value[info.GetReason()]), err)
 }
 
-// textlessCause wraps SpiceDB's error as the cause of an authz.Error whose message is already SpiceDB's text. So that a
-// log does not repeat the text, the text of textlessCause has only the code. reasonOfCause can still read SpiceDB's
-// reason.
+// textlessCause wraps SpiceDB's error as the cause of an authz.Error whose message is already SpiceDB's text. Its own
+// text has only the code, so that a log does not repeat the message. reasonOfCause can still read SpiceDB's reason.
 type textlessCause struct{ error }
 
 // Error implements error.

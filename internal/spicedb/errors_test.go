@@ -128,8 +128,8 @@ func TestFailureOfAnEndedContext(t *testing.T) {
 	}
 }
 
-// TestShownFailureKeepsItsReason checks that an error whose message is SpiceDB's text contains the text only once, and
-// that SpiceDB's reason can still be read.
+// TestShownFailureKeepsItsReason checks an error whose message is SpiceDB's text. It must contain the text only once,
+// and SpiceDB's reason must remain readable.
 func TestShownFailureKeepsItsReason(t *testing.T) {
 	err := (&Client{}).failure(t.Context(), withReason(
 		t, codes.InvalidArgument, v1.ErrorReason_ERROR_REASON_CAVEAT_EVALUATION_ERROR, "no such key: day",

@@ -13,7 +13,7 @@ import (
 )
 
 // TestExpirationBehindACache checks the delays that docs/membership.md states. SpiceDB on PostgreSQL caches answers, so
-// an answer can outlast an expiration. The test measures for how long, while checks continue and nothing is written.
+// an answer can be outdated after an expiration. The test measures for how long, with continuous checks and no writes.
 func TestExpirationBehindACache(t *testing.T) {
 	t.Parallel()
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{

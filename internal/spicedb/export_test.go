@@ -8,13 +8,13 @@ func (c EmbeddedConfig) WithLimitsDividedBy(divisor int64) EmbeddedConfig {
 	return c
 }
 
-// Work has the work of SpiceDB for one call: steps, open steps, queries and rows.
+// Work is the work of SpiceDB for one call: steps, open steps, queries and rows.
 type Work struct {
 	Method                     string
 	Steps, Open, Queries, Rows int64
 }
 
-// WithWork calls the function each after each call that evaluates permissions, with the work of SpiceDB.
+// WithWork calls each with the work of SpiceDB, after every call that evaluates permissions.
 func (c EmbeddedConfig) WithWork(each func(Work)) EmbeddedConfig {
 	c.limited.worked = func(method string, done *work) {
 		each(Work{

@@ -26,8 +26,8 @@ definition group {
 	permission except = everybody - banned
 }`
 
-// groups are cases in which groups contain each other. The name of a case is the name of the group that contains all
-// others. In each case, one of the groups contains the user whose id is "last".
+// groups are cases in which groups contain each other. A case is named after the group that contains all others. In
+// each case, one of the groups contains the user with the id "last".
 var groups = []struct {
 	name       string
 	permission authz.Permission
@@ -119,7 +119,7 @@ func writeGroups(t *testing.T, engine authz.Engine) {
 }
 
 // TestSubjectsOfNestedGroupsAreBounded looks up the members of nested groups. If the groups contain each other in too
-// many ways, the look-up is too large, and SpiceDB takes at most one step. Other look-ups are answered.
+// many ways, the look-up must fail as too large, after at most one step of SpiceDB. Other look-ups must have an answer.
 func TestSubjectsOfNestedGroupsAreBounded(t *testing.T) {
 	done := make(chan spicedb.Work, 100)
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithWork(func(w spicedb.Work) { done <- w }))
@@ -158,8 +158,8 @@ func drain(done <-chan spicedb.Work) (all []spicedb.Work) {
 	return all
 }
 
-// TestLookupsOfScratchAreBoundedTogether checks that the look-ups of one use of a scratch engine share an allowance,
-// and that its next use has the whole allowance again.
+// TestLookupsOfScratchAreBoundedTogether checks that all look-ups during one use of a scratch engine share an
+// allowance, and that the next use has a full one.
 func TestLookupsOfScratchAreBoundedTogether(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), groupsSchema))

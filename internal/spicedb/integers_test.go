@@ -10,9 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestLargeIntegersAreRejected checks integers that SpiceDB would replace by the largest 64-bit integer. Every check
-// and look-up, and every written or imported relationship, must reject them. The same numbers are valid for
-// parameters of other types.
+// TestLargeIntegersAreRejected checks integers that SpiceDB would replace by the largest 64-bit integer. Every check,
+// look-up, write and import must reject them. The same numbers are valid for parameters of other types.
 func TestLargeIntegersAreRejected(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), `caveat equal(number int, most int) {

@@ -10,7 +10,7 @@ import (
 )
 
 // SpiceDB's warnings and errors go to slog's default logger, and other messages are dropped. SpiceDB's loggers are
-// global, and its schema compiler logs too, so this runs before all other code.
+// global and its schema compiler uses them too, so init sets them before all other code runs.
 func init() {
 	logger := zerolog.New(slogWriter{}).Level(zerolog.WarnLevel)
 	zerologlog.Logger = logger
@@ -22,11 +22,11 @@ func init() {
 	}
 }
 
-// expected are warnings that are not problems here.
+// expected are messages of SpiceDB that this package drops, since they report no problem.
 var expected = map[string]bool{
-	// The operator chose the memory datastore.
+	// The operator has chosen the memory datastore.
 	"in-memory datastore is not persistent and not feasible to run in a high availability fashion": true,
-	// Two servers in a process share one such collector, for telemetry, which is off.
+	// Two servers in one process share a collector for telemetry, which is off.
 	"unable to initialize info collector": true,
 	// SpiceDB logs this for each call with an error. The caller receives the error.
 	"finished call": true,

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// maxStepsHeader is the header with a limit of steps for one check. It can only lower the limit of the call. A
+	// maxStepsHeader is a request header with a step limit for one check. It can only lower the limit of the call. A
 	// remote SpiceDB ignores it.
 	maxStepsHeader = "sluice-max-steps"
 
-	// stepsTrailer has the steps of a check that has the header maxStepsHeader.
+	// stepsTrailer is the trailer with the steps that a check with maxStepsHeader took.
 	stepsTrailer = "sluice-steps"
 
-	// A step counts as many queries and rows at most.
+	// The numbers of queries and rows that one step may take on average.
 	queriesPerStep, rowsPerStep = 10, 200
 )
 

@@ -13,12 +13,12 @@ import (
 
 // memory is SpiceDB's in-memory datastore with three differences:
 //
-// Writes run one at a time. SpiceDB's datastore selects the revision of a write before it waits for other writes. So
-// of two overlapping writes, the one that ends later can have the earlier revision, and a reader at that revision
-// misses it.
+// Writes run one at a time. SpiceDB's datastore selects the revision of a write before it waits for other writes. So of
+// two overlapping writes, the one that ends later can have the earlier revision. A reader at the other revision would
+// miss it.
 //
-// An index finds relationships. SpiceDB's datastore scans all relationships of a type and relation, so a large
-// account slows down every check.
+// An index finds relationships. SpiceDB's datastore scans all relationships of a type and relation, so a large account
+// would slow down every check.
 //
 // Definitions are decoded once per schema.
 type memory struct {
@@ -100,8 +100,8 @@ func (m *memory) ReadWriteTx(
 	return revision, nil
 }
 
-// HeadRevision returns the revision of the last finished write. If a follower of Watch already knows a newer revision,
-// HeadRevision waits for the write of that revision.
+// HeadRevision returns the revision of the last finished write. If Watch has already delivered a newer revision,
+// HeadRevision waits for the end of that write.
 func (m *memory) HeadRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
 	head, err := m.Datastore.HeadRevision(ctx)
 	if err == nil {
@@ -127,8 +127,8 @@ func (m *memory) settle(ctx context.Context, revision datastore.Revision) error 
 	}
 }
 
-// OptimizedRevision returns the newest revision. It is read as fast as any other revision. Every returned revision
-// belongs to a write, so it always names the same state.
+// OptimizedRevision returns the newest revision, since memory reads every revision equally fast. Every returned
+// revision belongs to a write, so it always names the same state.
 func (m *memory) OptimizedRevision(ctx context.Context) (datastore.RevisionWithSchemaHash, error) {
 	return m.HeadRevision(ctx)
 }
@@ -162,7 +162,7 @@ func (m *memory) momentAt(revision datastore.Revision) moment {
 	return m.history[0]
 }
 
-// append adds a moment, and removes those that are too old to be read.
+// append adds a moment, and removes those that are too old to read.
 func (m *memory) append(now moment) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// definitions holds the definitions of one schema, each decoded at its first use. SpiceDB's in-memory datastore decodes
-// all of them at every look-up, which is most of the work of a small write.
+// definitions holds the definitions of one schema. Each is decoded once, at its first use. SpiceDB's in-memory
+// datastore decodes all of them in every look-up, which takes most of the time of a small write.
 type definitions struct {
 	namespaces decoded[*core.NamespaceDefinition]
 	caveats    decoded[*core.CaveatDefinition]
@@ -55,7 +55,7 @@ func named[D datastore.SchemaDefinition](
 	return found
 }
 
-// definedReader is a reader that returns the decoded definitions.
+// definedReader is a reader that returns decoded definitions from the cache.
 type definedReader struct {
 	datastore.Reader
 	definitions *definitions
@@ -101,15 +101,15 @@ func (r definedReader) LegacyLookupCaveatsWithNames(
 	return named(all, names), err
 }
 
-// defined calls the function do, with a reader of the transaction's definitions. No definition may change during the
-// call, since the changed definition would be cached for the previous schema.
+// defined calls do with a reader of the transaction's definitions. During the call, no definition may change, since the
+// cache would store the changed definition for the previous schema.
 func (t *memoryTx) defined(do func(definedReader) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return do(definedReader{t.ReadWriteTransaction, t.definitions})
 }
 
-// redefine changes definitions. Afterwards they are decoded again.
+// redefine calls change, which changes definitions, and then clears the cache of decoded definitions.
 func (t *memoryTx) redefine(change func() error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

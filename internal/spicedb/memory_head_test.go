@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lingering is a datastore whose writes signal that they are done, and then wait before they end.
+// lingering is a datastore whose writes signal that they are complete, and then wait before they return.
 type lingering struct {
 	datastore.Datastore
 	written, released chan struct{}
@@ -27,8 +27,8 @@ func (l lingering) ReadWriteTx(
 	return revision, err
 }
 
-// TestHeadIncludesChangesThatWatchDelivered reads the newest revision while Watch has delivered a write that has not
-// ended. A reader must not get a revision before that write.
+// TestHeadIncludesChangesThatWatchDelivered reads the newest revision after Watch has delivered a write that has not
+// returned yet. A reader must not get a revision before that write.
 func TestHeadIncludesChangesThatWatchDelivered(t *testing.T) {
 	store, err := newMemory(t.Context())
 	require.NoError(t, err)

@@ -51,7 +51,7 @@ func (x *index) run(q query) datastore.RelationshipIterator {
 	}
 }
 
-// partsOfTypes returns a part for each stored type: the resources whose ids begin with the prefix.
+// partsOfTypes returns, for each stored type, the part with the resources whose ids begin with the prefix.
 func (x *index) partsOfTypes(prefix string) (parts []keyspan.Part) {
 	for next := ""; ; next += "\x00" { // sorts directly after the last type
 		var from keyspan.Key
@@ -67,7 +67,7 @@ func (x *index) partsOfTypes(prefix string) (parts []keyspan.Part) {
 	}
 }
 
-// sorted returns the matches in an order that differs from the order of the scan.
+// sorted returns the matches in the requested order, if it differs from the order of the scan.
 func (x *index) sorted(p keyspan.Plan, q query) []*tuple.Relationship {
 	order := orderOf(q.sort == options.BySubject)
 	after, before := q.after, q.before
@@ -94,7 +94,7 @@ func (x *index) scan(p keyspan.Plan, q query, visit func(*tuple.Relationship) bo
 			case part.Contains(after):
 				start = after
 			case after.Compare(start) > 0:
-				continue // the whole part comes before q.after
+				continue // the whole part is before q.after
 			}
 		}
 		more := true

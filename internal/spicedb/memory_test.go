@@ -24,8 +24,8 @@ type retryable struct{}
 func (retryable) Error() string        { return "serialization error" }
 func (retryable) Is(target error) bool { return target.Error() == "serialization error" }
 
-// TestMemoryConformance runs SpiceDB's own suite, without the category that SpiceDB skips for its in-memory
-// datastore: two open write transactions.
+// TestMemoryConformance runs SpiceDB's own test suite. It omits the tests with two open write transactions, as SpiceDB
+// does for its in-memory datastore.
 func TestMemoryConformance(t *testing.T) {
 	open := test.DatastoreTesterFunc(func(
 		tb testing.TB, quantization, gcInterval, gcWindow time.Duration, watchBuffer uint16,
@@ -208,8 +208,8 @@ func TestIndexReadsFewRows(t *testing.T) {
 			require.Equal(t, times, count, name)
 			return time.Since(start)
 		}
-		// A scan of 20,000 relationships takes 200 times as long as a scan of 100. Other processes use the CPU too,
-		// so the test repeats until one comparison is undisturbed.
+		// A scan of 20,000 relationships takes 200 times as long as a scan of 100. Other processes use the CPU too, so
+		// the test repeats until one comparison is undisturbed.
 		const tries, walks = 20, 20
 		ratio := math.Inf(1)
 		for try := 0; try < tries && ratio > walks; try++ {

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// migrate updates the tables of a database, as `spicedb datastore migrate head` does. It changes nothing if they are
-// current.
+// migrate updates the tables of a database, as the command `spicedb datastore migrate head` does. It changes nothing if
+// they are current.
 func migrate(ctx context.Context, engine, uri string) error {
 	command := spicedbcmd.NewMigrateCommand("spicedb")
 	spicedbcmd.RegisterMigrateFlags(command)
@@ -35,8 +35,8 @@ func migrate(ctx context.Context, engine, uri string) error {
 		}
 		defer unlock()
 	}
-	// Only RunE is called: the steps before it are for SpiceDB's own process (its log, its limits, a check for new
-	// releases).
+	// Call only RunE. The other steps of the command are for SpiceDB's own process: its log, its limits, and a check
+	// for new releases.
 	if err := command.RunE(command, []string{headcmd.Head}); err != nil {
 		return fmt.Errorf(
 			"cannot migrate the tables of the %s database (`spicedb datastore migrate head` does the same): %w", engine,
@@ -51,7 +51,7 @@ func migrate(ctx context.Context, engine, uri string) error {
 const migrationLock = 0x51_c1_ce
 
 // lockDatabase waits until no other server migrates the database, and returns a function that releases the lock. It
-// polls, since a session that waits for a lock would block indexes that are built concurrently.
+// polls, because a session that waits for a lock would block PostgreSQL from building indexes concurrently.
 func lockDatabase(ctx context.Context, uri string) (unlock func(), err error) {
 	config, err := pgxpool.ParseConfig(uri) // SpiceDB parses the URI in the same way
 	if err != nil {

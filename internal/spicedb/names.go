@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// unknownName returns an error with the nearest known names if the cause is a name that the schema does not have.
+// unknownName returns an error with the most similar known names, if the cause is a name that the schema does not have.
 // Otherwise it returns nil.
 func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *authz.Error {
 	typ := info.GetMetadata()["definition_name"]
@@ -32,8 +32,8 @@ func (c *Client) unknownName(ctx context.Context, info *errdetails.ErrorInfo) *a
 	}
 }
 
-// namesInterval is how long the names of the stored schema are cached for error messages. Reading and parsing them
-// for each of the thousand checks of a request would take seconds.
+// namesInterval is how long the names of the stored schema are cached for error messages. Without the cache, a request
+// with a thousand checks could read and parse the schema a thousand times, which would take seconds.
 const namesInterval = time.Second
 
 // knownNames caches the definitions of the stored schema. It is safe for concurrent use.

@@ -16,10 +16,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// newest makes fully consistent requests include every finished write. If another request is already reading the newest
-// revision, SpiceDB lets a new request wait for that result. Under load, that result can be older than the new request,
-// and lack writes that had ended before the request arrived. With newest, each request of an embedded SpiceDB reads the
-// newest revision itself.
+// newest makes fully consistent requests include every finished write. With it, each request of an embedded SpiceDB
+// reads the newest revision itself. SpiceDB would let a new request share the result of a request that is already
+// reading the newest revision. Under load, such a result can lack writes that ended before the new request arrived.
 type newest struct {
 	datalayer.DataLayer
 	store datastore.Datastore
@@ -43,7 +42,7 @@ type limited struct {
 	worked       func(method string, done *work) // called after each evaluation of permissions; only tests set it
 }
 
-// withNewest adds newest and the limits of calls before the part of SpiceDB that selects the revision of a request.
+// withNewest installs newest and the limits of calls before the part of SpiceDB that selects the revision of a request.
 func withNewest(store datastore.Datastore, limited limited) server.ConfigOption {
 	// bound evaluates a call within its limits.
 	bound := func(
@@ -115,11 +114,11 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 	}
 }
 
-// errOfOtherCall is the error of a call for which isOfOtherCall is true. The call is evaluated again.
+// errOfOtherCall is the error if isOfOtherCall returns true. It makes the server evaluate the call again.
 var errOfOtherCall = status.Error(codes.Canceled, "a part that another call evaluates has exceeded a limit")
 
-// checkApart evaluates a check with a trace, since SpiceDB shares no part of such a check with other calls. It removes
-// the trace from the answer.
+// checkApart evaluates a check with a trace, because SpiceDB shares no part of such a check with other calls. It
+// removes the trace from the answer.
 func checkApart(
 	ctx context.Context, check *v1.CheckPermissionRequest, call func(context.Context, any) (any, error),
 ) (any, error) {
@@ -132,8 +131,8 @@ func checkApart(
 	return answer, err
 }
 
-// isOfOtherCall reports whether a call has the error of another call. SpiceDB evaluates a part that concurrent checks
-// share only once, under the limits of one of them.
+// isOfOtherCall reports whether a call has received the error of another call. SpiceDB evaluates a part that several
+// concurrent checks share only once, under the limits of one of them.
 func isOfOtherCall(bound *bounded, err error) bool {
 	return status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), boundMessage) &&
 		!bound.refused.Load() && bound.simulate == nil

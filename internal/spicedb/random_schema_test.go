@@ -22,7 +22,7 @@ const (
 	randomObjects     = 5
 )
 
-// randomSchema returns a schema whose permissions lead to themselves in random ways.
+// randomSchema returns a schema with random recursive permissions.
 func randomSchema(random *rand.Rand) string {
 	may := func(i int) string { return fmt.Sprint("may", i) }
 	var expression func(own, depth int) string
@@ -86,7 +86,7 @@ func randomNodes(random *rand.Rand) (updates []authz.Update) {
 }
 
 // randomLevels returns levels of two nodes. Each node contains both nodes of the next level. So the number of paths
-// doubles at each level, unless a random permission between them merges the people.
+// doubles at each level, unless a random permission between the levels merges the subjects.
 func randomLevels(random *rand.Rand) (updates []authz.Update) {
 	for i := range 20 {
 		for n := range 4 {
@@ -114,8 +114,9 @@ func allocated() uint64 {
 	return memory.TotalAlloc
 }
 
-// TestQuestionsOfRandomSchemasEnd checks that every question about random permissions, over cycles or over many paths,
-// is answered or rejected as too large, after a bounded number of steps and with bounded memory. No work continues.
+// TestQuestionsOfRandomSchemasEnd asks questions about random permissions, over cycles and over many paths. Each must
+// be answered or rejected as too large, after a bounded number of steps and with bounded memory, and no work may
+// continue.
 func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)

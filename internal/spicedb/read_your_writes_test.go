@@ -39,7 +39,7 @@ func TestReadYourWritesThroughEngine(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, sees(t.Context(), engine, grant(0, i), false))
 			}
-			// A failed write hides nothing. A write of another engine need not be visible.
+			// A failed write must not hide earlier writes. A write of another engine need not be visible.
 			write := authz.Write{Updates: []authz.Update{{Action: authz.Create, Relationship: grant(1, 0)}}}
 			_, err := engine.Write(t.Context(), write)
 			require.ErrorIs(t, err, authz.CodeConflict)

@@ -130,7 +130,8 @@ func (f *flaky) serve(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// TestReadsAreRetried checks that calls that read are retried. Writes must not be, since they may have been applied.
+// TestReadsAreRetried checks that calls that read are retried. Writes must not be retried, since they may have been
+// applied.
 func TestReadsAreRetried(t *testing.T) {
 	server := &flaky{}
 	engine := remote(t, spicedb.RemoteConfig{Endpoint: server.serve(t), Insecure: true})
@@ -162,7 +163,7 @@ func TestReadsAreRetried(t *testing.T) {
 	require.EqualValues(t, 1, server.deletes.Load())
 }
 
-// TestTimeout checks that a call without a deadline ends, and that all calls are observed.
+// TestTimeout checks that a call without a deadline ends after the timeout, and that all calls are observed.
 func TestTimeout(t *testing.T) {
 	// A slow machine needs more time for a message.
 	for timeout := 100 * time.Millisecond; !timesOut(t, timeout); timeout *= 4 {

@@ -15,8 +15,8 @@ import (
 
 // LookupResources implements authz.Engine.
 //
-// SpiceDB's own pages list a resource once for each path to it, possibly on different pages. So LookupResources reads
-// the whole stream, without SpiceDB's cursors, and sorts it by id.
+// In SpiceDB's own pages, a resource appears once for each path to it, possibly on different pages. So LookupResources
+// does not use SpiceDB's cursors. It reads the whole stream and sorts it by id.
 func (c *Client) LookupResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.FoundResource, error] {
@@ -33,8 +33,8 @@ func (c *Client) LookupResources(
 	})
 }
 
-// allResources returns each resource of the query once, sorted by id. If a caveat fails for one resource, SpiceDB
-// fails the whole look-up. Then allResources checks each candidate separately.
+// allResources returns each resource of the query once, sorted by id. If a caveat fails for one resource, SpiceDB fails
+// the whole look-up. In that case, allResources checks each candidate separately.
 func (c *Client) allResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency,
 ) ([]authz.FoundResource, error) {
@@ -70,9 +70,9 @@ func (c *Client) allResources(
 }
 
 // candidateResources returns the sorted ids of all resources that the query may find, and the token of their state. It
-// takes the candidates from the same look-up without context, since a caveat with missing context does not fail. If a
-// caveat still fails, the candidates are all resources of the type. If there are too many candidates,
-// candidateResources returns its parameter failure as the error.
+// finds them by the same look-up without a context, since a caveat with missing context does not fail. If a caveat
+// still fails, the candidates are all resources of the type. If there are too many candidates, the error is the
+// parameter failure.
 func (c *Client) candidateResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, failure error,
 ) (_ []authz.ID, token authz.Token, err error) {

@@ -85,7 +85,7 @@ func TestComparePosition(t *testing.T) {
 	}
 }
 
-// TestAcknowledgedIsBounded checks that above the limit the newest writes are kept and all are counted.
+// TestAcknowledgedIsBounded checks that above the limit only the newest writes are kept, but all are counted.
 func TestAcknowledgedIsBounded(t *testing.T) {
 	var a Acknowledged
 	for range maxAcknowledged + 1 {

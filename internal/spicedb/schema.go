@@ -45,7 +45,7 @@ func (c *Client) ApplySchema(ctx context.Context, schema string) (err error) {
 }
 
 // DiffSchema implements authz.Engine. A change is breaking if it removes a part that stored relationships or callers
-// may name, or changes a caveat parameter. A changed expression of a permission or caveat is not breaking.
+// may use, or if it changes a caveat parameter. A changed expression of a permission or caveat is not breaking.
 func (c *Client) DiffSchema(ctx context.Context, text string) (_ []authz.SchemaChange, err error) {
 	defer c.observe("DiffSchema", time.Now(), &err)
 	ctx, cancel := c.deadline(ctx)
@@ -82,7 +82,7 @@ func (c *Client) DiffSchema(ctx context.Context, text string) (_ []authz.SchemaC
 	return changes, nil
 }
 
-// changedExpressions returns a function that describes how the expression of a permission or caveat differs in two
+// changedExpressions returns a function that says how the expression of a permission or caveat differs between two
 // schemas.
 func changedExpressions(before, after string) (func(name string) string, error) {
 	from, err := schema.Expressions(before)

@@ -10,7 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxScratchUses is how often a scratch engine is used. Its store keeps the history of all uses.
+// maxScratchUses is how often a scratch engine is used. The limit exists because its store keeps the history of all
+// uses.
 const maxScratchUses = 200
 
 // Scratch implements authz.Engine. It returns an embedded SpiceDB in memory. It reuses closed scratch engines, since
@@ -63,7 +64,7 @@ type scratch struct {
 	home     *scratches
 	schema   string
 	uses     int
-	together *allowance          // shared by the look-ups of subjects of one use
+	together *allowance          // shared by all look-ups of subjects during one use
 	types    map[authz.Type]bool // types of written relationships
 }
 

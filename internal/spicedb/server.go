@@ -27,17 +27,17 @@ type serverConfig struct {
 	limited     limited
 }
 
-// watchHeartbeat is the interval at which SpiceDB reads PostgreSQL for new changes after a time without changes. The
-// other datastores report changes by themselves.
+// watchHeartbeat is how often SpiceDB polls PostgreSQL for new changes after a time without changes. The other
+// datastores report changes by themselves.
 const watchHeartbeat = 100 * time.Millisecond
 
-// maxCaveatContext is the largest context that SpiceDB accepts for one check, in bytes of its own encoding. The API
-// limits contexts to authz.MaxContextBytes. SpiceDB's encoding of a context can be larger than that, and parameters can
-// repeat parts of the context.
+// maxCaveatContext is the largest context that SpiceDB accepts for one check, in bytes of SpiceDB's encoding. It is
+// higher than authz.MaxContextBytes, the limit of the API: SpiceDB's encoding of a context can be larger, and
+// parameters can repeat parts of the context.
 const maxCaveatContext = 8 * authz.MaxContextBytes
 
-// start runs a server and connects to it. ctx only limits the start. stop stops the server, and waits a limited time
-// until it has stopped.
+// start starts a server and connects to it. ctx only limits the start. stop stops the server, and waits a limited time
+// for its end.
 func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func() error, err error) {
 	runnable, err := s.config().Complete(ctx) //nolint:contextcheck // each call of the server has its own context
 	if err != nil {
@@ -72,12 +72,12 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 	return conn, stop, nil
 }
 
-// workers is the number of goroutines that wait for calls. They keep the stacks that SpiceDB's interceptors need. A
-// new goroutine would grow its stack again for each call. While all workers are busy, gRPC starts new goroutines.
+// workers is the number of goroutines that wait for calls. SpiceDB's interceptors need large stacks, and these
+// goroutines keep theirs between calls. While all workers are busy, gRPC starts a new goroutine for each call.
 const workers = 16
 
-// config disables features of a standalone server: metrics listener, telemetry, request logs. Unless cache is set, the
-// dispatch caches are off too, since they return answers that depend on expired relationships.
+// config disables features of a standalone server: metrics listener, telemetry and request logs. Unless cache is set,
+// it also disables the dispatch caches, since they return answers that depend on expired relationships.
 func (s serverConfig) config() *server.Config {
 	grpcServer := util.GRPCServerConfig{Network: util.BufferedNetwork, Enabled: true, MaxWorkers: workers}
 	if s.grpcAddress != "" {
@@ -111,10 +111,9 @@ func (s serverConfig) config() *server.Config {
 	)
 }
 
-// sequential makes SpiceDB evaluate the parts of one look-up of resources, and of one check, one after the other. There
-// are two reasons. If a part of a look-up fails, concurrent parts would continue, each under a context of its own. If
-// one part of a check allows it, and another part fails because it is nested too deeply, the answer would depend on
-// which of the concurrent parts ends first.
+// sequential makes SpiceDB evaluate the parts of one check, or of one look-up of resources, one after the other. There
+// are two reasons. If a part of a look-up fails, concurrent parts would continue, each under its own context. If one
+// part of a check allows it and another part is nested too deeply, the answer would depend on which part ends first.
 func sequential(c *server.Config) {
 	c.DispatchConcurrencyLimits.LookupResources = 1
 	c.DispatchConcurrencyLimits.Check = 1

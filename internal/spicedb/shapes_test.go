@@ -111,7 +111,7 @@ func writeShapes(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	}
 }
 
-// mostWork returns the largest allowed work of a call of a method, with limits divided by 100. This includes steps that
+// mostWork returns the largest allowed work of a call of a method, if limits are divided by 100. It includes steps that
 // start at the same time as the step that exceeds the limit.
 func mostWork(method string) spicedb.Work {
 	switch method {
@@ -124,8 +124,8 @@ func mostWork(method string) spicedb.Work {
 	}
 }
 
-// TestEveryShapeIsAnsweredInBoundedSteps checks that every question about every shape is answered or rejected as too
-// large after a bounded number of steps, and that no work continues.
+// TestEveryShapeIsAnsweredInBoundedSteps asks every question about every shape. Each must be answered or rejected as
+// too large after a bounded number of steps, and no work may continue.
 func TestEveryShapeIsAnsweredInBoundedSteps(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)
@@ -166,8 +166,8 @@ func TestEveryShapeIsAnsweredInBoundedSteps(t *testing.T) {
 	}
 }
 
-// TestExclusionsInMeshAreTooLarge checks that, with the default limits, few steps are open at the same time where
-// SpiceDB evaluates the parts of exclusions concurrently.
+// TestExclusionsInMeshAreTooLarge checks exclusions, whose parts SpiceDB evaluates concurrently. With the default
+// limits, only few steps may be open at the same time.
 func TestExclusionsInMeshAreTooLarge(t *testing.T) {
 	done := make(chan spicedb.Work, 10)
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithWork(func(w spicedb.Work) { done <- w }))

@@ -118,13 +118,13 @@ func (s *subjectSimulation) all(
 	return found, nil
 }
 
-// set counts the subjects that remain when SpiceDB turns a list into a set, which has each subject once.
+// set counts the subjects after SpiceDB has turned a list into a set, which removes repetitions.
 func (s *subjectSimulation) set(n subjectCount) (subjectCount, error) {
 	if err := s.spend(setCost * n.total()); err != nil {
 		return n, err
 	}
 	if n.wildcards > 0 {
-		// For each subject that it adds, SpiceDB copies the exceptions of the wildcard.
+		// For each subject that SpiceDB adds, it copies the exceptions of the wildcard.
 		if err := s.spend((n.subjects + n.wildcards - 1) * min(n.excluded, s.named) / excludedPerCost); err != nil {
 			return n, err
 		}

@@ -19,15 +19,15 @@ const (
 	// chunk is how many objects SpiceDB evaluates in one step.
 	chunk = 100
 
-	// A subject in a list costs 1, and a subject in a set costs setCost. When SpiceDB copies the exceptions of a
-	// wildcard, excludedPerCost of them cost 1 together.
+	// Cost of subjects: a subject in a list costs 1, and a subject in a set costs setCost. Each time SpiceDB copies the
+	// exceptions of a wildcard, excludedPerCost of them cost 1.
 	setCost, excludedPerCost = 4, 6
 )
 
 // subjectSimulation counts the subjects that SpiceDB would hold in a look-up of subjects, before SpiceDB evaluates it.
-// SpiceDB v1.56.0 repeats a subject once for each path to it, until a permission merges the subjects of its parts. So
-// if groups contain each other in two ways, the list doubles at each step. SpiceDB reads nothing while the list grows,
-// so a failing read cannot end the evaluation. The simulation reads each relationship once.
+// SpiceDB v1.56.0 lists a subject once for each path to it, until a permission merges the subjects of its parts. So if
+// groups contain each other in two ways, the list doubles at each step. SpiceDB reads nothing while the list grows, so
+// a failing read cannot end the evaluation. The simulation reads each relationship once.
 type subjectSimulation struct {
 	reader  datalayer.RevisionedReader
 	schema  datalayer.SchemaReader
@@ -55,8 +55,8 @@ type storedSubjects struct {
 type subjectCount struct {
 	subjects, wildcards, excluded int64
 
-	// conditional is set if subjects have conditions. SpiceDB joins the conditions of a repeated subject, so that they
-	// grow with each repetition.
+	// conditional is set if subjects have conditions. For each repetition of a subject, SpiceDB joins the conditions,
+	// so they grow.
 	conditional bool
 }
 
@@ -74,8 +74,8 @@ type counts map[string]subjectCount
 
 func (c counts) add(id string, n subjectCount) { c[id] = c[id].plus(n) }
 
-// simulateSubjects fails if SpiceDB would hold too many subjects for the answer to a request, or take too many steps.
-// It subtracts the cost of the request from the allowance in the parameter together.
+// simulateSubjects returns an error if SpiceDB would hold too many subjects for the answer, or take too many steps. It
+// subtracts the cost from the allowance together.
 func simulateSubjects(
 	ctx context.Context, reader datalayer.RevisionedReader, request *v1.LookupSubjectsRequest, most limits,
 	together *allowance,

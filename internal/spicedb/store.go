@@ -63,9 +63,9 @@ func openStore(ctx context.Context, config EmbeddedConfig) (datastore.Datastore,
 	}
 }
 
-// connectionPools returns the options for connections to PostgreSQL. SpiceDB would open its maximum of 30 connections
-// at the start. Each one is a process of PostgreSQL, and most of them would stay idle. The maximum stays, and further
-// connections open when they are needed.
+// connectionPools returns the options for connections to PostgreSQL. By default, SpiceDB opens its maximum of 30
+// connections at the start. Each is a process of PostgreSQL, and most would stay idle. With these options, the maximum
+// is the same, but connections open when they are needed.
 func connectionPools() []storecmd.ConfigOption {
 	read, write := storecmd.DefaultReadConnPool(), storecmd.DefaultWriteConnPool()
 	read.MinOpenConns, write.MinOpenConns = 2, 1

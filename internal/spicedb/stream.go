@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// errSilent is the cause of canceling a stream that sent no message within the time limit.
+// errSilent is the cause of the cancellation of a stream that sent no message within the time limit.
 var errSilent = errors.New("SpiceDB sent nothing within the time limit")
 
 // sequence returns a sequence of the items that produce yields. An error of produce comes last.
@@ -29,8 +29,8 @@ func sequence[T any](c *Client, method string, produce func(yield func(T) bool) 
 	}
 }
 
-// stream calls the function each with the messages of a stream, until the stream ends, the function returns false, or
-// ctx ends. The time limit does not include the time that the function takes.
+// stream calls each with the messages of a stream, until the stream ends, each returns false, or ctx ends. The time
+// limit does not include the time in each.
 func stream[M any](
 	ctx context.Context, c *Client, open func(context.Context) (grpc.ServerStreamingClient[M], error), each func(*M) bool,
 ) error {
@@ -58,7 +58,8 @@ func stream[M any](
 	}
 }
 
-// paginate yields the messages of a page, in portions that SpiceDB allows, with the position after each message.
+// paginate yields the messages of a page, with the position after each message. It splits the page into requests of the
+// size that SpiceDB allows.
 func paginate[M interface{ GetAfterResultCursor() *v1.Cursor }](
 	at authz.Consistency, page authz.Page,
 	portion func(from position, consistency *v1.Consistency, each func(M) bool) error,

@@ -15,9 +15,9 @@ import (
 
 // LookupSubjects implements authz.Engine. SpiceDB returns a subject once for each relation that grants the permission,
 // each time with the condition of that relation only. If one relation allows a subject without a condition,
-// LookupSubjects yields the subject at once. At the end, it checks the subjects that have only conditions or that a
-// wildcard excludes. If a caveat fails for one subject, SpiceDB fails the whole look-up. Then LookupSubjects checks
-// each candidate separately.
+// LookupSubjects yields the subject at once. At the end, it checks each subject that has only conditions or that a
+// wildcard excludes. If a caveat fails for one subject, SpiceDB fails the whole look-up. In that case, LookupSubjects
+// checks each candidate separately.
 func (c *Client) LookupSubjects(
 	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,
 ) iter.Seq2[authz.FoundSubject, error] {
@@ -37,8 +37,8 @@ func (c *Client) LookupSubjects(
 	})
 }
 
-// allSubjects calls the function each for every result of SpiceDB's look-up, which has one result for each path to a
-// subject. If the function returns false, allSubjects stops and more is false.
+// allSubjects calls each for every result of SpiceDB's look-up, which has one result for each path to a subject. If
+// each returns false, allSubjects stops, and more is false.
 func (c *Client) allSubjects(
 	ctx context.Context, query authz.SubjectQuery, at authz.Consistency, each func(authz.FoundSubject) bool,
 ) (more bool, err error) {
@@ -89,7 +89,7 @@ func toFoundSubject(query authz.SubjectQuery, found *v1.LookupSubjectsResponse) 
 type foundSubjects struct {
 	query    authz.SubjectQuery
 	yielded  map[authz.ID]bool
-	open     map[authz.ID]bool // subjects to check: conditional on some path
+	open     map[authz.ID]bool // subjects to check: one of their paths is conditional
 	excluded map[authz.ID]bool // excluded by some wildcard
 	wildcard *authz.FoundSubject
 	token    authz.Token
@@ -117,9 +117,9 @@ func (f *foundSubjects) add(one authz.FoundSubject) bool {
 	return false
 }
 
-// remaining yields the subjects that add held back. It checks each conditional or excluded subject, and yields those
-// that the check does not deny, with the decision. At the end it yields the wildcard. An excluded subject that the
-// check does not allow remains an exclusion of the wildcard.
+// remaining yields the subjects that add did not yield. It checks each conditional or excluded subject, and yields it
+// with the decision unless it is denied. At the end it yields the wildcard. Excluded subjects that the check does not
+// allow remain exclusions of the wildcard.
 func (c *Client) remaining(ctx context.Context, f *foundSubjects, yield func(authz.FoundSubject) bool) error {
 	maps.Copy(f.open, f.excluded)
 	maps.DeleteFunc(f.open, func(id authz.ID, _ bool) bool { return f.yielded[id] })
@@ -132,7 +132,7 @@ func (c *Client) remaining(ctx context.Context, f *foundSubjects, yield func(aut
 		if f.excluded[id] && !decision.Allowed() {
 			f.wildcard.Excluded = append(f.wildcard.Excluded, id)
 		}
-		// Another wildcard may cover a subject that one wildcard excludes.
+		// If one wildcard excludes a subject, another wildcard may still cover it.
 		covered := f.excluded[id] && f.wildcard.Decision.Allowed() && decision.Allowed()
 		if decision.State == authz.Denied && failure == nil || covered {
 			continue
@@ -158,7 +158,7 @@ func (f *foundSubjects) check(id authz.ID) authz.Check {
 	}
 }
 
-// decideSubjects checks the open subjects at the state of the look-up.
+// decideSubjects checks the open subjects at the snapshot of the look-up.
 func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[authz.ID]authz.CheckResult, error) {
 	if len(f.open) == 0 {
 		return nil, nil
@@ -182,10 +182,9 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 	return decisions, nil
 }
 
-// candidateSubjects sets open to every subject that the query may find, so that remaining checks them. It takes them
-// from the same look-up without context, because a caveat with missing context does not fail. If a caveat still fails,
-// it takes all subjects of the type that any relationship names. If there are too many, candidateSubjects returns its
-// parameter failure as the error.
+// candidateSubjects sets open to every subject that the query may find, so that remaining checks them. It finds them by
+// the same look-up without a context, because a caveat with missing context does not fail. If a caveat still fails, it
+// takes every subject of the type in any relationship. If there are too many, the error is the parameter failure.
 func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) error {
 	if f.token != "" {
 		at = authz.AtSnapshot(f.token)
@@ -222,7 +221,8 @@ func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at aut
 	return nil
 }
 
-// allNamed adds to open every subject of the type that a relationship names, and reports whether one names everybody.
+// allNamed adds to open every subject of the type in any relationship, and reports whether a relationship has a
+// wildcard.
 func (c *Client) allNamed(
 	ctx context.Context, f *foundSubjects, at authz.Consistency, failure error,
 ) (everybody bool, err error) {
@@ -255,8 +255,8 @@ func (c *Client) allNamed(
 	return everybody, nil
 }
 
-// decideEverybody decides whether everybody of the type has the permission. It checks a random id that no
-// relationship names.
+// decideEverybody decides whether everybody of the type has the permission. It checks a random id that no relationship
+// has.
 func (c *Client) decideEverybody(ctx context.Context, f *foundSubjects) error {
 	decision, _, err := c.Check(ctx, f.check(authz.ID(rand.Text())), authz.AtSnapshot(f.token))
 	switch {

@@ -21,8 +21,8 @@ import (
 // exportBatch is the number of relationships per message of an export or import.
 const exportBatch = 1000
 
-// ExportTexts passes all relationships of a state as text to the function take, one batch after the other. Each call of
-// take also gets the cursor that continues after the batch.
+// ExportTexts calls take with all relationships of a state as text, one batch after the other. Each call of take also
+// gets the cursor that continues after the batch.
 func (c *Client) ExportTexts(
 	ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error,
 ) error {
@@ -30,8 +30,8 @@ func (c *Client) ExportTexts(
 	if err != nil {
 		return err
 	}
-	// SpiceDB v1.56.0 exports without an error if the token is that of another SpiceDB. This call returns an error for
-	// such a token.
+	// SpiceDB v1.56.0 exports even if the token belongs to another SpiceDB. This call returns an error for such a
+	// token.
 	if _, err := c.schema.ReflectSchema(ctx, &v1.ReflectSchemaRequest{Consistency: consistency}); err != nil {
 		return c.failure(ctx, err)
 	}
@@ -50,7 +50,7 @@ func (c *Client) ExportTexts(
 			return nil
 		case err != nil:
 			return c.failure(ctx, err)
-		case ctx.Err() != nil: // after the end of ctx, messages that arrived before it are ignored
+		case ctx.Err() != nil: // ignore messages that arrived before ctx ended
 			return c.failure(ctx, ctx.Err())
 		}
 		texts := make([]string, len(response.GetRelationships()))
@@ -82,8 +82,8 @@ func relationshipText(r *v1.Relationship) (string, error) {
 	return text + expiration, err
 }
 
-// parseRelationship parses a relationship, and its expiration as authz.ParseTime does. Errors have code
-// authz.CodeInvalid, also for a number in the caveat context that a double cannot hold exactly.
+// parseRelationship parses a relationship; its expiration has the format of authz.ParseTime. An error has CodeInvalid,
+// for example if a double cannot hold a number in the caveat context exactly.
 func parseRelationship(text string) (*v1.Relationship, error) {
 	parsed, err := tuple.ParseV1Rel(schema.CanonicalExpirations(text))
 	if err != nil {
@@ -92,7 +92,7 @@ func parseRelationship(text string) (*v1.Relationship, error) {
 	return parsed, schema.CheckContext(text)
 }
 
-// ParseRelationship parses a relationship as Import does. Errors have code authz.CodeInvalid.
+// ParseRelationship parses a relationship as Import does. An error has CodeInvalid.
 func ParseRelationship(text string) (authz.Relationship, error) {
 	parsed, err := parseRelationship(text)
 	if err != nil {
@@ -124,8 +124,8 @@ func notRelationship(text string, cause error) error {
 	)
 }
 
-// Import writes relationships that are given as text. If none of the relationships exists yet, Import uses one write.
-// Otherwise it uses several writes, which replace existing relationships that differ.
+// Import writes relationships from their texts. If none of them exists yet, Import uses one write. Otherwise it uses
+// several writes, which replace existing relationships that differ.
 func (c *Client) Import(ctx context.Context, relationships []string) error {
 	parsed := make([]*v1.Relationship, len(relationships))
 	for i, text := range relationships {

@@ -48,8 +48,8 @@ func (c *Client) Export(ctx context.Context, at authz.Token) iter.Seq2[authz.Rel
 	})
 }
 
-// ExportStored passes every relationship of a state, in SpiceDB's form, to the function take, a batch at a time, until
-// take returns an error.
+// ExportStored calls take with every relationship of a state, as SpiceDB's own type, in batches. It stops when take
+// returns an error.
 func (c *Client) ExportStored(ctx context.Context, at authz.Token, take func([]*v1.Relationship) error) (err error) {
 	defer c.observe("Export", time.Now(), &err)
 	var stop error
@@ -60,8 +60,8 @@ func (c *Client) ExportStored(ctx context.Context, at authz.Token, take func([]*
 	return errors.Join(err, stop)
 }
 
-// export calls the function each with the relationships of a state, in messages of at most limit relationships. Zero
-// means SpiceDB's default.
+// export calls each with the relationships of a state, in messages of at most limit relationships. Zero means SpiceDB's
+// default.
 func (c *Client) export(ctx context.Context, at authz.Token, limit uint32, each func([]*v1.Relationship) bool) error {
 	consistency, err := toConsistency(authz.AtSnapshot(at))
 	if err != nil {
@@ -94,15 +94,15 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 	})
 }
 
-// WatchStored passes the messages of Watch, in SpiceDB's form, to the function take, until take returns an error. The
-// first message is a checkpoint of the state of the token.
+// WatchStored calls take with the messages of Watch, as SpiceDB's own type, until take returns an error. The first
+// message is a checkpoint of the state of the token.
 func (c *Client) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) (err error) {
 	defer c.observe("Watch", time.Now(), &err)
 	return c.watchStored(ctx, after, take)
 }
 
-// watchStored follows SpiceDB's Watch. If SpiceDB no longer has the changes after a state, its Watch continues
-// without an error. So watchStored first reads the state, which SpiceDB then rejects.
+// watchStored follows SpiceDB's Watch. If SpiceDB no longer has the changes after a state, its Watch continues without
+// an error. So watchStored first reads the state: SpiceDB rejects this read if it no longer has the state.
 func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -142,7 +142,7 @@ func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*
 	return c.failure(ctx, err)
 }
 
-// historyLost returns the reason why Watch cannot continue after a token, as far as the newest state reveals it.
+// historyLost returns the reason why Watch cannot continue after a token, as far as SpiceDB's newest state shows it.
 func (c *Client) historyLost(ctx context.Context, after authz.Token, refusal error) error {
 	why := authz.ErrHistoryLost
 	if _, head, err := c.Head(ctx); err == nil {
@@ -189,7 +189,7 @@ func fromWatch(message *v1.WatchResponse) authz.Change {
 }
 
 // revisionOf returns the datastore and transaction that a token names, and the time of the transaction. The token
-// itself cannot serve as a name: it may or may not have the schema's hash, depending on the start of the Watch.
+// cannot serve as this name: whether it has the schema's hash depends on the start of the Watch.
 func revisionOf(token *v1.ZedToken) (revision string, at time.Time) {
 	decoded, err := zedtoken.Decode(token)
 	if err != nil || decoded.GetV1() == nil {

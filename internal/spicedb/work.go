@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// counted is a kind of work that limits bound.
+// counted is a kind of work that limits can bound.
 type counted int
 
 const (
@@ -22,7 +22,7 @@ const (
 // work is the work that SpiceDB has done for a call, or for a check within it.
 type work struct {
 	most [countKinds]int64
-	// done counts each kind of work. For the kind open, it has the present number. For same and reverse, it has the
+	// done counts each kind of work. For the kind open, it is the current number. For same and reverse, it is the
 	// largest number of repetitions of one query.
 	done     [countKinds]atomic.Int64
 	peak     atomic.Int64 // largest number of open steps
@@ -40,7 +40,7 @@ func newWork(most limits) *work {
 	}
 }
 
-// take counts one unit of work, and reports whether the limits have always been kept.
+// take counts one unit of work, and reports whether no limit was ever exceeded.
 func (w *work) take(what counted) bool {
 	w.exceeds(what, w.done[what].Add(1))
 	return !w.exceeded.Load()
@@ -72,8 +72,8 @@ func raise(number *atomic.Int64, n int64) {
 
 func (w *work) end() { w.done[countOpen].Add(-1) }
 
-// takeSame counts a query, and reports whether its repetitions and all other limits have been kept. Two queries are
-// the same if they have the same kind, parts, and ids in any order.
+// takeSame counts a query, and reports whether no limit was exceeded, including the limit of its repetitions. Two
+// queries are the same if they have the same kind, parts, and ids in any order.
 func (w *work) takeSame(what counted, ids, parts []string) bool {
 	if w.most[what] == 0 {
 		return true

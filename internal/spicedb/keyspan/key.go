@@ -1,4 +1,5 @@
-// Package keyspan finds the parts of a sorted list of relationships that can match a filter of SpiceDB's datastores.
+// Package keyspan finds the parts of a sorted list of relationships in which a filter of SpiceDB's datastores can
+// match.
 package keyspan
 
 import (
@@ -8,8 +9,8 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// Key identifies a relationship. In the order of resources it has type, id and relation of the resource, then type, id
-// and relation of the subject. In the order of subjects, the subject comes first.
+// Key identifies a relationship. In the order of resources, it consists of the type, id and relation of the resource,
+// and then of the subject. In the order of subjects, the subject comes first.
 type Key [6]string
 
 // ByResource returns the key of a relationship in the order of resources.
@@ -55,7 +56,7 @@ func (k Key) Swapped() Key { return Key{k[3], k[4], k[5], k[0], k[1], k[2]} }
 // Compare orders keys.
 func (k Key) Compare(other Key) int { return slices.Compare(k[:], other[:]) }
 
-// Relationship returns a relationship with the key, which is in the order of resources.
+// Relationship returns the relationship with the key, which must be in the order of resources.
 func (k Key) Relationship() tuple.Relationship {
 	return tuple.Relationship{RelationshipReference: tuple.RelationshipReference{
 		Resource: tuple.ObjectAndRelation{ObjectType: k[0], ObjectID: k[1], Relation: k[2]},

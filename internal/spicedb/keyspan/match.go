@@ -14,8 +14,8 @@ func Matches(f datastore.RelationshipsFilter, r tuple.Relationship) bool {
 	return f.Test(r) && selected(selectors, r.Subject)
 }
 
-// selected reports whether a selector matches the subject. SubjectsSelector.Test differs from SpiceDB's datastores
-// for filters that allow only subjects without a relation.
+// selected reports whether a selector matches the subject. It replaces SubjectsSelector.Test, which differs from
+// SpiceDB's datastores for filters that allow only subjects without a relation.
 func selected(selectors []datastore.SubjectsSelector, subject tuple.ObjectAndRelation) bool {
 	return len(selectors) == 0 || slices.ContainsFunc(selectors, func(s datastore.SubjectsSelector) bool {
 		return (s.OptionalSubjectType == "" || s.OptionalSubjectType == subject.ObjectType) &&

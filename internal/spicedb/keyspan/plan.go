@@ -8,14 +8,14 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// Plan is where the matches of a filter are: in parts of one of the two orders. The parts are sorted and do not
-// overlap. A relationship in a part need not match; see Matches.
+// Plan says where the matches of a filter can be: in parts of the list in one of the two orders. The parts are sorted
+// and do not overlap. Not every relationship in a part matches; see Matches.
 type Plan struct {
 	BySubject bool
 	Parts     []Part
 }
 
-// Part is all keys that begin with the given components. With Partly, the last component is a prefix.
+// Part is all keys that begin with the components. If Partly is set, the last component is only a prefix.
 type Part struct {
 	Components []string
 	Partly     bool
@@ -56,7 +56,7 @@ func (p Plan) oneSubject() bool {
 	return p.BySubject && len(p.Parts) == 1 && len(p.Parts[0].Components) >= 3
 }
 
-// PlanFor returns the plan in the order in which the filter fixes the most components.
+// PlanFor returns a plan for a filter. It selects the order in which the filter determines the most components.
 func PlanFor(f datastore.RelationshipsFilter) Plan {
 	typ, ids, relation := f.OptionalResourceType, unique(f.OptionalResourceIds), f.OptionalResourceRelation
 	subjects, named := subjectParts(f.OptionalSubjectsSelectors)
@@ -76,8 +76,9 @@ func PlanFor(f datastore.RelationshipsFilter) Plan {
 	}
 }
 
-// subjectParts returns the prefixes of subjects that the selectors allow: type, id and relation as far as they are
-// fixed. It returns nil if a selector fixes nothing. named reports that every selector fixes type and id.
+// subjectParts returns the prefixes of subjects that the selectors allow: type, id and relation, as far as the
+// selectors determine them. It returns nil if a selector determines nothing. named reports that every selector
+// determines type and id.
 func subjectParts(selectors []datastore.SubjectsSelector) (parts [][]string, named bool) {
 	named = len(selectors) > 0
 	for _, s := range selectors {
@@ -114,7 +115,7 @@ func onlyRelation(f datastore.SubjectRelationFilter) (string, bool) {
 	}
 }
 
-// withResource appends the resource to each subject that is completely fixed.
+// withResource appends the resource to each subject that is completely determined.
 func withResource(subjects [][]string, typ string, ids []string, relation string) []Part {
 	var parts []Part
 	for _, subject := range subjects {
