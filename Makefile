@@ -8,8 +8,8 @@ SHELL := bash
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE        ?= sluice:dev
 # All targets except race compile with the same settings, so that each package is compiled once. The tag nomsgpack leaves
-# out gin's MessagePack codec, which nothing uses. It takes longer to compile than gin itself. Without cgo, PostgreSQL's
-# parser is left out: 60,000 lines of C, which a dependency of SpiceDB's MySQL datastore would use.
+# out gin's MessagePack codec, which nothing uses. It takes longer to compile than gin itself. Without cgo, the SQL parser
+# of SpiceDB's foreign-data wrapper is left out, which has 165,000 lines of C.
 export GOFLAGS := $(strip $(GOFLAGS) -tags=nomsgpack -trimpath)
 export CGO_ENABLED := 0
 # Packages start in this order: those that take longest come first.
