@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxAnswer is the largest size of an answer in bytes; in a stream, of each line. Lists count their size while they are
-// built. Every answer is counted before it is encoded, so a rejected answer uses little memory.
+// maxAnswer is the largest size in bytes of an answer or, in a stream, of a line. The size is counted before an answer
+// is encoded, and for lists while they are built. So a rejected answer uses little memory.
 const maxAnswer = 16 << 20
 
 // maxSearched is the highest number of results that a search collects before it answers one page of them.

@@ -37,7 +37,7 @@ type History interface {
 	OpenPosition(position string, reader, account authz.ID) (int64, error)
 }
 
-// A page ends early when it has maxPageUpdates updates or maxPageBytes bytes. A single entry may exceed both.
+// A page ends early if it has maxPageUpdates updates or maxPageBytes bytes. A single entry may exceed both limits.
 // auditBatch is the number of entries that one read returns.
 const (
 	maxPageUpdates = 10_000
@@ -95,14 +95,14 @@ func (a *auditAPI) ListAudit(c *gin.Context, params ListAuditParams) {
 	})
 }
 
-// entryPage is AuditPage with raw entries, so that their stored JSON is sent unchanged.
+// entryPage is AuditPage with raw entries, so that the server sends their stored JSON unchanged.
 type entryPage struct {
 	Entries    []json.RawMessage `json:"entries"`
 	NextCursor string            `json:"next_cursor"`
 }
 
-// auditPage returns a page of all entries. Its second result is the entry before which the next page begins, or zero
-// after the last page.
+// auditPage returns a page of all entries. Its second result is the number of the entry before which the next page
+// begins, or zero after the last page.
 func (a *auditAPI) auditPage(ctx context.Context, query audit.Query, _ authz.ID, limit int) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
 	full := func(updates, size int) bool { return updates >= maxPageUpdates || size >= maxPageBytes }
@@ -130,7 +130,7 @@ func (a *auditAPI) auditPage(ctx context.Context, query audit.Query, _ authz.ID,
 	return page, query.Before, nil
 }
 
-// visiblePage does what auditPage does, but its page has only what a person may see.
+// visiblePage is auditPage for a person: its page has only entries that the person may see.
 func (a *auditAPI) visiblePage(
 	ctx context.Context, query audit.Query, reader authz.ID, limit int,
 ) (entryPage, int64, error) {
@@ -149,8 +149,8 @@ func (a *auditAPI) visiblePage(
 	return page, before, nil
 }
 
-// auditPosition writes the number of an entry for cursors and event ids. For a person it is sealed, because plain
-// numbers would reveal how many hidden entries there are.
+// auditPosition formats the number of an entry for cursors and event ids. For a person it encrypts the number, because
+// plain numbers would reveal how many hidden entries there are.
 func (a *auditAPI) auditPosition(seq int64, reader, account authz.ID) string {
 	if reader == "" {
 		return strconv.FormatInt(seq, 10)
@@ -158,7 +158,7 @@ func (a *auditAPI) auditPosition(seq int64, reader, account authz.ID) string {
 	return a.history.SealPosition(seq, reader, account)
 }
 
-// auditNumber reads a position that auditPosition wrote.
+// auditNumber parses a text of auditPosition.
 func (a *auditAPI) auditNumber(position string, reader, account authz.ID) (int64, error) {
 	if reader == "" {
 		return strconv.ParseInt(position, 10, 64)
@@ -172,7 +172,7 @@ type numberedEntry struct {
 	text json.RawMessage
 }
 
-// visibleEntries returns the entries of a query as the reader may see them. Without a reader it returns them unchanged.
+// visibleEntries returns the entries of a query that the reader may see. Without a reader it returns all, unchanged.
 func (a *auditAPI) visibleEntries(
 	ctx context.Context, reader authz.ID, query audit.Query, found []audit.Stored,
 ) ([]numberedEntry, error) {
@@ -197,8 +197,8 @@ func (a *auditAPI) visibleEntries(
 	return shown, nil
 }
 
-// auditReader returns the person who reads the answer and checks that they may. It returns an empty id for a key that
-// reads everything.
+// auditReader returns the person who reads the answer, and checks that they may read it. For a key that may read
+// everything, it returns an empty id.
 func (a *auditAPI) auditReader(ctx context.Context, k *call, account authz.ID) (authz.ID, error) {
 	switch {
 	case a.history == nil:
@@ -268,7 +268,7 @@ func queryTime(name string, value *string) (time.Time, error) {
 		)
 	}
 	if at = at.UTC(); at.Year() < 1 || at.IsZero() {
-		// The zero time would mean that the parameter is missing. Databases accept no earlier time.
+		// The zero time means that the parameter is missing. So use the next time that databases can store.
 		return time.Time{}.Add(time.Microsecond), nil
 	}
 	return at, nil

@@ -212,7 +212,7 @@ func TestActor(t *testing.T) {
 	}
 }
 
-// unusualIDs has ids that break if a path, header or query is escaped carelessly.
+// unusualIDs has ids that cause an error if the code does not escape them correctly in a path, header or query.
 var unusualIDs = []string{
 	"a", "alice@example.com", "a/b", "/", "a b", "100%", "%41", "%2541", "a+b", "a=b&c", "a#b", "a?b", "*", ".", "..",
 	"a/../b", "ключ", "名前", "😀",

@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// authZENAPI has the calls of the AuthZEN standard. It decides questions as decisionAPI decides checks.
+// authZENAPI has the calls of the AuthZEN standard. It decides AuthZEN's questions in the same way as decisionAPI
+// decides checks.
 type authZENAPI struct {
 	*decisionAPI
 
@@ -31,7 +32,8 @@ func (a *authZENAPI) Evaluate(c *gin.Context) {
 	})
 }
 
-// evaluate decides a single evaluation. A malformed one fails the request, and not only its own result as in a batch.
+// evaluate decides a single evaluation. A malformed evaluation makes the request fail; in a batch, it would only make
+// its own result fail.
 func (a *authZENAPI) evaluate(ctx context.Context, body EvaluationItem) (Evaluation, error) {
 	q, err := readQuestion(body)
 	if err != nil {
@@ -53,7 +55,7 @@ func (a *authZENAPI) evaluate(ctx context.Context, body EvaluationItem) (Evaluat
 	return a.evaluation(ctx, results[0]), nil
 }
 
-// decide decides questions of AuthZEN. It does what decideAll does, but may try two contexts for a question, see
+// decide decides questions of AuthZEN. It is decideAll, except that it may try two contexts for a question, see
 // contextsOf.
 func (a *authZENAPI) decide(ctx context.Context, questions []readCheck) ([]authz.CheckResult, error) {
 	results, _, err := a.decideAll(ctx, questions, authz.Consistency{})
@@ -162,7 +164,7 @@ func readSemantic(options *EvaluationsOptions) (EvaluationsSemantic, error) {
 	return *given, nil
 }
 
-// truncateEvaluations removes the answers after the one that ends the evaluations.
+// truncateEvaluations removes the answers after the one at which the semantic ends the evaluations.
 func truncateEvaluations(answers []Evaluation, semantic EvaluationsSemantic) []Evaluation {
 	if semantic == ExecuteAll {
 		return answers
@@ -174,7 +176,7 @@ func truncateEvaluations(answers []Evaluation, semantic EvaluationsSemantic) []E
 	return answers
 }
 
-// evaluation shows the answer to a question. A question that could not be decided is denied.
+// evaluation converts the answer to a question. It denies a question that could not be decided.
 func (a *authZENAPI) evaluation(ctx context.Context, result authz.CheckResult) Evaluation {
 	switch {
 	case result.Err != nil:

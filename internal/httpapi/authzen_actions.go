@@ -45,7 +45,7 @@ func (a *authZENAPI) SearchActions(c *gin.Context) {
 }
 
 // findActions returns the public permissions that the subject has on the resource, and those that could not be decided.
-// It returns none if the schema does not have the type of the subject or of the resource.
+// It returns none if the schema lacks the type of the subject or of the resource.
 func (a *authZENAPI) findActions(ctx context.Context, v vocabulary, q question) (outcomes, error) {
 	if err := a.requireTypes(ctx, q); err != nil {
 		return nil, err

@@ -27,8 +27,8 @@ type searchToken struct {
 	After  string `json:"a"` // last result of the page before; empty for the first page
 }
 
-// page reads the requested page of a search. A token is valid only for the search that created it. The limit is part of
-// the search, and may be left out with a token.
+// page reads the requested page of a search. A token is valid only for the search that created it. The limit is a part
+// of the search; a request with a token may omit it.
 func (r *reader) page(k *call, kind string, q question, given *SearchPage) searchPage {
 	if r.checkContextSize(q); r.err != nil {
 		return searchPage{}
@@ -81,7 +81,7 @@ func (k *call) parsePage(token string) (searchPage, error) {
 	return page, err
 }
 
-// slice returns the part of a sorted list that belongs on the page, and the description of the page for the answer.
+// slice returns the part of a sorted list that belongs to the page, and the description of the page for the answer.
 func (p searchPage) slice(sorted []string) ([]string, FoundPage, error) {
 	begin, found := slices.BinarySearch(sorted, p.After)
 	if found {

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// question is a question of AuthZEN. In a search, the entity to search for has no id or, for actions, no name.
+// question is a question of AuthZEN. In a search, the entity to find has no id, and an action to find has no name.
 type question struct {
 	subject  AccessEntity
 	action   AccessAction
@@ -85,8 +85,8 @@ func (v vocabulary) readEvaluation(raw json.RawMessage, defaults EvaluationItem)
 	return v.check(q)
 }
 
-// withDefault returns the entity, or the default if there is none. If the entity has no type or id, it gets that of the
-// default. It never gets the properties of the default.
+// withDefault returns the entity, or the default if there is none. If the entity has no type or no id, it gets the one
+// of the default. It never gets the properties of the default.
 func (e *PartialEntity) withDefault(byDefault *PartialEntity) *PartialEntity {
 	if e == nil || byDefault == nil {
 		return orDefault(e, byDefault)
@@ -98,7 +98,7 @@ func (e *PartialEntity) withDefault(byDefault *PartialEntity) *PartialEntity {
 	}
 }
 
-// withDefault returns the action, or the default if there is none. If the action has no name, it gets that of the
+// withDefault returns the action, or the default if there is none. If the action has no name, it gets the name of the
 // default.
 func (a *PartialAction) withDefault(byDefault *PartialAction) *PartialAction {
 	if a == nil || byDefault == nil {

@@ -48,7 +48,7 @@ func (a *authZENAPI) SearchResources(c *gin.Context) {
 }
 
 // findResources returns the resources on which the subject has the permission, and those that could not be decided. It
-// returns none if the schema does not have the type or the permission.
+// returns none if the schema lacks the type or the permission.
 func (a *authZENAPI) findResources(ctx context.Context, v vocabulary, q question) (outcomes, error) {
 	if err := a.requireTypes(ctx, q); err != nil {
 		return nil, err

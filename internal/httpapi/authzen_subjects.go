@@ -57,8 +57,8 @@ func (a *authZENAPI) SearchSubjects(c *gin.Context) {
 	})
 }
 
-// subjects is the result of a subject search. The field named has each found subject, with the error if it could not be
-// decided. everybody is set if a wildcard grants the permission to all subjects of the type but those in except.
+// subjects is the result of a subject search. named maps each found subject to nil, or to the error if it could not be
+// decided. everybody is set if a wildcard grants the permission to all subjects of the type except those in except.
 // failure is the error of deciding the wildcard.
 type subjects struct {
 	named     outcomes
@@ -67,7 +67,7 @@ type subjects struct {
 	failure   error
 }
 
-// findSubjects returns the subjects with the permission. It returns none if the schema does not have the type or the
+// findSubjects returns the subjects with the permission. It returns none if the schema lacks the type or the
 // permission.
 func (a *authZENAPI) findSubjects(ctx context.Context, v vocabulary, q question) (found subjects, err error) {
 	if err := a.requireTypes(ctx, q); err != nil {
@@ -96,7 +96,7 @@ func (a *authZENAPI) findSubjects(ctx context.Context, v vocabulary, q question)
 	return found.merge(second), nil
 }
 
-// merge replaces results that failed with the first context by those of a second search.
+// merge replaces the results that failed with the first context by the results of a second search.
 func (all subjects) merge(second subjects) subjects {
 	for id, err := range all.named {
 		if authz.CodeOf(err) != authz.CodeInvalid {
@@ -157,8 +157,8 @@ func (v vocabulary) subjectQuery(q question) (authz.SubjectQuery, error) {
 	return authz.SubjectQuery{Resource: resource, Permission: permission, Type: subject.Type}, err
 }
 
-// context describes the subjects that have no entry in the results. A wildcard has none, because AuthZEN reads the id
-// "*" as an ordinary id.
+// context describes the subjects that the results cannot contain. A wildcard is one of them, because AuthZEN reads the
+// id "*" as an ordinary id.
 func (all subjects) context(errs *SearchErrors) *SubjectSearchContext {
 	switch {
 	case all.everybody:

@@ -89,13 +89,13 @@ func (a *decisionAPI) decideAll(
 	return results, token, nil
 }
 
-// isRequestError reports whether an error is about the request and not about the server.
+// isRequestError reports whether the request causes an error, and not the state of the server.
 func isRequestError(err error) bool {
 	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
 }
 
-// decideEach decides each check in a call of its own. It is used after a bulk call failed as a whole, to find the error
-// of each check.
+// decideEach decides each check in its own call. After a bulk call has failed as a whole, this finds the error of each
+// check.
 func (a *decisionAPI) decideEach(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) ([]authz.CheckResult, error) {
@@ -155,7 +155,7 @@ func readBulkCheck(body BulkCheck) (authz.Check, error) {
 	return check, in.err
 }
 
-// showResults shows the result of each check, counts the decisions and logs failures. It returns the error of the
+// showResults converts the result of each check, counts the decisions and logs failures. It returns the error of the
 // context, or errLargeAnswer.
 func showResults[T any](
 	ctx context.Context, a *decisionAPI, k *call, results []authz.CheckResult,

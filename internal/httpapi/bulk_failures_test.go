@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestBulkOfFailuresAsksOnce checks a bulk in which the engine decides no check. Each item has its own error, without a
-// second call of the engine.
+// TestBulkOfFailuresAsksOnce checks a bulk in which the engine decides no check. Each item must have its own error,
+// without a second call of the engine.
 func TestBulkOfFailuresAsksOnce(t *testing.T) {
 	w := serve(t)
 	w.engine.bulk = func(

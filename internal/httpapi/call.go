@@ -23,7 +23,7 @@ const requestIDHeader = "X-Request-ID"
 type call struct {
 	id     string
 	start  time.Time
-	method string // the sent method: HEAD even if it is handled as GET
+	method string // the method that the client sent, also HEAD
 	route  *route // nil if the contract does not have the path and method
 	key    string // the name of the key
 	secret string // the key itself; cursors are sealed with a key derived from it
@@ -38,15 +38,15 @@ type call struct {
 	// ignoresActor is set if the request has an actor that the call does not use.
 	ignoresActor bool
 
-	// seesAll is set if the key has the scope inspect, even if the route does not mention it.
+	// seesAll is set if the key has the scope inspect, also on routes that do not require it.
 	seesAll bool
 
 	// streams is set if the answer is a stream without a time limit.
 	streams bool
 
-	// idempotency is the idempotency key of the request, or nil. params, query and body identify the request together
-	// with the key. In query, ids of people are without "user:", and the cursor is decrypted. body is the JSON as the
-	// server understood it.
+	// idempotency is the idempotency key of the request, or nil. params, query and body, together with the key,
+	// identify the request. In query, ids of people have no prefix "user:", and the cursor is decrypted. body is the
+	// JSON as the server understood it.
 	idempotency *operation.Idempotency
 	params      gin.Params
 	query       url.Values
@@ -63,7 +63,7 @@ func callOf(c *gin.Context) *call {
 	return k
 }
 
-// caller returns the caller of the operation. The body must have been read before, because the digest of the request
+// caller returns the caller of the operation. The body must have been read before, since the digest of the request
 // includes it.
 func (k *call) caller() operation.Caller {
 	by := operation.Caller{Actor: k.actor, Key: k.key, RequestID: k.id, Inspects: k.seesAll}
@@ -76,7 +76,7 @@ func (k *call) caller() operation.Caller {
 }
 
 // callerWith returns the caller of an operation that a person or the backend may perform. reason is a field of the
-// body: the backend must send it, and a person must not. So a request whose actor header was lost on the way fails.
+// body: the backend must send it, and a person must not. So a request of a person that has lost its actor header fails.
 func (k *call) callerWith(reason *string) (operation.Caller, error) {
 	by := k.caller()
 	switch {
@@ -99,7 +99,7 @@ func (k *call) callerWith(reason *string) (operation.Caller, error) {
 	return by, checkReason(by.Reason)
 }
 
-// cost returns how much the call uses of its key's rate limit, in requests.
+// cost returns how many requests the call counts in the rate limit of its key.
 func (k *call) cost() int {
 	if k.route == nil {
 		return 1
@@ -163,12 +163,12 @@ func (s *server) trackRequest(c *gin.Context) {
 	)
 }
 
-// level returns the log level of a request. Successful calls of endpoints that need no key, for example health checks,
-// are logged only at debug level.
+// level returns the log level of a request. A successful call that needs no key, for example a health check, has the
+// level debug.
 func (k *call) level(status int) slog.Level {
 	switch {
 	case status == http.StatusServiceUnavailable && k.route != nil && k.route.open:
-		return slog.LevelWarn // a probe of a server that starts or stops
+		return slog.LevelWarn // the server is starting or stopping
 	case status >= http.StatusInternalServerError:
 		return slog.LevelError
 	case k.route != nil && k.route.open && status == http.StatusOK:

@@ -13,9 +13,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// decompress makes the body of a request be decoded as it is read, if its Content-Encoding is gzip. maxBody limits both
-// the encoded and the decoded bytes, so a small body cannot expand without limit. For any other encoding it returns an
-// error with CodeUnsupported.
+// decompress replaces the body of a request by a reader that decompresses it, if its Content-Encoding is gzip. maxBody
+// limits both the compressed and the decompressed bytes, so that a small body cannot expand without limit. For any
+// other encoding it returns an error with CodeUnsupported.
 func decompress(c *gin.Context) error {
 	var encodings []string
 	for _, value := range c.Request.Header.Values("Content-Encoding") {
@@ -51,7 +51,7 @@ type gunzip struct {
 	empty   bool
 }
 
-// errNotGzip is the error for a body that is not gzip although its header says so.
+// errNotGzip is the error for a body that is not gzip although its Content-Encoding is gzip.
 var errNotGzip = authz.Errorf(authz.CodeInvalid, "the header Content-Encoding is gzip, but the body is not valid gzip")
 
 // Read implements io.Reader. An empty encoded body is an empty body.

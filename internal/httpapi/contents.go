@@ -36,7 +36,8 @@ func (a *productAPI) ListWorkspaceContents(
 	)
 }
 
-// listContents answers with the objects of one type in a place. It leaves out those that the actor may not view.
+// listContents answers with the objects of one type in an account or workspace. It omits those that the actor may not
+// view.
 func (a *productAPI) listContents(c *gin.Context, place authz.Object, collection, actor string, page operation.Page) {
 	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		if a.operations == nil {

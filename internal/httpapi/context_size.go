@@ -3,11 +3,11 @@ package httpapi
 import "github.com/sluice-authz/sluice/internal/authz"
 
 // maxContext is the largest context of one question in bytes, as weight counts them. In AuthZEN it includes the
-// properties. It applies even if no caveat reads the context, so that every engine gives the same answer.
+// properties. It also applies if no caveat reads the context, so that the answer does not depend on the engine.
 const maxContext = authz.MaxContextBytes
 
-// maxBatchContext is the largest total of the contexts of one request in bytes, as caveats see them. A default of a
-// batch counts once for each question.
+// maxBatchContext limits the contexts of all questions of one request together, in bytes. A default of a batch counts
+// once for each question that uses it.
 const maxBatchContext = 4 << 20
 
 // context reads the context of a question.

@@ -9,13 +9,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestEveryContextIsLimited sends contexts and properties to every call that has them. Above the limit, the call
-// rejects them although no caveat reads them. Just below, it accepts them.
+// TestEveryContextIsLimited sends contexts and properties to every call that has them, although no caveat reads them.
+// Each call must reject those above the limit, and accept those just below it.
 func TestEveryContextIsLimited(t *testing.T) {
 	w := serve(t)
 	q := 0
 	for path, fields := range freeFields() {
-		if path == "/v1/preview" { // its only field with free content is the body of another call
+		if path == "/v1/preview" { // only the body of the previewed call has such fields
 			continue
 		}
 		for field, body := range fields {

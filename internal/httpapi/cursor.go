@@ -20,7 +20,7 @@ var errNoCursor = authz.Errorf(authz.CodeInvalid,
 	"the cursor is not a next_cursor of this list for this actor and API key")
 
 // sealCursor encrypts and pads a position in a list, because it may contain the id of an object that the reader may not
-// see. The result is valid only for the same call, ids, actor and API key.
+// see. The cursor is valid only for the same call, ids, actor and API key.
 func (k *call) sealCursor(position string) string {
 	if position == "" {
 		return ""
@@ -54,8 +54,8 @@ func (k *call) openCursor(cursor string) (string, error) {
 	return string(padded[:end]), nil
 }
 
-// cursorSeal returns the cipher that encrypts cursors. Its key is derived from the API key. All servers of one SpiceDB
-// know the key, and the users of the product do not.
+// cursorSeal returns the cipher for cursors. It derives the cipher's key from the API key, which all servers of one
+// SpiceDB know, and which users of the product do not know.
 func (k *call) cursorSeal() pages.Seal {
 	derived := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = derived.Write([]byte("cursors")) // never fails

@@ -55,7 +55,7 @@ func (r *reader) check(body CheckRequest) (authz.Check, authz.Consistency) {
 	}, r.consistency("consistency", body.Consistency)
 }
 
-// missingContext shows the missing context of a conditional decision. It returns nil for any other decision.
+// missingContext returns the missing context of a conditional decision, and nil for any other decision.
 func missingContext(d authz.Decision) *MissingContext {
 	if d.State != authz.Conditional {
 		return nil

@@ -96,21 +96,21 @@ func isJSON(contentType string) bool {
 	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
 }
 
-// decodeStrict decodes a single JSON value in valid UTF-8 that has exactly the fields of the type. what names the data
-// in errors that are not about a field.
+// decodeStrict decodes a single JSON value in valid UTF-8 that has exactly the fields of the type. what is the name of
+// the data in errors that are not about a field.
 func decodeStrict(what string, data []byte, into any) error {
 	return decodeJSON(what, data, into, false)
 }
 
-// decodeLenient does what decodeStrict does, but ignores unknown fields.
+// decodeLenient is decodeStrict, except that it ignores unknown fields.
 func decodeLenient(what string, data []byte, into any) error {
 	return decodeJSON(what, data, into, true)
 }
 
-// checkJSON checks that the data is a single JSON value in valid UTF-8. what names the data in errors.
+// checkJSON checks that the data is a single JSON value in valid UTF-8. what is the name of the data in errors.
 func checkJSON(what string, data []byte) error { return decodeStrict(what, data, new(json.RawMessage)) }
 
-// keysChecked makes decoding ignore repeated keys, because the scanner reports those that matter.
+// keysChecked makes decoding ignore repeated keys, because the scanner has already reported those that matter.
 var keysChecked = jsontext.AllowDuplicateNames(true)
 
 // decoding has the options of decoding after the scanner has checked the data.
@@ -155,7 +155,7 @@ func syntaxError(what string, err error) *authz.Error {
 
 // fault is an error about a field.
 type fault struct {
-	path    string // place of the field, for example checks[3].subject; empty for the whole body
+	path    string // path of the field, for example checks[3].subject; empty for the whole body
 	problem string
 	code    authz.Code // empty means CodeInvalid
 	syntax  error      // why the data is not JSON; if it is set, the other fields do not count

@@ -12,8 +12,8 @@ import (
 // definitions returns the definitions of the served schema.
 type definitions func(context.Context) ([]authz.Definition, error)
 
-// permissionsOf returns the public permissions of a type. The error has CodeInvalid if the schema does not have the
-// type, or the type has none.
+// permissionsOf returns the public permissions of a type. The error has CodeInvalid if the schema lacks the type or the
+// type has none.
 func (d definitions) permissionsOf(ctx context.Context, typ authz.Type) ([]authz.Permission, error) {
 	all, err := d(ctx)
 	if err != nil {
@@ -34,13 +34,13 @@ func (d definitions) permissionsOf(ctx context.Context, typ authz.Type) ([]authz
 	return nil, unknownType(typ, names)
 }
 
-// isUnknownType reports whether the schema does not have the type, so that no question about it can be decided.
+// isUnknownType reports whether the schema lacks the type, so that no question about it can be decided.
 func (d definitions) isUnknownType(ctx context.Context, typ authz.Type) bool {
 	all, err := d(ctx)
 	return err == nil && !slices.ContainsFunc(all, func(one authz.Definition) bool { return one.Type == typ })
 }
 
-// unknownType returns the error for a type that the schema does not have.
+// unknownType returns the error for a type that the schema lacks.
 func unknownType(typ authz.Type, names []string) error {
 	return authz.Errorf(authz.CodeInvalid, "the schema has no type %q%s", typ, similar.Hint(string(typ), names))
 }

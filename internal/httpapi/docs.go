@@ -20,8 +20,8 @@ var (
 	docsStart []byte
 )
 
-// docsPolicy is the content security policy of the page. The page may load files of this server and call it, and
-// nothing else. Styles in attributes are allowed because Swagger UI sets them.
+// docsPolicy is the content security policy of the page. The page may load files only from this server, and call only
+// this server. Styles in attributes are allowed because Swagger UI sets them.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -36,7 +36,7 @@ func (a *auditAPI) StreamAudit(c *gin.Context, params StreamAuditParams) {
 		return
 	}
 	if err := e.run(ctx); ctx.Err() == nil {
-		// problem only logs the error, because the answer has begun.
+		// Here, problem only logs the error, because the answer has begun.
 		a.problem(c, err)
 	}
 }
@@ -108,7 +108,7 @@ func (e *events) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if sent { // a delay of the next comment would reveal hidden entries
+		if sent { // after only hidden entries, a delayed comment would reveal them
 			lastSent = time.Now()
 		}
 		if time.Since(lastSent) >= heartbeat {
@@ -182,7 +182,7 @@ func (e *events) requireAccess(ctx context.Context) error {
 	return err
 }
 
-// send writes text to the client. A write may take as long as a request.
+// send writes text to the client. The time limit of a write is that of a request.
 func (e *events) send(text string) error {
 	// A recorder in a test has no connection to set a deadline on.
 	_ = e.connection.SetWriteDeadline(time.Now().Add(e.api.timeout))

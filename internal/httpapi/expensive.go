@@ -7,15 +7,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxWait is the longest time that an expensive call waits for others to end.
+// maxWait is how long an expensive call waits until another one ends.
 const maxWait = time.Second
 
-// slots limit how many expensive calls run at a time: as many as the channel has room for. It has an element for each
-// running call.
+// slots limits how many expensive calls run at a time. The channel has an element for each running call.
 type slots chan struct{}
 
-// run runs a call that may cost a thousand checks. If no slot becomes free within maxWait, the error has CodeLimited.
-// The body must have been read before, so that a slow client does not block others.
+// run runs a call that may cost as much as a thousand checks. If no slot becomes free within maxWait, the error has
+// CodeLimited. The body must have been read before, so that a slow client does not occupy a slot.
 func (s slots) run(ctx context.Context, do func() (any, error)) (any, error) {
 	select {
 	case s <- struct{}{}:

@@ -30,7 +30,7 @@ func (e explainer) Explain(ctx context.Context, _ explain.Question) (explain.Exp
 	}
 }
 
-// history is an audit log in which nobody had access in the past.
+// history is an audit log according to which nobody had access in the past.
 type history struct{ httpapi.History }
 
 func (history) Access(context.Context, authz.SubjectQuery, time.Time) ([]authz.FoundSubject, error) {
@@ -38,7 +38,7 @@ func (history) Access(context.Context, authz.SubjectQuery, time.Time) ([]authz.F
 }
 
 // TestExpensiveCallsHaveTheirOwnLimit asserts that every call with a cost in the contract waits a second for the
-// running one, and is then rejected. Checks are answered meanwhile.
+// running expensive call, and is then rejected. Meanwhile, the server answers checks.
 func TestExpensiveCallsHaveTheirOwnLimit(t *testing.T) {
 	check := `{"subject":"user:alice","permission":"view","resource":"importer:i1"}`
 	requests := map[string]request{
@@ -100,7 +100,7 @@ func TestExpensiveCallsHaveTheirOwnLimit(t *testing.T) {
 		)
 		require.Zero(t, time.Since(start), "a check does not wait for explanations")
 
-		second := make(chan int, 1) // this request gets the free place within a second
+		second := make(chan int, 1) // this request gets the free slot within a second
 		go func() { second <- send(requests["accessThen"]).Code }()
 		synctest.Wait()
 		close(busy.release)

@@ -77,7 +77,7 @@ func showExplanation(e explain.Explanation) (_ Explanation, err error) {
 	return shown, err
 }
 
-// referrer writes references, and records the first error.
+// referrer converts objects and subjects to references, and records the first error.
 type referrer struct{ err *error }
 
 func (f referrer) subject(s authz.Subject) Reference {

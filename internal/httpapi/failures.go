@@ -9,14 +9,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// undecided has the texts for permissions that could not be decided, in lists for a person. The error itself is not
-// shown, because it may name objects that the person may not view.
+// undecided has the texts that a person sees if a permission could not be decided. The error itself is not shown,
+// because it may name objects that the person may not view.
 var undecided = map[authz.Code]string{
 	authz.CodeTooLarge: "the answer needs too many steps",
 }
 
-// permissionErrors shows the errors of permissions on one object in a list for a person, with the texts of undecided.
-// It returns nil if there are none.
+// permissionErrors converts the errors of permissions on one object for a person, with the texts of undecided. It
+// returns nil if there are none.
 func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	if len(failed) == 0 {
 		return nil
@@ -31,8 +31,8 @@ func permissionErrors(failed map[authz.Permission]error) *PermissionErrors {
 	return &errs
 }
 
-// outcomes has the results of a search. The keys are ids or names. A permitted result has the value nil. A result that
-// could not be decided has the error.
+// outcomes are the results of a search by id or name. A permitted result is nil. A result that could not be decided is
+// an error.
 type outcomes map[string]error
 
 // checkCount returns an error with CodeTooLarge if a search found more than maxSearched results.
@@ -71,7 +71,7 @@ func (o outcomes) hasContextError() bool {
 	return false
 }
 
-// searchErrors shows the results that could not be decided. It returns nil if there are none.
+// searchErrors converts the results that could not be decided. It returns nil if there are none.
 func (a *authZENAPI) searchErrors(
 	ctx context.Context, o outcomes, failed []string, show func(name string) SearchError,
 ) *SearchErrors {

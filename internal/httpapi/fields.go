@@ -11,19 +11,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// parseID reads an id. place names the value in errors.
+// parseID parses an id. place says in errors where the request has the value.
 func parseID(place, value string) (authz.ID, error) {
 	id, err := authz.ParseID(value)
 	return id, withPlace(place, err)
 }
 
-// parsePerson reads the id of a person, as "bob" or "user:bob". place names the value in errors.
+// parsePerson parses the id of a person, either as "bob" or as "user:bob". place says in errors where the request has
+// the value.
 func parsePerson(place, value string) (authz.ID, error) {
 	id, err := authz.ParsePerson(value)
 	return id, withPlace(place, err)
 }
 
-// withPlace prefixes the message of an error with the place of the value in the request.
+// withPlace prefixes the message of an error with the position of the value in the request.
 func withPlace(place string, err error) error {
 	var known *authz.Error
 	if !errors.As(err, &known) {
@@ -107,7 +108,8 @@ func (r *reader) people(field string, values *[]string) []authz.ID {
 	return people
 }
 
-// rolesOfPeople reads roles by person. It is an error if a person appears in both forms of the id.
+// rolesOfPeople reads roles by person. It is an error if a person appears in both forms of the id, "bob" and
+// "user:bob".
 func (r *reader) rolesOfPeople(field string, values RolesByPerson) map[authz.ID][]string {
 	roles := make(map[authz.ID][]string, len(values))
 	for key, names := range values {
@@ -195,7 +197,7 @@ func parseConsistency(raw json.RawMessage) (authz.Consistency, error) {
 	}
 }
 
-// optional returns the value of an optional field, or the zero value if it is left out.
+// optional returns the value of an optional field, or the zero value if the field is missing.
 func optional[T any](value *T) T {
 	if value == nil {
 		var none T
@@ -212,8 +214,8 @@ func nilIfEmpty[S ~string](s S) *string {
 	return new(string(s))
 }
 
-// endOf returns the given end time, or the zero time if there is none. A given zero time becomes one nanosecond later,
-// so that it does not mean "none".
+// endOf returns the requested end, or the zero time if there is none. If the requested end is the zero time, it returns
+// one nanosecond later, since zero means "none".
 func endOf(value *time.Time) time.Time {
 	if value != nil && value.IsZero() {
 		return value.Add(1)

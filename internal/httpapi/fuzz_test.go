@@ -56,8 +56,8 @@ func FuzzConsistency(f *testing.F) {
 	})
 }
 
-// FuzzStrict asserts that strictly decoded data has each field once and no others: encoding it again gives the same
-// JSON.
+// FuzzStrict asserts that strict decoding accepts only data with each field once, and no other fields: encoding the
+// result gives the same JSON.
 func FuzzStrict(f *testing.F) {
 	f.Add([]byte(`{"id":"w","account":"a","open":true}`))
 	f.Add([]byte(`{"open":false,"users":["a","b"]}`))
@@ -89,8 +89,8 @@ func FuzzStrict(f *testing.F) {
 	})
 }
 
-// FuzzLenient asserts that lenient decoding accepts everything that strict decoding accepts. Of other data it reads
-// exactly the known fields: encoding the result again gives data that strict decoding reads as the same value.
+// FuzzLenient asserts that lenient decoding accepts everything that strict decoding accepts. From other data it reads
+// exactly the known fields: strict decoding of the encoded result gives the same value.
 func FuzzLenient(f *testing.F) {
 	f.Add([]byte(`{"subject":{"type":"user","id":"a"},"Subject":7,"action":{"name":"x","nAmE":"y"}}`))
 	f.Add([]byte(`{"subject":{"\u0069d":"a","ID":"b","":{"a":1,"a":2}},"context":{"A":1,"a":[{"b":null}]}}`))

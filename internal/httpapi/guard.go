@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// guard calls the handler only if the request has a valid key with the required scope, the key's rate is not exhausted,
-// and the request has the actor, parameters and body that the contract requires.
+// guard calls the handler only if the key of the request is valid, has the required scope and is within its rate limit,
+// and if the request has the actor, parameters and body that the contract requires.
 func (s *server) guard(c *gin.Context) {
 	if err := s.validateRequest(c); err != nil {
 		s.problem(c, err)
@@ -65,7 +65,7 @@ func (s *server) validateRequest(c *gin.Context) error {
 	return nil
 }
 
-// validate checks the actor's header, the path and the query of a call as its route requires, and records their values.
+// validate checks the actor header, the path and the query of a call against its route, and stores their values.
 // hasProduct says whether the schema has the definitions of the product.
 func (k *call) validate(hasProduct bool, actor []string, params gin.Params, query string) error {
 	if k.route.isProductOperation() && !hasProduct {
@@ -84,7 +84,7 @@ func (k *call) validate(hasProduct bool, actor []string, params gin.Params, quer
 	return k.readQuery(query)
 }
 
-// setScopes records the scopes of the key and what they let the call read.
+// setScopes stores the scopes of the key, and how much they let the call read.
 func (k *call) setScopes(key apikey.Identity) {
 	k.scopes = key.Scopes
 	k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
@@ -162,7 +162,7 @@ func (k *call) readActor(values []string) error {
 	case !k.route.actor:
 		k.ignoresActor = len(values) > 0
 		return nil
-	// These calls accept a request without an actor: an actor only limits what the answer shows.
+	// These calls need no actor: an actor only limits what the answer shows.
 	case len(values) == 0 && (k.inspects || !k.route.isProductOperation() || k.route.operation == previewOperation):
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):

@@ -10,8 +10,8 @@ import (
 // maxHeaderBytes is the largest total size of the headers of a request in bytes.
 const maxHeaderBytes = 64 << 10
 
-// ReadHeaderBytes is the number of header bytes that net/http reads. It is above maxHeaderBytes, so that a handler
-// rejects larger headers with a problem document, over HTTP/2 too.
+// ReadHeaderBytes is how many header bytes net/http reads. It is higher than maxHeaderBytes, so that a handler can
+// reject larger headers with a problem document, also over HTTP/2.
 const ReadHeaderBytes = 4 * maxHeaderBytes
 
 // limitHeaders rejects requests with headers above maxHeaderBytes before any other handler runs.

@@ -48,8 +48,8 @@ func (k *call) readIdempotencyKey(c *gin.Context) error {
 	return nil
 }
 
-// digest returns a digest of the whole request. Equivalent requests have the same digest: it ignores the order of
-// fields, and whether a person is written "bob" or "user:bob".
+// digest returns a digest of the whole request. Equivalent requests have the same digest: the order of fields does not
+// matter, nor whether a person is written "bob" or "user:bob".
 func (k *call) digest() string {
 	sum := sha256.Sum256(
 		fmt.Appendf(nil, "%q %q %q %s", k.route.operation, k.params, k.query.Encode(), canonical(k.body, k.route.body)),
@@ -110,8 +110,8 @@ func trimPeopleOfObject(object map[string]any, schema *openapi3.Schema) map[stri
 	return trimmed
 }
 
-// replayed sets the field Replayed of an answer. If the answer is hidden, it leaves out all optional fields, so only
-// the token and ids that the request names remain.
+// replayed sets the field Replayed of an answer. If the values are hidden, it removes all optional fields, so that only
+// the token and the ids in the request remain.
 func replayed(body any, isHidden bool) any {
 	answer := reflect.New(reflect.TypeOf(body)).Elem()
 	answer.Set(reflect.ValueOf(body))

@@ -69,8 +69,7 @@ func setImporterConnections(r request) (writeCall, error) {
 	}, nil
 }
 
-// end reads the source or destination of an importer. It returns nil if the field is left out, and an empty id for
-// null.
+// end reads the source or destination of an importer. It returns nil if the field is missing, and an empty id for null.
 func (r *reader) end(field string, value nullable.Nullable[string]) *authz.ID {
 	switch {
 	case !value.IsSpecified():

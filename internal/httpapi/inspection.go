@@ -20,9 +20,10 @@ type inspector struct {
 }
 
 // requireInspection returns an error for a question that needs a key with the scope inspect and a request without an
-// actor. Such a question names an internal type of the product or, in place of a permission, a relation or a schema
-// step (as_…). Its answer would not depend on an actor. The error has CodeForbidden without the scope, and CodeInvalid
-// with an actor. requireInspection accepts names that the schema does not have, because the engine rejects them.
+// actor. Such a question names an internal type of the product or, instead of a permission, a relation or a schema step
+// (as_…), so its answer does not depend on an actor. The error has CodeForbidden if the key lacks the scope, and
+// CodeInvalid if the request has an actor. requireInspection accepts names that the schema lacks, because the engine
+// rejects them.
 func (r inspector) requireInspection(
 	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
 ) error {
@@ -68,8 +69,8 @@ func inspectionRequired(reason string) error {
 	return authz.Errorf(authz.CodeForbidden, "%s; such a request needs a key with the scope %s", reason, apikey.Inspect)
 }
 
-// requireTypes calls requireInspection for the types of a search, without its action. So it rejects a search of an
-// internal type even if the schema does not have the action.
+// requireTypes calls requireInspection for the types of a search, but not for its action. So it rejects a search of an
+// internal type even if the schema lacks the action.
 func (r inspector) requireTypes(ctx context.Context, q question) error {
 	return r.requireInspection(ctx, authz.Type(q.subject.Type), authz.Type(q.resource.Type), "")
 }

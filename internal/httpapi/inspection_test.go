@@ -11,7 +11,7 @@ import (
 )
 
 // TestInternalTypesAreThoseOfTheSchema asserts that internalTypes has every definition of the product on which nobody
-// has a permission. The exceptions are users, and groups of connections, which operations use only by name.
+// has a permission. The exceptions are users, and groups of connections, which operations only refer to.
 func TestInternalTypesAreThoseOfTheSchema(t *testing.T) {
 	text, err := schema.Flatten()
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 // longError is an error with a text of nearly the largest length.
 var longError = authz.Errorf(authz.CodeInvalid, "%s", strings.Repeat("x", 1500))
 
-// largeDecision is a decision that depends on missing context with a name of 20 kB. A thousand of them exceed the
+// largeDecision is a decision that lacks a context parameter with a name of 20 kB. A thousand of them exceed the
 // largest answer.
 var largeDecision = authz.Decision{State: authz.Conditional, MissingContext: []string{strings.Repeat("x", 20_000)}}
 
@@ -64,7 +64,7 @@ func (m manyMembers) SubscriptionPeople(
 }
 
 // TestLargeAnswersFailWhileTheyAreBuilt makes every call with a potentially large answer exceed the limit. The call
-// must fail before it has allocated a multiple of the limit.
+// must fail before it has allocated several times the limit.
 func TestLargeAnswersFailWhileTheyAreBuilt(t *testing.T) {
 	w := serve(t, func(c *httpapi.Config) { c.Operations = manyMembers{c.Operations} })
 	w.engine.bulk = func(
@@ -193,8 +193,8 @@ func TestStreamLinesAreLimited(t *testing.T) {
 	got.wantProblem(t, http.StatusRequestEntityTooLarge, "too_large", "16777216")
 }
 
-// boundedAnswers has the calls whose answer contains a list, or an object with arbitrary keys, and the bound of its
-// size.
+// boundedAnswers has the calls whose answer contains a list, or an object with arbitrary keys. For each, it says what
+// bounds the size of the answer.
 var boundedAnswers = map[string]string{
 	"checkBulk": counted, "lookupResources": counted, "lookupSubjects": counted, "evaluateAll": counted,
 	"preview":                 counted,

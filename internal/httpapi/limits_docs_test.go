@@ -29,7 +29,7 @@ func securityPage(t *testing.T) string {
 	return string(page)
 }
 
-// tableOf returns the cells of each row of the table with the header.
+// tableOf returns the cells of the rows of the table that has this header.
 func tableOf(t *testing.T, page, header string) [][]string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, header+"\n")
@@ -53,8 +53,8 @@ const endpointTable = "| endpoint | scope of the key | limit |"
 
 var quotedEndpoint = regexp.MustCompile("`([A-Z]+ /[^`]*)`")
 
-// TestSecurityPageListsEveryEndpoint compares the table of limits in docs/security.md with the contract. Every call has
-// exactly one row, with the scope and the cost of the contract.
+// TestSecurityPageListsEveryEndpoint compares the table of limits in docs/security.md with the contract. Every call
+// must have exactly one row, with its scope and cost in the contract.
 func TestSecurityPageListsEveryEndpoint(t *testing.T) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {

@@ -21,10 +21,10 @@ import (
 // handshakeTimeout is the longest duration of a TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
-// Listener returns a listener whose connections answer problem documents where net/http would answer plain text: for
-// requests that are not HTTP, for headers that are too large, and for malformed paths or hosts. No handler sees such
-// requests. If config is not nil, connections use TLS. Connections with HTTP/2 are *tls.Conn, as net/http requires.
-// Close ends running handshakes and stops accepting.
+// Listener returns a listener whose connections answer with problem documents where net/http itself would answer with
+// plain text: if the request is not HTTP, has too large headers, or has a malformed path or host. No handler receives
+// such requests. If config is not nil, connections use TLS. Connections with HTTP/2 are *tls.Conn, as net/http
+// requires. Close ends running handshakes and stops accepting.
 func Listener(listener net.Listener, config *tls.Config) net.Listener {
 	if config == nil {
 		return plainListener{listener}
@@ -166,8 +166,8 @@ func (c *problemConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// endRequest reports whether the request that was read last is a HEAD request. The next bytes belong to another
-// request. If a client sends several requests at once, endRequest knows the method of the first one only.
+// endRequest reports whether the last request is a HEAD request, and prepares for the next request. If a client sends
+// several requests at once, endRequest knows only the method of the first one.
 func (c *problemConn) endRequest() (head bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,8 +176,8 @@ func (c *problemConn) endRequest() (head bool) {
 	return head
 }
 
-// plainHeaders are the headers of net/http's own answers, after the status line. No answer of a handler matches: its
-// headers have Cache-Control before these, and its JSON body escapes line breaks.
+// plainHeaders are the headers of net/http's own answers, after the status line. No answer of a handler contains them:
+// in its headers, Cache-Control comes earlier, and its JSON body escapes line breaks.
 var plainHeaders = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
 // expectationFailed is the start of net/http's answer to an unknown Expect header.
@@ -199,7 +199,7 @@ func (c *problemConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// CloseWrite lets net/http end an answer before it closes the connection, so that the client can read it.
+// CloseWrite lets net/http finish an answer before it closes the connection, so that the client can read the answer.
 func (c *problemConn) CloseWrite() error {
 	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return conn.CloseWrite()
@@ -237,8 +237,8 @@ func ownAnswer(p []byte) (status int, detail string, found bool) {
 	return status, string(text), true
 }
 
-// protocolProblem returns the complete answer to a request that is not valid HTTP; for HEAD, without the body. The
-// connection ends after it.
+// protocolProblem returns the complete answer to a request that is not valid HTTP. The answer to HEAD has no body. The
+// connection is closed after the answer.
 func protocolProblem(status int, detail string, head bool) []byte {
 	code := authz.CodeInvalid
 	switch status {

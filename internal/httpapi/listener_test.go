@@ -20,8 +20,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// listen serves the API and, separately, /metrics on listeners that answer problem documents. With a config they use
-// TLS.
+// listen serves the API and /metrics on two listeners that answer with problem documents. With a config, they use TLS.
 func listen(t *testing.T, config *tls.Config) (api, metrics string) {
 	t.Helper()
 	w := open(t)
@@ -60,7 +59,7 @@ func exchange(t *testing.T, conn net.Conn, text string) (int, http.Header, strin
 }
 
 // TestEveryErrorIsAProblemDocument sends requests that net/http rejects before any handler, and requests that handlers
-// reject: over HTTP/1.1 with and without TLS, to the API and to the listener of the metrics.
+// reject. It uses HTTP/1.1 with and without TLS, for the API and for the listener of the metrics.
 func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	authority := httptest.NewUnstartedServer(nil)
 	authority.StartTLS()
@@ -158,7 +157,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		}
 	}
 
-	// The answer to HEAD has no body, also after another request on the same connection.
+	// The answer to HEAD must have no body, also after another request on the same connection.
 	for _, malformed := range []string{
 		"HEAD /v1/accounts/%zz HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD /healthz HTTP/1.1\r\n\r\n",
 		"HEAD /healthz HTTP/1.1\r\nHost: a\r\nX: " + large + "\r\n\r\n",
@@ -203,7 +202,8 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		require.Equal(t, version, response.Proto)
 		require.Equal(t, http.StatusOK, response.StatusCode)
 
-		// Over HTTP/2 and HTTP/1.1, headers that are too large get a problem document, also if they are many small ones.
+		// Over HTTP/2 and HTTP/1.1, the answer to too large headers must be a problem document, also for many small
+		// headers.
 		for name, header := range map[string]http.Header{
 			"a large header": {"X": {large}}, "many headers": {"X": slices.Repeat([]string{"eight by"}, 6000)}, "a large key": {
 				"Authorization": {"Bearer " + large},
@@ -238,8 +238,8 @@ func requireNoBody(t *testing.T, conn net.Conn, text string) {
 	require.Empty(t, string(body), "%.60q", text)
 }
 
-// TestHandlerAnswersPassUnchanged asserts that the listener does not change an answer of a handler that contains an
-// error text of net/http.
+// TestHandlerAnswersPassUnchanged asserts that the listener does not change an answer of a handler, even if it contains
+// an error text of net/http.
 func TestHandlerAnswersPassUnchanged(t *testing.T) {
 	const text = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX: y\r\n\r\n400 Bad Request"
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

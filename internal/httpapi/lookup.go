@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/pages"
 )
 
-// maxSubjects is the highest number of subjects in an answer that is not a stream, including those that a wildcard
-// excludes.
+// maxSubjects is the highest number of subjects in an answer that is not a stream. It includes the subjects that a
+// wildcard excludes.
 const maxSubjects = 10_000
 
 // LookupResources implements ServerInterface.
@@ -51,8 +51,8 @@ func (a *decisionAPI) LookupResources(c *gin.Context) {
 	})
 }
 
-// lookupResources answers a page. Its cursor holds the token of the first page and the cursor of the engine. It is
-// valid only for the same query and consistency.
+// lookupResources answers with a page. Its cursor contains the token of the first page and the cursor of the engine. It
+// is valid only for the same query and consistency.
 func (a *decisionAPI) lookupResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, limit int, cursor string,
 ) (FoundResources, error) {
@@ -189,8 +189,8 @@ func (a *decisionAPI) subjectQuery(
 	return query, token, err
 }
 
-// snapshotToken returns the token of a revision by deciding a cheap check, because a look-up without results has none.
-// The check also rejects names that the schema does not have.
+// snapshotToken returns the token of a revision. It gets the token from a cheap check, because a look-up without
+// results has none. The check also rejects names that the schema lacks.
 func (a *decisionAPI) snapshotToken(ctx context.Context, check authz.Check, at authz.Consistency) (authz.Token, error) {
 	_, token, err := a.engine.Check(ctx, check, at)
 	return token, err

@@ -189,7 +189,7 @@ func TestLookupSubjectsStream(t *testing.T) {
 	).wantProblem(t, 403, "forbidden")
 }
 
-// TestStreamOutlastsTheRequestTimeout streams for longer than a request may take, to a slow reader.
+// TestStreamOutlastsTheRequestTimeout streams to a slow reader for longer than a request may take.
 func TestStreamOutlastsTheRequestTimeout(t *testing.T) {
 	const n = 8
 	for timeout := 200 * time.Millisecond; ; timeout *= 4 { // a slow machine takes longer for each line

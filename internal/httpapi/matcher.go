@@ -10,7 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// matcher finds the route of a path by the rules of the server's router, without a request.
+// matcher finds the route of a path, without a request, by the same rules as the server's router.
 type matcher struct{ router *gin.Engine }
 
 // routeMatch is a route of the contract, with the escaped values of its parameters.
@@ -50,7 +50,7 @@ func searchOf(c *gin.Context) *search {
 	return found
 }
 
-// find returns the route of a method and a path. Its errors are those of a request to the path.
+// find returns the route of a method and a path. Its errors are those of a request to this path.
 func (m matcher) find(ctx context.Context, method string, path *url.URL) (routeMatch, error) {
 	var found search
 	sought := &http.Request{Method: method, URL: path, Header: make(http.Header)}

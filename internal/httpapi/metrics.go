@@ -33,7 +33,8 @@ type requestLabels struct {
 	status        int
 }
 
-// requestCounters are the metrics of one set of labels, kept because looking them up in the vectors is slower.
+// requestCounters are the metrics of one set of labels. They are stored because looking them up in the vectors is
+// slower.
 type requestCounters struct {
 	requests  prometheus.Counter
 	durations prometheus.Observer
@@ -130,8 +131,8 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Only returns a handler that serves nothing but the metrics, at /metrics and for GET and HEAD. It answers other
-// requests with problem documents.
+// Only returns a handler that serves only the metrics, for GET and HEAD at /metrics. It answers other requests with
+// problem documents.
 func (m *Metrics) Only() http.Handler {
 	metrics := m.Handler()
 	return limitHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -29,7 +29,7 @@ func (s *server) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
-// withTimeout ends the context of a request after Config.Timeout. Streams have no such limit. lines and events limit
+// withTimeout ends the context of a request after Config.Timeout. Streams have no such limit; lines and events limit
 // each of their writes instead.
 func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, context.CancelFunc) {
 	if k.streams {
@@ -38,8 +38,8 @@ func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, con
 	return context.WithTimeout(ctx, s.config.Timeout)
 }
 
-// limitBody makes reading the body fail one second after Config.Timeout. When reading fails, net/http cancels the
-// context. Because that happens after the timeout, the request ends with CodeDeadline.
+// limitBody makes reading the body fail one second after Config.Timeout. net/http then cancels the context. Since that
+// is after the timeout, the error of the request already has CodeDeadline.
 func (s *server) limitBody(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		// Ignore the error: a recorder in a test has no connection to set a deadline on.

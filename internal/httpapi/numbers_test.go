@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/api"
 )
 
-// TestRequestsRefuseInexactNumbers sends numbers in every field of the contract that accepts any value. A number that a
-// float64 cannot hold exactly is an error that names the field and says to send a string. Other numbers are accepted.
+// TestRequestsRefuseInexactNumbers sends numbers in every field of the contract that accepts any value. If a float64
+// cannot hold a number exactly, the error must name the field and say to send a string. Other numbers must be accepted.
 func TestRequestsRefuseInexactNumbers(t *testing.T) {
 	requests := freeFields()
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)

@@ -34,7 +34,8 @@ func (o *operations) wantCall(t *testing.T, name string, caller operation.Caller
 }
 
 // TestOperations sends a request for every operation of the contract. It asserts which call of Operations the server
-// makes, and how it answers the result of that call and of a replay. A preview of the request must make the same call.
+// makes, and how the server answers the result of this call and of a replay. A preview of the request must make the
+// same call.
 func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`

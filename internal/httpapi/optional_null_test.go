@@ -106,9 +106,9 @@ func asJSON(value any) []byte {
 	return text
 }
 
-// TestNullMeansAbsentForOptionalFields sets every optional field of every body of the contract to null, at every depth.
-// The answer, the recorded calls and the digest under an Idempotency-Key must be the same as without the field. A
-// required field must not be null.
+// TestNullMeansAbsentForOptionalFields sets every optional field in the bodies of the contract to null, at every depth.
+// The answer, the recorded calls and the digest for the Idempotency-Key must be the same as without the field. A
+// required field must not accept null.
 func TestNullMeansAbsentForOptionalFields(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	require.NoError(t, err)
@@ -168,7 +168,7 @@ func exampleOf(t *testing.T, media *openapi3.MediaType) any {
 	return nil
 }
 
-// variant is a value without a field, and the same value with null in the field.
+// variant is a value without a field, and the same value with null in this field.
 type variant struct {
 	field        string
 	required     bool

@@ -33,8 +33,8 @@ type previewAPI struct {
 	hasProduct bool
 }
 
-// Preview implements ServerInterface. It decodes the operation as the operation's own route does, and performs it on an
-// overlay that records the writes.
+// Preview implements ServerInterface. It decodes the operation in the same way as the operation's own route, and
+// performs it on an overlay that records the writes.
 func (a *previewAPI) Preview(c *gin.Context, _ PreviewParams) {
 	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		body, err := decode[PreviewRequest](c)
@@ -62,8 +62,8 @@ func (a *previewAPI) preview(ctx context.Context, actor authz.ID, perform writeC
 	return showEffects(effects)
 }
 
-// decodePreviewed decodes the operation that a preview names. actor has the values of the actor's header. It returns
-// the errors that the operation itself would answer.
+// decodePreviewed decodes the operation that a preview names. actor has the values of the actor header. It returns the
+// same errors as the operation's own route.
 func (a *previewAPI) decodePreviewed(
 	ctx context.Context, outer *call, body PreviewRequest, actor []string,
 ) (writeCall, error) {

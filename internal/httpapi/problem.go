@@ -66,7 +66,7 @@ func writeJSON(c *gin.Context, status int, contentType string, body any) error {
 	return nil
 }
 
-// sendWhole answers with a body and its Content-Length, so that the answer to HEAD has this header too.
+// sendWhole answers with a body and its Content-Length, so that the answer to HEAD also has this header.
 func sendWhole(c *gin.Context, status int, contentType string, body []byte) {
 	c.Header("Content-Length", strconv.Itoa(len(body)))
 	c.Data(status, contentType, body)

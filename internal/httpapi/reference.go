@@ -23,7 +23,7 @@ func unquote(raw json.RawMessage) string {
 	return string(text)
 }
 
-// parseSubject reads a reference, as a string or in the object form. Its errors have CodeInvalid.
+// parseSubject parses a reference in its string or object form. Its errors have CodeInvalid.
 func parseSubject(raw json.RawMessage) (authz.Subject, error) {
 	if isString(raw) {
 		return authz.ParseSubject(unquote(raw))
@@ -47,7 +47,7 @@ func decodeReference(raw json.RawMessage, into *ReferenceObject) error {
 	return decodeStrict("a reference", raw, into)
 }
 
-// parseObject reads a reference to an object, which has no relation. Its errors have CodeInvalid.
+// parseObject parses a reference to an object, which has no relation. Its errors have CodeInvalid.
 func parseObject(raw json.RawMessage) (authz.Object, error) {
 	subject, err := parseSubject(raw)
 	if err == nil && subject.Relation != "" {
@@ -60,7 +60,7 @@ func parseObject(raw json.RawMessage) (authz.Object, error) {
 	return subject.Object, err
 }
 
-// queryObject reads a reference to an object from a query parameter, in which the object form is JSON.
+// queryObject parses a reference to an object in a query parameter, where the object form is JSON.
 func queryObject(text string) (authz.Object, error) {
 	if !strings.HasPrefix(text, "{") {
 		quoted, err := json.Marshal(text)
@@ -75,8 +75,8 @@ func queryObject(text string) (authz.Object, error) {
 	return parseObject(json.RawMessage(text))
 }
 
-// reference writes a reference as a string, or in the object form if the string would mean something else: for an id
-// with a '#', and for the id "*", which is not a wildcard.
+// reference converts a subject to a string, or to the object form if the string would have another meaning. It would
+// for an id with a '#', and for the id "*" that is not a wildcard.
 func reference(s authz.Subject) (Reference, error) {
 	var r Reference
 	if !s.Wildcard && (strings.Contains(string(s.ID), "#") || s.ID == "*") {

@@ -95,7 +95,7 @@ func (r *responder) logFailure(ctx context.Context, k *call, err error) {
 		slog.String("route", k.template()), slog.String("request_id", k.id), slog.Any("error", err))
 }
 
-// itemError shows the error of an item that could not be decided. It returns nil without an error.
+// itemError converts the error of an item that could not be decided. It returns nil without an error.
 func (r *responder) itemError(ctx context.Context, err error) *ItemError {
 	if err == nil {
 		return nil

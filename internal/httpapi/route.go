@@ -22,16 +22,16 @@ import (
 // scopesExtension lists the scopes of a call in the contract. The key needs one of them. An empty list accepts any key.
 const scopesExtension = "x-scopes"
 
-// unknownFieldsExtension is "ignore" for calls that ignore unknown fields of the body, because another standard defines
-// these calls.
+// unknownFieldsExtension is "ignore" for calls that ignore unknown fields of the body. They belong to AuthZEN, which
+// requires this.
 const unknownFieldsExtension = "x-unknown-fields"
 
-// costExtension is the cost of a call. The rate limit of its key counts it as this number of requests. The default is
-// 1. Calls with a higher cost also share the limit Config.Expensive.
+// costExtension is the cost of a call: how many requests it counts in the rate limit of its key. The default is 1.
+// Calls with a higher cost also share the limit Config.Expensive.
 const costExtension = "x-cost"
 
-// personExtension is true on a schema whose value is the id of a person. personKeysExtension is true on the schema of
-// an object whose keys are ids of people. In both, "user:bob" means the same as "bob".
+// personExtension marks a schema whose value is the id of a person. personKeysExtension marks the schema of an object
+// whose keys are ids of people. In both, "user:bob" means the same as "bob".
 const (
 	personExtension     = "x-person"
 	personKeysExtension = "x-person-keys"
@@ -46,7 +46,7 @@ type route struct {
 	open       bool // needs no key
 	scopes     apikey.Scopes
 	actor      bool                // the call takes an actor, which may be optional
-	cost       int                 // number of requests as which the call counts
+	cost       int                 // how many requests the call counts in the rate limit
 	idempotent bool                // accepts an Idempotency-Key
 	write      *write              // how to decode the operation, if it changes something
 	body       *openapi3.SchemaRef // schema of the body, or nil
@@ -61,8 +61,8 @@ type route struct {
 // isProductOperation reports whether the call is an operation of the product, which other schemas do not have.
 func (r *route) isProductOperation() bool { return r.scopes.Any(apikey.Operate | apikey.Provision) }
 
-// actorOrBackend reports whether both a person (scope operate, with an actor) and the backend itself (scope provision,
-// without one) may perform the operation.
+// actorOrBackend reports whether two callers may perform the operation: a person (scope operate, with an actor), and
+// the backend itself (scope provision, without an actor).
 func (r *route) actorOrBackend() bool {
 	return r.actor && r.operation != previewOperation && r.scopes.Any(apikey.Operate) && r.scopes.Any(apikey.Provision)
 }
@@ -146,7 +146,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 	return r, nil
 }
 
-// hasPath reports whether the contract allows the segments of the path. Some segments have a list of allowed words.
+// hasPath reports whether the contract allows the segments of the path. It limits some segments to a list of words.
 func (r *route) hasPath(params gin.Params) bool {
 	for _, segment := range r.segments {
 		words := segment.Schema.Value.Enum
@@ -205,7 +205,7 @@ func (r *route) parameters() string {
 	return "the parameters are " + strings.Join(names, ", ")
 }
 
-// mismatch returns what is wrong with the value of a parameter, or an empty string.
+// mismatch says why the value of a parameter is not valid, or returns an empty string if it is.
 func mismatch(schema *openapi3.Schema, value string) string {
 	switch {
 	case !utf8.ValidString(value):

@@ -39,11 +39,11 @@ type Config struct {
 	Engine Engine
 
 	// Operations performs the product operations. It is nil if the served schema lacks the definitions of the product.
-	// Product operations then answer not_found.
+	// Then each product operation answers with the code not_found.
 	Operations Operations
 
-	// Operate returns the operations on another engine, for previews. Previewer computes their effects. Both are
-	// required if Operations is set.
+	// Operate returns the operations on another engine, for previews. Previewer computes the effects of previewed
+	// operations. Both are required if Operations is set.
 	Operate   func(operation.Engine) Operations
 	Previewer Previewer
 
@@ -59,8 +59,8 @@ type Config struct {
 	// Definitions returns the definitions of the served schema. It is called for every request that needs them.
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// CaveatParameters are the parameter names of all caveats in the served schema. The engine receives only these
-	// parts of the properties and the context of an AuthZEN request.
+	// CaveatParameters are the parameter names of all caveats in the served schema. Of the properties and the context
+	// of an AuthZEN request, the engine receives only these parts.
 	CaveatParameters []string
 
 	// Ready returns nil if the server can decide checks.
@@ -72,8 +72,8 @@ type Config struct {
 	// PublicURL is the address of the server for clients. The served contract names this address.
 	PublicURL string
 
-	// Expensive is the number of explanations, previews and queries of past access that may run at a time. Zero means
-	// one per processor.
+	// Expensive is how many explanations, previews and queries of past access may run at a time. Zero means one per
+	// processor.
 	Expensive int
 
 	// Timeout is the longest duration of a request. Zero means 30 seconds.
@@ -82,7 +82,7 @@ type Config struct {
 	// Logger receives a line for each request. Nil means no log.
 	Logger *slog.Logger
 
-	// Metrics counts requests. Nil means a registry that nobody reads.
+	// Metrics counts requests. If it is nil, nobody can read the counts.
 	Metrics *Metrics
 
 	// ActiveRequests tracks the requests that are being answered. It may be nil.
@@ -108,8 +108,8 @@ type Operations interface {
 	contentOperations
 }
 
-// server makes the checks that all requests share, and calls the handler of each request. The handlers are methods of
-// the embedded parts.
+// server performs the checks that all requests share, and calls the handler of each request. The handlers are methods
+// of the embedded structs.
 type server struct {
 	*responder
 	*decisionAPI
@@ -158,7 +158,7 @@ func New(config Config) (http.Handler, error) {
 	return newServer(config, routes, newStaticFile("application/yaml", contract)).handler(), nil
 }
 
-// newServer gives each part of the server what it needs.
+// newServer creates each part of the server with its dependencies.
 func newServer(config Config, routes map[string]*route, contract staticFile) *server {
 	respond := &responder{definitions: config.Definitions, logger: config.Logger}
 	hasProduct := config.Operations != nil
@@ -196,8 +196,8 @@ func newServer(config Config, routes map[string]*route, contract staticFile) *se
 func newRouter() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
-	// Match paths as they were sent, so that an id may contain any byte. guard unescapes the ids. (Gin unescapes like a
-	// query, in which '+' is a space.)
+	// Match paths as the client sent them, so that an id may contain any byte; guard unescapes the ids. Gin itself
+	// would unescape them like a query, in which '+' is a space.
 	engine.UseEscapedPath = true
 	engine.UnescapePathValues = false
 	engine.RedirectTrailingSlash = false
@@ -243,8 +243,8 @@ func noMethodError(method, allow string) error {
 	)
 }
 
-// rejectParameter answers a parameter that the generated code could not bind. guard has already checked all parameters,
-// so this is a second line of defense.
+// rejectParameter answers a request with a parameter that the generated code could not bind. guard has already checked
+// all parameters, so it is not expected to run.
 func (s *server) rejectParameter(c *gin.Context, err error, _ int) {
 	s.problem(c, &authz.Error{Code: authz.CodeInvalid, Message: "a parameter of the request is malformed", Cause: err})
 }

@@ -136,8 +136,7 @@ func (w *world) do(t *testing.T, r request) response {
 	return response{status: res.StatusCode, header: res.Header, body: string(data)}
 }
 
-// wantProblem checks that the response is a problem with the status and the code, and that its text contains every
-// word.
+// wantProblem checks that the response is a problem document with the status, the code and every word.
 func (r response) wantProblem(t *testing.T, status int, code string, words ...string) {
 	t.Helper()
 	if r.status != status || !strings.Contains(r.body, fmt.Sprintf(`"code":%q`, code)) {
@@ -174,7 +173,7 @@ var definitions = []authz.Definition{
 	},
 }
 
-// engine is a fake engine that calls its functions. Without a function it denies, or finds nothing.
+// engine is a fake engine that calls its functions. Without a function, it denies checks and finds nothing.
 type engine struct {
 	check func(context.Context, authz.Check, authz.Consistency) (authz.Decision, authz.Token, error)
 	bulk  func(context.Context, []authz.Check, authz.Consistency) ([]authz.CheckResult, authz.Token, error)

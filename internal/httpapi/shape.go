@@ -16,14 +16,15 @@ import (
 // maxNesting is the deepest nesting of values in a body.
 const maxNesting = 64
 
-// maxEntries is the highest number of entries of a list in a body. It also applies to objects with arbitrary keys and
-// typed values.
+// maxEntries is the highest number of entries of a list in a body. It also applies to an object with arbitrary keys
+// whose values have a type.
 const maxEntries = 1000
 
-// scanner checks that JSON has the shape of a Go type, more strictly than decoding does. A struct needs exactly its
-// fields, each once and with the right type. All fields without omitempty are required. A field with omitempty may be
-// null, which means the same as leaving it out. So may a nullable.Nullable. A union may be any value except null. An
-// interface may be any value. In both, an object may not have repeated keys. A json.RawMessage may have any shape.
+// scanner checks that JSON has the shape of a Go type, more strictly than decoding does. These are the rules by type:
+//   - A struct needs exactly its fields, each once and with the right type. Fields without omitempty are required. A
+//     field with omitempty, and a nullable.Nullable, may be null, which means the same as leaving it out.
+//   - A union may be any value except null, and an interface any value. In both, objects may not have repeated keys.
+//   - A json.RawMessage may have any shape.
 type scanner struct {
 	*jsontext.Decoder
 	lenient bool // skip unknown fields of a struct
@@ -151,7 +152,7 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 	return nil
 }
 
-// dictionary scans an object with arbitrary keys. If its values have a type, it has at most maxEntries.
+// dictionary scans an object with arbitrary keys. If its values have a type, it may have maxEntries entries.
 func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	seen := make(map[string]bool)
 	var full *fault
@@ -164,7 +165,7 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 			return faultf("appears twice")
 		}
 		seen[key] = true
-		// Every list in such an object has the roles of a person, or of a person on an account.
+		// Every list in such an object has roles of a person.
 		if value.Kind() == reflect.Slice && s.PeekKind() == jsontext.KindNull {
 			return faultf("must be a list, not null; an empty list, [], removes the roles")
 		}
@@ -178,8 +179,8 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	return fault
 }
 
-// tooMany returns the fault of a list that is too long. The scanner finds it before memory for the entries is
-// allocated.
+// tooMany returns the fault of a list that is too long. The scanner detects this before it allocates memory for the
+// entries.
 func tooMany() *fault {
 	return &fault{
 		code:    authz.CodeTooLarge,
@@ -187,7 +188,7 @@ func tooMany() *fault {
 	}
 }
 
-// entries scans an object. At the value of every key, it calls the function each, which must scan the value.
+// entries scans an object. At the value of every key, it calls each, which must scan the value.
 func (s *scanner) entries(each func(key string) *fault) *fault {
 	if _, fault := s.token(); fault != nil { // {
 		return fault
@@ -225,7 +226,7 @@ func (s *scanner) list(item reflect.Type, depth int) *fault {
 var anything = reflect.TypeFor[any]()
 
 // free scans a value of any shape. It rejects repeated keys, deep nesting, and numbers that a float64 cannot hold
-// exactly, because decoding would change such numbers.
+// exactly, since decoding would change these.
 func (s *scanner) free(depth int) *fault {
 	first := s.PeekKind()
 	if first == jsontext.KindBeginObject {

@@ -35,8 +35,8 @@ func fieldsOf(t reflect.Type) *fields {
 	return f
 }
 
-// hint returns a note for the error about an unknown field if the caller probably confuses expires_at and expires_in.
-// The end of a role is a time, expires_at. An invitation is open for a number of seconds, expires_in.
+// hint returns a note for the error about an unknown field, if the caller probably confuses expires_at and expires_in.
+// expires_at is the time when a role ends. expires_in is the number of seconds for which an invitation is open.
 func (f *fields) hint(unknown string) string {
 	_, takesTime := f.index["expires_at"]
 	_, takesSeconds := f.index["expires_in"]

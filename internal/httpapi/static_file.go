@@ -43,7 +43,7 @@ func (f staticFile) send(c *gin.Context) {
 		}
 	}
 	c.Header("ETag", sent.etag)
-	c.Header("Cache-Control", "no-cache") // a client may keep the file, but must ask whether it is current
+	c.Header("Cache-Control", "no-cache") // a client may cache the file, but must revalidate it
 	if hasTag(c.Request.Header.Values("If-None-Match"), sent.etag) {
 		c.Writer.Header().Del("Content-Encoding")
 		c.Status(http.StatusNotModified)
@@ -63,7 +63,7 @@ func hasTag(header []string, etag string) bool {
 	return false
 }
 
-// prefersGzip reports whether a header Accept-Encoding accepts gzip, and does not prefer the uncompressed form.
+// prefersGzip reports whether a header Accept-Encoding accepts gzip and does not prefer the uncompressed form.
 func prefersGzip(header []string) bool {
 	gzip, identity, others := -1.0, -1.0, 0.0
 	for _, item := range listItems(header) {

@@ -13,11 +13,11 @@ import (
 // ndjson is the media type of a stream with one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-// flushAfter is the interval after which written lines are sent.
+// flushAfter is the interval at which written lines are flushed.
 const flushAfter = 100 * time.Millisecond
 
-// streamSubjects answers a look-up of subjects as a stream of lines. An error before the first line is a problem.
-// Afterwards, the last line says whether the list is complete.
+// streamSubjects answers a look-up of subjects with a stream of lines. An error before the first line is a problem
+// document. After the first line, the last line says whether the list is complete.
 func (a *decisionAPI) streamSubjects(c *gin.Context) {
 	ctx := c.Request.Context()
 	query, token, err := a.subjectQuery(ctx, c)
@@ -85,7 +85,7 @@ func (l *lines) write(value any) error {
 	return nil
 }
 
-// breakOff ends a stream with an error: as a problem if nothing was written yet, otherwise as the last line.
+// breakOff ends a stream with an error: as a problem document before the first line, otherwise as the last line.
 func (l *lines) breakOff(err error) {
 	if l.c.Writer.Written() && !l.isBroken {
 		_ = l.write(BrokenOff{Error: l.api.problemOf(l.c.Request.Context(), callOf(l.c), err)})

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// suggestedCall returns the call of this API that performs an action of an explanation. The linter gochecksumtype
+// suggestedCall returns the call of this API that performs the action of a suggestion. The linter gochecksumtype
 // requires a case for every type of action.
 func suggestedCall(action operation.Action) (method, path string, body map[string]any) {
 	switch a := action.(type) {

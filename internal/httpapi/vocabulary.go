@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/similar"
 )
 
-// vocabulary translates AuthZEN questions into names of the served schema. Its errors have CodeInvalid and name what
-// the schema does not have.
+// vocabulary translates AuthZEN questions into names of the served schema. Its errors have CodeInvalid and contain the
+// name that the schema lacks.
 type vocabulary struct {
 	definitions []authz.Definition
 	parameters  []string // parameter names of the caveats
@@ -112,7 +112,7 @@ const (
 
 // context returns the context for caveats. It has each property object under its own name, and the whole context of the
 // request under "context"; these objects may be empty. It also has each field of the request's context, unless the
-// field has one of these names. It has only names that a caveat uses, because SpiceDB limits the total size.
+// field has one of these names. It omits names that no caveat uses, because SpiceDB limits the total size.
 func (v vocabulary) context(q question) map[string]any {
 	all := make(map[string]any)
 	for _, name := range v.parameters {
@@ -125,7 +125,7 @@ func (v vocabulary) context(q question) map[string]any {
 	return all
 }
 
-// object returns the object that caveats read under the name.
+// object returns the object that caveats read under this name.
 func (q question) object(name string) (_ map[string]any, isObject bool) {
 	var object map[string]any
 	switch name {
@@ -146,8 +146,8 @@ func (q question) object(name string) (_ map[string]any, isObject bool) {
 	return object, true
 }
 
-// contextsOf returns the contexts to try in order: the full one and, if it has empty objects, one without them. With an
-// empty object, a caveat that reads a property of it fails. Without the object, the answer is conditional.
+// contextsOf returns the contexts to try, in order: the full one and, if it has empty objects, one without them. If a
+// caveat reads a property of an empty object, it fails. Without the object, the answer is conditional.
 func contextsOf(full map[string]any) []map[string]any {
 	withoutEmpty := maps.Clone(full)
 	for _, name := range []string{subjectProperties, actionProperties, resourceProperties, wholeContext} {

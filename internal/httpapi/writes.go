@@ -11,19 +11,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// write is the HTTP side of an operation that changes something. The live server performs the decoded call on its
-// operations, and a preview performs it on operations over an overlay.
+// write says how to decode and answer an operation that changes something. The live server performs the decoded call on
+// its operations, and a preview performs it on operations over an overlay.
 type write struct {
 	status int // HTTP status of the answer
 	decode func(request) (writeCall, error)
 }
 
 // writeCall performs an operation whose request is decoded. It returns the body of the answer, which has the fields
-// Token and Replayed. Apart from the token and from ids that the request names, all fields are optional: the answer of
-// a hidden replay leaves them out.
+// Token and Replayed. Apart from the token and the ids in the request, all fields are optional, since the answer of a
+// replay with hidden values omits them.
 type writeCall func(ctx context.Context, on Operations) (body any, done operation.Done, err error)
 
-// writes has the operations that change something, by operation id of the contract. route.write refers to its entry.
+// writes has the operations that change something, by operation id of the contract. Each entry becomes the field write
+// of the operation's route.
 var writes = withSimpleTypes(map[string]write{
 	"addPlatformAdministrator":    {http.StatusOK, addPlatformAdministrator},
 	"removePlatformAdministrator": {http.StatusOK, removePlatformAdministrator},
@@ -120,7 +121,7 @@ func (s *server) performWrite(c *gin.Context) {
 	})
 }
 
-// request is a request with checked parameters: the HTTP request itself, or the request that a preview names.
+// request is a request with valid parameters: the HTTP request itself, or the request that a preview names.
 type request struct {
 	*call
 

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// leftToSpiceDB returns every question about a permission or relation of a schema that the replica leaves to SpiceDB:
-// checks and look-ups, for objects of every type as subject.
+// leftToSpiceDB returns every question about a permission or relation of a schema that the replica does not answer
+// itself. It tries checks and look-ups, for objects of every type as subject.
 func leftToSpiceDB(t *testing.T, text string) (left []string) {
 	t.Helper()
 	definitions, err := schema.Describe(text)
@@ -46,7 +46,7 @@ func leftToSpiceDB(t *testing.T, text string) (left []string) {
 	return left
 }
 
-// reasons returns, for each kind of question about a permission, the reason why the replica does not answer.
+// reasons returns, for each kind of question about a permission, why the replica does not answer it.
 func reasons(
 	t *testing.T, s *state, resource authz.Object, permission authz.Permission, of authz.Type,
 ) map[string]string {
@@ -64,8 +64,8 @@ func reasons(
 	return map[string]string{"check": check, "resources": resources, "subjects": subjects}
 }
 
-// TestProductPermissionsAreExact checks that the replica answers every question about the product's permissions: that no
-// change of the schema makes a permission one of those that exact leaves to SpiceDB.
+// TestProductPermissionsAreExact checks that the replica answers every question about the product's permissions. A
+// change of the schema must not create a permission that exact leaves to SpiceDB.
 func TestProductPermissionsAreExact(t *testing.T) {
 	t.Parallel()
 	text, err := schema.Flatten()

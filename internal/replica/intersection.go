@@ -7,9 +7,9 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// intersection looks up the resources of an intersection. It looks up those of its first part, and checks the other
-// parts for each of them. The planner's own iterator looks up the resources of every part. In `owner & as_active`, these
-// are the active accounts of all tenants.
+// intersection looks up the resources of an intersection: it looks up the resources of the first part, and checks the
+// other parts for each of them. The planner's own iterator looks up the resources of every part. For `owner &
+// as_active`, this would include the active accounts of all tenants.
 type intersection struct {
 	*query.IntersectionIterator
 
@@ -70,8 +70,8 @@ func (i *intersection) Clone() query.Iterator {
 	return &cloned
 }
 
-// ReplaceSubiterators implements query.Iterator. The planner replaces the sentinels of a recursive permission. In an
-// exact plan, no intersection contains one, so the parts that decide checks stay.
+// ReplaceSubiterators implements query.Iterator. The planner uses it to replace the placeholders of a recursive
+// permission. In an exact plan, no intersection contains one, so the parts that decide checks do not change.
 func (i *intersection) ReplaceSubiterators(parts []query.Iterator) (query.Iterator, error) {
 	replaced, err := i.IntersectionIterator.ReplaceSubiterators(parts)
 	own, is := replaced.(*query.IntersectionIterator)

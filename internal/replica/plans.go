@@ -19,7 +19,7 @@ type plans struct {
 
 type planKey struct{ typ, permission string }
 
-// plan evaluates a permission for subjects that are not sets.
+// plan evaluates a permission for subjects that are not usersets.
 type plan struct {
 	exact     bool // the planner decides as SpiceDB does; otherwise the other fields are not set
 	recursive bool // the permission refers to itself
@@ -27,7 +27,7 @@ type plan struct {
 
 	check     query.Iterator   // decides checks
 	subjects  query.Iterator   // finds subjects
-	resources []query.Iterator // together they find the resources
+	resources []query.Iterator // each finds some of the resources
 }
 
 func newPlans(text string) (*plans, error) {
@@ -51,7 +51,7 @@ func (p *plans) has(typ string) bool {
 }
 
 // answersFor reports whether the plan decides as SpiceDB does for subjects of a type. In a recursive permission, the
-// planner confuses an object (team:t) with the sets of its subjects (team:t#member).
+// planner confuses an object (team:t) with usersets of the object (team:t#member).
 func (p *plans) answersFor(plan *plan, typ string) bool {
 	if !plan.recursive {
 		return true
@@ -61,7 +61,7 @@ func (p *plans) answersFor(plan *plan, typ string) bool {
 }
 
 // of returns the plan for a permission or relation of a type. It returns nil if the schema has no such permission or
-// relation, or if the planner cannot make a plan.
+// relation, or if the planner does not support it.
 func (p *plans) of(typ, permission string) *plan {
 	key := planKey{typ, permission}
 	if made, ok := p.made.Load(key); ok {
@@ -114,8 +114,7 @@ func (p *plans) build(typ, permission string) *plan {
 	return made
 }
 
-// compile makes the iterators of a plan. Each iterator uses the form of the outline that is fastest for the purpose of
-// the iterator.
+// compile creates the iterators of a plan. Each iterator uses the form of the outline that is fastest for its purpose.
 func (p *plan) compile(outline query.CanonicalOutline) error {
 	var err error
 	if p.subjects, err = outline.Compile(); err != nil {
@@ -149,9 +148,8 @@ func size(o query.Outline) int {
 	return n
 }
 
-// unnamed removes the nodes of an outline that only name a permission or relation. A check of a subject that is no set
-// does not need the names: they only identify sets such as group:g#member, as the subject or in the paths that are
-// found.
+// unnamed removes the nodes of an outline that only contain the name of a permission or relation. Only usersets such as
+// group:g#member need these names. Plans have no userset as subject, so their evaluation does not need them.
 func unnamed(o query.Outline) query.Outline {
 	if o.Type == query.AliasIteratorType {
 		return o.SubOutlines[0]
@@ -175,9 +173,9 @@ func parts(o query.Outline) []query.Outline {
 	}
 }
 
-// simplify removes the parts of an outline whose work the reader does. The reader returns neither expired relationships
-// nor relationships with a caveat. So caveats need no evaluation, and a relation that is declared both with and without
-// caveats is read once.
+// simplify removes the parts of an outline that the reader makes unnecessary. The reader returns neither expired
+// relationships nor relationships with a caveat. So the plan need not evaluate caveats, and it reads a relation only
+// once, even if its definition has variants with and without a caveat.
 func simplify(o query.Outline) (query.Outline, error) {
 	if o.Type == query.CaveatIteratorType {
 		return o.SubOutlines[0], nil

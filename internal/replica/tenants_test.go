@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// tenants returns relationships of some tenants. Each tenant has one object of every type, and each of its objects has
-// every relationship that the schema allows to objects of the same tenant.
+// tenants returns the relationships of some tenants. Each tenant has one object of every type. Each object has every
+// relationship to objects of the same tenant that the schema allows.
 func tenants(definitions []authz.Definition, count int) (all []*v1.Relationship) {
 	for i := range count {
 		name := fmt.Sprint("t", i)
@@ -40,7 +40,7 @@ func tenants(definitions []authz.Definition, count int) (all []*v1.Relationship)
 }
 
 // TestLookUpsReadNoOtherTenant looks up the resources of each of the product's permissions, for subjects of every type.
-// Other tenants must not add to the relationships that the look-up reads, unless the permission itself is for everybody.
+// A look-up must not read relationships of other tenants, unless the permission itself is for everybody.
 func TestLookUpsReadNoOtherTenant(t *testing.T) {
 	t.Parallel()
 	text, err := schema.Flatten()

@@ -15,9 +15,9 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// authorities are the certificate authorities of a CA file, and the open connections that they authenticated. Each
-// handshake reads the file, so that the next connection uses a rotated file. When the authorities change, connections
-// that the new ones do not authenticate are closed. If the file is not valid, the last authorities stay in use.
+// authorities are the certificate authorities in a CA file, and the open connections that they authenticated. Each TLS
+// handshake reads the file, so that the next connection uses a rotated file. If the authorities change, connections
+// that the new ones do not authenticate are closed. If the file is not valid, the last authorities remain in use.
 type authorities struct {
 	file string
 	log  *slog.Logger
@@ -70,8 +70,8 @@ func (a *authorities) reload() error {
 	return nil
 }
 
-// parseAuthorities returns an error if a certificate is cut off, as in a file that is being written: an incomplete file
-// must not remove authorities.
+// parseAuthorities parses the authorities in a file. It returns an error if a certificate is incomplete because the
+// file is still being written, since this must not remove authorities.
 func parseAuthorities(pem []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {

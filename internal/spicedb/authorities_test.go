@@ -20,7 +20,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate and then the CA file.
+// TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate, and then the CA file.
 func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	first, firstPEM, _ := certificatetest.SelfSigned(t)
 	second, secondPEM, _ := certificatetest.SelfSigned(t)
@@ -55,8 +55,8 @@ func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	require.Eventually(t, func() bool { return check() == nil }, 5*time.Minute, 20*time.Millisecond)
 }
 
-// TestRemovedAuthorityEndsOpenConnections checks that a connection ends when its authority is removed from the CA file,
-// and that it stays open when the file gets another authority or is broken.
+// TestRemovedAuthorityEndsOpenConnections checks that a connection ends when its authority is removed from the CA file.
+// It must stay open when the file gets another authority, or is not valid.
 func TestRemovedAuthorityEndsOpenConnections(t *testing.T) {
 	first, firstPEM, _ := certificatetest.SelfSigned(t)
 	_, secondPEM, _ := certificatetest.SelfSigned(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/pages"
 )
 
-// DefaultTimeout limits a call whose context has no deadline. For a stream, it limits the wait for each message.
+// DefaultTimeout limits a call whose context has no deadline. For a stream, it limits the time until each message.
 const DefaultTimeout = 30 * time.Second
 
 // Options are the settings that embedded and remote clients share. The zero value is valid.
@@ -21,11 +21,11 @@ type Options struct {
 	// DefaultTimeout.
 	Timeout time.Duration
 
-	// Observe receives the duration and the error of each call, with the name of the Engine method. For a sequence,
-	// Observe is called when the sequence ends.
+	// Observe is called after each call with the name of the Engine method, the duration and the error. For a sequence,
+	// it is called when the sequence ends.
 	Observe func(method string, d time.Duration, err error)
 
-	// Acknowledged collects the writes. It may be nil.
+	// Acknowledged collects the writes of the client. It may be nil.
 	Acknowledged *Acknowledged
 }
 
@@ -122,7 +122,7 @@ func (c *Client) Ready(ctx context.Context) (err error) {
 	return nil
 }
 
-// deadline returns ctx with the time limit of a call, unless ctx has a deadline.
+// deadline returns ctx, with the time limit of a call if ctx has no deadline.
 func (c *Client) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}

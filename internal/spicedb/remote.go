@@ -35,8 +35,8 @@ type RemoteConfig struct {
 	Insecure bool
 }
 
-// retries is gRPC's service config. It retries calls that only read if SpiceDB cannot be reached. It does not retry
-// writes, since they may have been applied. gRPC itself repeats calls that never left this process.
+// retries is gRPC's service config. If SpiceDB cannot be reached, it retries calls that only read. It does not retry
+// writes, which may have been applied; gRPC itself retries calls that never left this process.
 const retries = `{
 	"loadBalancingConfig": [{"round_robin": {}}],
 	"methodConfig": [{
@@ -59,12 +59,12 @@ const retries = `{
 	}]
 }`
 
-// Remote returns an engine on a remote SpiceDB. It connects at its first use, so SpiceDB may be down before. It
+// Remote returns an engine on a remote SpiceDB. It connects at the first call, so SpiceDB need not run yet. It
 // reconnects after the connection is lost. An error means that the configuration is wrong.
 //
 // SpiceDB v1.56.0 lets overlapping fully consistent requests share one newest revision. Under load, such a request can
-// miss a write that ended just before it arrived. A request with the token of a write never misses that write.
-// SpiceDB's caches can return an outdated answer after a relationship has expired.
+// miss a write that ended just before the request arrived. A request with the token of a write never misses that write.
+// After a relationship has expired, SpiceDB's caches can return an outdated answer.
 func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 	if config.Endpoint == "" {
 		return nil, errors.New("SpiceDB's endpoint is missing")
@@ -82,8 +82,8 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 			},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// SpiceDB closes a connection that pings more often than every five minutes. A lost peer is noticed earlier,
-		// since sent data must be acknowledged within the timeout.
+		// SpiceDB closes a connection that pings more often than every five minutes. A lost peer is detected earlier if
+		// data was sent, since the peer must acknowledge it within the timeout.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 10 * time.Second}),
 	)
 	conn, err := grpc.NewClient(config.Endpoint, options...)
@@ -96,7 +96,7 @@ func Remote(_ context.Context, config RemoteConfig) (*Client, error) {
 }
 
 // ReloadAuthorities reads the CA file of a remote SpiceDB, if there is one, and closes connections that its authorities
-// do not authenticate. If the file is not valid, the earlier authorities stay in use, and the error names the file.
+// do not authenticate. If the file is not valid, the earlier authorities remain in use, and the error names the file.
 func (c *Client) ReloadAuthorities() error {
 	if c.authorities == nil {
 		return nil
