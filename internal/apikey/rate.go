@@ -37,7 +37,8 @@ func ParseRate(text string) (Rate, error) {
 	return Rate{Requests: requests, Per: per}, nil
 }
 
-// limiter returns a token bucket for the rate, or nil for no limit. All requests of a span of time may come at once.
+// limiter returns a token bucket for the rate, or nil for no limit. The bucket allows all requests of one span of time
+// at once.
 func (r Rate) limiter() *rate.Limiter {
 	if r == (Rate{}) {
 		return nil

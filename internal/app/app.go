@@ -57,7 +57,7 @@ type Server struct {
 	stopListening func() error         // closes SpiceDB's own API, through which other clients write
 }
 
-// retryAfter is the pause before the start asks SpiceDB again.
+// retryAfter is the pause before a starting server asks SpiceDB again.
 const retryAfter = 500 * time.Millisecond
 
 // Start opens all parts of a server and begins to serve. ctx limits only the start. If a step fails, Start closes
@@ -178,7 +178,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	return freshness.ReadYourWrites(s.openReplica(ctx, engine.Client, metrics)), nil
 }
 
-// blame names the flag that caused the failure of an embedded SpiceDB, in one line.
+// blame prefixes the error of an embedded SpiceDB with the flag that causes it, in one line.
 func blame(err error, store StoreConfig) error {
 	var listening *net.OpError
 	switch {
@@ -351,8 +351,8 @@ func (s *Server) Ready(ctx context.Context) error {
 	return s.ready(ctx)
 }
 
-// reachable returns the address under which this machine reaches a listener. It reports whether other machines can
-// reach it under their own addresses.
+// reachable returns the address under which this machine reaches a listener. everywhere reports whether other machines
+// can reach it under their own addresses.
 func reachable(address net.Addr) (hostPort string, everywhere bool) {
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port)), true
@@ -363,13 +363,13 @@ func reachable(address net.Addr) (hostPort string, everywhere bool) {
 // Failed returns a channel that receives the error with which serving ended.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// closeGrace is the time that the parts of a server have to close after the context of Close has ended. An embedded
+// closeGrace is how long the parts of a server may take to close after the context of Close has ended. An embedded
 // SpiceDB has at most two listeners, and each waits two seconds for running calls.
 const closeGrace = 5 * time.Second
 
-// Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change;
-// ctx ends both waits. It closes the parts in reverse order and logs the changes that the audit log lacks. If a part
-// does not end, Close returns an error closeGrace after ctx has ended.
+// Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change; the
+// end of ctx ends both waits. It closes the parts in reverse order, and logs the changes that the audit log lacks. If a
+// part does not end, Close returns an error closeGrace after the end of ctx.
 func (s *Server) Close(ctx context.Context) error {
 	parts := s.close
 	s.close = nil

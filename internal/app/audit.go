@@ -74,8 +74,8 @@ func (c Config) refuseForeignCode(ctx context.Context, log *audit.Log) error {
 	return nil
 }
 
-// ReadAudit opens a log for reading, also while a server runs. It is in the PostgreSQL database of uri, or in a data
-// directory if uri is empty. The caller closes it.
+// ReadAudit opens a log for reading; a server may be running. The log is in the PostgreSQL database of uri, or in a
+// data directory if uri is empty. The caller closes it.
 func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 	if uri == "" {
 		return audit.ReadFile(ctx, cmp.Or(dataDir, DefaultDataDir))
@@ -92,8 +92,8 @@ func ExpectedAudit() audit.Expected {
 	return audit.Expected{Place: operation.Place, Position: spicedb.ComparePosition}
 }
 
-// openAudit opens the log. It also returns a function that starts to follow the changes. That function returns when the
-// log is sure to get every later change.
+// openAudit opens the log. It also returns a function that starts to follow the changes, and returns when the log is
+// certain to get every later change.
 func (s *Server) openAudit(
 	ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics,
 ) (*audit.Log, func(context.Context) error, error) {

@@ -59,8 +59,8 @@ func TestAuthZENContext(t *testing.T) {
 			require.JSONEq(t, `{"evaluations":[`+c.want+`]}`, got.body)
 		})
 	}
-	// SpiceDB accepts as much context as Sluice does. A larger context is an error of its evaluation, also in a batch
-	// of one.
+	// SpiceDB must accept as much context as Sluice does. A larger context is an error of its evaluation, also in a
+	// batch of one.
 	medium := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 16<<10-300)+`"}`, `{"zones":["b"]}`, `{"zone":"b"}`)
 	require.Equal(t, []bool{true, true}, p.decisions(t, `{"evaluations":[`+medium+`,`+medium+`]}`))
 	tooLarge := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 16<<10)+`"}`, `{"zones":["b"]}`, `{"zone":"b"}`)

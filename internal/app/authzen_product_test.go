@@ -69,7 +69,7 @@ func TestAuthZENOnTheProduct(t *testing.T) {
 	answer := p.ask(t, "search/subject", asking(`{"type":"user"}`, named("view"), `{"type":"connector","id":"csv"}`))
 	require.Equal(t, map[string]any{"everybody": map[string]any{"except": []any{}}}, answer["context"])
 
-	// The pages of a search neither repeat nor skip results when relationships are written in between.
+	// The pages of a search must neither repeat nor skip results if relationships are written between them.
 	list := asking(user("ulla@example.com"), named("view"), `{"type":"importer"}`)
 	first := p.ask(t, "search/resource", with("page", `{"limit":5}`, list))
 	operate(t, server, "olga", "POST", "importers", `{"id":"later","account":"acme"}`)

@@ -133,7 +133,7 @@ func (p pdp) finds(t *testing.T, path, body string, limit int) (found []string, 
 	}
 }
 
-// replaced returns a body with another raw value of one field.
+// replaced returns a body in which one field has another raw value.
 func replaced(t *testing.T, body, field, value string) string {
 	t.Helper()
 	var fields map[string]json.RawMessage

@@ -93,7 +93,7 @@ func TestAuthZENSemantics(t *testing.T) {
 	}
 }
 
-// TestAuthZENDefaults checks batches with default values. A subject, action or resource of an evaluation replaces the
+// TestAuthZENDefaults checks batches with default values. An evaluation's own subject, action or resource replaces the
 // default as a whole. Only required fields that it lacks come from the default.
 func TestAuthZENDefaults(t *testing.T) {
 	p, _ := startPDP(t, "doors.yaml")

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// logPoll is the interval at which a stopping server reads how far the audit log is. It polls, since another server
-	// may write the log.
+	// logPoll is how often a stopping server checks the progress of the audit log. It polls, since another server may
+	// write the log.
 	logPoll = 20 * time.Millisecond
 
-	// lastRead is the time for reading once more how far the log is, after the drain time-out.
+	// lastRead is the time limit for the last check of the log's progress, after the drain time-out.
 	lastRead = time.Second
 
 	// maxNamed is the largest number of requests in the log line about missing changes.
 	maxNamed = 10
 )
 
-// awaitLog waits until the audit log has every change that this server acknowledged, or until ctx ends. It waits at
-// most for the drain time-out, and then logs the missing changes.
+// awaitLog waits until the audit log has every change that this server acknowledged, or until ctx ends at the drain
+// time-out. Then it logs the missing changes.
 func (s *Server) awaitLog(ctx context.Context, log *audit.Log) {
 	waiting, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
 	defer cancel()

@@ -117,7 +117,7 @@ func TestCloseWaitsForAuditLog(t *testing.T) {
 	subscribe(t, server, "initech")
 	closed := make(chan error)
 	go func() { closed <- server.Close(context.WithoutCancel(t.Context())) }()
-	// The loop ends when the server accepts no requests. From then on Close waits only for the log.
+	// The loop ends when the server accepts no more requests. Then Close waits only for the log.
 	for {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/healthz", http.NoBody)
 		require.NoError(t, err)

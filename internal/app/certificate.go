@@ -9,8 +9,7 @@ import (
 	"sync"
 )
 
-// certificate is the server's TLS certificate. A handshake uses the pair that was last read. It is safe for concurrent
-// use.
+// certificate is the server's TLS certificate with its key, as read last. It is safe for concurrent use.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -33,8 +32,8 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-// reload reads the files. On an error, for example during a renewal, it keeps the current pair. The error names the
-// files.
+// reload reads the files. On an error, for example while the certificate is being renewed, it keeps the current pair.
+// The error names the files.
 func (c *certificate) reload() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,9 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// CompleteAudit reads the store and the audit log in a directory, and adds to the log the changes that only the store
-// has, for example after a server was killed. It does nothing if there is no store or no log. No server may run on the
-// directory.
+// CompleteAudit adds to the audit log of a directory the changes that only the store there has, for example after a
+// server was killed. It does nothing if there is no store or no log. No server may run on the directory.
 func CompleteAudit(ctx context.Context, directory string) (err error) {
 	if _, err := os.Stat(filepath.Join(directory, audit.FileName)); errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -21,7 +21,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// Off is the value of an address that disables its listener.
+// Off is the value that disables a listener when it is given as an address.
 const Off = "off"
 
 // Config has the settings of a server. Start from DefaultConfig. The comment of each field names its flag.
@@ -48,7 +48,7 @@ type Config struct {
 	TLSKey  string // --tls-key: PEM file
 
 	RequestTimeout time.Duration // --request-timeout: time limit of a request of the HTTP API
-	// --expensive-requests: how many explanations, previews and questions about past access run at a time
+	// --expensive-requests: how many explanations, previews and queries of past access run at a time
 	Expensive     int
 	DrainTimeout  time.Duration // --drain-timeout: time for running requests and the audit log at a stop
 	ShutdownDelay time.Duration // --shutdown-delay: time of serving with a failing readiness check before the drain
@@ -237,8 +237,8 @@ func (c StoreConfig) validate() error {
 	return nil
 }
 
-// validateMadeKeys returns an error if a key would be generated for an address that other machines can reach. Such a
-// key would have every scope and be printed, for example to the log of a container.
+// validateMadeKeys returns an error if the server would generate a key although other machines can reach it. A
+// generated key has every scope and is printed, for example to the log of a container.
 func (c Config) validateMadeKeys() error {
 	if len(c.APIKeys) == 0 && c.APIKeysFile == "" && !isLoopback(c.Listen) {
 		return fmt.Errorf(
@@ -273,7 +273,7 @@ func address(flag, value string) error {
 	return nil
 }
 
-// secret returns the given key or, if that is empty, a generated one. made reports that the key was generated.
+// secret returns the given key or, if it is empty, a generated one. made reports that the key was generated.
 func secret(given string) (key string, made bool) {
 	if given != "" {
 		return given, false

@@ -99,9 +99,9 @@ var company = []step{
 	},
 }
 
-// Demo writes the demo company through the operations of a server and prints each step. The key of the client needs the
-// scopes operate and provision. Existing objects stay unchanged, and a last line gives their number; roles and sharing
-// are set again.
+// Demo creates the demo company through the operations of a server, and prints each step. The key of the client needs
+// the scopes operate and provision. Demo does not change existing objects, and prints their number in a last line. But
+// it sets roles and sharing again.
 func Demo(ctx context.Context, to *client.Client, out io.Writer) error {
 	existing, objects := 0, 0
 	for _, s := range company {

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ExportSource returns the export of a store. With the product's schema it omits relationships that expired roles left
-// behind, which the rules of an import reject.
+// ExportSource returns a source that exports a store. With the product's schema it omits relationships that expired
+// roles left behind, since the rules of an import reject these.
 func ExportSource(engine Store) transfer.Source { return exportSource{engine} }
 
 type exportSource struct{ Store }

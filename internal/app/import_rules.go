@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ImportRules returns the rules for an import into a store. engine is nil if there is no store yet. The rules are those
-// of the file's schema, or of the stored one if the file has none. For the product's schema they include the rules of
-// the product.
+// ImportRules returns the rules for an import into a store. engine is nil if there is no store yet. The rules come from
+// the schema in the file, or from the stored schema if the file has none. For the product's schema they include the
+// rules of the product.
 func ImportRules(engine Store) transfer.NewRules {
 	return func(ctx context.Context, text string) (transfer.Rules, error) {
 		var read func(context.Context, authz.Object) ([]authz.Relationship, error)

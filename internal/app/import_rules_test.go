@@ -25,7 +25,7 @@ func companyRows(t *testing.T) []string {
 	return strings.Fields(string(content))
 }
 
-// companyFile returns a validation YAML of relationships and the line of the first one.
+// companyFile returns a validation YAML with the relationships, and the line of the first one.
 func companyFile(t *testing.T, rows []string) (text string, firstLine int) {
 	t.Helper()
 	product, err := schema.Flatten()

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// shortKey is the length below which the log warns about a key. A random key is longer, even one made of letters and
-// digits alone.
+// shortKey is the length below which the log warns about a key. Random keys are longer, even those of only letters and
+// digits.
 const shortKey = 16
 
 // openKeys reads the configured keys. If there are none, it generates one with every scope.
@@ -44,7 +44,7 @@ func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	return nil
 }
 
-// expiryWarning is the time before a key's expiration from which the log warns.
+// expiryWarning is how long before a key's expiration the log starts to warn.
 const expiryWarning = 14 * 24 * time.Hour
 
 // warnOfExpiry logs each key that has expired or will soon.

@@ -52,8 +52,8 @@ func (p *preparation) run(ctx context.Context) error {
 	return nil
 }
 
-// applySchema applies the schema of this server and returns the previously stored one. Applying a schema to a new
-// database takes longer than a request, so it has its own time limit.
+// applySchema applies the schema of this server and returns the previously stored one. It has its own time limit, since
+// applying a schema to a new database takes longer than a request.
 func (p *preparation) applySchema(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Ages at which a result of readiness is no longer used. A failure is used for a shorter time, so that a server that
-// starts is soon reported as ready.
+// How long a result of readiness is used. A failure is used for a shorter time, so that a starting server is soon
+// reported as ready.
 const (
 	maxReadyAge   = time.Second
 	maxFailureAge = 100 * time.Millisecond
 )
 
-// readiness asks whether SpiceDB is ready, and uses the result again for a short time. GET /readyz needs no key, and
-// SpiceDB reads its whole schema for each question.
+// readiness asks whether SpiceDB is ready, and uses each result for a short time. Otherwise anybody could cause much
+// work: GET /readyz needs no key, and SpiceDB reads its whole schema for each question.
 type readiness struct {
 	ask  func(context.Context) error
 	turn chan struct{} // has an element while one caller asks; the others wait for the result
@@ -26,7 +26,7 @@ func newReadiness(ask func(context.Context) error) *readiness {
 	return &readiness{ask: ask, turn: make(chan struct{}, 1)}
 }
 
-// get returns the last result, or asks. It does not keep the result if the caller's context has ended meanwhile.
+// get returns the last result, or asks SpiceDB. It does not store the result if the caller's context has ended.
 func (r *readiness) get(ctx context.Context) error {
 	select {
 	case r.turn <- struct{}{}:

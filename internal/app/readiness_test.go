@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestReadinessIsAskedOncePerSecond checks that simultaneous calls ask once, how long a failure and a success are used,
-// and that a draining server is not ready at once.
+// TestReadinessIsAskedOncePerSecond checks three things: simultaneous calls ask once, results are used for the intended
+// time, and a draining server is immediately not ready.
 func TestReadinessIsAskedOncePerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

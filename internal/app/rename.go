@@ -9,12 +9,12 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// renameBatch is how many relationships one write renames. Each takes two updates.
+// renameBatch is how many relationships one write renames. Each needs two updates.
 const renameBatch = authz.MaxUpdates / 2
 
-// renameRelations moves relationships from old names to new ones, if an earlier version of the product's schema called
-// their relations differently. It returns the renamed relations. While relationships move, the stored schema has both
-// names, and keeps its stamp.
+// renameRelations renames stored relationships if an earlier version of the product's schema had other names for their
+// relations. It returns the renamed relations. Meanwhile, the stored schema has both names, and keeps its stamp, which
+// names its version.
 func (s stored) renameRelations(
 	ctx context.Context, engine authz.Engine, text string, allowBreaking bool,
 ) (renamed []authz.SchemaChange, err error) {
@@ -49,7 +49,7 @@ func (s stored) renameRelations(
 	return renamed, nil
 }
 
-// renameRelation moves the relationships of one relation, each batch in one write. It returns how many it moved.
+// renameRelation renames the relationships of one relation in batches. It returns how many it renamed.
 func renameRelation(ctx context.Context, engine authz.Engine, rename schema.Rename) (moved int, err error) {
 	old := authz.Filter{Type: rename.From.Type, Relation: rename.From.Relation}
 	for {

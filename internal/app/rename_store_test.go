@@ -36,8 +36,8 @@ func unpack(t *testing.T, archive, directory string) {
 	}
 }
 
-// TestStartUpgradesEarlierStore starts a server on a store of schema version 7, in which an offboarding and a
-// deletion were interrupted. The store has the demo company and a restricted workspace, vault.
+// TestStartUpgradesEarlierStore starts a server on a store of schema version 7, in which an offboarding and a deletion
+// were interrupted. The store has the demo company and a restricted workspace, vault.
 func TestStartUpgradesEarlierStore(t *testing.T) {
 	directory := t.TempDir()
 	unpack(t, "testdata/store_v7.tar.gz", directory)

@@ -42,8 +42,8 @@ definition offboarding {
 }
 `
 
-// TestInterruptedRenameContinues stops an upgrade at each of its steps and repeats it. At the end every relationship is
-// stored under its new name alone.
+// TestInterruptedRenameContinues stops an upgrade at each of its steps and repeats it. At the end, every relationship
+// must be stored only under its new name.
 func TestInterruptedRenameContinues(t *testing.T) {
 	rows := []string{
 		"workspace:etl#owner@user:olga", "departure:alice#from@workspace:etl", "departure:alice#begun_by@user:olga",
@@ -77,7 +77,7 @@ func TestInterruptedRenameContinues(t *testing.T) {
 	}
 }
 
-// TestRenameRefusesOtherBreakingChanges checks that an upgrade which would also break something else renames nothing.
+// TestRenameRefusesOtherBreakingChanges checks that an upgrade renames nothing if another of its changes is breaking.
 func TestRenameRefusesOtherBreakingChanges(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)

@@ -42,7 +42,7 @@ func (s *Server) readSchema(ctx context.Context) (served servedSchema, err error
 	return served, err
 }
 
-// stored is the schema in a store.
+// stored is the schema in a store, with its stamp: a comment that names the version and the source of the schema.
 type stored struct {
 	empty   bool
 	text    string // the schema with its stamp
@@ -80,8 +80,7 @@ func DiffSchema(ctx context.Context, store authz.SchemaStore, text string) ([]au
 }
 
 // ApplySchema applies a schema, also an older one, and returns the changes. file is its file name, or empty for the
-// product's schema. Unless allowBreaking is set, a change that may break existing use is an error, and nothing is
-// applied.
+// product's schema. A breaking change is an error, and nothing is applied, unless allowBreaking is set.
 func ApplySchema(
 	ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool,
 ) ([]authz.SchemaChange, error) {
@@ -150,9 +149,9 @@ type server struct {
 	version int
 }
 
-// applySchema applies a server's schema at its start if it is newer than the stored one. Otherwise the stored schema
-// stays, and the server works with it. It returns an error if the change is breaking, or if the server has no
-// --schema although the stored schema came from a --schema file.
+// applySchema applies a server's schema at its start if it is newer than the stored one. Otherwise the server uses the
+// stored schema. It returns an error if the change is breaking. It also returns one if the stored schema came from a
+// --schema file and this server has no --schema.
 func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slog.Logger) error {
 	s, err := readStored(ctx, engine)
 	if err != nil {
@@ -198,8 +197,8 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	return err
 }
 
-// ImportSchema applies the schema of an imported file with the stamp that it had in its first store. If the stored
-// schema is newer, ImportSchema keeps it and returns false.
+// ImportSchema applies the schema of an imported file. It keeps the stamp that the schema had in its first store. If
+// the stored schema is newer, ImportSchema changes nothing and returns false.
 func ImportSchema(ctx context.Context, engine authz.Engine, text string) (applied bool, err error) {
 	s, loaded, next, err := readImported(ctx, engine, text)
 	if err != nil || next == nil {

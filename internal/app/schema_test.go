@@ -22,7 +22,7 @@ definition page {
 `
 
 // TestSchemaVersions starts servers of several versions on one store. Each step has the expected log or error of the
-// start, and the schema stored afterwards.
+// start, and the schema that must be stored afterwards.
 func TestSchemaVersions(t *testing.T) {
 	edited := func(old, replacement string) string {
 		require.Contains(t, pages, old)
@@ -123,8 +123,8 @@ func TestSchemaVersions(t *testing.T) {
 	}
 }
 
-// TestSchemaChangedByAnotherProgram checks that a server keeps a schema that an operator has changed without changing
-// its stamp. A server replaces a schema without a stamp if the change is not breaking.
+// TestSchemaChangedByAnotherProgram checks two cases. A server keeps a schema that an operator has changed without
+// changing its stamp. A server replaces a schema without a stamp if the change is not breaking.
 func TestSchemaChangedByAnotherProgram(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)

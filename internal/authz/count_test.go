@@ -23,8 +23,9 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestNoTextWritesOneEntries reads the texts of the whole program. authz.Count must write each number before a noun, so
-// that no text says "1 entries". A limit, as in "at most %d bytes", is always larger than one.
+// TestNoTextWritesOneEntries reads the texts of the whole program. They must format each number before a noun with
+// authz.Count, so that no text says "1 entries". A limit, as in "at most %d bytes", is allowed, since it is always
+// larger than one.
 func TestNoTextWritesOneEntries(t *testing.T) {
 	counted := regexp.MustCompile(`(?:(\S+ \S+) )?%d ([a-z]+)`)
 	limits := regexp.MustCompile(`(?:at most|more than|larger than|deeper than|than the|\d to|as|up to)$`)

@@ -11,7 +11,7 @@ type Definition struct {
 	Accepts map[Relation][]SubjectType
 }
 
-// SubjectType is a kind of subject that a relation accepts: objects of Type; with Relation, the subjects in that
+// SubjectType is a kind of subject that a relation accepts: objects of Type. With Relation, it is the subjects in this
 // relation of such an object; with Wildcard, all objects of Type at once.
 type SubjectType struct {
 	Type     Type

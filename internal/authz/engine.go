@@ -5,8 +5,8 @@ import (
 	"iter"
 )
 
-// Engine stores relationships and evaluates permissions. An engine may wrap another one. Code that needs less takes one
-// of the interfaces that Engine consists of. Following changes is the separate interface Source.
+// Engine stores relationships and evaluates permissions. An engine may wrap another one. It consists of several
+// interfaces, so that code can depend on a part of it. Following changes is the separate interface Source.
 //
 // All methods return an *Error. Its code is CodeInvalid for an unknown type, relation or permission and for an invalid
 // argument, CodeUnavailable if the store cannot be reached, CodeDeadline or CodeCanceled if ctx ended, CodeTooLarge
@@ -33,22 +33,22 @@ type Checker interface {
 	// Check decides one check. The token names the revision that was read.
 	Check(ctx context.Context, check Check, at Consistency) (Decision, Token, error)
 
-	// CheckBulk decides many checks at one revision. The results are in the order of the checks. The error of one check
-	// is in its result. If it decides no check, err is set; then results has the error of each check, or is nil.
+	// CheckBulk decides many checks at one revision. The results are in the order of the checks, each with a decision
+	// or an error. If no check can be decided, err is set; then results has the error of each check, or is nil.
 	CheckBulk(ctx context.Context, checks []Check, at Consistency) (results []CheckResult, token Token, err error)
 }
 
 // Explainer decides a check and says why.
 type Explainer interface {
-	// Explain decides one check as Check does, and returns how the decision came about.
+	// Explain decides one check as Check does, and also returns a trace of the evaluation.
 	Explain(ctx context.Context, check Check, at Consistency) (Decision, *Trace, Token, error)
 }
 
 // ResourceFinder finds the resources on which a subject has a permission.
 type ResourceFinder interface {
 	// LookupResources yields each resource on which the subject has the permission once, sorted by id. Each result has
-	// a cursor (see package pages). A page with this cursor starts after the result, at the revision of the result's
-	// page. The cursor of another query causes CodeInvalid.
+	// a cursor (see package pages). A page with this cursor starts after the result, and reads the same revision. The
+	// cursor of another query causes CodeInvalid.
 	LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error]
 }
 
@@ -67,8 +67,8 @@ type Reader interface {
 
 // Writer changes relationships.
 type Writer interface {
-	// Write applies the updates if all preconditions hold. Otherwise, or if a relationship to create exists, it writes
-	// nothing and returns CodeConflict with ErrPrecondition as the cause.
+	// Write applies the updates if all preconditions hold. Otherwise, or if a relationship of a Create exists, it
+	// writes nothing and returns CodeConflict with ErrPrecondition as the cause.
 	Write(ctx context.Context, write Write) (Token, error)
 
 	// DeleteAll deletes every relationship that matches the filter, in one atomic change, if all preconditions hold.

@@ -47,8 +47,8 @@ type Error struct {
 	Subscriptions []ID
 }
 
-// Errorf returns an Error with a formatted message and without a cause. It cuts each text that the format quotes with
-// %q after MaxEcho bytes.
+// Errorf returns an Error with a formatted message and without a cause. It truncates each text for the verb %q to
+// MaxEcho bytes.
 func Errorf(code Code, format string, args ...any) *Error {
 	if false {
 		_ = fmt.Sprintf(format, args...) // makes go vet check the format of each call
@@ -63,13 +63,13 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, bounded...)}
 }
 
-// MaxEcho is how many bytes of a caller's value an error repeats.
+// MaxEcho is how many bytes of a value from a request an error may contain.
 const MaxEcho = 100
 
-// Echo cuts a value for an error after MaxEcho bytes.
+// Echo truncates a value for an error to MaxEcho bytes.
 func Echo(value string) string { return Cut(value, MaxEcho) }
 
-// Cut returns the text. If it has more bytes than the limit, Cut returns the characters within the limit and "…".
+// Cut returns the text, truncated to the characters within the limit in bytes and "…" if it is longer.
 func Cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -118,6 +118,6 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// ErrPrecondition is the cause of a CodeConflict if a precondition of a write does not hold or a relationship to create
-// exists. The caller reads the current state and retries.
+// ErrPrecondition is the cause of a CodeConflict if a precondition of a write does not hold, or a relationship of a
+// Create exists. The caller should read the current state and retry.
 var ErrPrecondition = errors.New("a precondition of the write does not hold")

@@ -28,7 +28,7 @@ func TestErrorsRepeatAHundredBytes(t *testing.T) {
 	require.LessOrEqual(t, len(authz.Echo(strings.Repeat("\x80", 200))), authz.MaxEcho+len("…"))
 }
 
-// TestLongNamesAreRefusedBeforeASearch checks that time and memory do not grow with the length of a name.
+// TestLongNamesAreRefusedBeforeASearch checks that time and memory do not grow with the length of an unknown name.
 func TestLongNamesAreRefusedBeforeASearch(t *testing.T) {
 	name := strings.Repeat("a", authz.MaxNameBytes)
 	parse := map[string]func(string) error{

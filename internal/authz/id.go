@@ -11,8 +11,8 @@ import (
 // MaxIDBytes is the longest id that the API accepts, in bytes of UTF-8.
 const MaxIDBytes = 256
 
-// storedPrefix starts the id of an object that another tool stored and that no caller can have chosen. The text in
-// SpiceDB follows it.
+// storedPrefix starts the id of an object that another tool stored, if no caller can have chosen this id. After the
+// prefix comes the id as stored in SpiceDB.
 const storedPrefix = "stored:"
 
 // MaxStoredBytes is the longest id that SpiceDB stores, after EncodeID.
@@ -21,8 +21,8 @@ const MaxStoredBytes = 1024
 // personPrefix may start the id of a person where only a person is accepted.
 const personPrefix = "user:"
 
-// reservedTypes are the product's types. No id starts with one of them and a colon, so that a reference cannot be
-// mistaken for an id.
+// reservedTypes are the product's types. No id may start with one of them and a colon, so that nobody takes a reference
+// such as user:bob for an id.
 var reservedTypes = withSimpleTypes(map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true,
 	"idempotency_key": true, "importer": true, "invitation": true, "invitee": true, "membership": true,
@@ -41,19 +41,19 @@ func withSimpleTypes(types map[string]bool) map[string]bool {
 var longTypes = map[Type]bool{"deletion": true, "membership": true}
 
 // ID names an object within its type, as the caller wrote it. It is UTF-8 of 1 to MaxIDBytes bytes without invisible
-// characters (see Invisible). White space is only spaces between other characters. It does not start with a type of the
-// product and a colon. An id that another tool stored and that breaks these rules is "stored:" and the stored text.
-// EncodeID and DecodeID convert ids to and from the form that SpiceDB stores.
+// characters (see Invisible). Its only white space are spaces between other characters. It does not start with a type
+// of the product and a colon. If another tool stored an id that breaks these rules, the ID is "stored:" and the stored
+// text. EncodeID and DecodeID convert between an ID and the form that SpiceDB stores.
 type ID string
 
-// IsForeign reports whether another tool stored the id. A caller may name such an object, but not choose the id for a
-// new one.
+// IsForeign reports whether only another tool can have stored the id. A caller may name an object with such an id, but
+// not create one.
 func (id ID) IsForeign() bool { return strings.HasPrefix(string(id), storedPrefix) }
 
 // ParseID checks the id of a new or existing object whose type lets callers choose ids. The error has code CodeInvalid.
 func ParseID(s string) (ID, error) { return parseID("", s) }
 
-// parseID does what ParseID does, for an id of the given type.
+// parseID is ParseID for an id of the given type.
 func parseID(typ Type, s string) (ID, error) {
 	if strings.HasPrefix(s, storedPrefix) {
 		return parseStoredID(typ, s)
@@ -80,7 +80,7 @@ func parseID(typ Type, s string) (ID, error) {
 	return ID(s), nil
 }
 
-// maxBytes returns the longest id of a type, apart from ids that another tool stored.
+// maxBytes returns the highest length of an id of a type. It does not apply to ids that another tool stored.
 func maxBytes(typ Type) int {
 	if longTypes[typ] {
 		return MaxStoredBytes
@@ -101,8 +101,8 @@ func misplacedSpace(s string) string {
 	return ""
 }
 
-// parseStoredID parses an id that another tool stored. It rejects an id that has another form, so that every id has
-// exactly one form.
+// parseStoredID parses an id with the prefix "stored:". It rejects an id that can be written without the prefix, so
+// that every id has exactly one form.
 func parseStoredID(typ Type, s string) (ID, error) {
 	stored := s[len(storedPrefix):]
 	switch {
@@ -161,9 +161,9 @@ const brailleBlank = '\u2800'
 
 const upperHex = "0123456789ABCDEF"
 
-// EscapeHeader returns an id in the form that the actor header needs. Each id has only one such form. The percent sign,
-// the comma, the space and every byte that is not visible ASCII become "%HH" with two upper-case hexadecimal digits.
-// The comma is included because proxies join headers with it.
+// EscapeHeader returns the only form of an id that the actor header accepts. The percent sign, the comma, the space and
+// every byte that is not visible ASCII become "%HH" with two upper-case hexadecimal digits. The comma is escaped
+// because proxies join headers with it.
 func EscapeHeader(id string) string {
 	var b strings.Builder
 	for i := range len(id) {
@@ -210,7 +210,7 @@ func EncodeID(id ID) string {
 	return b.String()
 }
 
-// DecodeID is the inverse of EncodeID for an id of a type. If no caller can have chosen the stored id, DecodeID returns
+// DecodeID is the inverse of EncodeID for an id of a type. If no caller can have chosen the stored id, the result is
 // "stored:" and the stored text.
 func DecodeID(typ Type, stored string) ID {
 	limit := maxBytes(typ)
@@ -224,7 +224,7 @@ func DecodeID(typ Type, stored string) ID {
 	return ID(decoded)
 }
 
-// isShown reports whether a decoded id is shown unchanged.
+// isShown reports whether a decoded id can be shown without the prefix "stored:".
 func isShown(decoded string) bool {
 	if decoded == "" || !utf8.ValidString(decoded) || misplacedSpace(decoded) != "" {
 		return false

@@ -35,8 +35,8 @@ func TestEncodeID(t *testing.T) {
 	}
 }
 
-// TestForeignStoredIDsRoundTrip checks ids that another tool stored. A caller can send the shown form back, it names
-// the same stored id, and no other id has the same form.
+// TestForeignStoredIDsRoundTrip checks ids that another tool stored. A caller can send the shown form back, which then
+// names the same stored id. No other id has the same form.
 func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	for _, stored := range []string{
 		"=", "a=", "a=4", "=4", "=zz", "bad=zz", "=4x", "=2a", "=c3=bc", // no escape
@@ -66,7 +66,8 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	}
 }
 
-// TestLongIDsOfInternalTypes checks that ids which contain another id are shown unchanged and name the stored object.
+// TestLongIDsOfInternalTypes checks that ids which contain another id are shown without the prefix and name the stored
+// object.
 func TestLongIDsOfInternalTypes(t *testing.T) {
 	for _, id := range []authz.ID{
 		authz.ID("importer/" + strings.Repeat("x", 256)), authz.ID("importer/" + strings.Repeat("@", 256)),

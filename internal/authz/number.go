@@ -14,17 +14,17 @@ import (
 // maxDoubleDigits is the largest number of significant digits of the exact value of a double.
 const maxDoubleDigits = 767
 
-// maxDoubleSize is the largest exponent of a double in the form 0.DIGITS × 10^EXPONENT: a double is at most
-// 1.8 × 10^308. smallestNormal, about 2.2 × 10^-308, is the smallest positive double that has all 53 bits.
+// maxDoubleSize is the largest exponent of a double in the form 0.DIGITS × 10^EXPONENT: a double is at most 1.8 ×
+// 10^308. smallestNormal, about 2.2 × 10^-308, is the smallest positive double with the full precision of 53 bits.
 const (
 	maxDoubleSize  = 309
 	smallestNormal = 0x1p-1022
 )
 
 // IsExact reports whether a double represents a JSON number exactly. SpiceDB stores every number of a caveat context as
-// a double, which turns 9007199254740993 into 9007199254740992. A fraction is exact if the double is formatted as that
-// fraction. So 0.1 is exact, although its binary value differs a little. Numbers below 2.3e-308 are not exact, since a
-// double has fewer bits for them. Zero is exact.
+// a double, which turns 9007199254740993 into 9007199254740992. A fraction counts as exact if formatting its double
+// gives the same fraction. So 0.1 is exact, although its binary value differs a little. Numbers below 2.3e-308 are not
+// exact, since a double has fewer bits for them. Zero is exact.
 func IsExact(number string) bool {
 	if len(number) <= 15 && !strings.ContainsAny(number, "eE") {
 		_, err := strconv.ParseFloat(number, 64)
@@ -47,9 +47,9 @@ func IsExact(number string) bool {
 			return true
 		}
 	}
-	// The code below uses integers that are as long as the digits. Numbers with a larger exponent cannot be exact, since
-	// the digits have no factor 10: a double has at most 53 bits, and 5^23 has more. A fraction is exact only if its
-	// digits have a factor 5 for each place behind the point.
+	// The code below uses integers that are as long as the digits. Numbers with a larger exponent cannot be exact: the
+	// digits have no factor 10, a double has at most 53 bits, and 5^23 has more. A fraction is exact only if its digits
+	// have a factor 5 for each place behind the point.
 	if exponent > 22 || -exponent > 3*len(digits)/2+1 {
 		return false
 	}

@@ -23,8 +23,8 @@ type Object struct {
 // String returns the reference in zed's notation: type:id.
 func (o Object) String() string { return string(o.Type) + ":" + string(o.ID) }
 
-// Subject is the subject of a relationship or check: an object; with Relation, the subjects in that relation of the
-// object; with Wildcard, all objects of the type. A wildcard has no ID. The ID "*" is an ordinary id.
+// Subject is the subject of a relationship or check: an object. With Relation, it is the subjects in this relation of
+// the object; with Wildcard, all objects of the type. A wildcard has no ID. The ID "*" is an ordinary id.
 type Subject struct {
 	Object
 	Relation Relation
@@ -45,8 +45,8 @@ func (s Subject) String() string {
 	return s.Object.String()
 }
 
-// Relationship is a stored relationship: the subject has the relation to the resource. It ends at ExpiresAt if that is
-// set, and counts only while its caveat holds.
+// Relationship is a stored relationship: the subject has the relation to the resource. If ExpiresAt is set, it expires
+// then. If it has a caveat, it counts only while the caveat holds.
 type Relationship struct {
 	Resource  Object
 	Relation  Relation

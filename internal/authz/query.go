@@ -6,8 +6,8 @@ type Token string
 // Freshness is how recent the relationships of an answer must be.
 type Freshness uint8
 
-// The zero value, Default, leaves the choice to the engine. For Default, an engine of freshness.ReadYourWrites reads at
-// least every write that was made through this engine. Any other engine reads fully consistently.
+// Default, the zero value, lets the engine choose. An engine of freshness.ReadYourWrites then reads at least every
+// write that was made through this engine. Any other engine reads fully consistently.
 const (
 	Default Freshness = iota
 	MinimizeLatency
@@ -57,8 +57,8 @@ func Exactly(r Relationship) Filter {
 	}
 }
 
-// Precondition is checked in the transaction of a write. If no relationship matches the filter or, with Absent, if one
-// matches, nothing is written.
+// Precondition must hold in the transaction of a write. It holds if a relationship matches the filter or, with Absent,
+// if none matches. If it does not hold, nothing is written.
 type Precondition struct {
 	Filter Filter
 	Absent bool
@@ -132,8 +132,8 @@ type SubjectQuery struct {
 }
 
 // FoundSubject is a result of a SubjectQuery. For a wildcard, Excluded lists the ids that it does not cover. An
-// excluded subject that is allowed under a condition is a result of its own. If only this subject cannot be decided,
-// for example because a caveat fails, Err has the reason and the decision is Denied.
+// excluded subject that has the permission under a condition is a separate result. If only this subject cannot be
+// decided, for example because a caveat fails, Err has the reason and the decision is Denied.
 type FoundSubject struct {
 	Subject  Subject
 	Decision Decision

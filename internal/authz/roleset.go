@@ -51,7 +51,8 @@ type RoleInfo struct {
 	// Title is the name of the role in a user interface.
 	Title string
 
-	// Additional reports that people hold the role besides a base role, and that it gives no permission without one.
+	// Additional reports that people hold the role in addition to a base role. Without a base role, it gives no
+	// permission.
 	Additional bool
 
 	// Requires is the feature that a subscription needs before anybody can get the role, or "".
@@ -66,8 +67,8 @@ type RoleSet struct {
 	Name RoleSetName
 	On   Type
 
-	// Roles lists the roles. If a person may hold only one base role, the stronger ones come first. The first role is the
-	// one that the creator of an account gets under multi_owner.
+	// Roles lists the roles. If a person may hold only one base role, stronger roles come first. Under multi_owner, the
+	// creator of an account gets the first role.
 	Roles []RoleInfo
 
 	// Default is the role of an invited person if the invitation names none. The permission invite_members suffices to
@@ -77,7 +78,7 @@ type RoleSet struct {
 	// Required is the required role: at least one person always holds it, and without an expiration.
 	Required Role
 
-	// SeveralRoles allows a person more than one base role.
+	// SeveralRoles lets a person hold more than one base role.
 	SeveralRoles bool
 
 	// Transferred means that exactly one person holds the required role, and that only a transfer changes the holder.
@@ -194,8 +195,7 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 	)
 }
 
-// ParseAdded does what Parse does, for roles that are added to existing ones. The list may contain only additional
-// roles.
+// ParseAdded is Parse for roles that are added to existing ones. The list may have only additional roles.
 func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {

@@ -2,24 +2,26 @@ package authz
 
 import "slices"
 
-// SimpleType declares a type of resource that has one relation: to its place. Operations, import, explanations and
-// tests read the entry. `go generate ./...` writes its calls in the contract, their handlers, the methods of the Go
-// client, and its lines in the documentation. The schema defines its permissions, and the role tables state who has
-// them.
+// SimpleType declares a type of resource whose only relation leads to the account or workspace that contains it.
+// Operations, import, explanations and tests read the entry. `go generate ./...` writes its calls in the contract,
+// their handlers, the methods of the Go client, and its lines in the documentation. The schema defines its permissions,
+// and the role tables state who has them.
 type SimpleType struct {
-	// Name is the type in the schema. With an s at its end, it names the collection in the API.
+	// Name is the type in the schema. Name and an "s" is the collection in the API.
 	Name Type
 
-	// Place is the type of the object's place, "account" or "workspace". The relation to the place has the same name.
+	// Place is the type of the containing object, "account" or "workspace". The relation to this object has the same
+	// name.
 	Place Type
 
 	// RoleSets are the role sets of the accounts that have such objects.
 	RoleSets []RoleSetName
 
-	// Create is the permission on the place that creating needs.
+	// Create is the permission on the containing object that creating needs.
 	Create Permission
 
-	// Visible is the permission without which an object does not exist for an actor; empty means view.
+	// Visible is the permission that shows the object: for an actor without it, the object does not exist. Empty means
+	// view.
 	Visible Permission
 
 	// Remove is the permission on the object that deleting needs.
@@ -30,7 +32,7 @@ type SimpleType struct {
 	Note    string
 }
 
-// SimpleTypes are the types whose only relation is the one to their place.
+// SimpleTypes are the types whose only relation leads to their account or workspace.
 var SimpleTypes = []SimpleType{
 	{
 		Name: "flow", Place: "workspace", RoleSets: []RoleSetName{Operations},
@@ -59,12 +61,12 @@ var SimpleTypes = []SimpleType{
 	},
 }
 
-// SimpleTypesIn returns the simple types whose objects are in a place of a type.
+// SimpleTypesIn returns the simple types whose objects are in an account or a workspace.
 func SimpleTypesIn(place Type) []SimpleType {
 	return slices.DeleteFunc(slices.Clone(SimpleTypes), func(s SimpleType) bool { return s.Place != place })
 }
 
-// VisibleBy returns the permission without which an object does not exist for an actor.
+// VisibleBy returns the permission that shows an object of the type.
 func (s SimpleType) VisibleBy() Permission {
 	if s.Visible == "" {
 		return "view"

@@ -15,9 +15,9 @@ var rfc3339 = regexp.MustCompile(
 // leapSecond matches a time of RFC 3339 in the 61st second of a minute.
 var leapSecond = regexp.MustCompile(`^(.*:)60(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`)
 
-// ParseTime parses a time of RFC 3339, for example 2030-01-31T17:00:00Z or 2030-01-31T17:00:00.5+02:00. The T and the
-// Z may be in lower case. A leap second, for example 2016-12-31T23:59:60Z, is the start of the next second. Requests,
-// imported relationships and keys files are parsed by it.
+// ParseTime parses a time of RFC 3339, for example 2030-01-31T17:00:00Z or 2030-01-31T17:00:00.5+02:00. The T and the Z
+// may be in lower case. A leap second, for example 2016-12-31T23:59:60Z, is the start of the next second. Times in
+// requests, imports and keys files have this format.
 func ParseTime(text string) (time.Time, error) {
 	text = strings.ToUpper(text)
 	if !rfc3339.MatchString(text) {

@@ -23,8 +23,8 @@ type Change struct {
 	// Schema reports that the transaction changed the schema.
 	Schema bool
 
-	// Metadata is the metadata that was written with the transaction. It is empty for a write without metadata. It has
-	// several elements if the store merged overlapping transactions.
+	// Metadata is the metadata that the transaction stored, or empty. It has several elements if the store merged
+	// overlapping transactions.
 	Metadata []map[string]any
 
 	// Token continues Watch after the transaction.
@@ -49,8 +49,8 @@ type Source interface {
 	Export(ctx context.Context, at Token) iter.Seq2[Relationship, error]
 
 	// Watch yields the changes after a revision until ctx ends. A transaction follows the transactions that it depends
-	// on. A transaction may be delivered again. A Change without Updates and Schema means that everything up to its
-	// Token has been delivered. The first Change is of this kind, and shows that the store has the history after the
-	// revision.
+	// on. A transaction may be delivered more than once. A Change without Updates and Schema means that all changes up
+	// to its Token have been delivered. The first Change is of this kind, and shows that the store has the changes
+	// after the revision.
 	Watch(ctx context.Context, after Token) iter.Seq2[Change, error]
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SelfSigned returns a certificate for 127.0.0.1 that signs itself and is valid for an hour, and its PEM form and that
-// of its key.
+// SelfSigned returns a self-signed certificate for 127.0.0.1 that is valid for an hour. It also returns the PEM form of
+// the certificate and of its key.
 func SelfSigned(t testing.TB) (pair tls.Certificate, certPEM, keyPEM []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -141,7 +141,7 @@ func (s *suite) failingConditions(t *testing.T) {
 	}
 }
 
-// outcome formats an answer for comparison. Of an error it keeps only the code.
+// outcome formats an answer for comparison. It includes only the code of an error.
 func outcome(decision authz.Decision, err error) string {
 	var code authz.Code
 	switch {

@@ -101,8 +101,8 @@ func (s *suite) decisions(t *testing.T) {
 }
 
 func (s *suite) conditions(t *testing.T) {
-	// This test has no relationship with a caveat. It checks only that a valid context is accepted, and that an invalid
-	// one is rejected.
+	// This test has no relationship with a caveat. It checks only that a valid context is accepted and an invalid one
+	// is rejected.
 	anybody, doc := user(t, "anybody"), document(t, "doc")
 	check := authz.Check{Subject: anybody, Permission: "view", Resource: doc, Context: map[string]any{
 		"today": "monday", "count": 3.5, "nested": map[string]any{"list": []any{"a", true, nil}},
@@ -120,8 +120,8 @@ func (s *suite) conditions(t *testing.T) {
 	requireCode(t, authz.CodeTooLarge, err)
 }
 
-// inexactNumbers checks that every question and every relationship rejects a context with a number that a double cannot
-// hold exactly. A rejected relationship must not be stored. Large numbers that a double can hold must not change.
+// inexactNumbers sends a context with a number that a double cannot hold exactly. Every question and every relationship
+// must reject it, and no rejected relationship may be stored. Large numbers that a double can hold must not change.
 func (s *suite) inexactNumbers(t *testing.T) {
 	doc, alice := document(t, "doc"), user(t, "alice")
 	given := map[string]any{"amount": []any{int64(1)<<53 + 1}}

@@ -1,5 +1,5 @@
-// Package enginetest is a test suite that every authz.Engine must pass, and starts the servers that engines are tested
-// on.
+// Package enginetest has a test suite that every authz.Engine must pass. It also starts the servers for tests of
+// engines.
 package enginetest
 
 import (
@@ -223,7 +223,7 @@ func requireCode(t *testing.T, code authz.Code, err error) {
 	require.NotEmpty(t, message(t, code, err))
 }
 
-// message returns the text that callers see of an error with the code.
+// message returns the text of an error for callers. It requires that the error has the code.
 func message(t *testing.T, code authz.Code, err error) string {
 	t.Helper()
 	var e *authz.Error
@@ -233,7 +233,7 @@ func message(t *testing.T, code authz.Code, err error) string {
 	return e.Message
 }
 
-// eventually waits for something that happens without a token, for example an expiration.
+// eventually waits for an effect that no token announces, for example an expiration.
 func eventually(ctx context.Context, t testing.TB, holds func() bool) {
 	t.Helper()
 	for !holds() {

@@ -39,7 +39,7 @@ func (s *suite) lookupResources(t *testing.T) {
 			if len(part) < limit {
 				break
 			}
-			// A cursor continues its list at the list's state, whatever consistency the next request names.
+			// A cursor continues its list at the state of the list, even if the next request has another consistency.
 			page.Cursor = pages.Cursor(query, part[len(part)-1])
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))
@@ -64,8 +64,8 @@ func (s *suite) lookupResources(t *testing.T) {
 	}
 }
 
-// zzz returns how many documents named zzz exist when the round of lookupResources with this limit begins. The first
-// round has the limit 500, and stores the document.
+// zzz returns how many documents named zzz exist before the round of lookupResources with this limit. The first round
+// has the limit 500, and stores the document.
 func zzz(limit int) int {
 	if limit == 500 {
 		return 0
@@ -73,8 +73,8 @@ func zzz(limit int) int {
 	return 1
 }
 
-// lookupOnce checks that a look-up returns a resource once even if several paths lead to it, also over several pages. A
-// cursor must be rejected with any other query.
+// lookupOnce checks that a look-up returns each resource once, even if several paths lead to it, and also over several
+// pages. A cursor must be rejected with any other query.
 func (s *suite) lookupOnce(t *testing.T) {
 	const n = 210
 	alice, folder, team := user(t, "alice"), object(t, "folder", "f"), object(t, "team", "t")
@@ -118,7 +118,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 				break
 			}
 			page.Cursor = pages.Cursor(query, part[len(part)-1])
-			// The cursor's later pages must not contain this document, which is shared after the first page.
+			// This document is shared after the first page, so later pages of the cursor must not contain it.
 			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice))
 		}
 		got = slices.DeleteFunc(got, func(id authz.ID) bool { return strings.Contains(string(id), "late") })

@@ -58,10 +58,10 @@ func (s *server) end() {
 	}
 }
 
-// Postgres returns the URI of an empty PostgreSQL database. SLUICE_TEST_POSTGRES_URI names the server of the database.
-// Without this variable, Postgres starts a server with durability off, which the tests of Main share. A test with
-// settings, for example "fsync=on", gets a server of its own. Without a server and without the program postgres, the
-// test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
+// Postgres returns the URI of an empty PostgreSQL database. SLUICE_TEST_POSTGRES_URI is the URI of the server. Without
+// this variable, Postgres starts a server with durability off, which the tests of Main share. A test with settings, for
+// example "fsync=on", gets its own server. If there is no server and no program postgres, the test is skipped, or fails
+// if SLUICE_REQUIRE_CONTAINERS is 1.
 func Postgres(t testing.TB, settings ...string) string {
 	t.Helper()
 	if server := os.Getenv("SLUICE_TEST_POSTGRES_URI"); server != "" {
@@ -102,8 +102,8 @@ func postgresPrograms() string {
 	return ""
 }
 
-// startPostgres starts a server in its own folder and returns its URI. It passes the function that stops the server to
-// atEnd.
+// startPostgres starts a server in its own folder and returns its URI. It calls atEnd with the function that stops the
+// server.
 func startPostgres(t testing.TB, programs string, settings []string, atEnd func(func())) string {
 	t.Helper()
 	// This cannot be t.TempDir: PostgreSQL runs as another user, who may have no access to the parent folders of

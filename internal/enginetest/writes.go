@@ -245,8 +245,7 @@ func Dates() []time.Time {
 	}
 }
 
-// expirationDates checks that a relationship counts if its expiration is in the future, and only then, in every kind of
-// question.
+// expirationDates checks that a relationship counts until its expiration and not afterwards, in every kind of question.
 func (s *suite) expirationDates(t *testing.T) {
 	doc := document(t, "doc")
 	var rows []authz.Relationship

@@ -1,6 +1,6 @@
-// Package ownfile creates and opens files that no other user can have prepared. A new file has a random name and is
-// created exclusively. An existing file is used only if this user owns it, no other user may read or write it, and it
-// is not a link.
+// Package ownfile creates and opens files that no other user can have prepared. It creates a new file exclusively, with
+// a random name. It opens an existing file only if it is not a link, this user owns it, and no other user may read or
+// write it.
 package ownfile
 
 import (
@@ -25,15 +25,15 @@ func Create(path, suffix string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+suffix)
 }
 
-// IsCreated reports whether Create may have given this name to a file beside path. The name has no folder.
+// IsCreated reports whether Create may have created a file beside path with this name, which has no folder.
 func IsCreated(name, path, suffix string) bool {
 	rest, ok := strings.CutPrefix(name, filepath.Base(path)+".")
 	random, ends := strings.CutSuffix(rest, suffix)
 	return ok && ends && random != "" && strings.Trim(random, "0123456789") == ""
 }
 
-// RemoveLeftovers removes files that Create made beside path for killed processes. No other process may be creating
-// such files meanwhile.
+// RemoveLeftovers removes files that Create made beside path for processes that were killed. Meanwhile, no other
+// process may create such files.
 func RemoveLeftovers(path, suffix string) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -118,8 +118,8 @@ func Replace(path string, content []byte) error {
 	return nil
 }
 
-// Publish gives a complete file its final name. It returns ErrExists if the name exists, and ErrForeign if the file was
-// replaced meanwhile. The caller has synced the file.
+// Publish gives a complete file its final name. It returns ErrExists if the name exists, and ErrForeign if another
+// program has replaced the file. The caller must have synced the file.
 func Publish(file *os.File, to string) error {
 	written, err := file.Stat()
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 // ErrExists is the error for a backup file or a store that exists already.
 var ErrExists = ownfile.ErrExists
 
-// ErrUnsealed is the error for a file without the line that Backup writes with its hash. Changes of such a file since
-// the backup cannot be detected.
+// ErrUnsealed is the error for a file without a seal, the last line with a hash that Backup writes. Without it, later
+// changes of the file cannot be detected.
 var ErrUnsealed = errors.New("the file does not end with the hash that `sluice backup` writes")
 
 // Contents describes a backup.
@@ -30,8 +30,8 @@ type Contents struct {
 }
 
 // Backup copies the store of a directory into a new file and checks the copy. A server may write to the store
-// meanwhile: the copy is the state at one moment. The file appears under its name once it is complete and on disk. The
-// copy includes the history within the garbage-collection window.
+// meanwhile, since the copy is the state at one moment. The file gets its name only when it is complete and on disk.
+// The copy includes the history within the garbage-collection window.
 func Backup(ctx context.Context, directory, file string) (_ Contents, err error) {
 	if err := requireStore(directory); err != nil {
 		return Contents{}, err
@@ -133,9 +133,9 @@ func openRegular(file string) (*os.File, error) {
 }
 
 // Restore checks a backup and copies it into a directory as its store. No server may have the directory open. Restore
-// opens the file only once, so that it copies the bytes that it has checked. If it replaces a store, it returns in kept
-// the directory to which it moved the old store. The restored store gets a new id, since a token of the old store may
-// name a write that the backup lacks.
+// opens the file only once, so it copies the same bytes that it has checked. If it replaces a store, it moves the old
+// store to the directory kept. The restored store gets a new id, since a token of the old store may name a write that
+// the backup lacks.
 func Restore(
 	ctx context.Context, file, path string, options RestoreOptions,
 ) (contents Contents, kept string, err error) {
@@ -232,7 +232,7 @@ func (d *directory) copyOf(ctx context.Context, source *os.File, line string, le
 	return target.Name(), nil
 }
 
-// setAside links the store into a new directory, whose name contains the present time, and returns this directory. The
+// setAside links the store into a new directory, whose name contains the current time, and returns this directory. The
 // store also keeps its old name until the new store replaces it.
 func (d *directory) setAside() (kept string, err error) {
 	// If SQLite can still read the store, this moves the write-ahead log into the file.

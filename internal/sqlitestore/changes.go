@@ -39,7 +39,7 @@ type logRow struct {
 	entries  []byte
 }
 
-// add adds the entries of a row that the watcher asked for.
+// add adds those entries of a row that the watcher requested.
 func (c *changes) add(row logRow, content datastore.WatchContent) error {
 	if row.metadata != nil {
 		metadata := &structpb.Struct{}
@@ -123,7 +123,7 @@ func (c *changes) relationship(kind entryKind, body []byte) error {
 	return nil
 }
 
-// revisionChanges returns the changes in the form that Watch sends. It reports whether there are none.
+// revisionChanges returns the changes as SpiceDB's type for Watch. It reports whether there are none.
 func (c *changes) revisionChanges() (_ datastore.RevisionChanges, empty bool) {
 	for _, key := range c.order {
 		change := c.relationships[key]

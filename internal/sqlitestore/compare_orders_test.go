@@ -47,8 +47,8 @@ var inconsistent = map[string]struct {
 	},
 }
 
-// TestInconsistentTablesAreRefused checks stores whose tables contradict each other. Backup and Restore reject them,
-// even with a recomputed seal. Open rejects stores whose row counts differ.
+// TestInconsistentTablesAreRefused checks stores whose tables contradict each other. Backup and Restore must reject
+// them, even with a recomputed seal. Open must reject stores whose row counts differ.
 func TestInconsistentTablesAreRefused(t *testing.T) {
 	t.Parallel()
 	whole, err := os.ReadFile(newUsedStore(t, t.TempDir()))

@@ -18,13 +18,12 @@ func open(tb testing.TB, path string, options Options) *Store {
 	return s
 }
 
-// TestConformance runs SpiceDB's own suite.
+// TestConformance runs SpiceDB's own test suite for datastores.
 //
-// It leaves out one category, whose tests keep two write transactions open at the same time. SpiceDB's in-memory
-// datastore leaves it out for the same reason: the suite says that "datastores with a global write lock (e.g. memdb)
-// must exclude this category". All but one of these tests pass here and are run by name. The exception is
-// ConcurrentWriteSerializationTest: it ends the first transaction after the second one, but in this store the second
-// one cannot begin before the first has ended.
+// It omits one category, whose tests keep two write transactions open at the same time. The suite says that "datastores
+// with a global write lock (e.g. memdb) must exclude this category". All but one of these tests pass here and are run
+// by name. The exception is ConcurrentWriteSerializationTest: it ends the first transaction after the second one, but
+// in this store the second one cannot begin before the first has ended.
 func TestConformance(t *testing.T) {
 	factory := test.NewTesterFactory(&sqliteError{class: errBusy, cause: errBusy})
 	tester := factory.NewTester(test.DatastoreTesterFunc(

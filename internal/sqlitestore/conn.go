@@ -72,8 +72,8 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 	return s, nil
 }
 
-// exec runs a statement that returns no rows, and returns the number of changed rows. It takes no context, since a
-// context would cost a goroutine for each statement. None of these statements runs long.
+// exec runs a statement that returns no rows, and returns the number of changed rows. It has no context, since a
+// context would cost a goroutine for each statement, and none of these statements runs long.
 func (c *conn) exec(query string, args ...any) (int64, error) {
 	return c.execUntil(context.Background(), query, args...)
 }

@@ -71,7 +71,7 @@ func (c collector) DeleteBeforeTx(
 	if int64(before) <= s.collected.Load() {
 		return counts, nil
 	}
-	// Before the history of a revision is deleted, no new read may start at this revision.
+	// Before history is deleted, prevent new reads that would need it.
 	s.collected.Store(int64(before))
 	if _, err := s.step(ctx, "UPDATE store SET collected = ?1", int64(before)); err != nil {
 		return counts, err

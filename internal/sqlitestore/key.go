@@ -48,7 +48,7 @@ func keysOf(r *tuple.Relationship) (resource, subject string, err error) {
 }
 
 // bounds returns the range of keys of a part: from is the least key in the range, and to is the least key above the
-// range. If the part is a single key, from and to are equal.
+// range. If the part is a single key, both are equal.
 func bounds(p keyspan.Part) (from, to string) {
 	prefix := strings.Join(p.Components, separator)
 	switch {

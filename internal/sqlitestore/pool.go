@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// pool holds the connections that read. A connection waits only for the disk, so a few per processor are enough; more
+// pool holds the connections for reads. A connection waits only for the disk, so a few per processor are enough; more
 // would cache the same pages again.
 //
 // Each connection has its own goroutine. SQLite needs a larger stack than a new goroutine has, and SpiceDB starts a
-// goroutine for each part of a check. These goroutines would spend more time on growing their stacks than on queries.
+// goroutine for each part of a check. Those goroutines would spend more time on growing their stacks than on queries.
 type pool struct {
 	path    string
 	pragmas []string
@@ -98,7 +98,7 @@ func (p *pool) close() error {
 	for range cap(p.free) {
 		<-p.free
 	}
-	// Put all elements back at the end, so that later calls of use and close do not wait.
+	// At the end, return all elements to the channel, so that later calls of use and close do not wait.
 	defer func() {
 		for range cap(p.free) {
 			p.free <- struct{}{}

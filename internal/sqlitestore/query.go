@@ -52,20 +52,19 @@ type span struct {
 // source returns the rows of a span in order, up to a limit.
 type source func(ctx context.Context, s span, limit int) ([]row, error)
 
-// Rows are read in pages. No connection is held between pages: a reader may take any time and run other queries
-// meanwhile. Most queries find few rows, so the first page is small.
+// Rows are read in pages. Between two pages, no connection is in use, so a reader may take any time and run other
+// queries. Most queries find few rows, so the first page is small.
 const (
 	firstPage = 128
 	nextPage  = 2048
 	maxKeys   = 64 // largest number of keys in a statement
 )
 
-// pastKey is appended to a key to get the bound of a range after that key. The bound is greater than the key, and less
-// than every greater key.
+// pastKey, appended to a key, gives a bound that is greater than the key and less than every greater key.
 const pastKey = "\x01"
 
-// iterate yields the relationships that the query selects. With Unsorted or ChooseEfficient, it yields them in the
-// order of the plan.
+// iterate yields the relationships that the query selects. With Unsorted or ChooseEfficient, their order is that of the
+// plan.
 func iterate(ctx context.Context, read source, q query) datastore.RelationshipIterator {
 	p := keyspan.PlanFor(q.filter)
 	return func(yield func(tuple.Relationship, error) bool) {

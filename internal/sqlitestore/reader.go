@@ -32,8 +32,8 @@ func (r *reader) use(do func(*conn) error) error {
 	if err := r.store.readers.use(do); err != nil {
 		return err
 	}
-	// It is enough to check after the read: garbage collection only advances, so if the history of the revision is
-	// still stored now, it was stored during the read.
+	// A check after the read is enough. Garbage collection only advances, so if the history of the revision is still
+	// stored now, it was also stored during the read.
 	if int64(r.at) < r.store.collected.Load() {
 		return datastore.NewInvalidRevisionErr(r.at, datastore.RevisionStale)
 	}

@@ -48,9 +48,9 @@ func countMatches(found datastore.RelationshipIterator) (count int, err error) {
 	return count, nil
 }
 
-// shapes holds the statements that read in each of the two orders, by resource and by subject. The first statement of
-// an order reads a range of keys. The others read lists of keys, of at most 1, 2, 4 and so on up to maxKeys. The
-// parameters are not numbered, since the driver would have to search for the numbers.
+// shapes has the read statements for each of the two orders, by resource and by subject. The first statement of an
+// order reads a range of keys. The others read lists of at most 1, 2, 4 and so on up to maxKeys keys. The parameters
+// have no numbers, since the driver would have to search for the numbers.
 var shapes = func() (all [2][]shape) {
 	for i, names := range []struct{ table, index, column string }{
 		{"by_resource", "history_by_resource", "key"},

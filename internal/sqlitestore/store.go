@@ -28,8 +28,8 @@ type Options struct {
 	// GCInterval is the time between two garbage collections. The default is 3 minutes.
 	GCInterval time.Duration
 
-	// quantization is how long readers that do not ask for the newest revision get the same revision. Without it, they
-	// always get the newest revision; in this store, that costs nothing. Only SpiceDB's tests of datastores set it.
+	// quantization is how long readers that do not request the newest revision get the same revision. Zero means that
+	// they always get the newest, which costs nothing in this store. Only SpiceDB's tests of datastores set it.
 	quantization time.Duration
 
 	// watchBuffer is the number of changes that Watch buffers for a slow watcher. The default is 1024.
@@ -89,7 +89,7 @@ type head struct {
 }
 
 // Open opens the store in a directory and creates it if there is none. It locks the directory for this process until
-// Close. Errors that are not the operating system's are among the errors of this package.
+// Close. Except for errors of the operating system, it returns errors that this package declares.
 func Open(path string, options Options) (_ *Store, err error) {
 	options.complete()
 	if options.MustExist {
@@ -141,8 +141,8 @@ func (s *Store) connectWriter() (err error) {
 	return err
 }
 
-// load reads the state of the store. It also compares the row counts of both tables of relationships; this takes longer
-// the more relationships there are.
+// load reads the state of the store. It also compares the row counts of both tables of relationships, which takes
+// longer for larger stores.
 func (s *Store) load() error {
 	if err := compareCounts(s.writer); err != nil {
 		return err

@@ -24,9 +24,9 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 	return sqlite.AuthorizerOK
 }
 
-// checkTables returns errForeign unless the SQLite schema of the file is exactly that of schema.sql. A trigger, view,
-// constraint or default could change what later statements do. It accepts the statistics tables of ANALYZE, which
-// SQLite's planner reads.
+// checkTables returns errForeign unless the SQLite schema of the file is exactly that of schema.sql. Any other trigger,
+// view, constraint or default could change the effect of later statements. It accepts the statistics tables of ANALYZE,
+// which SQLite's planner reads.
 func checkTables(c *conn) error {
 	want, err := expectedTables()
 	if err != nil {

@@ -36,7 +36,7 @@ var foreign = map[string][]string{
 	},
 }
 
-// doctor runs statements on a file, as another program could.
+// doctor executes statements on a file, as another program could.
 func doctor(t *testing.T, file string, statements []string) {
 	t.Helper()
 	c, err := connect(file, "rw")

@@ -12,8 +12,8 @@ import (
 // watchTimeout is how long a slow watcher has to receive a change when its buffer is full.
 const watchTimeout = time.Second
 
-// Watch sends the changes committed after a revision, and then each new one, until ctx ends. The garbage collection
-// must not have deleted changes after that revision.
+// Watch sends the changes committed after a revision, and then each new change, until ctx ends. It fails if the garbage
+// collection has deleted changes after that revision.
 func (s *Store) Watch(
 	ctx context.Context, after datastore.Revision, o datastore.WatchOptions,
 ) (<-chan datastore.RevisionChanges, <-chan error) {
@@ -121,7 +121,7 @@ func (w *watcher) catchUp(ctx context.Context, upTo revision) error {
 // logPage is the number of log rows per query.
 const logPage = 64
 
-// read returns the next rows of the log, starting at an id, of revisions that are not yet sent.
+// read returns the next rows of the log from an id on. It omits revisions that are already sent.
 func (w *watcher) read(from int64, upTo revision) (rows []logRow, err error) {
 	err = w.store.readers.use(func(c *conn) error {
 		return c.query(

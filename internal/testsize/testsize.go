@@ -1,5 +1,5 @@
-// Package testsize tells a test its size: `make test` runs in minutes, and `make test-long` repeats random and racing
-// tests more often and runs the suites in full on every store.
+// Package testsize sets the size of a test. `make test` runs in minutes. `make test-long` repeats random and racing
+// tests more often, and runs the suites in full on every store.
 package testsize
 
 import "os"

@@ -19,15 +19,15 @@ type Source interface {
 	// Head returns the schema of the newest state, and the token of that state.
 	Head(ctx context.Context) (schema string, at authz.Token, err error)
 
-	// ExportTexts exports the relationships of a state in batches. It calls the function take with each batch, and with
-	// a cursor after the batch. If the parameter after is such a cursor, the export continues there. The error is
-	// authz.CodeInvalid if SpiceDB no longer has the state.
+	// ExportTexts exports the relationships of a state in batches. It calls take with each batch, and with the cursor
+	// after the batch. If after is such a cursor, the export continues there. The error has CodeInvalid if SpiceDB no
+	// longer has the state.
 	ExportTexts(
 		ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error,
 	) error
 }
 
-// Progress is called with the number of relationships and of bytes of the file so far.
+// Progress is called with the number of relationships and of bytes in the file so far.
 type Progress func(relationships, bytes int64)
 
 // ExportTo writes the schema and all relationships to out.
@@ -50,8 +50,8 @@ type export struct {
 	state    exportState
 }
 
-// exportState is the content of an export's state file: the file that it writes, its length, and the cursor to continue
-// at.
+// exportState is the content of an export's state file: the name of the written file, its length, and the cursor at
+// which to continue.
 type exportState struct {
 	Part          string      `json:"part"` // the name of the file, without its folder
 	At            authz.Token `json:"at"`
@@ -80,10 +80,10 @@ func (e *export) add(relationships []string) error {
 	return nil
 }
 
-// Export writes the schema and all relationships into a file. The file has a random name until it is complete. An
-// interrupted export of the same file resumes at the state that it began with, if the source still has it; resumed is
-// the number of relationships that it had written. The error is ownfile.ErrForeign if another user may have written a
-// file that the export would resume.
+// Export writes the schema and all relationships into a file, which has a random name until it is complete. If an
+// export of the same file was interrupted, Export resumes it at the same state, if the source still has this state.
+// resumed is the number of relationships that it had written. The error is ownfile.ErrForeign if another user may have
+// written the incomplete file.
 func Export(ctx context.Context, source Source, file string, progress Progress) (written, resumed int64, err error) {
 	if _, err := os.Lstat(file); err == nil {
 		return 0, 0, fmt.Errorf("the file %s exists already", file)
@@ -110,7 +110,7 @@ func Export(ctx context.Context, source Source, file string, progress Progress) 
 		if err := e.resume(ctx, source, out, stateFile); !errors.Is(err, authz.CodeInvalid) {
 			return e.state.Relationships, resumed, e.finish(err, out, file)
 		}
-		// The source no longer has the state that the export began with: start again in the same file.
+		// The source no longer has the state of the interrupted export: start again in the same file.
 		e.state, resumed = exportState{}, 0
 	}
 	schema, at, err := source.Head(ctx)
@@ -161,7 +161,7 @@ func (e *export) resume(ctx context.Context, source Source, out *os.File, stateF
 	return e.from(ctx, source, out, stateFile)
 }
 
-// from writes the missing relationships and saves the state after each batch.
+// from writes the remaining relationships, and saves the state after each batch.
 func (e *export) from(ctx context.Context, source Source, out *os.File, stateFile string) error {
 	if err := writeState(stateFile, e.state); err != nil {
 		return err

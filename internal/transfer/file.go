@@ -1,8 +1,8 @@
 // Package transfer copies a schema with all its relationships from one SpiceDB to another, through a file or a pipe. An
 // interrupted transfer resumes where it stopped.
 //
-// The format is SpiceDB's validation YAML: the schema and the relationships, each as a block of text. It is written and
-// read line by line, so that memory does not limit its size.
+// The format is SpiceDB's validation YAML: the schema and the relationships, each as a block of text. The package reads
+// and writes it line by line, so memory does not limit its size.
 package transfer
 
 import (
@@ -139,7 +139,7 @@ func (r *reader) schema() (string, error) {
 	}
 }
 
-// relationships goes to the relationships, which follow the schema. It reports whether the file has any.
+// relationships skips to the relationships, which come after the schema. It reports whether the file has any.
 func (r *reader) relationships() (found bool, err error) {
 	switch name, err := r.key(); {
 	case errors.Is(err, io.EOF):
@@ -152,8 +152,8 @@ func (r *reader) relationships() (found bool, err error) {
 	return true, nil
 }
 
-// end reads the rest of the file. It returns an error if the rest has a second schema or second relationships, which
-// would otherwise be ignored.
+// end reads the rest of the file. It returns an error if the rest has a second schema or a second block of
+// relationships, which the import would otherwise ignore.
 func (r *reader) end() error {
 	switch name, err := r.key(); {
 	case errors.Is(err, io.EOF):

@@ -22,8 +22,8 @@ const batchSize = 10_000
 // Apply applies a schema to the target.
 type Apply func(ctx context.Context, schema string) error
 
-// Check reads the beginning of a file, up to the end of the schema. It returns the error that an import of the file
-// would find there.
+// Check reads a file up to the end of the schema. It returns the error that an import of the file would find in this
+// part.
 func Check(file string) error {
 	in, err := os.Open(file)
 	if err != nil {
@@ -34,7 +34,7 @@ func Check(file string) error {
 	return err
 }
 
-// Rules check relationships before anything is written.
+// Rules check the relationships of a file before an import writes anything.
 type Rules interface {
 	// Check returns the error of one relationship.
 	Check(line int, relationship string) error
@@ -53,7 +53,7 @@ type Options struct {
 	Progress Progress
 }
 
-// ImportFrom imports from a pipe. It first copies everything into a temporary file and checks it, so that an invalid
+// ImportFrom imports from a pipe. It first copies the input into a temporary file and checks it, so that an invalid
 // input writes nothing. Importing the same relationships again changes nothing.
 func ImportFrom(ctx context.Context, target Target, from io.Reader, options Options) (written int64, err error) {
 	file, err := Spool(from)
@@ -98,8 +98,8 @@ func spool(from io.Reader, most int64) (_ *os.File, err error) {
 	return file, err
 }
 
-// Import checks a file and imports it. It skips the relationships that an interrupted import of the same file into the
-// same target has written, and returns their number in resumed. name identifies the target.
+// Import checks a file and imports it. If an import of the same file into the same target was interrupted, Import skips
+// the relationships that are already written, and returns their number in resumed. name identifies the target.
 func Import(
 	ctx context.Context, target Target, name, file string, options Options,
 ) (written, resumed int64, err error) {

@@ -110,8 +110,8 @@ func TestInterruptedImport(t *testing.T) {
 	requireAlone(t, file)
 }
 
-// TestExportStartsAgain interrupts an export and repeats it with another store, which lacks the state that the export
-// began with. The export must start again.
+// TestExportStartsAgain interrupts an export and repeats it with another store, which does not have the state of the
+// first export. The export must start again.
 func TestExportStartsAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	ctx, progress := interrupting(t.Context(), 2)

@@ -122,8 +122,9 @@ func TestBetweenStores(t *testing.T) {
 	}
 }
 
-// TestNumbersOfContexts checks numbers in caveat contexts. One that a double cannot hold exactly stops an import before
-// it writes; the error names its line. A large number that another tool has stored survives an export and an import.
+// TestNumbersOfContexts checks numbers in caveat contexts. A number that a double cannot hold exactly must stop an
+// import before it writes, with an error that names the line. A large number that another tool has stored must be the
+// same after an export and an import.
 func TestNumbersOfContexts(t *testing.T) {
 	const numbers = `
   caveat among(amount double, some list<double>) {
