@@ -62,7 +62,7 @@ func (a *Actor) PutAccountMember(ctx context.Context, id, user string, roles ...
 	return a.PutAccountMemberUntil(ctx, id, user, time.Time{}, roles...)
 }
 
-// PutAccountMemberUntil sets the roles of a person on an account until a time, in full seconds. A zero time means
+// PutAccountMemberUntil sets the roles of a person on an account until a time, in full seconds. The zero time means
 // permanently.
 func (a *Actor) PutAccountMemberUntil(
 	ctx context.Context, id, user string, until time.Time, roles ...string,

@@ -45,8 +45,8 @@ func WithHTTPClient(c *http.Client) Option { return func(t *transport) { t.http 
 // the one of WithPatience, and the one of the call's context.
 func WithTries(n uint) Option { return func(t *transport) { t.tries = max(1, n) } }
 
-// WithPatience limits the time that one call spends on retries. The default of 10 seconds outlasts a restart of the
-// server. The context of the call may end the call earlier.
+// WithPatience limits the time that one call spends on retries. The default is 10 seconds, which is longer than a
+// restart of the server. The context of the call may end it earlier.
 func WithPatience(d time.Duration) Option { return func(t *transport) { t.patience = d } }
 
 // attemptTimeout limits one request if the context does not. It is longer than the server's own limit.

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Reference names an object or, with a Relation, everybody in that relation of the object.
+// Reference names an object. With a Relation, it names everybody in this relation of the object.
 type Reference struct {
 	Type, ID string
 	Relation string
@@ -82,8 +82,8 @@ func (c *Client) Can(ctx context.Context, user, permission, resource string) (bo
 	return decision.Allowed, err
 }
 
-// CanEach reports, for up to 1000 resources "type:id" in one call, whether a person may do something to each. If one of
-// them cannot be decided, it returns an error and no result.
+// CanEach reports, for each of up to 1000 resources "type:id", whether a person has the permission on it. It makes one
+// call. If one of them cannot be decided, it returns an error and no result.
 func (c *Client) CanEach(ctx context.Context, user, permission string, resources ...string) (map[string]bool, error) {
 	checks := make([]Check, len(resources))
 	for i, resource := range resources {
@@ -103,8 +103,8 @@ func (c *Client) CanEach(ctx context.Context, user, permission string, resources
 	return may, nil
 }
 
-// CanAll reports whether a person may do something to every one of up to 1000 resources "type:id". With an error the
-// result is false. An empty list is an error.
+// CanAll reports whether a person has the permission on all of up to 1000 resources "type:id". With an error the result
+// is false. An empty list is an error.
 func (c *Client) CanAll(ctx context.Context, user, permission string, resources ...string) (bool, error) {
 	may, err := c.CanEach(ctx, user, permission, resources...)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// A backend creates a subscription, its owner sets up an account, and the backend asks for decisions.
+// The backend creates a subscription, its owner creates an account, and the backend asks for decisions.
 func Example() {
 	ctx := context.Background()
 	server, err := sluicetest.New(ctx) // an application knows the address and a key of its server instead

@@ -6,17 +6,18 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Explanation is a decision with its reason: the path of relationships that allows it, or suggestions how to allow it.
+// Explanation is a decision with its reason: the path of relationships that allows it, or suggestions that would allow
+// it.
 type Explanation = rest.Explanation
 
-// Explain returns a decision and its reason. A key with the scope inspect shows everything; another key shows what the
-// subject may see, without names.
+// Explain returns a decision and its reason. With the scope inspect, the answer has everything. With another key, it
+// has only information that the subject may see, without names of people.
 func (c *Client) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, c.rest, check)
 }
 
-// Explain returns a decision and its reason as this person may see it. It includes objects that they may view, and
-// names people where they may list them.
+// Explain returns a decision and the part of its reason that this person may see. It shows objects that they may view,
+// and names people whom they may list.
 func (a *Actor) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, a.rest, check)
 }

@@ -8,9 +8,9 @@ import (
 const idempotencyHeader = "Idempotency-Key"
 
 // WithIdempotencyKey sets the idempotency key of the operation performed with the returned context. Within a day, the
-// operation happens once under that key, also if several processes ask for it. Another operation under the same key is
-// a Conflict. Without a key of the caller, the client gives each operation a new one, which covers the client's own
-// retries.
+// server performs the operation once under this key, even if several processes send it. Another operation under the
+// same key returns Conflict. Without WithIdempotencyKey, the client gives each operation a new key, so that its own
+// retries are safe.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, idempotencyKey{}, key)
 }

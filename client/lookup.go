@@ -10,8 +10,8 @@ import (
 // VisibleObject is an object with the permissions that a person has on it.
 type VisibleObject = rest.VisibleObject
 
-// FoundResource is a result of a look-up of resources. It is allowed, or depends on missing context, or could not be
-// decided for the reason in Err.
+// FoundResource is a result of a look-up of resources. If Allowed is false, the result depends on missing context, or
+// it could not be decided for the reason in Err.
 type FoundResource struct {
 	Resource       Reference
 	Allowed        bool
@@ -19,8 +19,9 @@ type FoundResource struct {
 	Err            error
 }
 
-// FoundSubject is a result of a look-up of subjects: a subject or, with Everybody, all of its type except the excluded
-// ones. It is not allowed if it depends on missing context, or if it could not be decided for the reason in Err.
+// FoundSubject is a result of a look-up of subjects: a subject or, with Everybody, all subjects of the type except the
+// excluded ones. If Allowed is false, the result depends on missing context, or it could not be decided for the reason
+// in Err.
 type FoundSubject struct {
 	Subject        Reference
 	Everybody      bool
@@ -30,7 +31,7 @@ type FoundSubject struct {
 	Err            error
 }
 
-// Resources lists the ids of all objects of a type that a person may do something to.
+// Resources lists the ids of all objects of a type on which a person has the permission.
 func (c *Client) Resources(ctx context.Context, user, permission, typ string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		asked := Check{Subject: User(user), Permission: permission, Resource: Reference{Type: typ}}
@@ -46,8 +47,8 @@ func (c *Client) Resources(ctx context.Context, user, permission, typ string) it
 	}
 }
 
-// LookupResources lists all objects of a type that the subject may do something to. The check's resource has only a
-// type.
+// LookupResources lists all objects of a type on which the subject has the permission. The resource of the check has
+// only a type.
 func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[FoundResource, error] {
 	return func(yield func(FoundResource, error) bool) {
 		in, err := check.wire()
@@ -75,8 +76,8 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 	}
 }
 
-// LookupSubjects lists all subjects of a type that may do something to the resource, in a stream without a limit. The
-// check's subject has a type, or a type and a relation. A sequence without an error is complete.
+// LookupSubjects lists all subjects of a type that have the permission on the resource, in a stream without a limit.
+// The subject of the check has a type, or a type and a relation. A sequence without an error is complete.
 func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[FoundSubject, error] {
 	return func(yield func(FoundSubject, error) bool) {
 		in, err := check.wire()

@@ -139,7 +139,7 @@ func TestAccount(t *testing.T) {
 	require.Empty(t, all(t, olga.Accounts(ctx)))
 }
 
-// TestPersonIsTheSameInBothForms uses user:bob wherever the client accepts a person, and expects the same result as for
+// TestPersonIsTheSameInBothForms uses user:bob in every call that accepts a person. The result must be the same as for
 // bob.
 func TestPersonIsTheSameInBothForms(t *testing.T) {
 	ctx := t.Context()

@@ -32,8 +32,8 @@ func (c *Client) Types(ctx context.Context) ([]ResourceType, error) {
 	return catalogue.Types, err
 }
 
-// Relationship is a stored relationship. With Everybody, its subject is everybody of the subject's type. ExpiresAt is
-// zero for a permanent one.
+// Relationship is a stored relationship. If Everybody is set, its subject is the wildcard of the subject's type.
+// ExpiresAt is zero for a permanent relationship.
 type Relationship struct {
 	Resource  Reference
 	Relation  string

@@ -32,8 +32,8 @@ func isStream(response *http.Response) bool {
 // errBrokenOff is the cause of the error of a stream that ended without its last line.
 var errBrokenOff = errors.New("the stream ended without its last line, so the list is incomplete")
 
-// lines yields the items of a stream. The last line confirms that the list is complete; answered receives its token. If
-// the last line is missing, the sequence ends with an error.
+// lines yields the items of a stream. The last line confirms that the list is complete, and answered is called with its
+// token. If the last line is missing, the sequence ends with an error.
 func lines[T any](ctx context.Context, response *http.Response, answered func(rest.Token)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		defer func() { _ = response.Body.Close() }()

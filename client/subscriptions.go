@@ -65,7 +65,8 @@ func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[L
 	})
 }
 
-// SubscriptionMembers lists the people with a role on a subscription. byAccount adds their roles on its accounts.
+// SubscriptionMembers lists the people who hold a role on a subscription. With byAccount, each has their roles on its
+// accounts.
 func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bool) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.MemberPage](a.rest.ListSubscriptionMembers(ctx, id,
@@ -80,8 +81,8 @@ func (a *Actor) GetSubscriptionMember(ctx context.Context, id, user string) (Mem
 	return answer[MemberDetails](a.rest.GetSubscriptionMember(ctx, id, user, nil))
 }
 
-// SubscriptionPeople lists the members of a subscription and the people with a role only on its accounts, with their
-// roles on the accounts.
+// SubscriptionPeople lists the members of a subscription, and the people who hold a role only on its accounts. Each has
+// their roles on the accounts.
 func (a *Actor) SubscriptionPeople(ctx context.Context, id string) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.PeoplePage](

@@ -11,8 +11,8 @@ import (
 // TokenHeader is a header in which services may pass the result of Token to one another.
 const TokenHeader = "Sluice-Token" //nolint:gosec // a ZedToken is no secret
 
-// Values for WithToken in place of a token. Newest asks for the newest state. Fastest asks for the fastest answer,
-// which may be a few seconds old.
+// Values for WithToken instead of a token. Newest requests the newest state. Fastest requests the fastest answer, which
+// may be a few seconds old.
 const (
 	Newest  = "fully_consistent"
 	Fastest = "minimize_latency"
@@ -55,7 +55,7 @@ func chainOf(ctx context.Context) *chain {
 }
 
 // chain stores the token for the next decisions. If operations overlap, there may be no single token that covers all of
-// them. So after overlapping operations, decisions ask for the newest state, until a decision that began after these
+// them. So after overlapping operations, decisions request the newest state, until one of them that began after these
 // operations returns a token.
 type chain struct {
 	mu      sync.Mutex
@@ -76,7 +76,8 @@ func (c *chain) begin() {
 	c.overlap = c.overlap || c.writing > 1
 }
 
-// end records a finished operation. An operation that failed may still have happened, unless the server rejected it.
+// end records a finished operation. An operation that failed may still have been performed, unless the server rejected
+// it.
 func (c *chain) end(token string, err error) {
 	if c == nil {
 		return
@@ -97,7 +98,7 @@ func (c *chain) end(token string, err error) {
 	}
 }
 
-// refused reports whether an operation certainly did not happen.
+// refused reports whether the error shows that the server did not perform the operation.
 func refused(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// TestChain checks with which consistency a decision is asked, for different earlier calls of the chain.
+// TestChain checks with which consistency a decision is requested, after different calls in the chain.
 func TestChain(t *testing.T) {
 	t.Parallel()
 	const fresh, newest, fastest = `"consistency":{"at_least_as_fresh":"t"}`, `"consistency":"fully_consistent"`, `"consistency":"minimize_latency"`

@@ -13,9 +13,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// transport sends requests with the key, and operations with an idempotency key. It retries the requests that may be
-// repeated, returns an answer with a status of 400 or more as an *Error, and adds operations to the chain of the
-// context.
+// transport sends requests with the key, and operations with an idempotency key. It retries requests if this is safe,
+// returns an answer with a status of 400 or more as an *Error, and adds operations to the chain of the context.
 type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address
@@ -44,7 +43,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// asks reports whether a request is a question and not an operation.
+// asks reports whether a request is a question, and no operation.
 func (t *transport) asks(request *http.Request) bool {
 	path := strings.TrimPrefix(request.URL.Path, strings.TrimSuffix(t.base, "/"))
 	switch {
@@ -123,8 +122,8 @@ func (t *transport) do(request *http.Request) (*http.Response, error) {
 	return t.http.Do(request) //nolint:gosec // the caller of New chose the address
 }
 
-// repeatable reports whether a request with this error may be sent again. An operation may be sent again even if it may
-// have happened, since its idempotency key prevents that it happens twice.
+// repeatable reports whether a request with this error may be sent again. That includes an operation that may have been
+// performed, since its idempotency key prevents a second one.
 func (e *Error) repeatable() bool { return e.Code == Unavailable || e.Code == Limited }
 
 // endsBefore reports whether the context ends within a time.

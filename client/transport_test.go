@@ -18,7 +18,8 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// script is a server that gives one answer after another and records the requests. It repeats the last answer.
+// script is a server that gives a list of answers, one after the other, and records the requests. It repeats the last
+// answer.
 type script struct {
 	URL string
 
@@ -148,8 +149,8 @@ func TestRepeating(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeys checks that each operation has its own key, that its repetitions share it, and that no question
-// has one.
+// TestIdempotencyKeys checks that each operation has its own key, that its retries have the same key, and that
+// questions have none.
 func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	server := answering(t, created, created, unavailable, created, yes)
@@ -169,8 +170,8 @@ func TestIdempotencyKeys(t *testing.T) {
 	require.Empty(t, keyOf(sent[4]))
 }
 
-// TestUnreachableServer calls an address without a server. The operation certainly did not happen, so the client tries
-// again.
+// TestUnreachableServer calls an address without a server. The operation cannot have been performed, so the client must
+// try again.
 func TestUnreachableServer(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -24,10 +24,10 @@ import (
 	"github.com/sluice-authz/sluice/api"
 )
 
-// Transport returns a transport that sends requests through next and fails the test when an answer is not what the
-// contract promises: its status, headers and body, in which every field must be documented. A request that the server
-// accepted must be one that the contract allows. Where the contract has no such path or method, the answer must be a
-// problem document.
+// Transport returns a transport that sends requests through next and checks each exchange against the contract. The
+// test fails if the status, the headers or the body of an answer break the contract; every field of the body must be
+// documented. It also fails if the server accepts a request that the contract forbids. If the contract lacks the path
+// or method, the answer must be a problem document.
 func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	contract, err := load()
@@ -43,9 +43,9 @@ type transport struct {
 	contract *openapi3.T
 }
 
-// load reads the contract and closes it: an object may have only the fields that the contract names. The contract
-// itself lets a later server add fields to answers. Two parts of a request stay open: a schema with x-judged-alone
-// accepts any value, and a body with x-unknown-fields: ignore accepts unknown fields.
+// load reads the contract and makes it stricter: an object may have only the fields that the contract names. The
+// contract itself lets a later server add fields to answers. Two parts of a request remain open: a schema with
+// x-judged-alone accepts any value, and a body with x-unknown-fields: ignore accepts unknown fields.
 var load = sync.OnceValues(func() (*openapi3.T, error) {
 	contract, err := openapi3.NewLoader().LoadFromData(api.Contract)
 	if err != nil {
@@ -189,8 +189,8 @@ func unpack(body []byte) []byte {
 	return unpacked
 }
 
-// strict returns a body in the form that its schema requires: without optional fields that are null, and with times in
-// upper case. The introduction of the contract also allows null fields and times in lower case.
+// strict returns a body without optional fields that are null, and with times in upper case, as the schema requires.
+// The introduction of the contract allows null fields and times in lower case too.
 func strict(body []byte, operation *openapi3.Operation) []byte {
 	if operation.RequestBody == nil {
 		return body

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/api/apitest"
 )
 
-// witness takes the place of a test, and records how it would have failed.
+// witness is used instead of a test, and records how the test would have failed.
 type witness struct {
 	testing.TB
 	failure string

@@ -64,7 +64,8 @@ type Option func(*Policy)
 // Hide answers denied requests with 404 instead of 403, as if the resource did not exist.
 func Hide() Option { return func(p *Policy) { p.denied = http.StatusNotFound } }
 
-// OnError sets a function that receives errors of undecided requests. The default logs them with slog's default logger.
+// OnError sets a function that receives the error of each request that could not be decided. By default, slog's default
+// logger logs it.
 func OnError(tell func(context.Context, error)) Option { return func(p *Policy) { p.failed = tell } }
 
 // Policy decides about requests. The guards for all routers share it.
@@ -87,7 +88,7 @@ func warn(ctx context.Context, err error) {
 	slog.WarnContext(ctx, "a guard could not decide about a request and rejected it", "error", err)
 }
 
-// Decide returns nil if the request is allowed, and the answer to it otherwise.
+// Decide returns nil if the request is allowed, and otherwise the answer to send.
 func (p Policy) Decide(ctx context.Context, user, permission, resource string) *Refusal {
 	if user == "" {
 		return &Refusal{Status: http.StatusUnauthorized}
@@ -103,8 +104,8 @@ func (p Policy) Decide(ctx context.Context, user, permission, resource string) *
 	return nil
 }
 
-// status returns 503 if Sluice is unreachable or busy, which is temporary, and 500 if it rejects the application's key.
-// An invalid question, for example about an id that is too long, is denied.
+// status returns 503 if Sluice is unreachable or busy, which is temporary, and 500 if Sluice rejects the application's
+// key. For an invalid question, for example about an id that is too long, it returns the status of a denial.
 func (p Policy) status(err error) int {
 	switch {
 	case errors.Is(err, client.Invalid):

@@ -478,7 +478,7 @@ type AcceptedInvitation struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -533,7 +533,7 @@ type Account struct {
 	Subscription ID     `json:"subscription,omitempty,omitzero"`
 	RoleSet      string `json:"role_set,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -580,7 +580,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -595,7 +595,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What cannot be among the results: candidates that could not be decided.
+	// Context Besides the results: the candidates that could not be decided.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundAction `json:"results"`
 }
@@ -672,7 +672,7 @@ type AuditEntry struct {
 	// Since The start of a gap.
 	Since time.Time `json:"since,omitempty,omitzero"`
 
-	// Reason In a placeholder, the error because of which the entry could not be stored. In a gap, its cause:
+	// Reason In a placeholder, the error that prevented the entry from being stored. In a gap, its cause:
 	//
 	// - `not_kept`: SpiceDB no longer had the changes.
 	// - `other_store`: the datastore is another one than before, or `sluice restore` has restored it.
@@ -765,7 +765,7 @@ type BrokenOff struct {
 
 // BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -788,7 +788,7 @@ type BulkCheck struct {
 type BulkCheckRequest struct {
 	Checks []BulkCheck `json:"checks"`
 
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
@@ -845,7 +845,7 @@ type ChangedMember struct {
 	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt map[string]EndsAt `json:"accounts_expire_at,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -856,7 +856,7 @@ type ChangedMember struct {
 type ChangedMembers struct {
 	Members []Member `json:"members,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -865,12 +865,12 @@ type ChangedMembers struct {
 
 // CheckRequest defines model for CheckRequest.
 type CheckRequest struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -916,7 +916,7 @@ type Connection struct {
 	// Example: alice@example.com
 	Group ID `json:"group,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -936,7 +936,7 @@ type Connector struct {
 	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities CapabilityNames `json:"capabilities,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -949,7 +949,7 @@ type ConnectorCapabilities struct {
 	Capabilities CapabilityNames `json:"capabilities"`
 }
 
-// Consistency How recent the relationships must be on which the answer is based.
+// Consistency How recent the relationships behind the answer must be.
 //
 // Example: fully_consistent
 type Consistency struct {
@@ -959,7 +959,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -987,7 +987,7 @@ type CopiedImporter struct {
 	// LeftOut The ends of the original that the copy does not have. The answer to a repeated request lacks this field if the actor may not view the original.
 	LeftOut []CopiedImporterLeftOut `json:"left_out,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1018,7 +1018,7 @@ type Decision struct {
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1076,7 +1076,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
@@ -1090,7 +1090,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource.
@@ -1112,7 +1112,7 @@ type EvaluationsAnswer struct {
 
 // EvaluationsOptions defines model for EvaluationsOptions.
 type EvaluationsOptions struct {
-	// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
+	// EvaluationsSemantic Whether to perform all evaluations, or to stop after the first denial or the first permit.
 	EvaluationsSemantic EvaluationsSemantic `json:"evaluations_semantic,omitempty,omitzero"`
 }
 
@@ -1120,7 +1120,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context     Context            `json:"context,omitempty,omitzero"`
 	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
 	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
@@ -1132,7 +1132,7 @@ type EvaluationsRequest struct {
 	Subject PartialEntity `json:"subject,omitempty,omitzero"`
 }
 
-// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
+// EvaluationsSemantic Whether to perform all evaluations, or to stop after the first denial or the first permit.
 type EvaluationsSemantic string
 
 // Everybody Present if every subject of the type is permitted, except those in `except`.
@@ -1247,7 +1247,7 @@ type FoundResource struct {
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext MissingContext `json:"missing_context,omitempty,omitzero"`
 
-	// Error The reason why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. Its decision is a denial.
 	Error ItemError `json:"error,omitempty,omitzero"`
 }
 
@@ -1277,7 +1277,7 @@ type FoundSubject struct {
 	// Excluded The subjects that the wildcard excludes.
 	Excluded ExcludedSubjects `json:"excluded,omitempty,omitzero"`
 
-	// Error The reason why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. Its decision is a denial.
 	Error ItemError `json:"error,omitempty,omitzero"`
 }
 
@@ -1335,7 +1335,7 @@ type Importer struct {
 	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` and a repeated answer have this field.
 	HiddenEnds []ImporterHiddenEnds `json:"hidden_ends,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1354,7 +1354,7 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty,omitzero"`
 }
 
-// Invitation An invitation. If the call is repeated under an idempotency key, the answer has only `inviter` and `token` in three cases: the invitation is no longer open, the actor could not make it now, or the API key has a new secret.
+// Invitation An invitation. If the call is repeated under an idempotency key, the answer has only `inviter` and `token` in three cases: the invitation is no longer open, the actor could no longer create it, or the API key has a new secret.
 type Invitation struct {
 	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID string `json:"id,omitempty,omitzero"`
@@ -1388,7 +1388,7 @@ type Invitation struct {
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1406,7 +1406,7 @@ type InvitationPage struct {
 	Token Token `json:"token"`
 }
 
-// ItemError The reason why this item could not be decided. It is not allowed.
+// ItemError The reason why this item could not be decided. Its decision is a denial.
 type ItemError struct {
 	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code   Code   `json:"code"`
@@ -1768,7 +1768,7 @@ type PartOfAccount struct {
 	// Account The account. It is left out if the actor may not view it.
 	Account string `json:"account,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1785,7 +1785,7 @@ type PartOfWorkspace struct {
 	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace string `json:"workspace,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1855,12 +1855,12 @@ type PermissionsDecision struct {
 
 // PermissionsRequest defines model for PermissionsRequest.
 type PermissionsRequest struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource An object, or all subjects in a relation of an object.
@@ -2011,24 +2011,24 @@ type RemovedMember struct {
 	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned Reassigned `json:"reassigned,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
@@ -2057,7 +2057,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -2072,7 +2072,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What cannot be among the results: candidates that could not be decided.
+	// Context Besides the results: the candidates that could not be decided.
 	Context SearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity `json:"results"`
 }
@@ -2135,7 +2135,7 @@ type RolesByID map[string]RoleNames
 // RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext What cannot be among the results: candidates that could not be decided.
+// SearchContext Besides the results: the candidates that could not be decided.
 type SearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
@@ -2188,12 +2188,12 @@ type SubjectLine struct {
 
 // SubjectLookup defines model for SubjectLookup.
 type SubjectLookup struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -2219,7 +2219,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -2230,7 +2230,7 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext What cannot be among the results: everybody of the type, and candidates that could not be decided.
+// SubjectSearchContext Besides the results: whether everybody is permitted, and the candidates that could not be decided.
 type SubjectSearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors SearchErrors `json:"errors,omitempty,omitzero"`
@@ -2243,7 +2243,7 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What cannot be among the results: everybody of the type, and candidates that could not be decided.
+	// Context Besides the results: whether everybody is permitted, and the candidates that could not be decided.
 	Context SubjectSearchContext `json:"context,omitempty,omitzero"`
 	Results []FoundEntity        `json:"results"`
 }
@@ -2259,7 +2259,7 @@ type Subscription struct {
 	// Features Names of features: `user_permissions` and `dashboards`.
 	Features FeatureNames `json:"features,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -2436,7 +2436,7 @@ type Workspace struct {
 	Open    bool  `json:"open,omitempty,omitzero"`
 	Users   Users `json:"users,omitempty,omitzero"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -3892,7 +3892,7 @@ type ClientInterface interface {
 
 	// AccessThen List the subjects that had a permission at an earlier time
 	//
-	// Returns the subjects that had the permission on the resource at a past time. From the audit log, Sluice rebuilds relationships of that time: those of the resource, and those of every object to which they lead, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks up the subjects there.
+	// Returns the subjects that had the permission on the resource at a past time. From the audit log, Sluice rebuilds relationships of that time: those of the resource, and those of every object that it refers to, directly or through other objects. Examples are its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks up the subjects there.
 	// If these are more than 10,000 relationships, or if Sluice has to read more than 50,000 entries for them, the answer is `too_large`. If the log did not exist at that time, or has a gap there, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 	//
 	// Corresponds with GET /v1/access (the `AccessThen` operationId).
@@ -4047,8 +4047,8 @@ type ClientInterface interface {
 	// ListAudit Read the audit log
 	//
 	// Returns entries of the audit log, the newest first. The log has every change that SpiceDB's Watch reports. Each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. If its entries are large, a page ends early, and `next_cursor` leads to the next one.
-	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is made for a person, who needs `list_members` on the account. It has the part of the account's history that this person may see: updates of objects that they may view now.
-	// For such a person, the parameters consider only visible updates. So the answer about a hidden object is the same as about one that does not exist. Entries without a visible update are left out. Every other entry has `omitted`, and none has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account have been read. So a page can be empty although `next_cursor` leads to a next one.
+	// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is for this person, who needs `list_members` on the account. It has the part of the account's history that the person may see: updates of objects that they may view now.
+	// For a person, the parameters select entries only by their visible updates. So the answer for a hidden object is the same as for one that does not exist. Entries without a visible update are left out. Every other entry has `omitted`, and none has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account have been read. So a page can be empty although there are more pages.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4503,9 +4503,9 @@ type ClientInterface interface {
 
 	// PreviewWithBody Preview the effects of an operation
 	//
-	// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
-	// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
-	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+	// Shows which permissions people would gain or lose by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and has the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+	// Sluice performs the operation on a temporary copy, where SpiceDB decides the permissions before and after it. The preview compares permissions on the objects that the operation changes, on the objects in them, and on the objects that refer to them. There may be at most 500 of these objects. They and the objects that they refer to may have at most 10,000 relationships. The preview compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4514,9 +4514,9 @@ type ClientInterface interface {
 
 	// Preview Preview the effects of an operation
 	//
-	// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
-	// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
-	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+	// Shows which permissions people would gain or lose by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and has the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+	// Sluice performs the operation on a temporary copy, where SpiceDB decides the permissions before and after it. The preview compares permissions on the objects that the operation changes, on the objects in them, and on the objects that refer to them. There may be at most 500 of these objects. They and the objects that they refer to may have at most 10,000 relationships. The preview compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+	// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5238,7 +5238,7 @@ func (c *Client) GetReady(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // AccessThen List the subjects that had a permission at an earlier time
 //
-// Returns the subjects that had the permission on the resource at a past time. From the audit log, Sluice rebuilds relationships of that time: those of the resource, and those of every object to which they lead, for example its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks up the subjects there.
+// Returns the subjects that had the permission on the resource at a past time. From the audit log, Sluice rebuilds relationships of that time: those of the resource, and those of every object that it refers to, directly or through other objects. Examples are its account with all members, its subscription and the platform. It loads them, with the schema of that time, into a temporary SpiceDB, and looks up the subjects there.
 // If these are more than 10,000 relationships, or if Sluice has to read more than 50,000 entries for them, the answer is `too_large`. If the log did not exist at that time, or has a gap there, the answer is `not_found`. The answer does not depend on a person, so a request with the header `Sluice-Actor` is `invalid`.
 //
 // Corresponds with GET /v1/access (the `AccessThen` operationId).
@@ -5573,8 +5573,8 @@ func (c *Client) ListAccountContents(ctx context.Context, id ID, collection List
 // ListAudit Read the audit log
 //
 // Returns entries of the audit log, the newest first. The log has every change that SpiceDB's Watch reports. Each entry has the hash of the entry before it. The parameters select entries; an entry must match all of them. If its entries are large, a page ends early, and `next_cursor` leads to the next one.
-// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is made for a person, who needs `list_members` on the account. It has the part of the account's history that this person may see: updates of objects that they may view now.
-// For such a person, the parameters consider only visible updates. So the answer about a hidden object is the same as about one that does not exist. Entries without a visible update are left out. Every other entry has `omitted`, and none has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account have been read. So a page can be empty although `next_cursor` leads to a next one.
+// A key with the scope `inspect` reads everything. With the header `Sluice-Actor` and the parameter `account`, the answer is for this person, who needs `list_members` on the account. It has the part of the account's history that the person may see: updates of objects that they may view now.
+// For a person, the parameters select entries only by their visible updates. So the answer for a hidden object is the same as for one that does not exist. Entries without a visible update are left out. Every other entry has `omitted`, and none has `seq`, `part` or hashes. A page ends early after 10,000 entries of the account have been read. So a page can be empty although there are more pages.
 //
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6569,9 +6569,9 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user User, params
 
 // PreviewWithBody Preview the effects of an operation
 //
-// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
-// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
-// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+// Shows which permissions people would gain or lose by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and has the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+// Sluice performs the operation on a temporary copy, where SpiceDB decides the permissions before and after it. The preview compares permissions on the objects that the operation changes, on the objects in them, and on the objects that refer to them. There may be at most 500 of these objects. They and the objects that they refer to may have at most 10,000 relationships. The preview compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6590,9 +6590,9 @@ func (c *Client) PreviewWithBody(ctx context.Context, params *PreviewParams, con
 
 // Preview Preview the effects of an operation
 //
-// Shows who would gain or lose which permissions by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and answers the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
-// Sluice performs the operation on a temporary copy, in which SpiceDB decides the permissions before and after. It compares the objects that the operation changes, the objects in them, and the objects that refer to them. These are at most 500 objects and, with the objects around them, 10,000 relationships. It compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
-// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. `omitted` is then always true, so it does not reveal whether effects are hidden.
+// Shows which permissions people would gain or lose by an operation, without performing it. The body contains the request that would perform the operation. The preview needs the same scope and the same permissions as that request, and has the same errors. There is one exception: if the id of a new object belongs to an object that the actor may not view, the operation is a `conflict`, but the preview answers as if the id were free.
+// Sluice performs the operation on a temporary copy, where SpiceDB decides the permissions before and after it. The preview compares permissions on the objects that the operation changes, on the objects in them, and on the objects that refer to them. There may be at most 500 of these objects. They and the objects that they refer to may have at most 10,000 relationships. The preview compares at most 45,000 answers; each is about one permission of one person on one object. People with the same roles and shares count once. Above these limits, for example for the deletion of a large account, the answer is `too_large`. Later effects, for example of a role that ends, are not in the answer.
+// With an actor, the answer shows effects on objects that the actor may view before or after the operation, and on people whom the actor may list there. For effects on other people, Sluice ignores relationships that are hidden from the actor. With an actor, `omitted` is always true, so that it does not reveal whether effects are hidden.
 //
 // Takes a body of the `application/json` content type.
 //

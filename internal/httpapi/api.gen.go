@@ -474,7 +474,7 @@ type AcceptedInvitation struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -529,7 +529,7 @@ type Account struct {
 	Subscription *ID     `json:"subscription,omitempty"`
 	RoleSet      *string `json:"role_set,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -576,7 +576,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -591,7 +591,7 @@ type ActionSearch struct {
 type ActionSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What cannot be among the results: candidates that could not be decided.
+	// Context Besides the results: the candidates that could not be decided.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundAction  `json:"results"`
 }
@@ -668,7 +668,7 @@ type AuditEntry struct {
 	// Since The start of a gap.
 	Since *time.Time `json:"since,omitempty"`
 
-	// Reason In a placeholder, the error because of which the entry could not be stored. In a gap, its cause:
+	// Reason In a placeholder, the error that prevented the entry from being stored. In a gap, its cause:
 	//
 	// - `not_kept`: SpiceDB no longer had the changes.
 	// - `other_store`: the datastore is another one than before, or `sluice restore` has restored it.
@@ -761,7 +761,7 @@ type BrokenOff struct {
 
 // BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -784,7 +784,7 @@ type BulkCheck struct {
 type BulkCheckRequest struct {
 	Checks []BulkCheck `json:"checks"`
 
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
@@ -841,7 +841,7 @@ type ChangedMember struct {
 	// AccountsExpireAt For each account, the time at which the last of the roles there ends. An account is left out if one of the roles there is permanent.
 	AccountsExpireAt *map[string]EndsAt `json:"accounts_expire_at,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -852,7 +852,7 @@ type ChangedMember struct {
 type ChangedMembers struct {
 	Members *[]Member `json:"members,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -861,12 +861,12 @@ type ChangedMembers struct {
 
 // CheckRequest defines model for CheckRequest.
 type CheckRequest struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -912,7 +912,7 @@ type Connection struct {
 	// Example: alice@example.com
 	Group *ID `json:"group,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -932,7 +932,7 @@ type Connector struct {
 	// Capabilities The capabilities of connections: `views`, `financial_settings` and `postgres_database`.
 	Capabilities *CapabilityNames `json:"capabilities,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -945,7 +945,7 @@ type ConnectorCapabilities struct {
 	Capabilities CapabilityNames `json:"capabilities"`
 }
 
-// Consistency How recent the relationships must be on which the answer is based.
+// Consistency How recent the relationships behind the answer must be.
 //
 // Example: fully_consistent
 type Consistency struct {
@@ -955,7 +955,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -983,7 +983,7 @@ type CopiedImporter struct {
 	// LeftOut The ends of the original that the copy does not have. The answer to a repeated request lacks this field if the actor may not view the original.
 	LeftOut *[]CopiedImporterLeftOut `json:"left_out,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1014,7 +1014,7 @@ type Decision struct {
 
 // Done defines model for Done.
 type Done struct {
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1072,7 +1072,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
@@ -1086,7 +1086,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource.
@@ -1108,7 +1108,7 @@ type EvaluationsAnswer struct {
 
 // EvaluationsOptions defines model for EvaluationsOptions.
 type EvaluationsOptions struct {
-	// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
+	// EvaluationsSemantic Whether to perform all evaluations, or to stop after the first denial or the first permit.
 	EvaluationsSemantic *EvaluationsSemantic `json:"evaluations_semantic,omitempty"`
 }
 
@@ -1116,7 +1116,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context     *Context            `json:"context,omitempty"`
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
@@ -1128,7 +1128,7 @@ type EvaluationsRequest struct {
 	Subject *PartialEntity `json:"subject,omitempty"`
 }
 
-// EvaluationsSemantic Whether all evaluations are made, or whether the first denial or the first permit ends them.
+// EvaluationsSemantic Whether to perform all evaluations, or to stop after the first denial or the first permit.
 type EvaluationsSemantic string
 
 // Everybody Present if every subject of the type is permitted, except those in `except`.
@@ -1243,7 +1243,7 @@ type FoundResource struct {
 	// MissingContext The missing fields of the context on which the answer depends. `allowed` is then false.
 	MissingContext *MissingContext `json:"missing_context,omitempty"`
 
-	// Error The reason why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. Its decision is a denial.
 	Error *ItemError `json:"error,omitempty"`
 }
 
@@ -1273,7 +1273,7 @@ type FoundSubject struct {
 	// Excluded The subjects that the wildcard excludes.
 	Excluded *ExcludedSubjects `json:"excluded,omitempty"`
 
-	// Error The reason why this item could not be decided. It is not allowed.
+	// Error The reason why this item could not be decided. Its decision is a denial.
 	Error *ItemError `json:"error,omitempty"`
 }
 
@@ -1331,7 +1331,7 @@ type Importer struct {
 	// HiddenEnds The ends (`source`, `destination`) that the answer leaves out because the actor may not view the connection. Left out if there are none. Only `GET` and a repeated answer have this field.
 	HiddenEnds *[]ImporterHiddenEnds `json:"hidden_ends,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1350,7 +1350,7 @@ type ImporterEnds struct {
 	Source nullable.Nullable[string] `json:"source,omitempty"`
 }
 
-// Invitation An invitation. If the call is repeated under an idempotency key, the answer has only `inviter` and `token` in three cases: the invitation is no longer open, the actor could not make it now, or the API key has a new secret.
+// Invitation An invitation. If the call is repeated under an idempotency key, the answer has only `inviter` and `token` in three cases: the invitation is no longer open, the actor could no longer create it, or the API key has a new secret.
 type Invitation struct {
 	// ID The secret id of the invitation. A person needs it to accept or decline the invitation. No other answer shows it.
 	ID *string `json:"id,omitempty"`
@@ -1384,7 +1384,7 @@ type Invitation struct {
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1402,7 +1402,7 @@ type InvitationPage struct {
 	Token Token `json:"token"`
 }
 
-// ItemError The reason why this item could not be decided. It is not allowed.
+// ItemError The reason why this item could not be decided. Its decision is a denial.
 type ItemError struct {
 	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
 	Code   Code   `json:"code"`
@@ -1764,7 +1764,7 @@ type PartOfAccount struct {
 	// Account The account. It is left out if the actor may not view it.
 	Account *string `json:"account,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1781,7 +1781,7 @@ type PartOfWorkspace struct {
 	// Workspace The workspace. It is left out if the actor may not view it.
 	Workspace *string `json:"workspace,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -1851,12 +1851,12 @@ type PermissionsDecision struct {
 
 // PermissionsRequest defines model for PermissionsRequest.
 type PermissionsRequest struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource An object, or all subjects in a relation of an object.
@@ -2007,24 +2007,24 @@ type RemovedMember struct {
 	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned *Reassigned `json:"reassigned,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
 }
 
-// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 type Replayed = bool
 
 // ResourceLookup defines model for ResourceLookup.
 type ResourceLookup struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
@@ -2053,7 +2053,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2068,7 +2068,7 @@ type ResourceSearch struct {
 type ResourceSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What cannot be among the results: candidates that could not be decided.
+	// Context Besides the results: the candidates that could not be decided.
 	Context *SearchContext `json:"context,omitempty"`
 	Results []FoundEntity  `json:"results"`
 }
@@ -2131,7 +2131,7 @@ type RolesByID map[string]RoleNames
 // RolesByPerson Roles by the id of a person. `user:bob` is the same person as `bob`.
 type RolesByPerson map[string]RoleNames
 
-// SearchContext What cannot be among the results: candidates that could not be decided.
+// SearchContext Besides the results: the candidates that could not be decided.
 type SearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors *SearchErrors `json:"errors,omitempty"`
@@ -2184,12 +2184,12 @@ type SubjectLine struct {
 
 // SubjectLookup defines model for SubjectLookup.
 type SubjectLookup struct {
-	// Consistency How recent the relationships must be on which the answer is based.
+	// Consistency How recent the relationships behind the answer must be.
 	//
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -2215,7 +2215,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. If a number would change as a 64-bit floating-point number, for example 9007199254740993, it is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2226,7 +2226,7 @@ type SubjectSearch struct {
 	Subject SearchedEntity `json:"subject"`
 }
 
-// SubjectSearchContext What cannot be among the results: everybody of the type, and candidates that could not be decided.
+// SubjectSearchContext Besides the results: whether everybody is permitted, and the candidates that could not be decided.
 type SubjectSearchContext struct {
 	// Errors Candidates on this page that could not be decided, for example because a condition fails with the context. They are not permitted. They are in the same order as results.
 	Errors *SearchErrors `json:"errors,omitempty"`
@@ -2239,7 +2239,7 @@ type SubjectSearchContext struct {
 type SubjectSearchResults struct {
 	Page FoundPage `json:"page"`
 
-	// Context What cannot be among the results: everybody of the type, and candidates that could not be decided.
+	// Context Besides the results: whether everybody is permitted, and the candidates that could not be decided.
 	Context *SubjectSearchContext `json:"context,omitempty"`
 	Results []FoundEntity         `json:"results"`
 }
@@ -2255,7 +2255,7 @@ type Subscription struct {
 	// Features Names of features: `user_permissions` and `dashboards`.
 	Features *FeatureNames `json:"features,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
@@ -2432,7 +2432,7 @@ type Workspace struct {
 	Open    *bool  `json:"open,omitempty"`
 	Users   *Users `json:"users,omitempty"`
 
-	// Replayed True if the operation was performed already, under the same `Idempotency-Key`, and this call changed nothing. Otherwise left out. The answer shows what a read by the same caller shows now. If the object does not exist any more, or the caller may not view it, all optional fields are left out: the answer has only `token` and ids of the request.
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
