@@ -15,8 +15,8 @@ type Name struct {
 	Name authz.Permission
 }
 
-// ConditionalAll lists the relations and permissions of a schema without imports whose answer may depend on both an
-// all() and a caveat. Errors have code authz.CodeInvalid.
+// ConditionalAll lists the relations and permissions whose answer may depend on both an all() and a caveat. The schema
+// must have no imports. Errors have code authz.CodeInvalid.
 func ConditionalAll(text string) (map[Name]bool, error) {
 	if !strings.Contains(text, "all(") {
 		return nil, nil

@@ -60,9 +60,9 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 	return nil, fmt.Errorf("%s: %w", name, oneLine(err))
 }
 
-// validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. One
-// question must not evaluate two caveats whose parameters have the same name and different types. It returns warnings
-// about parts that grant nothing.
+// validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. If
+// one question can evaluate two caveats with a parameter of the same name, the parameters must have the same type. It
+// returns warnings about expressions that grant nothing.
 func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) (warnings []string, err error) {
 	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
 	for _, definition := range compiled.ObjectDefinitions {

@@ -26,8 +26,7 @@ func dependencies(compiled *compiler.CompiledSchema) Dependencies {
 
 func (r reach) nameOf() Name { return Name{authz.Type(r.on), authz.Permission(r.name)} }
 
-// Has reports whether a permission may depend on a relation. The parameter on is the type with the permission, and the
-// parameter of is the type with the relation.
+// Has reports whether a permission on objects of the type on may depend on a relation of the type of.
 func (d Dependencies) Has(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool {
 	return d[Name{on, permission}][Name{of, authz.Permission(relation)}]
 }

@@ -17,7 +17,7 @@ import (
 // internalPrefix begins the names of schema steps: permissions that are used only inside other permissions.
 const internalPrefix = "as_"
 
-// Summary is what a server needs to know of a schema.
+// Summary is the information about a schema that a server needs.
 type Summary struct {
 	Definitions  []authz.Definition // in the order of the schema, without stampType
 	Dependencies Dependencies
@@ -74,7 +74,7 @@ func describe(compiled *compiler.CompiledSchema) []authz.Definition {
 	return definitions
 }
 
-// accepted lists the kinds of subjects that a relation accepts.
+// accepted lists the types of subjects that a relation accepts.
 func accepted(relation *core.Relation) []authz.SubjectType {
 	var types []authz.SubjectType
 	for _, allowed := range relation.GetTypeInformation().GetAllowedDirectRelations() {
@@ -101,7 +101,7 @@ func caveatParameters(compiled *compiler.CompiledSchema) []string {
 	return slices.Compact(names)
 }
 
-// sentence returns the comments of a declaration as running text.
+// sentence returns the comments of a declaration as text in one line.
 func sentence(metadata *core.Metadata) string {
 	var words []string
 	for _, comment := range namespace.GetComments(metadata) {

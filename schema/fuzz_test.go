@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// inMemory returns the same folder, which is in memory, for every name. The tests use it in place of a user's folders.
+// inMemory returns the same folder in memory for every name. The tests use it instead of a user's folders.
 func inMemory(string) fs.FS {
 	return withProduct{fstest.MapFS{"tiny.zed": &fstest.MapFile{Data: []byte(tiny)}}}
 }

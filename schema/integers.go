@@ -33,7 +33,7 @@ func ReadParameters(text string) (Parameters, error) {
 }
 
 // CheckStored returns an error with code authz.CodeInvalid if the context of a relationship has an integer that is too
-// large for the caveat's parameter. The error names the place of the integer by a path that begins with field.
+// large for the caveat's parameter. The error names the path of the integer, which begins with field.
 func (p Parameters) CheckStored(caveat, field string, values map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := checkIntegers(field+"."+name, values[name], p[caveat][name]); err != nil {
@@ -44,8 +44,8 @@ func (p Parameters) CheckStored(caveat, field string, values map[string]any) err
 }
 
 // CheckGiven returns an error with code authz.CodeInvalid if the context of a request has an integer that is too large
-// for a parameter of any caveat: any caveat may read this context. The error names the place of the integer by a path
-// that begins with field.
+// for a parameter of any caveat, since any caveat may read this context. The error names the path of the integer, which
+// begins with field.
 func (p Parameters) CheckGiven(field string, values map[string]any) error {
 	for _, caveat := range slices.Sorted(maps.Keys(p)) {
 		if err := p.CheckStored(caveat, field, values); err != nil {
@@ -55,8 +55,8 @@ func (p Parameters) CheckGiven(field string, values map[string]any) error {
 	return nil
 }
 
-// checkIntegers checks the integers in the value of a parameter. If an integer exceeds 64 bits, SpiceDB v1.56.0 uses
-// the largest, or smallest, 64-bit integer instead, for uint as for int.
+// checkIntegers checks the integers in the value of a parameter. SpiceDB v1.56.0 replaces an integer beyond 64 bits by
+// the largest, or smallest, 64-bit integer, for uint as for int.
 func checkIntegers(field string, value any, of *core.CaveatTypeReference) error {
 	switch of.GetTypeName() {
 	case "int", "uint":
@@ -100,7 +100,7 @@ func HasLargeInteger(value any) bool {
 	}
 }
 
-// largeInteger returns the text of a number, or of a string that SpiceDB reads as one, and whether it is an
+// largeInteger returns the text of a number, or of a string that SpiceDB reads as a number, and whether it is an
 // integer beyond 64 bits.
 func largeInteger(value any) (text string, large bool) {
 	switch v := value.(type) {

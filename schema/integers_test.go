@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestLargeIntegersByType checks that an integer beyond 64 bits is rejected if the parameter's type has an integer at
-// that place, and only then.
+// TestLargeIntegersByType checks integers beyond 64 bits at different positions of a parameter. They must be rejected
+// exactly where the parameter's type has an integer.
 func TestLargeIntegersByType(t *testing.T) {
 	parameters, err := schema.ReadParameters(`definition user {}
 

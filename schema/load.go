@@ -14,8 +14,8 @@ import (
 	"github.com/authzed/spicedb/pkg/validationfile"
 )
 
-// importPrefix is the folder of the product's files for a user's schema: import "sluice/root.zed" adds all definitions
-// of the product.
+// importPrefix starts the paths of the product's files in a user's schema: import "sluice/root.zed" adds all
+// definitions of the product.
 const importPrefix = "sluice/"
 
 // File is the content of a user's schema file.
@@ -23,11 +23,12 @@ type File struct {
 	// Text is the schema without imports, in the form of SpiceDB's WriteSchema.
 	Text string
 
-	// Relationships are the relationships of a validation YAML, with caveats and expirations. Their ids are in
-	// SpiceDB's stored form.
+	// Relationships are the relationships of a validation YAML, with caveats and expirations. Their ids have SpiceDB's
+	// encoding.
 	Relationships []*v1.Relationship
 
-	// Warnings name valid parts that are probably a mistake, for example an arrow to a permission that does not exist.
+	// Warnings name parts that are valid but probably a mistake, for example an arrow to a permission that does not
+	// exist.
 	Warnings []string
 }
 

@@ -14,7 +14,7 @@ import (
 // reach is a relation or permission of a type.
 type reach struct{ on, name string }
 
-// graph records on which caveats and relations the answer of a relation or permission may depend.
+// graph says on which caveats and relations the answer of a relation or permission may depend.
 type graph struct {
 	relations map[reach]*core.Relation
 	caveats   map[string]*core.CaveatDefinition
@@ -36,8 +36,8 @@ func newGraph(compiled *compiler.CompiledSchema) graph {
 // arrow is an expression relation->name.
 type arrow struct{ relation, name string }
 
-// expression calls name for each relation or permission that a permission's expression names, and follow for each of
-// its arrows.
+// expression calls name for each relation or permission in a permission's expression, and follow for each of its
+// arrows.
 func expression(rewrite *core.UsersetRewrite, name func(string), follow func(arrow)) {
 	for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
 		for _, child := range operation.GetChild() {
@@ -109,7 +109,7 @@ func (g graph) subjects(relation reach) (types []string) {
 }
 
 // checkParameters returns an error if one question may evaluate two caveats that have a parameter of the same name with
-// different types. A request has one context, so its value can fit only one of them.
+// different types. A request has one context, so its value could fit only one of them.
 func (g graph) checkParameters(definitions []*core.NamespaceDefinition) error {
 	for _, definition := range definitions {
 		for _, relation := range definition.GetRelation() {

@@ -17,11 +17,11 @@ type RelationName struct {
 	Relation authz.Relation
 }
 
-// Rename is a relation that an earlier version of the product's schema called differently.
+// Rename is a relation that had another name in an earlier version of the product's schema.
 type Rename struct{ From, To RelationName }
 
-// allRenames are all renamed relations. Relationships that are stored under an old name move to the new one at the
-// start of a server, see app.Server.
+// allRenames are all renamed relations. At the start of a server, relationships under an old name move to the new one,
+// see app.Server.
 var allRenames = []Rename{
 	{RelationName{"workspace", "entrant"}, RelationName{"workspace", "member"}},
 	{RelationName{"connector", "offers_views"}, RelationName{"connector", "capability_views"}},
@@ -43,8 +43,8 @@ var allRenames = []Rename{
 	{RelationName{"departure", "withdraws"}, RelationName{"offboarding", "withdraws"}},
 }
 
-// RenamesIn returns the renames whose old name a stored schema declares and the text of a newer schema does not.
-// Errors have code authz.CodeInvalid.
+// RenamesIn returns the renames to perform: the stored schema declares the old name, and the text of the newer schema
+// does not. Errors have code authz.CodeInvalid.
 func RenamesIn(stored, text string) ([]Rename, error) {
 	before, err := Describe(stored)
 	if err != nil {
@@ -68,8 +68,8 @@ func RenamesIn(stored, text string) ([]Rename, error) {
 	return renames, nil
 }
 
-// WithOldNames returns the text of a schema that also declares the old names of the renamed relations, so that
-// relationships can be moved from the old name to the new one. The text must declare every new name.
+// WithOldNames adds the old names of the renamed relations to the text of a schema, so that relationships can move from
+// the old name to the new one. The text must declare every new name.
 func WithOldNames(ctx context.Context, text string, renames []Rename) (string, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {

@@ -86,9 +86,9 @@ func TestNothingIsExcluded(t *testing.T) {
 	}
 }
 
-// TestIntersectionsBeginAtPeople checks that the first part of each intersection begins at the subject, not at a flag that
-// everybody has. SpiceDB looks up the resources of the first part and checks the others, so that a look-up which began at
-// a flag would read the accounts of all customers.
+// TestIntersectionsBeginAtPeople checks that the first part of each intersection leads to people, and not to a flag
+// that everybody has. A look-up reads the resources of the first part, and checks the others. If the first part were a
+// flag, the look-up would read the accounts of all customers.
 func TestIntersectionsBeginAtPeople(t *testing.T) {
 	names := relationsByName(t)
 	for name, relation := range names {

@@ -13,7 +13,7 @@ import (
 )
 
 // CheckTypes returns an error with code authz.CodeInvalid unless SpiceDB can store the context of a relationship: each
-// value must be of the type of the caveat's parameter with its name. context is a JSON object.
+// value must have the type of the caveat's parameter. context is a JSON object.
 func (p Parameters) CheckTypes(caveat, context string) error {
 	var values structpb.Struct
 	if err := values.UnmarshalJSON([]byte(context)); err != nil {

@@ -46,8 +46,8 @@ func NextVersions(text string) string {
 // Hash identifies the text of a schema.
 func Hash(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16] }
 
-// stampType is the definition whose comment contains the Stamp of a stored schema. It has no relations, so that nothing
-// can be stored about it. SpiceDB stores it with the schema, and a write replaces both atomically.
+// stampType is the definition whose comment contains the Stamp of a stored schema. It has no relations, so that no
+// relationship of it can be stored. SpiceDB stores it with the schema, so a write replaces both atomically.
 const stampType = "sluice_schema"
 
 // Stamp identifies the origin of a stored schema.

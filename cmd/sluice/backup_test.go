@@ -68,7 +68,7 @@ func TestBackupAndRestore(t *testing.T) {
 	require.True(t, isMember(s, "early"))
 	require.False(t, isMember(s, "late"))
 
-	// The log keeps its entries, has one about the restored store, and continues.
+	// The log must keep its entries, get one about the restored store, and continue.
 	_, body := get(t, http.DefaultClient, s.url+"/v1/audit?limit=10", s.key)
 	require.Contains(
 		t,

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStuckProcessEnds stops a server that cannot go on, since nothing reads its log. It must end nevertheless.
+// TestStuckProcessEnds stops a server that blocks because nothing reads its log. The process must end nevertheless.
 func TestStuckProcessEnds(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)

@@ -16,13 +16,13 @@ import (
 
 const variablePrefix = "SLUICE_"
 
-// fromEnvironment gives each flag of the command a variable, except flags in commandLineOnly. A flag that is not given
-// gets the value of its variable: --grpc-listen gets that of SLUICE_GRPC_LISTEN. For a flag that can be repeated, the
-// variable has a plural name and holds a comma-separated list: --api-key has SLUICE_API_KEYS. The usage text names the
-// variable.
+// fromEnvironment gives each flag of the command an environment variable, except flags in commandLineOnly. A flag that
+// is not given gets the value of its variable: --grpc-listen gets that of SLUICE_GRPC_LISTEN. For a flag that can be
+// repeated, the variable has a plural name and holds a comma-separated list: --api-key has SLUICE_API_KEYS. The usage
+// text names the variable.
 //
-// An empty variable counts as not set. But if it is for a credential or a list, every command fails: a deployment that
-// lost its secret must not start without it.
+// An empty variable counts as not set. But if it is for a credential or a list, every command fails, since a deployment
+// that lost its secret must not start without it.
 //
 // Call fromEnvironment after the flags are added: flags that are added later have no variable.
 func fromEnvironment(cmd *cobra.Command) {
@@ -55,14 +55,13 @@ const variableAnnotation = "sluice_variable"
 
 func hasVariable(flag *pflag.Flag) bool { return flag.Annotations[variableAnnotation] != nil }
 
-// commandLineOnly are the flags that turn off a safety check for one call. A variable that somebody forgot in the
-// environment must not do that.
+// commandLineOnly are the flags that turn off a safety check for one call. They have no variable, since a forgotten
+// variable must not turn off the check.
 var commandLineOnly = map[string]bool{
 	"allow-breaking": true, "allow-unsealed": true, "replace": true,
 }
 
-// rejectUnknownVariables makes the command check the environment, even though the command's own flags have no
-// variables.
+// rejectUnknownVariables makes the command check the environment, although its own flags have no variables.
 func rejectUnknownVariables(cmd *cobra.Command) {
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return checkEnvironment(cmd.Root()) }
 }
@@ -101,8 +100,8 @@ var credentials = map[string]bool{
 	"datastore-uri": true, "audit-uri": true,
 }
 
-// otherVariables are those that Compose, the tests and the scripts of this repository read. The program accepts them,
-// because a shell that exports them may also start it. The value says whether the variable must not be empty.
+// otherVariables are variables that Compose, the tests and the scripts of this repository read. The program accepts
+// them, because the same shell may start it. The value says whether the variable must not be empty.
 var otherVariables = map[string]bool{
 	"SLUICE_IMAGE": false, "SLUICE_SPICEDB_IMAGE": false, "SLUICE_POSTGRES_PASSWORD": true, "SLUICE_PORT_1": false,
 	"SLUICE_PORT_2": false, "SLUICE_REQUIRE_CONTAINERS": false,
@@ -112,8 +111,8 @@ var otherVariables = map[string]bool{
 var testVariable = regexp.MustCompile(`^SLUICE_(TEST|DIFFERENTIAL|BENCH)_[A-Z]+(_[A-Z]+)*$`)
 
 // Patterns of the variables that Kubernetes and Docker links set for each service whose name begins with "sluice". The
-// value of PORT and of PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080. If one of these two has another value, it is
-// probably meant for Sluice, and its name is misspelt.
+// value of PORT and of PORT_8080_TCP is a URL such as tcp://10.0.0.1:8080. A variable with such a name and another
+// value is probably meant for Sluice, and its name is misspelt.
 var (
 	serviceVariable = regexp.MustCompile(
 		`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$`,
@@ -126,9 +125,9 @@ func isOfService(name, value string) bool {
 	return serviceVariable.MatchString(name) || serviceURLVariable.MatchString(name) && strings.Contains(value, "://")
 }
 
-// checkEnvironment returns an error for a variable SLUICE_… that no command reads. Such a name is probably misspelt,
-// and its setting would be ignored. It also returns an error for an empty secret or list, even if another command reads
-// it.
+// checkEnvironment returns an error for a variable SLUICE_… that no command reads: its name is probably misspelt, and
+// its setting would be ignored. It also returns an error for an empty secret or list, even if only another command
+// reads it.
 func checkEnvironment(root *cobra.Command) error {
 	known := variables(root)
 	for _, entry := range os.Environ() {

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestForeignVariables checks that variables of other programs do not prevent the start. For example, a Kubernetes
-// service named sluice sets some in every container of its namespace.
+// TestForeignVariables checks that variables of other programs do not prevent the start. Kubernetes, for example, sets
+// such variables for a service named sluice in every container of its namespace.
 func TestForeignVariables(t *testing.T) {
 	for _, name := range []string{
 		"SLUICE_SERVICE_HOST", "SLUICE_SERVICE_PORT", "SLUICE_SERVICE_PORT_HTTP",

@@ -73,7 +73,7 @@ gus is not an owner of account marketing. An owner of account marketing can do t
 	require.True(t, answer.Allowed)
 }
 
-// TestExplainConditions checks the printed results of caveats.
+// TestExplainConditions checks how the results of caveats are printed.
 func TestExplainConditions(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "doors.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`schema: |-

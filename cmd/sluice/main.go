@@ -90,8 +90,8 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 	return errors.New(message)
 }
 
-// rejectMisspeltCommand replaces the error for an unknown flag if the command before the flag is unknown, as in
-// `sluice srve --demo`: the flag may be one of the intended command.
+// rejectMisspeltCommand replaces the error for an unknown flag if the command before the flag is unknown too, as in
+// `sluice srve --demo`: the flag may belong to the intended command.
 func rejectMisspeltCommand(cmd *cobra.Command, err error) error {
 	if cmd.HasSubCommands() {
 		if misspelt := onlySubcommands(cmd, cmd.Flags().Args()); misspelt != nil {
@@ -101,9 +101,9 @@ func rejectMisspeltCommand(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// rejectMisspeltHelp makes `sluice help NAME` and `sluice NAME --help` fail for an unknown command. Cobra would show
-// the help of the command above it. The result points to the error of `sluice NAME --help`, which is set while the root
-// command runs.
+// rejectMisspeltHelp makes `sluice help NAME` and `sluice NAME --help` fail for an unknown command, where Cobra would
+// show the help of the parent command. The result points to the error of `sluice NAME --help`, which is set while the
+// root command runs.
 func rejectMisspeltHelp(root *cobra.Command) *error {
 	var misspelt error
 	show := root.HelpFunc()

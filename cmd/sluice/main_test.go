@@ -74,7 +74,8 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// await waits for a line that contains all of the texts and was written after the line of the previous call.
+// await waits for a line that contains all of the texts. It skips the line of the previous call and all lines before
+// it.
 func (b *logBuffer) await(t *testing.T, texts ...string) {
 	t.Helper()
 	eventually(t, strings.Join(texts, ", "), func() bool {
@@ -383,7 +384,7 @@ func TestVersion(t *testing.T) {
 	require.Regexp(t, `^sluice \S+\nspicedb \S+\ngo1\S+ \S+/\S+\n$`, stdout)
 }
 
-// eventually waits until a condition holds that another process fulfils after a signal.
+// eventually waits for a condition that another process fulfils after a signal.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	require.Eventually(t, is, 5*time.Minute, 5*time.Millisecond, what)

@@ -16,9 +16,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/certificatetest"
 )
 
-// TestBrokenFilesKeepTheirEarlierContent breaks each file that a running server reads again. The log names the file, at
-// once with SIGHUP and within a second without it, and the server continues with the earlier content. The removal of
-// SpiceDB's authority ends the connection to SpiceDB.
+// TestBrokenFilesKeepTheirEarlierContent makes each file invalid that a running server reads again. The server must
+// continue with the earlier content, and log the name of the file: immediately after SIGHUP, and within a second
+// without it. The removal of SpiceDB's authority must end the connection to SpiceDB.
 func TestBrokenFilesKeepTheirEarlierContent(t *testing.T) {
 	spicedb := start(t, grpcOpen...)
 	authority, authorityPEM, _ := certificatetest.SelfSigned(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/audit"
 )
 
-// TestRestoreUnsealed checks that a file without the hash of a backup is restored only with the flag that the error
+// TestRestoreUnsealed checks that a file without the hash of a backup can be restored only with the flag that the error
 // names.
 func TestRestoreUnsealed(t *testing.T) {
 	data, other := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "other")
@@ -35,8 +35,8 @@ func TestRestoreUnsealed(t *testing.T) {
 	require.Contains(t, stored, "account:a#owner@user:olga")
 }
 
-// TestRestoreCompletesAuditLog checks a restore after a killed server. Changes that the server had not written to the
-// audit log are in it afterwards. If the store cannot be read, the restore replaces it and warns.
+// TestRestoreCompletesAuditLog checks a restore after a server was killed. The audit log must get the changes that the
+// server had not written to it. If the store cannot be read, the restore must replace it and print a warning.
 func TestRestoreCompletesAuditLog(t *testing.T) {
 	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	s := start(t, "--data-dir", data)

@@ -185,13 +185,13 @@ func quietly(
 	}
 }
 
-// stopGrace is the longest time that the end of a server may take after --shutdown-delay and --drain-timeout. It is
-// longer than closeGrace in internal/app, so that the server first reports which of its parts does not end. Only tests
-// change it.
+// stopGrace is how long the end of a server may take after --shutdown-delay and --drain-timeout. It is longer than
+// closeGrace in internal/app, so that the server can first report which of its parts does not end. Only tests change
+// it.
 var stopGrace = 10 * time.Second
 
-// endAfter waits until ctx ends, which is the moment of the signal, and calls exit when a further time has passed,
-// even if a part of the server blocks. A call of stop before that time prevents the call of exit.
+// endAfter waits for the end of ctx, which a signal causes. It calls exit after a further time, even if a part of the
+// server blocks. Calling stop before that time prevents this.
 func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func()) {
 	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
@@ -211,7 +211,7 @@ func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func(
 	return cancel
 }
 
-// exitOverdue ends the process although a part of it still runs. It does not wait for a reader of the error output.
+// exitOverdue ends the process although a part of it still runs. It does not wait until the error output is read.
 func exitOverdue(config app.Config) {
 	printed := make(chan struct{})
 	go func() {
@@ -301,7 +301,7 @@ func startError(ctx context.Context, config app.Config, err error) error {
 	return nil
 }
 
-// awaitDrain waits for the delay. It returns early at a signal, or with the server's error if that fails.
+// awaitDrain waits for the delay. It returns early after a signal, or with the error of a server that fails.
 func awaitDrain(delay time.Duration, again <-chan os.Signal, failed <-chan error) error {
 	if delay == 0 {
 		return nil

@@ -80,7 +80,7 @@ func TestShutdownDelay(t *testing.T) {
 	require.Zero(t, s.stop(t), s.log)
 }
 
-// TestSignalDuringStart checks that a server that is stopped at any moment of its start ends without an error.
+// TestSignalDuringStart stops a server at different moments of its start. Each time it must end without an error.
 func TestSignalDuringStart(t *testing.T) {
 	t.Parallel()
 	for _, after := range []time.Duration{

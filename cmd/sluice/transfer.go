@@ -110,7 +110,7 @@ relationships to the stored ones. If the command is interrupted, run it again: i
 	return cmd
 }
 
-// validateImport checks an import without writing. If there is no store, it checks the file alone.
+// validateImport checks an import without writing. If there is no store, it checks only the file.
 func validateImport(cmd *cobra.Command, store app.StoreConfig, file string) (err error) {
 	in, err := openImport(cmd, file)
 	if err != nil {
@@ -169,7 +169,7 @@ func runImport(
 	return report(cmd, "imported", written, resumed)
 }
 
-// again returns the error of a command. If the command was interrupted, the error says that a repetition continues it.
+// again returns the error of a command. For an interruption, the error says that the same command resumes.
 func again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted; the same command resumes")

@@ -57,7 +57,7 @@ func printExplanation(out io.Writer, e rest.Explanation, resource string, whole 
 	}
 }
 
-// pathTree puts each step below the object that it is about. Steps whose object is hidden are at the top.
+// pathTree places each step below the step that leads to its object. Steps whose object is hidden are at the top.
 func pathTree(path []rest.ExplainedStep, top string) tree {
 	about := make([]string, len(path))
 	for i, step := range path {
@@ -136,7 +136,7 @@ func operationTree(o rest.SuggestedOperation) tree {
 	return call
 }
 
-// describe returns the condition and its result. A condition has no name if it combines several caveats.
+// describe returns the condition and its result. A condition that combines several caveats has no name.
 func describe(c rest.TraceCondition) string {
 	result := map[rest.TraceConditionResult]string{"allowed": "holds", "denied": "does not hold"}[c.Result]
 	if result == "" {

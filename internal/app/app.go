@@ -367,9 +367,9 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // SpiceDB has at most two listeners, and each waits two seconds for running calls.
 const closeGrace = 5 * time.Second
 
-// Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change; the
-// end of ctx ends both waits. It closes the parts in reverse order, and logs the changes that the audit log lacks. If a
-// part does not end, Close returns an error closeGrace after the end of ctx.
+// Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change;
+// the end of ctx ends both waits. It closes the parts in reverse order, and logs the changes that the audit log lacks.
+// If a part does not end, Close returns an error closeGrace after the end of ctx.
 func (s *Server) Close(ctx context.Context) error {
 	parts := s.close
 	s.close = nil

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Beyond is a line of beyond.csv: permissions that a role has although no row of a table grants them. A sentence of
-// docs/model.md grants them.
+// Beyond is a line of beyond.csv: permissions that a role has although no row of a role table grants them, because a
+// sentence of docs/model.md does.
 type Beyond struct {
 	table, account, resource string
 	permissions              []string
@@ -32,7 +32,7 @@ const (
 	anything  = "*"
 	everybody = "everybody"
 
-	// outsider has every role in another subscription and its accounts.
+	// outsider is a person who has every role, but only in another subscription and its accounts.
 	outsider = "outsider"
 )
 
@@ -71,8 +71,8 @@ func (b *Beyond) gives(table authz.RoleSetName, r resource, permission authz.Per
 	return given
 }
 
-// NothingElse renders a file for zed validate with the public permissions that no row of a table mentions, in every
-// situation. Nobody has them, except where a line of beyond grants them.
+// NothingElse renders a file for zed validate. It has the public permissions that no row of a table mentions, in every
+// situation, and asserts that nobody has them except where a line of beyond grants them.
 func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) (string, error) {
 	w := newWorld(table)
 	answered := map[string]bool{}
@@ -113,7 +113,7 @@ func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) 
 	return render(about, w.relationships, assertions), nil
 }
 
-// covers reports whether a row mentions the permission in the resource's situation or in a more general one. For
+// covers reports whether the row is about the permission, in the resource's situation or in a more general one. For
 // example, "shared" is more general than "shared with views".
 func (t Table) covers(r resource, permission authz.Permission) bool {
 	return slices.ContainsFunc(t.Rows, func(row Row) bool {
@@ -122,8 +122,8 @@ func (t Table) covers(r resource, permission authz.Permission) bool {
 	})
 }
 
-// everything creates all situations of the table for everybody. It returns their resources and the objects that these
-// belong to.
+// everything creates all situations of the table for all people. It returns the resources of the situations and the
+// objects that contain them.
 func (w *world) everything() ([]resource, error) {
 	type kind struct {
 		typ       authz.Type

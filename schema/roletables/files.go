@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Validations renders all validation files by name. Each table has one file for its rows and one which checks that
-// nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are those of the schema.
+// Validations renders all validation files by name. For each table, one file checks its rows, and another one checks
+// that nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are those of the schema.
 func Validations(folder fs.FS, definitions []authz.Definition) (map[string]string, error) {
 	tables, err := ReadFolder(folder)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Placeholders in the relationships of this file: {object} is the resource of a row. {workspace} is the workspace that
-// it is or belongs to; {account} and {subscription} are those that it belongs to. {role} is each role of the column.
-// {subject} is the person of the column. {creator} is that person in the situation "own", and a colleague otherwise.
+// Placeholders in the relationships of this file. {object} is the resource of a row. {workspace}, {account} and
+// {subscription} are the resource itself or the objects that contain it. {role} is each role of the column. {subject}
+// is the person of the column. {creator} is this person in the situation "own", and a colleague otherwise.
 
 // phrases are the parts of situations and the relationships of each. A situation is one or more phrases, separated by
 // spaces.
@@ -35,7 +35,7 @@ var phrases = []struct{ phrase, relationship string }{
 	{"user permissions off", "{object}#members_create_accounts@user:*"},
 }
 
-// belongings connect an object of a type to the objects that it belongs to.
+// belongings are relationships of an object by type: those to the objects that contain it, to its role set and creator.
 var belongings = map[authz.Type][]string{
 	"platform": {},
 	"subscription": {
@@ -75,14 +75,14 @@ var catalogue = map[string][]string{
 	"with_postgres_database":  {"capability_postgres_database"},
 }
 
-// grants give the subject of a column its roles, by the type of the role set's objects.
+// grants give the person of a column their roles, by the type of object that the role set is on.
 var grants = map[authz.Type]string{
 	"platform":     "platform:main#{role}@user:{subject}",
 	"subscription": "{subscription}#{role}@user:{subject}",
 	"account":      "{account}#{role}@user:{subject}",
 }
 
-// colleagueRole is the colleague's role in an account of each role set: one that may create objects.
+// colleagueRole is the role of a colleague in an account of each role set. It may create objects.
 var colleagueRole = map[authz.RoleSetName]authz.Role{
 	authz.Team: "user", authz.Operations: "operator", authz.Analytics: "editor",
 }
@@ -90,7 +90,7 @@ var colleagueRole = map[authz.RoleSetName]authz.Role{
 // home is the role sets of a resource's subscription and account.
 type home struct{ subscription, account authz.RoleSetName }
 
-// homes are the places where the rows of a table apply. Rows that do not mention the subscription apply under
+// homes are the role sets for which the rows of a table apply. Rows that do not mention the subscription apply under
 // multi_owner. Rows about accounts in general apply to accounts of every role set.
 var homes = map[authz.RoleSetName][]home{
 	authz.Team:        {{authz.MultiOwner, authz.Team}},

@@ -20,7 +20,7 @@ type Table struct {
 	Rows    []Row
 }
 
-// Column is a kind of person: one with exactly these roles.
+// Column is a kind of person: a person with exactly these roles.
 type Column struct {
 	Name  string
 	Roles []authz.Role
@@ -40,8 +40,8 @@ type Row struct {
 }
 
 const (
-	// alone is the end of a column's name. Such a column has one role alone, which other columns combine with another
-	// role.
+	// alone ends the name of a column for people who hold only this one role. Other columns combine the role with
+	// another one.
 	alone = " alone"
 
 	fixedColumns = 3

@@ -14,7 +14,7 @@ type assertion struct {
 // Assertions returns the number of answers in a table: one for each row and column.
 func (t Table) Assertions() int { return len(t.Rows) * len(t.Columns) }
 
-// assertions creates every row's situation and returns the expected answer for every column.
+// assertions creates the situation of every row, and returns the expected answer for every column.
 func (w *world) assertions() ([]assertion, error) {
 	var all []assertion
 	for _, row := range w.table.Rows {

@@ -22,7 +22,8 @@ type resource struct {
 	home      home
 	situation string
 
-	// owner is the person for whom this object was made. It is empty if all people in the situation share the object.
+	// owner is the person for whom this object was created. It is empty if all people in the situation share the
+	// object.
 	owner string
 }
 
@@ -49,7 +50,7 @@ func (w *world) addConnector(id string) {
 	}
 }
 
-// resources creates a situation for the person of a column, in every home of the table's rows.
+// resources creates a situation for the person of a column, in each home where the table's rows apply.
 func (w *world) resources(typ authz.Type, situation string, column Column) ([]resource, error) {
 	words, err := parseSituation(situation)
 	if err != nil {
