@@ -1,4 +1,4 @@
-// Package tests runs the validation files of this folder and checks that SpiceDB stores the schema.
+// Package tests runs the validation files of this folder.
 package tests
 
 import (

@@ -1,4 +1,4 @@
-package ginguard_test
+package client_test
 
 import (
 	"net/http"
@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-func TestRequire(t *testing.T) {
+func TestGinGuardAnswersByDecision(t *testing.T) {
+	t.Parallel()
 	gin.SetMode(gin.ReleaseMode)
 	server := sluicetest.Start(t)
 	_, err := server.Client.CreateSubscription(

@@ -1,4 +1,4 @@
-package sluicetest_test
+package client_test
 
 import (
 	"net/http"
@@ -12,8 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// TestServersAreIndependent checks that two servers in one process are independent.
-func TestServersAreIndependent(t *testing.T) {
+// TestServersOfTestsAreIndependent checks that two test servers in one process are independent.
+func TestServersOfTestsAreIndependent(t *testing.T) {
+	t.Parallel()
 	one, two := sluicetest.Start(t), sluicetest.Start(t)
 	for _, server := range []*sluicetest.Server{one, two} {
 		_, err := server.Client.CreateSubscription(
@@ -24,7 +25,8 @@ func TestServersAreIndependent(t *testing.T) {
 	require.NotEqual(t, one.URL, two.URL)
 }
 
-func TestOptions(t *testing.T) {
+func TestOptionsOfTestServer(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "documents.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`schema: |-
   definition user {}
@@ -47,8 +49,9 @@ relationships: |-
 	require.Error(t, err)
 }
 
-// TestServerEndsWithItsTest checks that the server ends with the test that started it.
+// TestServerEndsWithItsTest checks that a test server ends with the test that started it.
 func TestServerEndsWithItsTest(t *testing.T) {
+	t.Parallel()
 	var url string
 	t.Run("inner", func(t *testing.T) { url = sluicetest.Start(t).URL })
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)

@@ -1,4 +1,4 @@
-package guard_test
+package client_test
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 // userOfHeader takes the place of an application's own authentication.
 func userOfHeader(r *http.Request) string { return r.Header.Get("X-Test-User") }
 
-// route returns an application with one guarded route that counts the admitted requests.
-func route(sluice guard.Decider, permission string, in *int, options ...guard.Option) http.Handler {
+// guardedRoute returns an application with one guarded route that counts the admitted requests.
+func guardedRoute(sluice guard.Decider, permission string, in *int, options ...guard.Option) http.Handler {
 	may := guard.New(sluice, userOfHeader, options...)
 	mux := http.NewServeMux()
 	enter := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -30,7 +30,7 @@ func route(sluice guard.Decider, permission string, in *int, options ...guard.Op
 	return mux
 }
 
-func get(t *testing.T, app http.Handler, user, path string) *http.Response {
+func getAs(t *testing.T, app http.Handler, user, path string) *http.Response {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 	if user != "" {
@@ -41,7 +41,8 @@ func get(t *testing.T, app http.Handler, user, path string) *http.Response {
 	return recorder.Result()
 }
 
-func TestRequire(t *testing.T) {
+func TestGuardAnswersByDecision(t *testing.T) {
+	t.Parallel()
 	server := sluicetest.Start(t)
 	_, err := server.Client.CreateSubscription(
 		t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"},
@@ -84,7 +85,7 @@ func TestRequire(t *testing.T) {
 			var in int
 			var told error
 			options := append([]guard.Option{guard.OnError(func(_ context.Context, err error) { told = err })}, test.options...)
-			response := get(t, route(test.sluice, test.permission, &in, options...), test.user, test.path)
+			response := getAs(t, guardedRoute(test.sluice, test.permission, &in, options...), test.user, test.path)
 			require.NoError(t, response.Body.Close())
 			require.Equal(t, test.status, response.StatusCode)
 			require.Equal(t, test.status == http.StatusNoContent, in == 1)
@@ -108,7 +109,8 @@ func (broken) Can(context.Context, string, string, string) (bool, error) {
 }
 
 // TestServerGoesAway stops the server between two requests.
-func TestServerGoesAway(t *testing.T) {
+func TestGuardAnswersWithoutServer(t *testing.T) {
+	t.Parallel()
 	server, err := sluicetest.New(t.Context())
 	require.NoError(t, err)
 	_, err = server.Client.CreateSubscription(
@@ -120,9 +122,9 @@ func TestServerGoesAway(t *testing.T) {
 	)
 	require.NoError(t, err)
 	var in int
-	app := route(server.Client, "view", &in)
+	app := guardedRoute(server.Client, "view", &in)
 	for _, status := range []int{http.StatusNoContent, http.StatusServiceUnavailable} {
-		response := get(t, app, "olga", "/accounts/a")
+		response := getAs(t, app, "olga", "/accounts/a")
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, status, response.StatusCode)
 		require.Equal(t, 1, in)

@@ -1,4 +1,4 @@
-package tests
+package spicedb_test
 
 import (
 	"slices"
