@@ -17,22 +17,14 @@ import (
 	"time"
 )
 
-// program compiles the program once, as `make build` does, and returns its path.
+// program runs `make build` once, and returns the path of the program. If the program is current, for example because
+// `make image` built it before, it is not linked again.
 var program = sync.OnceValues(func() (string, error) {
-	directory, err := os.MkdirTemp("", "sluice-tests-")
-	if err != nil {
-		return "", err
-	}
-	atEnd(func(context.Context) error { return os.RemoveAll(directory) })
-	path := filepath.Join(directory, "sluice")
-	build := exec.CommandContext(
-		context.Background(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "../cmd/sluice",
-	)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-tags=nomsgpack")
+	build := exec.CommandContext(context.Background(), "make", "--silent", "--directory=..", "build")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compiling the program: %w\n%s", err, out)
 	}
-	return path, nil
+	return filepath.Abs("../bin/sluice")
 })
 
 // victim is a process of the program that a test kills or stops.
