@@ -60,10 +60,13 @@ type backend struct {
 	overlapping bool
 
 	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and
-	// each store has tests of its own for overlapping writes. So in `make test`, a backend with few runs a quarter of
-	// the rounds, and a third of the role tables, of the cases, of the roles of escalations and of the types that clients
-	// create concurrently. After a rejected request, it does not compare all stored relationships. `make test-long` runs
-	// everything on every store.
+	// each store has tests of its own for overlapping writes. So in `make test`, a backend with few runs
+	//   - a quarter of the rounds, and a third of the types that clients create concurrently,
+	//   - one column of each role table in one home, and one role of each table of escalations,
+	//   - as many cases as are needed to perform each operation of the cases at least once (see covering).
+	//
+	// After a rejected request, it does not compare all stored relationships. `make test-long` runs everything on every
+	// store.
 	few bool
 
 	// remembers is set if SpiceDB's cache may return parts of answers that depend on expired relationships.
@@ -91,6 +94,10 @@ func (b *backend) rounds(n int) int {
 // plays reports whether the backend runs the test with this number, one of many similar tests. A brief backend runs
 // every third of them.
 func (b *backend) plays(number int) bool { return !b.isBrief() || number%3 == 0 }
+
+// playsOneOf reports whether the backend runs test i of a group with count similar tests. A brief backend runs one test
+// of each group: another one in each group.
+func (b *backend) playsOneOf(group, i, count int) bool { return !b.isBrief() || group%count == i }
 
 // isBrief reports whether the backend runs fewer tests than the embedded memory datastore.
 func (b *backend) isBrief() bool { return b.few && !testsize.IsLong() }

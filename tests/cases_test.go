@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,10 +18,10 @@ func cases(t *testing.T, on *backend) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are no cases: %v", err)
 	}
-	for number, file := range files {
-		if !on.plays(number) {
-			continue
-		}
+	if on.isBrief() {
+		files = covering(t, files)
+	}
+	for _, file := range files {
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(file), "testdata/cases/"), ".case")
 		t.Run(name, func(t *testing.T) {
 			on.parallel(t)
@@ -29,14 +30,58 @@ func cases(t *testing.T, on *backend) {
 	}
 }
 
-func playFile(t *testing.T, on *backend, file string) {
-	lines := readLines(t, file)
-	variable, values := "", []string{""}
-	if each, found := strings.CutPrefix(lines[0].text, "each "); found {
-		var list string
-		variable, list, _ = strings.Cut(each, " in ")
-		values, lines = strings.Fields(list), lines[1:]
+// covering returns the files that a backend with few plays. Together they perform each operation of all files. The next
+// file is always one with the most operations that no earlier file has.
+func covering(t *testing.T, files []string) (chosen []string) {
+	t.Helper()
+	left := make(map[string][]string) // by file, the operations that no chosen file has
+	for _, file := range files {
+		left[file] = operationsOf(t, file)
 	}
+	byOperations := func(a, b string) int { return len(left[a]) - len(left[b]) }
+	for {
+		next := slices.MaxFunc(files, byOperations)
+		added := left[next]
+		if len(added) == 0 {
+			return chosen
+		}
+		chosen = append(chosen, next)
+		for file, operations := range left {
+			left[file] = slices.DeleteFunc(slices.Clone(operations), func(o string) bool { return slices.Contains(added, o) })
+		}
+	}
+}
+
+// operationsOf returns the operations of a case, each once.
+func operationsOf(t *testing.T, file string) (operations []string) {
+	t.Helper()
+	lines, variable, values := readCase(t, file)
+	for _, value := range values {
+		for _, l := range lines {
+			if operation := l.operation(variable, value); operation != "" {
+				operations = append(operations, operation)
+			}
+		}
+	}
+	slices.Sort(operations)
+	return slices.Compact(operations)
+}
+
+// readCase returns the lines of a case, and its variable with the values for which it is played. Without a variable,
+// the only value is "".
+func readCase(t testing.TB, file string) (lines []line, variable string, values []string) {
+	t.Helper()
+	lines = readLines(t, file)
+	each, found := strings.CutPrefix(lines[0].text, "each ")
+	if !found {
+		return lines, "", []string{""}
+	}
+	variable, list, _ := strings.Cut(each, " in ")
+	return lines[1:], variable, strings.Fields(list)
+}
+
+func playFile(t *testing.T, on *backend, file string) {
+	lines, variable, values := readCase(t, file)
 	for _, value := range values {
 		name := value
 		if name == "" {
@@ -54,12 +99,33 @@ func playFile(t *testing.T, on *backend, file string) {
 // line is a line of a file with its position.
 type line struct{ at, text string }
 
+// with returns the text with a value for the variable, if there is one.
+func (l line) with(variable, value string) string {
+	if variable == "" {
+		return l.text
+	}
+	return strings.ReplaceAll(l.text, variable, value)
+}
+
+// operation returns the method of a request with its path, in which '*' stands for each id. For another line it returns
+// "".
+func (l line) operation(variable, value string) string {
+	next, err := parseStep(l.with(variable, value))
+	request, isRequest := next.(requestStep)
+	if err != nil || !isRequest {
+		return ""
+	}
+	path, _, _ := strings.Cut(request.path, "?")
+	segments := strings.Split(path, "/")
+	for i := 1; i < len(segments); i += 2 {
+		segments[i] = "*"
+	}
+	return request.method + " " + strings.Join(segments, "/")
+}
+
 func (l line) play(s scene, variable, value string) {
 	s.t.Helper()
-	text := l.text
-	if variable != "" {
-		text = strings.ReplaceAll(text, variable, value)
-	}
+	text := l.with(variable, value)
 	if prelude, found := strings.CutPrefix(text, "include "); found {
 		for _, included := range readLines(s.t, filepath.Join("testdata", "preludes", prelude+".case")) {
 			included.play(s, variable, value)
