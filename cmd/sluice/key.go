@@ -33,14 +33,15 @@ keys file and has only a hash of the key. A running server reloads the file at S
 		Example: `  sluice key new --name backend --scopes check+operate
   sluice key new --name reports --scopes inspect --rate 5/s
   sluice key new --name nightly --scopes check --expires-in 90d
+  sluice key new --name charts --scopes check+write:dashboard+write:chart
   sluice key new --name backend --scopes check+operate | tee >(sed -n 2p >> keys.txt) | head -1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			allowed, err := apikey.ParseScopes(scopes)
+			allowed, types, err := apikey.ParseLimited(scopes)
 			if err != nil {
 				return fmt.Errorf("--scopes: %w", err)
 			}
-			secret, key, err := apikey.Generate(name, allowed)
+			secret, key, err := apikey.Generate(name, allowed, types...)
 			if err != nil {
 				return fmt.Errorf("--name: %w", err)
 			}
@@ -60,7 +61,8 @@ keys file and has only a hash of the key. A running server reloads the file at S
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name of the key in logs and in the audit log")
 	cmd.Flags().StringVar(
-		&scopes, "scopes", "check+operate", "scopes of the key: check, operate, provision, inspect, joined by +",
+		&scopes, "scopes", "check+operate",
+		"scopes of the key: check, operate, provision, inspect, write, joined by +; write:TYPE limits write to a type",
 	)
 	cmd.Flags().StringVar(&rate, "rate", "", "limit of its requests, for example 50/s or 600/m; no limit if empty")
 	cmd.Flags().StringVar(

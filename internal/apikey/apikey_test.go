@@ -3,6 +3,7 @@ package apikey_test
 import (
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,25 +27,45 @@ func TestParse(t *testing.T) {
 	}{
 		{"app:check:" + secret, apikey.Key{Name: "app", Scopes: apikey.Check, Hash: apikey.HashOf(secret)}, ""},
 		{
-			"a.b_c-1:check+operate+provision+inspect:a:b",
+			"a.b_c-1:check+operate+provision+inspect+write:a:b",
 			apikey.Key{Name: "a.b_c-1", Scopes: apikey.AllScopes, Hash: apikey.HashOf("a:b")},
 			"",
 		},
+		{
+			"app:check+write:dashboard+write:acme/chart:" + secret,
+			apikey.Key{
+				Name: "app", Scopes: apikey.Check | apikey.Write, WriteTypes: []authz.Type{"acme/chart", "dashboard"},
+				Hash: apikey.HashOf(secret),
+			},
+			"",
+		},
+		// A text after write: is a type only if another colon follows.
+		{"app:write:" + secret, apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf(secret)}, ""},
+		{"app:write:abc+def", apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf("abc+def")}, ""},
+		{"app:write:A:b", apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf("A:b")}, ""},
+		{
+			"app:write:abc:def",
+			apikey.Key{
+				Name: "app", Scopes: apikey.Write, WriteTypes: []authz.Type{"abc"}, Hash: apikey.HashOf("def"),
+			},
+			"",
+		},
+		{"app:write+write:abc:" + secret, apikey.Key{}, "either write"},
 		{"", apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
 		{secret, apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
 		{"app:" + secret, apikey.Key{}, "NAME:SCOPE+SCOPE:KEY"},
 		{":check:" + secret, apikey.Key{}, "name"},
 		{"my app:check:" + secret, apikey.Key{}, "name"},
-		{"app::" + secret, apikey.Key{}, "check, operate, provision, inspect"},
-		{"app:" + secret + ":check", apikey.Key{}, "check, operate, provision, inspect"},
-		{"app:check+:" + secret, apikey.Key{}, "check, operate, provision, inspect"},
+		{"app::" + secret, apikey.Key{}, "check, operate, provision, inspect, write"},
+		{"app:" + secret + ":check", apikey.Key{}, "check, operate, provision, inspect, write"},
+		{"app:check+:" + secret, apikey.Key{}, "check, operate, provision, inspect, write"},
 		{"app:check:", apikey.Key{}, "not empty"},
 		{"app:check:" + secret + " x", apikey.Key{}, "visible ASCII"},
 		{"app:check:" + secret + "é", apikey.Key{}, "visible ASCII"},
 	} {
 		got, err := apikey.Parse(tt.text)
 		checkError(t, tt.text, err, tt.err)
-		if got != tt.want {
+		if !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%q: got %+v, want %+v", tt.text, got, tt.want)
 		}
 	}
@@ -79,6 +101,11 @@ func TestParseFile(t *testing.T) {
 			[]apikey.Key{{Name: "app", Scopes: apikey.Check, Hash: hash, Rate: apikey.Rate{Requests: 600, Per: time.Minute}}},
 			"",
 		},
+		{"app write:dashboard+check " + sum, []apikey.Key{{
+			Name: "app", Scopes: apikey.Check | apikey.Write, WriteTypes: []authz.Type{"dashboard"}, Hash: hash,
+		}}, ""},
+		{"app write: " + sum, nil, "line 1: the scope write:TYPE"},
+		{"app check:dashboard " + sum, nil, "line 1: the scopes"},
 		{"# one\napp check " + secret, nil, "line 2: the third field must be the SHA-256"},
 		{"app check " + sum[2:], nil, "line 1: the third field"},
 		{"app check " + sum + "00", nil, "line 1: the third field"},
@@ -114,7 +141,7 @@ func TestParseFile(t *testing.T) {
 }
 
 func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
-	made, key, err := apikey.Generate("app", apikey.Check|apikey.Operate)
+	made, key, err := apikey.Generate("app", apikey.Check|apikey.Write, "dashboard", "folder")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +153,7 @@ func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
 	key.Rate = apikey.Rate{Requests: 7, Per: time.Minute}
 	key.ExpiresAt = time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	read, err := apikey.ParseFile(strings.NewReader(key.Line() + "\n"))
-	if err != nil || len(read) != 1 || read[0] != key {
+	if err != nil || len(read) != 1 || !reflect.DeepEqual(read[0], key) {
 		t.Fatalf("the line %q became %+v, %v", key.Line(), read, err)
 	}
 	keys, err := apikey.New(read...)
@@ -279,14 +306,18 @@ func FuzzParseFile(f *testing.F) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("app:check+operate:KEY")
+	f.Add("app:write:dashboard+check:KEY")
 	f.Add("::")
 	f.Fuzz(func(t *testing.T, text string) {
 		key, err := apikey.Parse(text)
 		if err != nil {
 			return
 		}
-		secret := strings.SplitN(text, ":", 3)[2]
-		if key.Name+":"+key.Scopes.String() == "" || key.Hash != apikey.HashOf(secret) || key.Scopes == 0 {
+		secret, isPrefix := strings.CutPrefix(text, key.Name+":")
+		for isPrefix && key.Hash != apikey.HashOf(secret) {
+			_, secret, isPrefix = strings.Cut(secret, ":")
+		}
+		if !isPrefix || key.Scopes == 0 || len(key.WriteTypes) > 0 && key.Scopes&apikey.Write == 0 {
 			t.Errorf("%q became %+v", text, key)
 		}
 	})

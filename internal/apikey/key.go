@@ -9,7 +9,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // prefix begins every key that Generate makes, so that secret scanners recognize one.
@@ -25,6 +29,9 @@ type Key struct {
 	Scopes Scopes
 	Hash   Hash
 
+	// WriteTypes are the types to which the scope Write is limited, sorted. Without them, Write has no such limit.
+	WriteTypes []authz.Type
+
 	// Rate limits how often the key may be used. Zero means no limit.
 	Rate Rate
 
@@ -35,9 +42,26 @@ type Key struct {
 // HasExpired reports whether the key has expired at a time.
 func (k Key) HasExpired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
+// MayWrite reports whether the key may write relationships of a type.
+func (k Key) MayWrite(typ authz.Type) bool {
+	return k.Scopes.Any(Write) && (len(k.WriteTypes) == 0 || slices.Contains(k.WriteTypes, typ))
+}
+
+// ScopeNames returns the names of the scopes, with a limited scope Write as write:TYPE for each type.
+func (k Key) ScopeNames() []string {
+	if len(k.WriteTypes) == 0 {
+		return k.Scopes.Names()
+	}
+	names := (k.Scopes &^ Write).Names()
+	for _, typ := range k.WriteTypes {
+		names = append(names, writePrefix+string(typ))
+	}
+	return names
+}
+
 // Line returns the key's line for a keys file.
 func (k Key) Line() string {
-	line := k.Name + " " + k.Scopes.String() + " " + hex.EncodeToString(k.Hash[:])
+	line := k.Name + " " + strings.Join(k.ScopeNames(), "+") + " " + hex.EncodeToString(k.Hash[:])
 	if k.Rate != (Rate{}) {
 		line += " " + k.Rate.String()
 	}
@@ -51,7 +75,9 @@ func (k Key) Line() string {
 const expiresPrefix = "expires="
 
 // Generate makes a new key. Clients send the secret, which only this call returns.
-func Generate(name string, scopes Scopes) (secret string, key Key, err error) {
+//
+// types limit the scope Write, as in Key.
+func Generate(name string, scopes Scopes, types ...authz.Type) (secret string, key Key, err error) {
 	if err := checkName(name); err != nil {
 		return "", Key{}, err
 	}
@@ -61,7 +87,7 @@ func Generate(name string, scopes Scopes) (secret string, key Key, err error) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
 	secret = prefix + base64.RawURLEncoding.EncodeToString(random[:])
-	return secret, Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
+	return secret, Key{Name: name, Scopes: scopes, WriteTypes: types, Hash: HashOf(secret)}, nil
 }
 
 // HashOf returns the hash that identifies a key.

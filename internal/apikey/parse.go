@@ -6,22 +6,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Parse parses a key in the form of a flag, NAME:SCOPE+SCOPE:KEY. The error does not contain the text.
-func Parse(text string) (Key, error) {
+// flagForm matches a key in the form of a flag whose scopes are valid. A scope write:TYPE contains a colon, as the
+// separators do: after write, a type and another colon are a limit, not the beginning of the key.
+var flagForm = func() *regexp.Regexp {
+	scope := "(?:" + writePrefix + "[a-z][a-z0-9_/]+[a-z0-9]|" + strings.Join(AllScopes.Names(), "|") + ")"
+	return regexp.MustCompile(`(?s)^([^:]*):(` + scope + `(?:\+` + scope + `)*):(.*)$`)
+}()
+
+// splitFlag splits the form NAME:SCOPE+SCOPE:KEY into its three parts.
+func splitFlag(text string) (name, scopes, secret string, found bool) {
+	if parts := flagForm.FindStringSubmatch(text); parts != nil {
+		return parts[1], parts[2], parts[3], true
+	}
 	parts := strings.SplitN(text, ":", 3)
 	if len(parts) != 3 {
+		return "", "", "", false
+	}
+	return parts[0], parts[1], parts[2], true
+}
+
+// Parse parses a key in the form of a flag, NAME:SCOPE+SCOPE:KEY. The error does not contain the text.
+func Parse(text string) (Key, error) {
+	name, scopes, secret, found := splitFlag(text)
+	if !found {
 		return Key{}, errors.New("a key is written NAME:SCOPE+SCOPE:KEY, for example app:check+operate:KEY")
 	}
-	name, secret := parts[0], parts[2]
 	if err := checkName(name); err != nil {
 		return Key{}, err
 	}
-	scopes, err := ParseScopes(parts[1])
+	parsed, types, err := ParseLimited(scopes)
 	if err != nil {
 		return Key{}, fmt.Errorf("the key %s: %w", name, err)
 	}
@@ -30,7 +49,16 @@ func Parse(text string) (Key, error) {
 			"the key %s: the KEY of NAME:SCOPE+SCOPE:KEY must be visible ASCII without spaces, and not empty", name,
 		)
 	}
-	return Key{Name: name, Scopes: scopes, Hash: HashOf(secret)}, nil
+	return Key{Name: name, Scopes: parsed, WriteTypes: types, Hash: HashOf(secret)}, nil
+}
+
+// shortKey is the length below which a key is short. A random key is longer, even one made of letters and digits alone.
+const shortKey = 16
+
+// IsShort reports whether the key in the form of a flag is short enough to be guessed.
+func IsShort(text string) bool {
+	_, _, secret, _ := splitFlag(text)
+	return len(secret) < shortKey
 }
 
 // maxLine is the largest length of a line of a keys file in bytes.
@@ -81,7 +109,7 @@ func parseLine(fields []string) (Key, error) {
 	}
 	key := Key{Name: fields[0]}
 	var err error
-	if key.Scopes, err = ParseScopes(fields[1]); err != nil {
+	if key.Scopes, key.WriteTypes, err = ParseLimited(fields[1]); err != nil {
 		return Key{}, err
 	}
 	hash, err := hex.DecodeString(fields[2])

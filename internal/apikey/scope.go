@@ -1,29 +1,34 @@
 package apikey
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // Scopes is the set of scopes of a key.
 type Scopes uint8
 
 // The scopes. Check decides; Operate performs operations on behalf of any actor; Provision performs operations of the
-// backend itself; Inspect reads stored data.
+// backend itself; Inspect reads stored data; Write writes relationships of types that are not the product's.
 const (
 	Check Scopes = 1 << iota
 	Operate
 	Provision
 	Inspect
+	Write
 
-	AllScopes = Check | Operate | Provision | Inspect
+	AllScopes = Check | Operate | Provision | Inspect | Write
 )
 
 var scopeNames = []struct {
 	scope Scopes
 	name  string
 }{
-	{Check, "check"}, {Operate, "operate"}, {Provision, "provision"}, {Inspect, "inspect"},
+	{Check, "check"}, {Operate, "operate"}, {Provision, "provision"}, {Inspect, "inspect"}, {Write, "write"},
 }
 
 // String returns the names of the scopes, joined by '+'.
@@ -47,17 +52,58 @@ func (s Scopes) Any(wanted Scopes) bool { return s&wanted != 0 }
 // contain a misplaced key.
 func ParseScopes(text string) (Scopes, error) {
 	var scopes Scopes
-names:
 	for name := range strings.SplitSeq(text, "+") {
-		for _, n := range scopeNames {
-			if n.name == name {
-				scopes |= n.scope
-				continue names
-			}
+		scope := scopeOf(name)
+		if scope == 0 {
+			return 0, fmt.Errorf(
+				"the scopes of a key must be names joined by '+'; the names are %s", strings.Join(AllScopes.Names(), ", "),
+			)
 		}
-		return 0, fmt.Errorf(
-			"the scopes of a key must be names joined by '+'; the names are %s", strings.Join(AllScopes.Names(), ", "),
-		)
+		scopes |= scope
 	}
 	return scopes, nil
+}
+
+// scopeOf returns the scope with a name, or 0.
+func scopeOf(name string) Scopes {
+	for _, n := range scopeNames {
+		if n.name == name {
+			return n.scope
+		}
+	}
+	return 0
+}
+
+// writePrefix begins a scope write that is limited to the type after it.
+const writePrefix = "write:"
+
+// ParseLimited parses what ParseScopes parses, and write:TYPE, which limits the scope Write to a type. types are the
+// types to which Write is limited, sorted; without types, it has no such limit. The error lists the valid names but
+// nothing of the text, which may contain a misplaced key.
+func ParseLimited(text string) (scopes Scopes, types []authz.Type, err error) {
+	for name := range strings.SplitSeq(text, "+") {
+		limit, isLimited := strings.CutPrefix(name, writePrefix)
+		if !isLimited {
+			scope, err := ParseScopes(name)
+			if err != nil {
+				return 0, nil, err
+			}
+			scopes |= scope
+			continue
+		}
+		typ, err := authz.ParseType(limit)
+		if err != nil {
+			return 0, nil, errors.New("the scope write:TYPE, for example write:dashboard, needs the name of a type: 3 to 64 " +
+				"of a-z, 0-9 and _, beginning with a letter")
+		}
+		types = append(types, typ)
+	}
+	if len(types) == 0 {
+		return scopes, nil, nil
+	}
+	if scopes.Any(Write) {
+		return 0, nil, errors.New("a key has either write, for all types of your own, or write:TYPE for each of some types")
+	}
+	slices.Sort(types)
+	return scopes | Write, slices.Compact(types), nil
 }

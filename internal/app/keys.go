@@ -13,10 +13,6 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// shortKey is the length below which the log warns about a key. Random keys are longer, even those of only letters and
-// digits.
-const shortKey = 16
-
 // openKeys reads the configured keys. If there are none, it generates one with every scope.
 func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	keys, err := s.config.readKeys()
@@ -31,8 +27,9 @@ func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 		s.APIKey, keys = made, append(keys, key)
 	}
 	for _, text := range s.config.APIKeys {
-		if parts := strings.SplitN(text, ":", 3); len(parts[2]) < shortKey {
-			s.log.Warn("the API key is short enough to be guessed; `sluice key new` makes a long one", "key", parts[0])
+		if apikey.IsShort(text) {
+			name, _, _ := strings.Cut(text, ":")
+			s.log.Warn("the API key is short enough to be guessed; `sluice key new` makes a long one", "key", name)
 		}
 	}
 	if s.keys, err = apikey.New(keys...); err != nil {
