@@ -121,3 +121,20 @@ func stripMarks(comment string) string {
 	comment = strings.TrimPrefix(comment, "/*")
 	return strings.TrimSuffix(comment, "*/")
 }
+
+// ProductTypes returns the types that the product's schema defines. Only operations write their relationships.
+func ProductTypes() ([]authz.Type, error) {
+	text, err := Flatten()
+	if err != nil {
+		return nil, err
+	}
+	definitions, err := Describe(text)
+	if err != nil {
+		return nil, err
+	}
+	types := make([]authz.Type, len(definitions))
+	for i, definition := range definitions {
+		types[i] = definition.Type
+	}
+	return types, nil
+}

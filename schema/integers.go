@@ -32,6 +32,9 @@ func ReadParameters(text string) (Parameters, error) {
 	return parameters, nil
 }
 
+// Names returns the names of the caveats, sorted.
+func (p Parameters) Names() []string { return slices.Sorted(maps.Keys(p)) }
+
 // CheckStored returns an error with code authz.CodeInvalid if the context of a relationship has an integer that is too
 // large for the caveat's parameter. The error names the path of the integer, which begins with field.
 func (p Parameters) CheckStored(caveat, field string, values map[string]any) error {
