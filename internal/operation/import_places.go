@@ -30,6 +30,9 @@ func checkID(object authz.Object) error {
 		id = memberOf(object)
 	case deletionType:
 		id = deletedObject(leftMembership(object)).ID
+		if own, found := objectOfRelationships(object); found {
+			id = own.ID
+		}
 	}
 	return chosenID(id)
 }

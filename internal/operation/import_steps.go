@@ -115,11 +115,14 @@ func checkDeletion(_ context.Context, r *ImportRules, o *importedObject) error {
 	if place != o.Object {
 		isPossible = kindOf(object.Type).invitations != ""
 	}
+	if own, found := objectOfRelationships(o.Object); found {
+		isPossible = !Writes(own.Type)
+	}
 	if !isPossible {
 		r.problem(
 			o.line,
-			"%s names no object that can be deleted; its id must be TYPE/ID, membership/account/ID or "+
-				"membership/subscription/ID",
+			"%s names no object that can be deleted; its id must be TYPE/ID, membership/account/ID, "+
+				"membership/subscription/ID, or relationships/TYPE:ID with a type of your own",
 			o.Object,
 		)
 	}

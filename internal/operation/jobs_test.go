@@ -89,6 +89,14 @@ var jobCases = []jobCase{
 		left: []string{"connection:crm", "requested_by"},
 	},
 	{
+		name: "delete very many relationships of an object", given: lotsOf("dashboard:d#editor@user:u%d"),
+		do: func(ctx context.Context, s *operation.Service) error {
+			_, err := s.DeleteRelationships(ctx, by("peter"), authz.Object{Type: "dashboard", ID: "d"})
+			return err
+		},
+		left: []string{"dashboard:d", "deletion:relationships"},
+	},
+	{
 		name: "remove a member and disconnect their private connection", given: lotsOf("connection:crm#shared_with@user:u%d"),
 		do: func(ctx context.Context, s *operation.Service) error {
 			handover := operation.Handover{To: "ursula", Private: "disconnect"}

@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/job"
@@ -20,7 +21,11 @@ func (s *Service) Resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, interrupted := range append(deletions, offboardings...) {
+	relationships, err := s.readRelationshipsDeletions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, interrupted := range slices.Concat(deletions, offboardings, relationships) {
 		record := interrupted.Record().String()
 		s.log.InfoContext(ctx, "finishing an interrupted job", "job", record)
 		ended, _, err := job.Run(ctx, s.engine, interrupted)
@@ -48,6 +53,17 @@ func (s *Service) readDeletions(ctx context.Context) ([]job.Job, error) {
 // resumedDeletion returns the job that finishes a deletion which is under way.
 func (s *Service) resumedDeletion(record authz.Relationship) deletionJob {
 	return s.deletionJob(resumingCaller(record.Subject), "resume_deletion", record, job.Requested)
+}
+
+// readRelationshipsDeletions reads the deletions of relationships that are under way.
+func (s *Service) readRelationshipsDeletions(ctx context.Context) ([]job.Job, error) {
+	p := newPlan(s.engine, Caller{})
+	found, err := p.FindSome(ctx, deletingRelationships, 0)
+	jobs := make([]job.Job, len(found))
+	for i, record := range found {
+		jobs[i] = s.relationshipsDeletion(resumingCaller(record.Subject), record)
+	}
+	return jobs, err
 }
 
 // readOffboardings reads the offboardings that are under way.
