@@ -252,6 +252,27 @@ func (e PrivateConnectionsOf) Valid() bool {
 	}
 }
 
+// Defines values for RelationshipUpdateOperation.
+const (
+	CreateRelationship RelationshipUpdateOperation = "create"
+	DeleteRelationship RelationshipUpdateOperation = "delete"
+	TouchRelationship  RelationshipUpdateOperation = "touch"
+)
+
+// Valid indicates whether the value is a known member of the RelationshipUpdateOperation enum.
+func (e RelationshipUpdateOperation) Valid() bool {
+	switch e {
+	case CreateRelationship:
+		return true
+	case DeleteRelationship:
+		return true
+	case TouchRelationship:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SuggestedOperationScope.
 const (
 	Provision SuggestedOperationScope = "provision"
@@ -1994,6 +2015,48 @@ type Relationship struct {
 	// Example: user:alice@example.com
 	Subject   Reference `json:"subject"`
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+
+	// Caveat The condition under which the relationship counts: a caveat of the schema.
+	Caveat RelationshipCaveat `json:"caveat,omitempty,omitzero"`
+}
+
+// RelationshipCaveat The condition under which the relationship counts: a caveat of the schema.
+type RelationshipCaveat struct {
+	// Name The name of the caveat.
+	Name string `json:"name"`
+
+	// Context Values for parameters of the caveat, stored with the relationship. A check can add others.
+	Context Context `json:"context,omitempty,omitzero"`
+}
+
+// RelationshipFilter Matches relationships of one resource. Fields that are left out match everything.
+type RelationshipFilter struct {
+	Relation string `json:"relation,omitempty,omitzero"`
+
+	// Resource An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Subject An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject,omitempty,omitzero"`
+}
+
+// RelationshipObject The object form of a relationship. In it, an id may contain a `#`. Use it if people choose the ids: in the string form, `*` and `#` have a meaning.
+type RelationshipObject struct {
+	Relation string `json:"relation"`
+
+	// Resource An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Subject An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
 }
 
 // RelationshipPage defines model for RelationshipPage.
@@ -2004,6 +2067,50 @@ type RelationshipPage struct {
 
 	// Token A ZedToken of the revision that was read. It is left out of an empty page.
 	Token PageToken `json:"token,omitempty,omitzero"`
+}
+
+// RelationshipPrecondition Exactly one of the two fields.
+type RelationshipPrecondition struct {
+	// MustMatch A relationship that matches must be stored.
+	MustMatch RelationshipFilter `json:"must_match,omitempty,omitzero"`
+
+	// MustNotMatch No relationship that matches may be stored.
+	MustNotMatch RelationshipFilter `json:"must_not_match,omitempty,omitzero"`
+}
+
+// RelationshipReference A relationship, without its caveat and expiration.
+//
+// Example: dashboard:revenue#editor@user:bob
+type RelationshipReference struct {
+	union json.RawMessage
+}
+
+// RelationshipString `resource#relation@subject`. The resource ends at the first `#`, and the relation at the next `@`. A subject `type:*` stands for everybody of the type.
+type RelationshipString = string
+
+// RelationshipUpdate defines model for RelationshipUpdate.
+type RelationshipUpdate struct {
+	// Caveat Not for `delete`.
+	Caveat RelationshipCaveat `json:"caveat,omitempty,omitzero"`
+
+	// ExpiresAt The time at which the relationship ends, in RFC 3339. Sluice drops a fraction of a second. Required if the relation accepts such a subject only `with expiration`; otherwise to be left out. Not for `delete`.
+	ExpiresAt time.Time                   `json:"expires_at,omitempty,omitzero"`
+	Operation RelationshipUpdateOperation `json:"operation"`
+
+	// Relationship A relationship, without its caveat and expiration.
+	//
+	// Example: dashboard:revenue#editor@user:bob
+	Relationship RelationshipReference `json:"relationship"`
+}
+
+// RelationshipUpdateOperation defines model for RelationshipUpdate.Operation.
+type RelationshipUpdateOperation string
+
+// RelationshipWrite defines model for RelationshipWrite.
+type RelationshipWrite struct {
+	// Preconditions Facts that must hold when the updates are written.
+	Preconditions []RelationshipPrecondition `json:"preconditions,omitempty,omitzero"`
+	Updates       []RelationshipUpdate       `json:"updates"`
 }
 
 // RemovedMember defines model for RemovedMember.
@@ -2510,6 +2617,9 @@ type Reader = string
 // ReassignTo defines model for ReassignTo.
 type ReassignTo = string
 
+// RecordedActor defines model for RecordedActor.
+type RecordedActor = string
+
 // RelationFilter defines model for RelationFilter.
 type RelationFilter = string
 
@@ -2980,6 +3090,18 @@ type PreviewParams struct {
 	SluiceActor *WouldBeActor `json:"Sluice-Actor,omitempty"`
 }
 
+// DeleteRelationshipsParams defines parameters for DeleteRelationships.
+type DeleteRelationshipsParams struct {
+	// Resource A reference to the object, as a string or as JSON in the object form.
+	Resource Resource `form:"resource" json:"resource"`
+
+	// SluiceActor The id of the person on whose behalf the relationships are written, for the audit log. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor *RecordedActor `json:"Sluice-Actor,omitempty"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListRelationshipsParams defines parameters for ListRelationships.
 type ListRelationshipsParams struct {
 	// Resource A reference to the object, as a string or as JSON in the object form.
@@ -2993,6 +3115,15 @@ type ListRelationshipsParams struct {
 
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// WriteRelationshipsParams defines parameters for WriteRelationships.
+type WriteRelationshipsParams struct {
+	// SluiceActor The id of the person on whose behalf the relationships are written, for the audit log. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor *RecordedActor `json:"Sluice-Actor,omitempty"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CreateReportParams defines parameters for CreateReport.
@@ -3367,6 +3498,9 @@ type DecidePermissionsJSONRequestBody = PermissionsRequest
 // PreviewJSONRequestBody defines body for Preview for application/json ContentType.
 type PreviewJSONRequestBody = PreviewRequest
 
+// WriteRelationshipsJSONRequestBody defines body for WriteRelationships for application/json ContentType.
+type WriteRelationshipsJSONRequestBody = RelationshipWrite
+
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = NewPartOfAccount
 
@@ -3582,6 +3716,68 @@ func (t Reference) MarshalJSON() ([]byte, error) {
 }
 
 func (t *Reference) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsRelationshipString returns the union data inside the RelationshipReference as a RelationshipString
+func (t RelationshipReference) AsRelationshipString() (RelationshipString, error) {
+	var body RelationshipString
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromRelationshipString overwrites any union data inside the RelationshipReference as the provided RelationshipString
+func (t *RelationshipReference) FromRelationshipString(v RelationshipString) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeRelationshipString performs a merge with any union data inside the RelationshipReference, using the provided RelationshipString
+func (t *RelationshipReference) MergeRelationshipString(v RelationshipString) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsRelationshipObject returns the union data inside the RelationshipReference as a RelationshipObject
+func (t RelationshipReference) AsRelationshipObject() (RelationshipObject, error) {
+	var body RelationshipObject
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromRelationshipObject overwrites any union data inside the RelationshipReference as the provided RelationshipObject
+func (t *RelationshipReference) FromRelationshipObject(v RelationshipObject) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeRelationshipObject performs a merge with any union data inside the RelationshipReference, using the provided RelationshipObject
+func (t *RelationshipReference) MergeRelationshipObject(v RelationshipObject) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t RelationshipReference) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *RelationshipReference) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -4523,12 +4719,51 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/preview (the `Preview` operationId).
 	Preview(ctx context.Context, params *PreviewParams, body PreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteRelationships Delete all relationships of an object
+	//
+	// Deletes all stored relationships that have the object as their resource. The object has a type of your own. If no relationship is stored, the answer is 200 too. Relationships that have the object as their subject stay.
+	// All relationships are deleted at once. If there are more than one write can delete, another write before records the deletion. If it is interrupted, repeat the call: it finishes the deletion. The start of a server, and the next write of relationships, do so too.
+	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`.
+	//
+	// Corresponds with DELETE /v1/relationships (the `DeleteRelationships` operationId).
+	DeleteRelationships(ctx context.Context, params *DeleteRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRelationships List the stored relationships of an object
 	//
 	// Returns the stored relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. If an id is `*` or contains a `#`, its object has the object form. The answer does not depend on a person, so the call rejects the header `Sluice-Actor`.
 	//
 	// Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 	ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WriteRelationshipsWithBody Write relationships of types of your own
+	//
+	// Writes relationships whose resources have types of your own: types that your schema file adds to the product's. The subjects may have any type. Either all updates are written or none. Sluice checks that the schema accepts each relationship. It checks no permission: do that before the call.
+	// - `create`: if the relationship is stored already, the answer is a `conflict`.
+	// - `touch`: writes the relationship in either case, and replaces its caveat and expiration.
+	// - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
+	// Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
+	// If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
+	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/relationships (the `WriteRelationships` operationId).
+	WriteRelationshipsWithBody(ctx context.Context, params *WriteRelationshipsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WriteRelationships Write relationships of types of your own
+	//
+	// Writes relationships whose resources have types of your own: types that your schema file adds to the product's. The subjects may have any type. Either all updates are written or none. Sluice checks that the schema accepts each relationship. It checks no permission: do that before the call.
+	// - `create`: if the relationship is stored already, the answer is a `conflict`.
+	// - `touch`: writes the relationship in either case, and replaces its caveat and expiration.
+	// - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
+	// Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
+	// If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
+	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/relationships (the `WriteRelationships` operationId).
+	WriteRelationships(ctx context.Context, params *WriteRelationshipsParams, body WriteRelationshipsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateReportWithBody Create a report
 	//
@@ -6609,6 +6844,25 @@ func (c *Client) Preview(ctx context.Context, params *PreviewParams, body Previe
 	return c.Client.Do(req)
 }
 
+// DeleteRelationships Delete all relationships of an object
+//
+// Deletes all stored relationships that have the object as their resource. The object has a type of your own. If no relationship is stored, the answer is 200 too. Relationships that have the object as their subject stay.
+// All relationships are deleted at once. If there are more than one write can delete, another write before records the deletion. If it is interrupted, repeat the call: it finishes the deletion. The start of a server, and the next write of relationships, do so too.
+// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`.
+//
+// Corresponds with DELETE /v1/relationships (the `DeleteRelationships` operationId).
+func (c *Client) DeleteRelationships(ctx context.Context, params *DeleteRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRelationshipsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRelationships List the stored relationships of an object
 //
 // Returns the stored relationships that have the object as their resource. It does not evaluate permissions. A subject `type:*` stands for every subject of that type. If an id is `*` or contains a `#`, its object has the object form. The answer does not depend on a person, so the call rejects the header `Sluice-Actor`.
@@ -6616,6 +6870,56 @@ func (c *Client) Preview(ctx context.Context, params *PreviewParams, body Previe
 // Corresponds with GET /v1/relationships (the `ListRelationships` operationId).
 func (c *Client) ListRelationships(ctx context.Context, params *ListRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRelationshipsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WriteRelationshipsWithBody Write relationships of types of your own
+//
+// Writes relationships whose resources have types of your own: types that your schema file adds to the product's. The subjects may have any type. Either all updates are written or none. Sluice checks that the schema accepts each relationship. It checks no permission: do that before the call.
+// - `create`: if the relationship is stored already, the answer is a `conflict`.
+// - `touch`: writes the relationship in either case, and replaces its caveat and expiration.
+// - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
+// Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
+// If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
+// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/relationships (the `WriteRelationships` operationId).
+func (c *Client) WriteRelationshipsWithBody(ctx context.Context, params *WriteRelationshipsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWriteRelationshipsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WriteRelationships Write relationships of types of your own
+//
+// Writes relationships whose resources have types of your own: types that your schema file adds to the product's. The subjects may have any type. Either all updates are written or none. Sluice checks that the schema accepts each relationship. It checks no permission: do that before the call.
+// - `create`: if the relationship is stored already, the answer is a `conflict`.
+// - `touch`: writes the relationship in either case, and replaces its caveat and expiration.
+// - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
+// Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
+// If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
+// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/relationships (the `WriteRelationships` operationId).
+func (c *Client) WriteRelationships(ctx context.Context, params *WriteRelationshipsParams, body WriteRelationshipsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWriteRelationshipsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11069,6 +11373,80 @@ func NewPreviewRequestWithBody(server string, params *PreviewParams, contentType
 	return req, nil
 }
 
+// NewDeleteRelationshipsRequest constructs an http.Request for the DeleteRelationships method
+func NewDeleteRelationshipsRequest(server string, params *DeleteRelationshipsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/relationships")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resource", params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
 // NewListRelationshipsRequest constructs an http.Request for the ListRelationships method
 func NewListRelationshipsRequest(server string, params *ListRelationshipsParams) (*http.Request, error) {
 	var err error
@@ -11146,6 +11524,70 @@ func NewListRelationshipsRequest(server string, params *ListRelationshipsParams)
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWriteRelationshipsRequest calls the generic WriteRelationships builder with application/json body
+func NewWriteRelationshipsRequest(server string, params *WriteRelationshipsParams, body WriteRelationshipsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWriteRelationshipsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewWriteRelationshipsRequestWithBody constructs an http.Request for the WriteRelationships method, with any body, and a specified content type
+func NewWriteRelationshipsRequestWithBody(server string, params *WriteRelationshipsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/relationships")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.SluiceActor != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", *params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Sluice-Actor", headerParam0)
+		}
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil

@@ -124,6 +124,9 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	api.Explainer = explain.New(engine, api.Definitions, nil)
 	if prepared.product {
 		api.Operations = operations
+		if api.OwnTypes, err = served.ownTypes(); err != nil {
+			return nil, err
+		}
 		api.Operate = func(engine operation.Engine) httpapi.Operations { return operation.New(engine) }
 		api.Previewer = &preview.Previewer{
 			Engine: engine, Definitions: api.Definitions, Rules: operation.VisibilityRules,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/owntype"
 	"github.com/sluice-authz/sluice/schema"
 )
 
@@ -40,6 +41,19 @@ func (s *Server) readSchema(ctx context.Context) (served servedSchema, err error
 	}
 	served.Summary, err = schema.Summarize(served.Text)
 	return served, err
+}
+
+// ownTypes returns the rules for relationships that callers write themselves.
+func (s servedSchema) ownTypes() (*owntype.Rules, error) {
+	product, err := schema.ProductTypes()
+	if err != nil {
+		return nil, err
+	}
+	caveats, err := schema.ReadParameters(s.Text)
+	if err != nil {
+		return nil, err
+	}
+	return owntype.New(s.Definitions, product, caveats), nil
 }
 
 // stored is the schema in a store, with its stamp: a comment that names the version and the source of the schema.

@@ -248,6 +248,27 @@ func (e PrivateConnectionsOf) Valid() bool {
 	}
 }
 
+// Defines values for RelationshipUpdateOperation.
+const (
+	CreateRelationship RelationshipUpdateOperation = "create"
+	DeleteRelationship RelationshipUpdateOperation = "delete"
+	TouchRelationship  RelationshipUpdateOperation = "touch"
+)
+
+// Valid indicates whether the value is a known member of the RelationshipUpdateOperation enum.
+func (e RelationshipUpdateOperation) Valid() bool {
+	switch e {
+	case CreateRelationship:
+		return true
+	case DeleteRelationship:
+		return true
+	case TouchRelationship:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SuggestedOperationScope.
 const (
 	Provision SuggestedOperationScope = "provision"
@@ -1990,6 +2011,48 @@ type Relationship struct {
 	// Example: user:alice@example.com
 	Subject   Reference  `json:"subject"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Caveat The condition under which the relationship counts: a caveat of the schema.
+	Caveat *RelationshipCaveat `json:"caveat,omitempty"`
+}
+
+// RelationshipCaveat The condition under which the relationship counts: a caveat of the schema.
+type RelationshipCaveat struct {
+	// Name The name of the caveat.
+	Name string `json:"name"`
+
+	// Context Values for parameters of the caveat, stored with the relationship. A check can add others.
+	Context *Context `json:"context,omitempty"`
+}
+
+// RelationshipFilter Matches relationships of one resource. Fields that are left out match everything.
+type RelationshipFilter struct {
+	Relation *string `json:"relation,omitempty"`
+
+	// Resource An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Subject An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject *Reference `json:"subject,omitempty"`
+}
+
+// RelationshipObject The object form of a relationship. In it, an id may contain a `#`. Use it if people choose the ids: in the string form, `*` and `#` have a meaning.
+type RelationshipObject struct {
+	Relation string `json:"relation"`
+
+	// Resource An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Resource Reference `json:"resource"`
+
+	// Subject An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Subject Reference `json:"subject"`
 }
 
 // RelationshipPage defines model for RelationshipPage.
@@ -2000,6 +2063,50 @@ type RelationshipPage struct {
 
 	// Token A ZedToken of the revision that was read. It is left out of an empty page.
 	Token *PageToken `json:"token,omitempty"`
+}
+
+// RelationshipPrecondition Exactly one of the two fields.
+type RelationshipPrecondition struct {
+	// MustMatch A relationship that matches must be stored.
+	MustMatch *RelationshipFilter `json:"must_match,omitempty"`
+
+	// MustNotMatch No relationship that matches may be stored.
+	MustNotMatch *RelationshipFilter `json:"must_not_match,omitempty"`
+}
+
+// RelationshipReference A relationship, without its caveat and expiration.
+//
+// Example: dashboard:revenue#editor@user:bob
+type RelationshipReference struct {
+	union json.RawMessage
+}
+
+// RelationshipString `resource#relation@subject`. The resource ends at the first `#`, and the relation at the next `@`. A subject `type:*` stands for everybody of the type.
+type RelationshipString = string
+
+// RelationshipUpdate defines model for RelationshipUpdate.
+type RelationshipUpdate struct {
+	// Caveat Not for `delete`.
+	Caveat *RelationshipCaveat `json:"caveat,omitempty"`
+
+	// ExpiresAt The time at which the relationship ends, in RFC 3339. Sluice drops a fraction of a second. Required if the relation accepts such a subject only `with expiration`; otherwise to be left out. Not for `delete`.
+	ExpiresAt *time.Time                  `json:"expires_at,omitempty"`
+	Operation RelationshipUpdateOperation `json:"operation"`
+
+	// Relationship A relationship, without its caveat and expiration.
+	//
+	// Example: dashboard:revenue#editor@user:bob
+	Relationship RelationshipReference `json:"relationship"`
+}
+
+// RelationshipUpdateOperation defines model for RelationshipUpdate.Operation.
+type RelationshipUpdateOperation string
+
+// RelationshipWrite defines model for RelationshipWrite.
+type RelationshipWrite struct {
+	// Preconditions Facts that must hold when the updates are written.
+	Preconditions *[]RelationshipPrecondition `json:"preconditions,omitempty"`
+	Updates       []RelationshipUpdate        `json:"updates"`
 }
 
 // RemovedMember defines model for RemovedMember.
@@ -2505,6 +2612,9 @@ type Reader = string
 
 // ReassignTo defines model for ReassignTo.
 type ReassignTo = string
+
+// RecordedActor defines model for RecordedActor.
+type RecordedActor = string
 
 // RelationFilter defines model for RelationFilter.
 type RelationFilter = string
@@ -3074,6 +3184,68 @@ func (t Reference) MarshalJSON() ([]byte, error) {
 }
 
 func (t *Reference) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsRelationshipString returns the union data inside the RelationshipReference as a RelationshipString
+func (t RelationshipReference) AsRelationshipString() (RelationshipString, error) {
+	var body RelationshipString
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromRelationshipString overwrites any union data inside the RelationshipReference as the provided RelationshipString
+func (t *RelationshipReference) FromRelationshipString(v RelationshipString) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeRelationshipString performs a merge with any union data inside the RelationshipReference, using the provided RelationshipString
+func (t *RelationshipReference) MergeRelationshipString(v RelationshipString) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsRelationshipObject returns the union data inside the RelationshipReference as a RelationshipObject
+func (t RelationshipReference) AsRelationshipObject() (RelationshipObject, error) {
+	var body RelationshipObject
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromRelationshipObject overwrites any union data inside the RelationshipReference as the provided RelationshipObject
+func (t *RelationshipReference) FromRelationshipObject(v RelationshipObject) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeRelationshipObject performs a merge with any union data inside the RelationshipReference, using the provided RelationshipObject
+func (t *RelationshipReference) MergeRelationshipObject(v RelationshipObject) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t RelationshipReference) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *RelationshipReference) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }

@@ -29,8 +29,9 @@ type call struct {
 	secret string // the key itself; cursors are sealed with a key derived from it
 	actor  authz.ID
 
-	// scopes are the scopes of the key.
-	scopes apikey.Scopes
+	// scopes are the scopes of the key. writeTypes are the types to which the scope write is limited, if it is.
+	scopes     apikey.Scopes
+	writeTypes []authz.Type
 
 	// inspects is set if the route accepts the scope inspect and the key has it. The call then needs no actor.
 	inspects bool

@@ -21,13 +21,16 @@ func TestEveryContextIsLimited(t *testing.T) {
 		for field, body := range fields {
 			q++
 			send := func(size int) response {
-				value := strconv.Quote(strings.Repeat("x", size))
+				value, key := strconv.Quote(strings.Repeat("x", size)), checkKey
+				if path == "/v1/relationships" {
+					key = writeKey
+				}
 				return w.do(
 					t,
 					request{
 						method: http.MethodPost,
 						path:   path,
-						key:    checkKey,
+						key:    key,
 						body:   strings.ReplaceAll(body, "%", value),
 					},
 				)

@@ -86,7 +86,7 @@ func (k *call) validate(hasProduct bool, actor []string, params gin.Params, quer
 
 // setScopes stores the scopes of the key, and how much they let the call read.
 func (k *call) setScopes(key apikey.Identity) {
-	k.scopes = key.Scopes
+	k.scopes, k.writeTypes = key.Scopes, key.WriteTypes
 	k.inspects = k.route.scopes.Any(apikey.Inspect) && key.Scopes.Any(apikey.Inspect)
 	k.seesAll = key.Scopes.Any(apikey.Inspect)
 }
@@ -164,6 +164,8 @@ func (k *call) readActor(values []string) error {
 		return nil
 	// These calls need no actor: an actor only limits what the answer shows.
 	case len(values) == 0 && (k.inspects || !k.route.isProductOperation() || k.route.operation == previewOperation):
+		return nil
+	case len(values) == 0 && k.route.scopes == apikey.Write: // the actor is only recorded
 		return nil
 	case len(values) == 0 && k.route.actorOrBackend() && k.scopes.Any(apikey.Provision):
 		return nil

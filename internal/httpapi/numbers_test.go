@@ -36,8 +36,11 @@ func TestRequestsRefuseInexactNumbers(t *testing.T) {
 					key:    checkKey,
 					body:   strings.ReplaceAll(body, "%", number),
 				}
-				if path == "/v1/preview" {
+				switch path {
+				case "/v1/preview":
 					r.key, r.actor = operateKey, "alice"
+				case "/v1/relationships":
+					r.key = writeKey
 				}
 				return w.do(t, r)
 			}
@@ -76,6 +79,9 @@ func freeFields() map[string]map[string]string {
 		},
 		"/v1/lookup/subjects": {
 			"context.n": `{"resource":"importer:i1","permission":"view","subject_type":"user","context":{"n":%}}`,
+		},
+		"/v1/relationships": {
+			"updates[0].caveat.context.n": `{"updates":[{"operation":"touch","relationship":"importer:i#account@account:a","caveat":{"name":"c","context":{"n":%}}}]}`,
 		},
 		"/v1/preview": {"body.n": `{"method":"POST","path":"/v1/importers","body":{"n":%}}`},
 		eval:          searches(entity),

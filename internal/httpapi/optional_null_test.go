@@ -79,7 +79,7 @@ func postJSON(t *testing.T, method, path string, body []byte) (*httptest.Respons
 	request.Header.Set("X-Request-ID", "r1")
 	request.Header.Set("Idempotency-Key", "k1")
 	var answer *httptest.ResponseRecorder
-	for _, key := range []string{operateKey, provisionKey, checkKey} {
+	for _, key := range []string{operateKey, provisionKey, checkKey, writeKey} {
 		request.Header.Set("Authorization", "Bearer "+key)
 		if request.Header.Set("Sluice-Actor", "alice"); key == provisionKey {
 			request.Header.Del("Sluice-Actor")

@@ -11,8 +11,10 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/owntype"
 	"github.com/sluice-authz/sluice/internal/preview"
 )
 
@@ -31,6 +33,7 @@ type previewAPI struct {
 	expensive  slots
 	matcher    matcher // finds the routes that previews name
 	hasProduct bool
+	own        *owntype.Rules
 }
 
 // Preview implements ServerInterface. It decodes the operation in the same way as the operation's own route, and
@@ -71,7 +74,10 @@ func (a *previewAPI) decodePreviewed(
 	if err != nil {
 		return nil, err
 	}
-	k := &call{id: outer.id, route: match.route, key: outer.key, secret: outer.secret, scopes: outer.scopes}
+	k := &call{
+		id: outer.id, route: match.route, key: outer.key, secret: outer.secret, scopes: outer.scopes,
+		writeTypes: outer.writeTypes,
+	}
 	if err := authorize(k.route, k.scopes); err != nil {
 		return nil, err
 	}
@@ -80,10 +86,15 @@ func (a *previewAPI) decodePreviewed(
 			authz.CodeInvalid, `the fields "method" and "path" must name an operation that changes something`,
 		)
 	}
+	// The effects are decisions about people. An actor of such an operation needs no permission that would limit them.
+	if k.route.scopes == apikey.Write && !k.scopes.Any(apikey.Check) {
+		return nil, authz.Errorf(authz.CodeForbidden,
+			"the preview of this operation needs a key with the scope %s too, since it shows decisions", apikey.Check)
+	}
 	if err := k.validate(a.hasProduct, actor, match.params, query); err != nil {
 		return nil, err
 	}
-	r := request{call: k}
+	r := request{call: k, own: a.own}
 	switch {
 	case body.Body == nil && k.route.body != nil:
 		return nil, authz.Errorf(authz.CodeInvalid, `the field "body" is missing: the operation needs a body`)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -79,6 +80,9 @@ func relationshipPage(items []authz.ReadItem, more bool) (RelationshipPage, erro
 				item.Relationship.ExpiresAt,
 			),
 		}
+		if page.Relationships[i].Caveat, err = showCaveat(item.Relationship); err != nil {
+			return page, err
+		}
 	}
 	if last := len(items) - 1; last >= 0 {
 		page.Token = nilIfEmpty(items[last].Token)
@@ -87,4 +91,16 @@ func relationshipPage(items []authz.ReadItem, more bool) (RelationshipPage, erro
 		}
 	}
 	return page, nil
+}
+
+// showCaveat returns the caveat of a relationship, or nil if it has none.
+func showCaveat(r authz.Relationship) (*RelationshipCaveat, error) {
+	if r.Caveat == "" {
+		return nil, nil //nolint:nilnil // nil means that there is no caveat
+	}
+	shown := &RelationshipCaveat{Name: r.Caveat}
+	if r.CaveatContext == "" {
+		return shown, nil
+	}
+	return shown, json.Unmarshal([]byte(r.CaveatContext), &shown.Context)
 }

@@ -58,8 +58,11 @@ type route struct {
 	endless    bool                  // streams until the client disconnects
 }
 
-// isProductOperation reports whether the call is an operation of the product, which other schemas do not have.
-func (r *route) isProductOperation() bool { return r.scopes.Any(apikey.Operate | apikey.Provision) }
+// isProductOperation reports whether the call is an operation of the product, which other schemas do not have. Writes of
+// other types are such operations too: their idempotency keys and deletions have types of the product.
+func (r *route) isProductOperation() bool {
+	return r.scopes.Any(apikey.Operate | apikey.Provision | apikey.Write)
+}
 
 // actorOrBackend reports whether two callers may perform the operation: a person (scope operate, with an actor), and
 // the backend itself (scope provision, without an actor).

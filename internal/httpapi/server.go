@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/owntype"
 )
 
 // defaultTimeout is the default of Config.Timeout.
@@ -58,6 +59,9 @@ type Config struct {
 
 	// Definitions returns the definitions of the served schema. It is called for every request that needs them.
 	Definitions func(context.Context) ([]authz.Definition, error)
+
+	// OwnTypes say which relationships callers may write. They are required if Operations is set.
+	OwnTypes *owntype.Rules
 
 	// CaveatParameters are the parameter names of all caveats in the served schema. Of the properties and the context
 	// of an AuthZEN request, the engine receives only these parts.
@@ -106,6 +110,7 @@ type Operations interface {
 	workspaceOperations
 	partOperations
 	contentOperations
+	relationshipOperations
 }
 
 // server performs the checks that all requests share, and calls the handler of each request. The handlers are methods
@@ -131,6 +136,8 @@ func New(config Config) (http.Handler, error) {
 	switch {
 	case config.Engine == nil, config.Explainer == nil, config.Definitions == nil, config.Ready == nil, config.Keys == nil:
 		return nil, errors.New("the API needs Engine, Explainer, Definitions, Ready and Keys")
+	case config.Operations != nil && config.OwnTypes == nil:
+		return nil, errors.New("the API needs OwnTypes for Operations")
 	}
 	if config.Timeout == 0 {
 		config.Timeout = defaultTimeout
@@ -183,7 +190,7 @@ func newServer(config Config, routes map[string]*route, contract staticFile) *se
 		},
 		previewAPI: previewAPI{
 			responder: respond, engine: config.Engine, operate: config.Operate, previewer: config.Previewer,
-			expensive: expensive, matcher: newMatcher(routes), hasProduct: hasProduct,
+			expensive: expensive, matcher: newMatcher(routes), hasProduct: hasProduct, own: config.OwnTypes,
 		},
 		productAPI: productAPI{responder: respond, operations: config.Operations},
 		systemAPI: systemAPI{

@@ -20,6 +20,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
+	"github.com/sluice-authz/sluice/internal/owntype"
+	zed "github.com/sluice-authz/sluice/schema"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -74,6 +76,7 @@ func open(t testing.TB, change ...func(*httpapi.Config)) *world {
 	w.config = httpapi.Config{
 		Engine: w.engine, Explainer: struct{ httpapi.Explainer }{}, Operations: w.operations, Keys: set,
 		Definitions: func(context.Context) ([]authz.Definition, error) { return definitions, nil },
+		OwnTypes:    owntype.New(definitions, nil, zed.Parameters{"c": nil}),
 		Ready:       func(context.Context) error { return nil },
 		PublicURL:   "https://sluice.example.com",
 		Logger:      slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/owntype"
 )
 
 // write says how to decode and answer an operation that changes something. The live server performs the decoded call on
@@ -29,6 +30,9 @@ var writes = withSimpleTypes(map[string]write{
 	"addPlatformAdministrator":    {http.StatusOK, addPlatformAdministrator},
 	"removePlatformAdministrator": {http.StatusOK, removePlatformAdministrator},
 	"eraseUser":                   {http.StatusOK, eraseUser},
+
+	"writeRelationships":  {http.StatusOK, writeRelationships},
+	"deleteRelationships": {http.StatusOK, deleteRelationships},
 
 	"createConnector": {http.StatusCreated, createInAccount("connector")},
 	"putConnector":    {http.StatusOK, putConnector},
@@ -99,7 +103,7 @@ func (s *server) registerWrites(router gin.IRoutes) {
 func (s *server) performWrite(c *gin.Context) {
 	k := callOf(c)
 	s.answer(c, k.route.write.status, func(ctx context.Context) (any, error) {
-		r := request{call: k}
+		r := request{call: k, own: s.config.OwnTypes}
 		if k.route.body != nil {
 			var err error
 			if r.content, err = readBody(c); err != nil {
@@ -125,7 +129,8 @@ func (s *server) performWrite(c *gin.Context) {
 type request struct {
 	*call
 
-	content []byte // content of the body; empty if the route has none
+	content []byte         // content of the body; empty if the route has none
+	own     *owntype.Rules // which relationships callers may write
 }
 
 // id returns the id in the path.
