@@ -64,7 +64,7 @@ func New(ctx context.Context, options ...Option) (*Server, error) {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.Store.Datastore = "memory"
-	config.APIKeys = []string{"sluicetest:check+operate+provision+inspect:" + key}
+	config.APIKeys = []string{"sluicetest:check+operate+provision+inspect+write:" + key}
 	for _, option := range options {
 		option(&config)
 	}

@@ -55,10 +55,11 @@ const variableAnnotation = "sluice_variable"
 
 func hasVariable(flag *pflag.Flag) bool { return flag.Annotations[variableAnnotation] != nil }
 
-// commandLineOnly are the flags that turn off a safety check for one call. They have no variable, since a forgotten
-// variable must not turn off the check.
+// commandLineOnly are the flags that turn off a safety check for one call, or say what one call changes. A variable that
+// somebody forgot in the environment must not do that.
 var commandLineOnly = map[string]bool{
 	"allow-breaking": true, "allow-unsealed": true, "replace": true,
+	"all": true, "expires-at": true, "caveat": true, "must-match": true, "must-not-match": true,
 }
 
 // rejectUnknownVariables makes the command check the environment, although its own flags have no variables.

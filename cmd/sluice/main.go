@@ -66,8 +66,8 @@ relationships in SpiceDB. It answers the question: may this person do this to th
 		RunE: showHelp,
 	}
 	root.AddCommand(
-		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newSchema(), newAudit(), newBackup(), newRestore(),
-		newExport(), newImport(), newKey(), newHealth(), newVersion(),
+		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newRelationship(), newSchema(), newAudit(),
+		newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth(), newVersion(),
 	)
 	return root
 }

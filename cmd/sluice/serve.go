@@ -87,7 +87,8 @@ func addressFlags(flags *pflag.FlagSet, config *app.Config) {
 	)
 	flags.StringArrayVar(
 		&config.APIKeys, "api-key", nil,
-		"a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect, write, write:TYPE; repeatable; without keys, one is "+
+		"a key, NAME:SCOPE+SCOPE:KEY; scopes are check, operate, provision, inspect, write, write:TYPE; repeatable; "+
+			"without keys, one is "+
 			"generated for a loopback --listen",
 	)
 	flags.StringVar(
