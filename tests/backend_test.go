@@ -22,18 +22,24 @@ const (
 	operateKey   = "key-that-operates"
 	provisionKey = "key-that-provisions"
 	inspectKey   = "key-that-inspects"
+	writeKey     = "key-that-writes"
+
+	// writeDashboardKey may write relationships of dashboards.
+	writeDashboardKey = "key-that-writes-dashboards"
 
 	// secondMasterKey has every scope under another name.
 	secondMasterKey = "second-key-with-every-scope"
 )
 
 var apiKeys = []string{
-	"master:check+operate+provision+inspect:" + masterKey,
+	"master:check+operate+provision+inspect+write:" + masterKey,
 	"checks:check:" + checkKey,
 	"operates:operate:" + operateKey,
 	"provisions:provision:" + provisionKey,
 	"inspects:inspect:" + inspectKey,
-	"second:check+operate+provision+inspect:" + secondMasterKey,
+	"second:check+operate+provision+inspect+write:" + secondMasterKey,
+	"writes:write:" + writeKey,
+	"writes-dashboards:write:dashboard:" + writeDashboardKey,
 }
 
 // wire is the transport of all requests.
@@ -102,11 +108,13 @@ func (b *backend) playsOneOf(group, i, count int) bool { return !b.isBrief() || 
 // isBrief reports whether the backend runs fewer tests than the embedded memory datastore.
 func (b *backend) isBrief() bool { return b.few && !testsize.IsLong() }
 
-// configuration returns the configuration of a test server with an embedded SpiceDB in memory, whose API is open.
+// configuration returns the configuration of a test server with an embedded SpiceDB in memory, whose API is open. Its
+// schema has two types besides the product's.
 func configuration() app.Config {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	config.Store.Datastore = "memory"
+	config.Schema = "testdata/own.zed"
 	config.APIKeys = apiKeys
 	config.Replica.Verify = 0.05
 	config.Expensive = 1000 // tests send more expensive requests at a time than there are processors

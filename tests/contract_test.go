@@ -71,7 +71,7 @@ func (e endpoint) at(id string) string {
 		segments = append(segments, segment)
 	}
 	path := strings.Join(segments, "/")
-	if path == "/v1/relationships" {
+	if e.operation.Parameters.GetByInAndName("query", "resource") != nil && e.path != "/v1/access" {
 		path += "?resource=account:" + id
 	}
 	if e.operation.Parameters.GetByInAndName("query", "actor") != nil {

@@ -64,7 +64,9 @@ func TestNothingAnswersWithoutKey(t *testing.T) {
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
-	keys := map[string]string{"check": checkKey, "operate": operateKey, "provision": provisionKey, "inspect": inspectKey}
+	keys := map[string]string{
+		"check": checkKey, "operate": operateKey, "provision": provisionKey, "inspect": inspectKey, "write": writeKey,
+	}
 	for _, e := range endpoints(t) {
 		if e.open {
 			continue

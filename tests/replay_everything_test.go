@@ -56,6 +56,8 @@ var replays = []string{
 	"olga POST connectors {id: ~custom, account: ~o}",
 	"olga POST exports {id: ~x, account: ~n}",
 	"olga POST reports {id: ~r, account: ~n}",
+	`backend POST relationships {updates: [{operation: create, relationship: "folder:~f#viewer@user:~anybody"}]}`,
+	"backend DELETE relationships?resource=folder:~f",
 	"olga DELETE flows/~f", "olga DELETE schedules/~h", "olga DELETE services/~v", "olga DELETE integrations/~g",
 	"olga DELETE connectors/~custom", "olga DELETE exports/~x", "olga DELETE reports/~r",
 	"olga POST workspaces {id: ~w2, account: ~o, open: true}", "olga DELETE workspaces/~w2",

@@ -24,6 +24,7 @@ var suites = []suite{
 	{"events", events},
 	{"past access", pastAccess},
 	{"previews", previews},
+	{"relationships", writesOfRelationships},
 }
 
 // durable are the suites that depend on the datastore.
@@ -32,6 +33,7 @@ var durable = []suite{
 	{"limited time", limitedTime},
 	{"history", history},
 	{"history of reused ids", historyOfReusedIDs},
+	{"relationships", writesOfRelationships},
 }
 
 // races are the tests of overlapping requests. The memory datastore of a SpiceDB v1.56.0 in a container does not pass
@@ -50,6 +52,7 @@ var races = []suite{
 	{"repetitions", raceOfRepetitions},
 	{"acceptances", raceOfAcceptances},
 	{"weak grants", raceOfWeakGrants},
+	{"relationships", raceOfRelationships},
 }
 
 type suite struct {

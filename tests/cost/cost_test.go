@@ -54,7 +54,8 @@ func start(t *testing.T) *server {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", app.Off
 	config.Store.Datastore = "memory"
-	config.APIKeys = []string{"master:check+operate+provision+inspect:" + key}
+	config.Schema = "../testdata/own.zed"
+	config.APIKeys = []string{"master:check+operate+provision+inspect+write:" + key}
 	config.Replica.Mode = app.Off
 	// The test counts only processor time, so a busy machine may take longer for a request.
 	config.RequestTimeout = 10 * time.Minute
@@ -197,6 +198,10 @@ func (s *server) found() {
 			"POST", "/v1/importers", fmt.Sprint("v", i), map[string]any{"id": fmt.Sprint("v", i), "account": "previewed"},
 		)
 	}
+	s.must("POST", "/v1/relationships", "", updates("create", "dashboard:d#editor@user:p%d"))
+	for i := range 3 {
+		s.must("POST", "/v1/relationships", "", updates("create", fmt.Sprintf("dashboard:large#editor@user:%d-%%d", i)))
+	}
 	for i := range things {
 		id := fmt.Sprint("c", i)
 		s.must("POST", "/v1/connections", "olga", map[string]any{"id": id, "account": "a", "connector": "crm"})
@@ -221,6 +226,30 @@ func roles(prefix string, n int, roles ...string) map[string][]string {
 	all := make(map[string][]string, n)
 	for _, name := range names(prefix, n) {
 		all[name] = append([]string{}, roles...)
+	}
+	return all
+}
+
+// updates returns a body that updates 1000 relationships. relationship has a verb for a number.
+func updates(operation, relationship string) map[string]any {
+	all := make([]any, 1000)
+	for i := range all {
+		all[i] = map[string]any{"operation": operation, "relationship": fmt.Sprintf(relationship, i)}
+	}
+	return map[string]any{"updates": all}
+}
+
+// absent requires that n people are no editors of a dashboard. The last one is an editor.
+func absent(resource string, n int) []any {
+	all := make([]any, n)
+	for i := range all {
+		subject := fmt.Sprint("user:none", i)
+		if i == n-1 {
+			subject = "user:p1"
+		}
+		all[i] = map[string]any{
+			"must_not_match": map[string]any{"resource": resource, "relation": "editor", "subject": subject},
+		}
 	}
 	return all
 }

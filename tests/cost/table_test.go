@@ -109,6 +109,21 @@ func expensive() map[string][]request {
 		},
 		"listRoleSets":      plain(""),
 		"listRelationships": list(escaped("/v1/relationships", "resource", "account:a", "limit", "1000")),
+		"writeRelationships": {
+			{name: "as many as may be", body: asJSON(updates("create", "dashboard:new#editor@user:u%d"))},
+			{name: "that exist already", body: asJSON(updates("create", "dashboard:d#editor@user:p%d"))},
+			{name: "of as many objects", body: asJSON(updates("touch", "folder:f%d#viewer@user:p1"))},
+			{name: "of unknown types", body: asJSON(updates("touch", long+long+":f%d#viewer@user:p1"))},
+			{name: "of unknown relations", body: asJSON(updates("touch", "folder:f%d#"+long+"@user:p1"))},
+			{name: "with preconditions", body: asJSON(map[string]any{
+				"updates":       []any{map[string]any{"operation": "touch", "relationship": "folder:f#viewer@user:p1"}},
+				"preconditions": absent("dashboard:d", 990),
+			})},
+		},
+		"deleteRelationships": {
+			{name: "of nothing", path: "/v1/relationships?resource=folder:none"},
+			{name: "of very many", path: "/v1/relationships?resource=dashboard:large"},
+		},
 		"listAudit": {
 			{name: "of everything", path: escaped("/v1/audit", "limit", "1000")},
 			{name: "of a person", path: escaped("/v1/audit", "limit", "1000", "account", "a"), actor: "olga"},

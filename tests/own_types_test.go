@@ -1,0 +1,215 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// relationshipUpdate is an update in the body of a write of relationships.
+func relationshipUpdate(operation, relationship string) map[string]any {
+	return map[string]any{"operation": operation, "relationship": relationship}
+}
+
+func relationshipUpdates(updates ...map[string]any) map[string]any {
+	return map[string]any{"updates": updates}
+}
+
+// writesOfRelationships checks writes of types that are not the product's: very many relationships of an object, the
+// audit log, and the preview.
+func writesOfRelationships(t *testing.T, on *backend) {
+	t.Run("very many", func(t *testing.T) { deletesManyRelationships(t, on) })
+	t.Run("audit", func(t *testing.T) { relationshipsInAudit(t, on) })
+	t.Run("preview", func(t *testing.T) { relationshipsInPreview(t, on) })
+	t.Run("keys", func(t *testing.T) { keysOfRelationships(t, on) })
+}
+
+// deletesManyRelationships deletes an object with more relationships than fit one write.
+func deletesManyRelationships(t *testing.T, on *backend) {
+	on.parallel(t)
+	s := newScene(t, on)
+	for part := range 2 {
+		updates := make([]map[string]any, 1000)
+		for i := range updates {
+			updates[i] = relationshipUpdate("create", s.in(fmt.Sprintf("folder:~f#viewer@user:~%d-%d", part, i)))
+		}
+		s.must(http.MethodPost, "relationships", relationshipUpdates(updates...))
+	}
+	s.play(
+		`backend POST relationships {updates: [{operation: create, relationship: "folder:~g#parent@folder:~f"}]}`,
+		"1-999 may view folder:~f, folder:~g",
+		"backend DELETE relationships?resource=folder:~f",
+		"1-999 may not view folder:~f, folder:~g",
+		"stored folder:~g#parent@folder:~f", // the object is the subject
+		"backend DELETE relationships?resource=folder:~f",
+		"backend DELETE relationships?resource=folder:~g",
+		"nothing left of folder:~f",
+	)
+	if stored := s.stored(); len(stored) > 0 {
+		t.Errorf("still stored: %s", stored[:min(len(stored), 10)])
+	}
+}
+
+// relationshipsInAudit checks that the audit log has the actor of a write, and that the backend needs none.
+func relationshipsInAudit(t *testing.T, on *backend) {
+	on.parallel(t)
+	s := newScene(t, on)
+	s.play(
+		`bob POST relationships {updates: [{operation: create, relationship: "folder:~f#viewer@user:~ann"}]}`,
+		`backend POST relationships {updates: [{operation: touch, relationship: "folder:~f#viewer@user:~eve"}]}`,
+		"bob DELETE relationships?resource=folder:~f",
+	)
+	found := changes(s.history("object=folder:"+s.id("f"), atLeast(3)))
+	slices.Sort(found)
+	want := []string{
+		s.in("delete_relationships delete folder:~f#viewer@user:~ann"),
+		s.in("delete_relationships delete folder:~f#viewer@user:~eve"),
+		s.in("write_relationships touch folder:~f#viewer@user:~ann"),
+		s.in("write_relationships touch folder:~f#viewer@user:~eve"),
+	}
+	for i, actor := range []string{s.id("bob") + " ", s.id("bob") + " ", s.id("bob") + " ", ""} {
+		want[i] = actor + want[i]
+	}
+	slices.Sort(want)
+	if !slices.Equal(found, want) {
+		t.Errorf("the history is\n%s\nwant\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// relationshipsInPreview previews a write. The effects are decisions, so the key needs the scope check too.
+func relationshipsInPreview(t *testing.T, on *backend) {
+	on.parallel(t)
+	s := newScene(t, on)
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		`backend POST relationships {updates: [{operation: create, relationship: "dashboard:~d#account@account:~a"}]}`,
+	)
+	body := relationshipUpdates(relationshipUpdate("create", s.in("dashboard:~d#editor@user:~olga")))
+	s.writesNothing("the preview", func() {
+		effects, _ := s.preview(http.MethodPost, "relationships", body).effects(t)
+		if want := []string{s.in("+ user:~olga edit dashboard:~d")}; !slices.Equal(effects, want) {
+			t.Errorf("the effects are %s, want %s", effects, want)
+		}
+		effects, _ = s.by("stranger").preview(http.MethodPost, "relationships", body).effects(t)
+		if len(effects) > 0 {
+			t.Errorf("a stranger sees the effects %s", effects)
+		}
+		effects, _ = s.preview(http.MethodDelete, s.in("relationships?resource=dashboard:~d"), nil).effects(t)
+		if want := []string{s.in("- user:~olga view dashboard:~d")}; !slices.Equal(effects, want) {
+			t.Errorf("the effects are %s, want %s", effects, want)
+		}
+	})
+}
+
+// keysOfRelationships checks that a key writes only its types, that its answers reveal nothing about others, and that
+// no key writes the product's types.
+func keysOfRelationships(t *testing.T, on *backend) {
+	on.parallel(t)
+	s := newScene(t, on)
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~there, subscription: ~s, role_set: team}",
+		`backend POST relationships {updates: [{operation: create, relationship: "folder:~there#viewer@user:~ann"}]}`,
+	)
+	dashboards, anything := s.withKey(writeDashboardKey), s.withKey(writeKey)
+	dashboards.must(http.MethodPost, "relationships", relationshipUpdates(
+		relationshipUpdate("create", s.in("dashboard:~d#account@account:~there")),
+	))
+	s.writesNothing("rejected requests", func() {
+		touch := func(typ, id string) map[string]any {
+			return relationshipUpdates(relationshipUpdate("touch", typ+":"+id+map[string]string{
+				"folder": "#viewer@user:" + s.id("eve"), "account": "#owner@user:" + s.id("eve"),
+			}[typ]))
+		}
+		requires := func(typ, id string) map[string]any {
+			body := relationshipUpdates(relationshipUpdate("touch", s.in("dashboard:~d#editor@user:~eve")))
+			body["preconditions"] = []any{map[string]any{"must_not_match": map[string]any{"resource": typ + ":" + id}}}
+			return body
+		}
+		for _, test := range []struct {
+			name, typ, code string
+			ask             func(id string) answer
+		}{
+			{"a type that the key may not write", "folder", "forbidden", func(id string) answer {
+				return dashboards.call(http.MethodPost, "relationships", touch("folder", id))
+			}},
+			{"a deletion of such an object", "folder", "forbidden", func(id string) answer {
+				return dashboards.call(http.MethodDelete, "relationships?resource=folder:"+id, nil)
+			}},
+			{"a precondition about such an object", "folder", "forbidden", func(id string) answer {
+				return dashboards.call(http.MethodPost, "relationships", requires("folder", id))
+			}},
+			{"a precondition about the product", "account", "forbidden", func(id string) answer {
+				return anything.call(http.MethodPost, "relationships", requires("account", id))
+			}},
+			{"a type of the product", "account", "invalid", func(id string) answer {
+				return anything.call(http.MethodPost, "relationships", touch("account", id))
+			}},
+			{"a deletion of an object of the product", "account", "invalid", func(id string) answer {
+				return anything.call(http.MethodDelete, "relationships?resource=account:"+id, nil)
+			}},
+		} {
+			there, none := test.ask(s.id("there")).problem(), test.ask(s.id("none")).problem()
+			if there.Code != test.code || there.Detail != none.Detail || none.Code != there.Code {
+				t.Errorf("%s: %+v, and for an object that does not exist %+v", test.name, there, none)
+			}
+		}
+		operates := s.withKey(operateKey).by("olga").call(http.MethodPost, "relationships", touch("folder", s.id("there")))
+		if operates.problem().Code != "forbidden" || !strings.Contains(operates.problem().Detail, "the scope write") {
+			t.Errorf("with the scope operate: %d %s", operates.status, operates.body)
+		}
+		previewed := s.withKey(writeKey).preview(http.MethodPost, "relationships", touch("folder", s.id("there")))
+		if previewed.problem().Code != "forbidden" {
+			t.Errorf("a preview with the scope write alone: %d %s", previewed.status, previewed.body)
+		}
+	})
+}
+
+// raceOfRelationships creates a relationship several times at once, and several relationships of which each requires
+// that the object has none. One request succeeds each time.
+func raceOfRelationships(t *testing.T, on *backend) {
+	s := newScene(t, on)
+	for round := range on.rounds(24) {
+		object := s.id(fmt.Sprint("f", round))
+		same, first := make([]func() answer, 4), make([]func() answer, 4)
+		for i := range same {
+			body := relationshipUpdates(
+				relationshipUpdate("create", "folder:"+object+"#viewer@user:"+s.id("bob")),
+				relationshipUpdate("touch", "folder:"+object+"#viewer@user:"+s.id(fmt.Sprint("winner", i))),
+			)
+			same[i] = func() answer { return s.call(http.MethodPost, "relationships", body) }
+			claim := relationshipUpdates(
+				relationshipUpdate("touch", fmt.Sprintf("folder:%s-x#viewer@user:%s%d", object, s.prefix, i)),
+			)
+			claim["preconditions"] = []any{
+				map[string]any{"must_not_match": map[string]any{"resource": "folder:" + object + "-x"}},
+			}
+			first[i] = func() answer { return s.call(http.MethodPost, "relationships", claim) }
+		}
+		oneWrites(t, together(same...), "updates[0].relationship")
+		oneWrites(t, together(first...), "preconditions[0].must_not_match")
+		if stored := s.stored(); len(stored) != 3*(round+1) {
+			t.Fatalf("round %d: %d relationships are stored", round, len(stored))
+		}
+	}
+}
+
+// oneWrites fails unless one request succeeded and the others were conflicts that name the field.
+func oneWrites(t *testing.T, answers []answer, field string) {
+	t.Helper()
+	written := 0
+	for _, a := range answers {
+		switch {
+		case a.status == http.StatusOK:
+			written++
+		case a.status != http.StatusConflict || !strings.Contains(a.problem().Detail, field):
+			t.Errorf("%s: %d %s", a.request, a.status, a.body)
+		}
+	}
+	if written != 1 {
+		t.Errorf("%d of %d were written: %v", written, len(answers), texts(answers))
+	}
+}
