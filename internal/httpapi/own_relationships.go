@@ -52,8 +52,8 @@ func deleteRelationships(r request) (writeCall, error) {
 	}, nil
 }
 
-// mayWrite returns an error unless callers may write relationships of a type, and the key of the call may. The error has
-// CodeInvalid for a type that nobody may write, and CodeForbidden for one that another key may write.
+// mayWrite returns an error unless callers may write relationships of a type, and the key of the call may. The error
+// has CodeInvalid for a type that nobody may write, and CodeForbidden for one that another key may write.
 func (k *call) mayWrite(own *owntype.Rules, typ authz.Type) error {
 	if err := own.CheckType(typ); err != nil {
 		return err
@@ -192,8 +192,8 @@ func (r *relationshipReader) precondition(field string, sent RelationshipPrecond
 	return p
 }
 
-// mayRequire returns an error unless the key may learn from a precondition whether a relationship of a type is stored: a
-// key with the scope inspect may learn everything, and another key only about the types that it may write.
+// mayRequire returns an error unless the key may learn from a precondition whether a relationship of a type is stored.
+// A key with the scope inspect may learn everything, and another key only about the types that it may write.
 func (r *relationshipReader) mayRequire(typ authz.Type) error {
 	if r.call.scopes.Any(apikey.Inspect) {
 		return nil

@@ -67,8 +67,8 @@ func planRelationships(ctx context.Context, p *plan, write RelationshipWrite) er
 	return checkSize(p)
 }
 
-// checkFuture returns an error with CodeInvalid if the relationship of an update would have expired already. Zero stands
-// for never.
+// checkFuture returns an error with CodeInvalid if the relationship of an update would have expired already. Zero
+// stands for never.
 func checkFuture(p *plan, index int, ends time.Time) error {
 	if ends.IsZero() || ends.After(p.now) {
 		return nil

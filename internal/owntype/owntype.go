@@ -25,7 +25,8 @@ type Caveats interface {
 	CheckTypes(caveat, context string) error
 }
 
-// Rules say which relationships callers may write. All errors of its methods have CodeInvalid, and say what is accepted.
+// Rules say which relationships callers may write. All errors of its methods have CodeInvalid, and say what is
+// accepted.
 type Rules struct {
 	definitions map[authz.Type]authz.Definition
 	product     map[authz.Type]bool
@@ -160,8 +161,8 @@ func (r *Rules) CheckCaveat(name string) error {
 	return authz.Errorf(authz.CodeInvalid, "the schema has no caveat %q; its caveats are %s", name, List(names))
 }
 
-// CheckContext returns an error unless a caveat has the parameters of a context with these types. text is the context as
-// a JSON object. field is the path of the context in the request.
+// CheckContext returns an error unless a caveat has the parameters of a context with these types. text is the context
+// as a JSON object. field is the path of the context in the request.
 func (r *Rules) CheckContext(caveat, field string, values map[string]any, text string) error {
 	if err := r.caveats.CheckStored(caveat, field, values); err != nil {
 		return err
