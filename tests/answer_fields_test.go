@@ -12,10 +12,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. Each
-// key is a test, which checks that an answer hides the fields from an actor who may not view the objects that the
-// fields name. The key "" has the fields that need no such test. These hold values of the request, its object, numbers
-// that the server chooses, or objects whose own fields this map lists too.
+// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. Each key
+// is a test that checks that these fields are hidden from an actor who may not view the objects in them. The key "" has
+// the fields that need no such test: values of the request, its object, numbers that the server chooses, or objects
+// whose own fields are listed too.
 var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
 		Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user

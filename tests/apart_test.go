@@ -96,8 +96,8 @@ func (s scene) outsiders(sub, master string) []string {
 	return people
 }
 
-// accountsApart checks that people with roles elsewhere have no permission on anything in an account. Their roles are
-// on an account of another subscription, on that other subscription, or on other accounts of the same subscription.
+// accountsApart checks that people with roles elsewhere have no permission on anything in an account. They hold roles
+// on an account of another subscription, on that subscription, or on other accounts of the same subscription.
 func accountsApart(t *testing.T, on *backend) {
 	for _, set := range []string{"multi_owner", "single_owner"} {
 		t.Run(set, func(t *testing.T) {

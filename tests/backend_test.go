@@ -58,11 +58,11 @@ type backend struct {
 	address, key string
 
 	// serial backends get one request at a time. If two writes overlap, SpiceDB v1.56.0's memory datastore may hide one
-	// of them from a later read. Sluice prevents this only in its embedded SpiceDB.
+	// of them from a later read. Only Sluice's embedded SpiceDB prevents this.
 	serial bool
 
-	// overlapping backends may order a write that is still running before a write that has ended, as PostgreSQL does.
-	// The embedded memory datastore orders writes by the time at which they end.
+	// overlapping backends may order a running write before a write that has ended, as PostgreSQL does. The embedded
+	// memory datastore orders writes by their end.
 	overlapping bool
 
 	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and
@@ -75,7 +75,7 @@ type backend struct {
 	// store.
 	few bool
 
-	// remembers is set if SpiceDB's cache may return parts of answers that depend on expired relationships.
+	// remembers is set if SpiceDB's cache may contain parts of answers that depend on expired relationships.
 	remembers bool
 }
 
@@ -86,7 +86,7 @@ func (b *backend) parallel(t *testing.T) {
 	}
 }
 
-// rounds returns the number of rounds of a race here. In `make test-long`, it is n.
+// rounds returns the number of rounds of a race on this backend. In `make test-long`, it is n.
 func (b *backend) rounds(n int) int {
 	switch {
 	case testsize.IsLong():
@@ -97,8 +97,8 @@ func (b *backend) rounds(n int) int {
 	return (n + 1) / 2
 }
 
-// plays reports whether the backend runs the test with this number, one of many similar tests. A brief backend runs
-// every third of them.
+// plays reports whether the backend runs the test with this number, which is one of many similar tests. A brief backend
+// runs every third of them.
 func (b *backend) plays(number int) bool { return !b.isBrief() || number%3 == 0 }
 
 // playsOneOf reports whether the backend runs test i of a group with count similar tests. A brief backend runs one test

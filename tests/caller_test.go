@@ -54,8 +54,8 @@ type problem struct {
 }
 
 // call sends a request. If body is nil, the request has no body; []byte is sent unchanged, and any other value as JSON.
-// The path is below /v1 unless it starts with a slash. call is safe for concurrent use: it reports a failure without
-// ending the test. A request without an answer has the status 0.
+// The path is below /v1 unless it starts with a slash. call is safe for concurrent use: after a failure, it marks the
+// test as failed and continues. A request without an answer has the status 0.
 func (c caller) call(method, path string, body any) answer {
 	c.t.Helper()
 	return c.send(c.request(method, path, body))

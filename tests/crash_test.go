@@ -24,8 +24,8 @@ var fewestCrashes, mostCrashes = testsize.Of(5, 50), 50
 type removal struct {
 	name, actor, path string
 
-	// becomes returns the relationship as it must be after ulla's removal, or "" if the removal must delete it. Private
-	// connections have names ~p….
+	// becomes returns the relationship that a stored relationship must be after ulla's removal, or "" if the removal
+	// must delete it. Private connections have names ~p….
 	becomes func(relationship string) string
 	notes   func(s scene) []string
 }
@@ -89,7 +89,7 @@ func leavesTheAccount(r string) string {
 	return leaves(r)
 }
 
-// notes returns the records that say that the actor disconnected the private connections.
+// notes returns the records that the actor disconnected the private connections.
 func notes(s scene, actor string) []string {
 	notes := make([]string, privateOnes)
 	for i := range notes {
@@ -199,8 +199,8 @@ type crash struct {
 	victim *victim
 	url    string // address of the killed server
 
-	// The durations so far: from the request to its answer, from the first write to the end, and of a start that
-	// finishes a removal.
+	// The durations measured so far: from the request to its answer, from the first write to the end, and of a start
+	// that finishes a removal.
 	takes, under map[string]time.Duration
 	finishes     time.Duration
 
@@ -288,8 +288,8 @@ func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	return done, status
 }
 
-// sooner returns the longest wait before the next kill. This wait is shorter than the last wait if the last kill came
-// too late, and longer otherwise.
+// sooner returns the longest wait before the next kill. It is shorter than the last wait if the last kill came too
+// late, and longer if it came too early.
 func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	if late {
 		return d * 3 / 4

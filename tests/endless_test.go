@@ -154,8 +154,8 @@ var endlessCalls = []endlessCall{
 	},
 }
 
-// notEndless are calls with the scope check or inspect to which the test does not apply, since they check no permission
-// of a company's own schema. The value is the reason why the call checks none.
+// notEndless are calls with the scope check or inspect to which the test does not apply. The value is the reason why
+// the call checks no permission of a company's own schema.
 var notEndless = map[string]string{
 	"GET /v1/accounts/{id}/{collection}":   "permissions of the product alone, which lead to no object twice",
 	"GET /v1/workspaces/{id}/{collection}": "permissions of the product alone",

@@ -51,8 +51,8 @@ func startWithShapes(t *testing.T) *app.Server {
 }
 
 // TestEveryEndpointAnswersEveryShape calls every endpoint that checks permissions, about cycles, ladders, wide sets and
-// deep chains, small and large. Each verdict is right, or too_large about a large shape. The processor time of each
-// answer is bounded.
+// deep chains, small and large. Each verdict must be right, or too_large for a large shape. The processor time of each
+// answer must be bounded.
 func TestEveryEndpointAnswersEveryShape(t *testing.T) { // not parallel: processor time of other tests would count
 	server := startWithShapes(t)
 	answered, tooLarge := 0, 0

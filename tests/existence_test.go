@@ -36,8 +36,8 @@ var existing = slices.Concat([]string{
 	"workspace": "workspace", "team": "a", "operations": "o", "analytics": "n",
 }))
 
-// probes are requests about an object, $ID, that the actor may not view: one for every call of the contract that
-// names an object.
+// probes are requests about an object, $ID, that the actor may not view. There is one for every call of the contract
+// that names an object.
 var probes = slices.Concat([]struct{ object, request string }{
 	{"s", "GET subscriptions/$ID"},
 	{"s", "DELETE subscriptions/$ID"},
@@ -100,7 +100,7 @@ var probes = slices.Concat([]struct{ object, request string }{
 	placeProbes("POST $types {id: ~new, $place: $ID}"),
 )
 
-// listProbes read lists of a place that the actor may not view.
+// listProbes read lists of an account or workspace that the actor may not view.
 var listProbes = slices.Concat([]struct{ object, request string }{
 	{"a", "GET audit?account=$ID"},
 	{"a", "GET accounts/$ID/importers?actor=$ME"},

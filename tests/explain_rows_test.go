@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestExplainRoleTables explains rows of the role tables. It takes every sixth allowed row, beginning with another row
-// in each column: the path must be a chain of stored relationships from the resource to the subject. It also takes
-// every 24th denied row: there must be a suggestion with an operation. For every second one of these denied rows, the
-// test performs the first suggestion as a person whom the suggestion names. After that, the check must be allowed.
+// TestExplainRoleTables explains rows of the role tables. For every sixth allowed row, the path must be a chain of
+// stored relationships from the resource to the subject. For every 24th denied row, there must be a suggestion with an
+// operation. For half of these, a person named in the first suggestion performs it, and then the check must be allowed.
+// Each column begins with another row.
 func TestExplainRoleTables(t *testing.T) {
 	t.Parallel()
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))

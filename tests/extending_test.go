@@ -154,7 +154,7 @@ func TestDeletionDeletesReferencesOfOwnTypes(t *testing.T) {
 		"dashboard:hours#account@account:sales[in_hours]",
 		"dashboard:d#shows@importer:leads-sales",
 		"widget:w#source@connection:crm-sales",
-		// Ids that another tool wrote, and that are not in Sluice's escaped form.
+		// Ids that another tool wrote without Sluice's escapes.
 		"dashboard:Zm9v=#account@account:sales",
 		"dashboard:Zm8==#shows@importer:leads-sales",
 		"widget:a=b#source@connection:crm-sales",

@@ -15,8 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// failing is a schema with conditions that fail with some contexts, and with one condition that fails because of its
-// stored context.
+// failing is a schema with conditions that fail with some contexts, and one that fails because of its stored context.
 const failing = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }

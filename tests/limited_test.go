@@ -158,7 +158,7 @@ func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bo
 	return ends, answer.status == http.StatusOK
 }
 
-// endsAt repeats a check until the end has passed. A check that is answered before the end must be allowed. A check
+// endsAt repeats a check until the end has passed. A check that is answered before the end must be allowed, and a check
 // that starts after the end must be denied. endsAt returns false if no check was answered before the end.
 func (s scene) endsAt(q question, ends time.Time) (inTime bool) {
 	s.t.Helper()

@@ -11,7 +11,7 @@ import (
 )
 
 // TestEveryListHasALimit exceeds the limit of every list, including nested ones, in the body of every call of the
-// contract. The answer is too_large, before anything is looked up.
+// contract. The answer must be too_large, before the server looks up any object.
 func TestEveryListHasALimit(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

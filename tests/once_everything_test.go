@@ -86,7 +86,7 @@ func withTypedPeople(request string) string {
 	return path + " {" + people.ReplaceAllString(body, "'user:~$1'")
 }
 
-// withoutReport returns an answer without the report of a removal, which is not stored for a replay.
+// withoutReport returns an answer without the report of a removal, since a replay has no report.
 func withoutReport(answer map[string]any) map[string]any {
 	delete(answer, "reassigned")
 	return answer

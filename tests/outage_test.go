@@ -170,8 +170,8 @@ func (s scene) isAway(t *testing.T, statuses ...int) {
 	}
 }
 
-// afterKeptReadiness returns the first answer of /readyz that does not rest on a success from before the outage. The
-// server keeps a success for a second, so this polls for up to two seconds.
+// afterKeptReadiness returns the first answer of /readyz that is not based on a success before the outage. The server
+// uses a success for a second, so this polls for up to two seconds.
 func (s scene) afterKeptReadiness(t *testing.T) answer {
 	t.Helper()
 	for end := time.Now().Add(2 * time.Second); ; {

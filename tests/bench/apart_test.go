@@ -108,7 +108,7 @@ func (h held) start(ctx context.Context) (address string, end func() error, err 
 	return engine.GRPCAddress, engine.Close, nil
 }
 
-// apart is a server in a separate process, so that the garbage of one store does not count for another.
+// apart is a server in a separate process, so that one store's garbage does not count for another store.
 type apart struct {
 	name    string
 	grpc    string // address of SpiceDB's API
@@ -167,8 +167,8 @@ func (s *apart) memory(b *testing.B) (before, after float64) {
 	return before, resident(b, s.process.Pid)
 }
 
-// resident returns the memory of a process in MiB. Of memory that it shares with other processes, it counts the
-// process's share.
+// resident returns the memory of a process in MiB. For memory that several processes share, it counts the share of this
+// process.
 func resident(b *testing.B, id int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", id))

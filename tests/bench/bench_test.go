@@ -1,6 +1,5 @@
-// Package bench_test measures a running server through HTTP. It compares the server with a route that answers a fixed
-// body, and with SpiceDB's own HTTP gateway, in turn on the same machine. Run it with `make bench`. docs/performance.md
-// has the results.
+// Package bench_test measures a running server through HTTP. In turn on the same machine, it also measures a route that
+// answers a fixed body, and SpiceDB's own HTTP gateway. Run it with `make bench`. docs/performance.md has the results.
 package bench_test
 
 import (

@@ -30,8 +30,8 @@ type sample struct {
 	each      []float64 // perSecond of each round, in the order of the rounds
 }
 
-// ratio returns how many times as fast a was as b: the median of the ratios of all rounds. A round loads both shortly
-// after each other.
+// ratio returns how many times as fast a was as b: the median of the ratios of all rounds. In each round, both were
+// measured shortly after each other.
 func ratio(a, b sample) float64 {
 	ratios := make([]float64, len(a.each))
 	for i := range ratios {

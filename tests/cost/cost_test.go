@@ -141,9 +141,9 @@ func used() usage {
 	return usage{time.Duration(process.Utime.Nano() + process.Stime.Nano()), memory.TotalAlloc}
 }
 
-// unit returns the processor time to decode a body of the largest size. It is measured without garbage collection and
-// after a first decoding, which the operating system slows down by providing new memory. With either, the measured time
-// varies sevenfold.
+// unit returns the processor time to decode a body of the largest size, without garbage collection. It measures the
+// second decoding, since during the first the operating system provides new memory. With either effect, the measured
+// time would vary sevenfold.
 func unit() time.Duration {
 	var text []byte
 	for i := 0; len(text) < maxBody; i++ {
@@ -276,9 +276,8 @@ func contract(t *testing.T) []operation {
 	return all
 }
 
-// hostile returns large requests to an operation, without regard to their meaning. In some, one field of the body is a
-// text, a list or an object that fills the body. Others have an unknown field, deep nesting, or the longest path and
-// query.
+// hostile returns large but meaningless requests to an operation. In some, one field of the body is a text, a list or
+// an object that fills the body. Others have an unknown field, deep nesting, or the longest path and query.
 func (o operation) hostile(known map[string]bool) []request {
 	place := strings.NewReplacer("{id}", "a", "{user}", "p1", "{handle}", "h", "{collection}", "importers").Replace(o.path)
 	actor := ""

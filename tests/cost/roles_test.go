@@ -10,12 +10,12 @@ const (
 	// mostGrants is how many new people one call can give a role.
 	mostGrants = 990
 
-	// A request that is too large may cost this part of the limits.
+	// A request that is rejected as too large may cost this part of the limits.
 	maxEarly = 0.6
 )
 
-// foundShapes founds the accounts of previewsOfRoles: "few" with few objects, "many" with objects that are alike, and
-// "own" with one object of each of many people. Every account has many people.
+// foundShapes creates the accounts of previewsOfRoles: "few" with few objects, "many" with objects that have the same
+// relationships, and "own" with one object of each of many people. Every account has many people.
 func (s *server) foundShapes() {
 	s.t.Helper()
 	s.must("POST", "/v1/subscriptions", "", map[string]any{"id": "shapes", "role_set": "multi_owner", "owner": "olga"})
@@ -62,8 +62,8 @@ func previewsOfRoles() []request {
 }
 
 // TestChangesOfManyRolesHaveABoundedCost changes the roles of many people, and previews such changes. The changes must
-// succeed, so that the test measures their whole cost. So must most of the previews. The others must be found to be too
-// large at an early moment.
+// succeed, so that the test measures their whole cost. Most of the previews must succeed as well. The others must be
+// rejected early as too large.
 func TestChangesOfManyRolesHaveABoundedCost(t *testing.T) {
 	s := start(t)
 	s.foundShapes()

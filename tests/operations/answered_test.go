@@ -17,7 +17,7 @@ import (
 
 var errFailed = errors.New("failed")
 
-// failing is an engine whose first calls succeed. The field left is how many more calls succeed. All later calls fail.
+// failing is an engine whose first calls succeed. left is how many more calls succeed. All later calls fail.
 type failing struct {
 	authz.Engine
 	left atomic.Int64
@@ -47,9 +47,9 @@ func (f *failing) Read(
 
 func (f *failing) Write(context.Context, authz.Write) (authz.Token, error) { return "", errFailed }
 
-// TestNoValueComesWithAnError performs every operation that returns a value. In each run, one of the calls that the
-// operation makes to the engine fails: one of the last, when most of the value is known, or one in the middle. The
-// operation must return an empty value with its error.
+// TestNoValueComesWithAnError performs every operation that returns a value. In each run, one of the operation's calls
+// to the engine fails: one of the last calls, when most of the value is known, or one in the middle. The operation must
+// return an empty value with its error.
 func TestNoValueComesWithAnError(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))

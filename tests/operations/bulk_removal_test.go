@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// guarded is an engine that counts writes. It fails the test if no relationship matches holder after a write. holder
-// selects the people with a role that a place must never lose, for example its owners.
+// guarded is an engine that counts writes. The test fails if, after a write, no relationship matches holder. holder
+// selects a role that must always have a holder, for example owner.
 type guarded struct {
 	authz.Engine
 	t      *testing.T

@@ -261,8 +261,7 @@ func TestContentsPages(t *testing.T) {
 	require.Equal(t, []authz.ID{"p01400"}, seen)
 	require.Equal(t, 2, pages)
 
-	// A cursor is valid only for its list and person. A person who loses access to the account sees nothing of it any
-	// more.
+	// A cursor is valid only for its list and person. A person without access to the account gets no further page.
 	first, _, err := s.Contents(t.Context(), by("uma"), of, operation.Page{Limit: 2})
 	require.NoError(t, err)
 	require.Len(t, first.Objects, 2)

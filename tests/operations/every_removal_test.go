@@ -23,9 +23,9 @@ type offer struct {
 	role    string
 }
 
-// closing is an operation that removes sam from a place. Each operation runs with two new subscriptions: "one", under
-// single_owner, belongs to sam and has the account "room"; "two", under multi_owner, belongs to olga and has the
-// account "hall".
+// closing is an operation that removes sam from an account, a subscription or the platform. Each operation runs with
+// two new subscriptions. "one", under single_owner, belongs to sam and has the account "room". "two", under
+// multi_owner, belongs to olga and has the account "hall".
 type closing struct {
 	name    string
 	prepare []string // relationships of sam that are stored before the operation
@@ -52,8 +52,8 @@ var (
 	othersTwo = offer{"olga", two, "nora", "member"}
 )
 
-// closings are the removals that TestRemovalWithdrawsInvitations does not perform: an administrator or an owner is
-// removed, a person is erased, or a place is deleted.
+// closings are the removals that TestRemovalWithdrawsInvitations does not perform: removals of an administrator or an
+// owner, erasing a person, and deletions of accounts and subscriptions.
 var closings = []closing{
 	{
 		name: "an administrator of the platform is removed", prepare: []string{"platform:main#administrator@user:sam"},
@@ -124,8 +124,8 @@ var closings = []closing{
 }
 
 // TestEveryRemovalWithdrawsInvitations performs each removal of closings. After the first write, nobody may accept an
-// invitation to the place of the removal that sam received or sent, even if he could invite again. Invitations to other
-// places stay open.
+// invitation that sam received or sent to the account or subscription of the removal, even if sam may invite again.
+// Invitations to other accounts and subscriptions stay open.
 func TestEveryRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	ctx := t.Context()
@@ -223,7 +223,7 @@ func TestEveryOperationIsClassified(t *testing.T) {
 		// TestRemovalWithdrawsInvitations checks these.
 		"RemoveAccountMember", "PatchAccountMembers", "PutMemberAccounts", "HandOverAccountMember", "RemoveSubscriptionMember",
 		"HandOverSubscriptionMember",
-		// The table closings has these.
+		// The table closings has these operations.
 		"RemovePlatformAdministrator", "TransferSubscription", "AcceptInvitation", "EraseUser", "Delete",
 	}
 	others := []string{

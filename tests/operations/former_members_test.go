@@ -13,8 +13,8 @@ import (
 )
 
 // TestRemovalEndsSharesWrittenMeanwhile shares a connection with sam, and admits him to a workspace, between the plan
-// and the first write of each removal. After the removal, neither object may name him. There are three cases: before
-// the removal, sam is named by no object, by an object in this account, or by an object in another account.
+// and the first write of each removal. After the removal, sam must have neither. In three cases, sam has before the
+// removal no share, a share in this account, or a share in another account.
 func TestRemovalEndsSharesWrittenMeanwhile(t *testing.T) {
 	engine := newEngine(t)
 	company(t, operation.New(engine))
@@ -48,7 +48,7 @@ func TestRemovalEndsSharesWrittenMeanwhile(t *testing.T) {
 	}
 }
 
-// nameSam names sam in a connection of the account team and in a workspace of the account operations.
+// nameSam shares a connection of the account team with sam, and admits him to a workspace of the account operations.
 func nameSam(t *testing.T, engine authz.Engine) {
 	s := operation.New(engine)
 	_, _, err := s.ShareConnection(
@@ -88,7 +88,7 @@ func TestRepeatedRemovalEndsShares(t *testing.T) {
 	}
 }
 
-// namingObjects returns the shares and workspaces that name sam.
+// namingObjects returns the connections and workspaces that have sam as a subject.
 func namingObjects(t *testing.T, engine authz.Engine) (found []string) {
 	t.Helper()
 	for _, filter := range []authz.Filter{

@@ -88,7 +88,7 @@ func TestEveryWriteCanBeImported(t *testing.T) {
 	}
 	soon := time.Now().Add(time.Hour)
 
-	// roles, permanent and with an end, and the memberships that some roles grant
+	// roles, permanent or with an end, and the memberships that some of these roles grant
 	ok(s.AddPlatformAdministrator(ctx, by(""), "root"))
 	must(s.PutAccountMember(ctx, by("root"), "analytics", "ed", []string{"editor"}, time.Time{}))
 	must(s.PutAccountMember(ctx, by("ada"), "analytics", "tim", []string{"editor"}, soon))

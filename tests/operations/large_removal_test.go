@@ -20,7 +20,7 @@ const many = authz.MaxUpdates + 100
 type removal struct {
 	name    string
 	perform func(ctx context.Context, s *operation.Service) error
-	// keeps reports whether a relationship about sam stays. If it is nil, none stays.
+	// keeps reports whether a relationship about sam must remain. If keeps is nil, none may remain.
 	keeps func(r string) bool
 }
 
@@ -68,7 +68,7 @@ var removals = []removal{
 	}, nil},
 }
 
-// elsewhere reports whether a relationship about sam stays when sam is removed from the account team alone.
+// elsewhere reports whether a relationship about sam must remain when sam is removed only from the account team.
 func elsewhere(r string) bool {
 	return slices.Contains([]string{
 		"subscription:acme#member@user:sam", "account:operations#operator@user:sam", "account:other#user@user:sam", "workspace:closed#member@user:sam",

@@ -181,8 +181,8 @@ func TestMembershipEndsWithLastAccountRole(t *testing.T) {
 			_, err = c.s.RemoveSubscriptionMember(t.Context(), by("olga"), c.id, "ed")
 			require.NoError(t, err)
 			require.Empty(t, c.belongs("ed"))
-			// ed had an explicit membership earlier. If he now becomes a member by a role, this new membership must not
-			// be explicit.
+			// ed had an explicit membership earlier. If he becomes a member through a role now, this membership must
+			// not be explicit.
 			if !end.gone {
 				c.give("ed", "a", "editor")
 				c.remove("ed", "a")

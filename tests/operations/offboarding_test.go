@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// offboarding is a removal of uma that needs many writes. It has the actor, and the relationships that must be left.
+// offboarding is a removal of uma that needs many writes, with its actor and the relationships that must remain.
 type offboarding struct {
 	name  string
 	leave func(ctx context.Context, s *operation.Service) error

@@ -232,7 +232,8 @@ func seen(t *testing.T, engine authz.Engine, views []authz.Check) (found []strin
 	return found
 }
 
-// unable returns an error if the subscription can be created again, because the deletion has freed its id too early.
+// unable returns an error if the subscription can be created again, which would mean that its deletion has freed the id
+// too early.
 func unable(t *testing.T, s *operation.Service) error {
 	_, _, err := s.CreateSubscription(t.Context(), by(""), operation.NewSubscription{ID: "acme", RoleSet: "multi_owner", Owner: "eve"})
 	if !errors.Is(err, authz.CodeConflict) {

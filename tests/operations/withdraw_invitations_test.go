@@ -14,9 +14,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// TestRemovalWithdrawsInvitations removes a person by every operation that can. After the first write, no invitation
-// that the person received or sent to the place may be open, even if the person gets a role again. Invitations to other
-// places stay open.
+// TestRemovalWithdrawsInvitations removes a person by every operation that removes people. After the first write, no
+// invitation to the account or subscription of the removal that the person received or sent may be open, even if the
+// person gets a role again. Other invitations stay open.
 func TestRemovalWithdrawsInvitations(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
