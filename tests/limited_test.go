@@ -54,8 +54,8 @@ func roleEnds(t *testing.T, on *backend) {
 		"carl POST importers {id: ~j, account: ~a} => 404 not_found",
 		"carl DELETE importers/~i => 404 not_found",
 		"carl GET users/~carl/accounts => 200 {accounts: []}",
-		// The end of a role has the same effect as a removal: after a new grant, the person again has access to what they
-		// created, but not to what was shared with them.
+		// The end of a role has the same effect as a removal. After a new grant, the person again has access to their
+		// creations, but not to the objects that others shared with them.
 		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 200",
 		"carl may view importer:~i",
 		"carl may not use connection:~c",

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// hiddenFacts are facts about a person X that are hidden from the actors of hiddenFromPreview. Each entry is a person
-// about whom one such fact holds. About the first person, none holds.
+// hiddenFacts are facts about a person X that the actors of hiddenFromPreview may not know. Each entry creates a person
+// with one such fact. The first person has none.
 var hiddenFacts = []struct{ person, fact string }{
 	{"x-plain", ""},
 	{"x-owner", "olga PUT subscriptions/~s/members/X {roles: [owner]}"},
@@ -20,7 +20,7 @@ var hiddenFacts = []struct{ person, fact string }{
 	{"x-account", "olga PUT accounts/~t/members/X {roles: [editor]}"},
 }
 
-// hiddenFromPreview lists operations on a person by actors from whom all hiddenFacts are hidden.
+// hiddenFromPreview lists operations on a person. All hiddenFacts are hidden from their actors.
 var hiddenFromPreview = []struct {
 	name, with, actor, method, path string
 	body                            any

@@ -12,8 +12,8 @@ import (
 )
 
 // raceOfLeaving removes people concurrently, while they create objects and are invited again. Each removal reassigns
-// the creations to another one of these people. Each object must have exactly one creator at any time. At the end, the
-// creator is a person who stayed.
+// the creations to another one of these people. Each object must have exactly one creator at any time. At the end, its
+// creator must be a person who was not removed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	left, kept := 0, 0
 	// The test has few scenes because each takes long: a removal also reassigns every object of earlier removals.

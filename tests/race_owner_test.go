@@ -43,7 +43,7 @@ func (s scene) holders(object, role string) []string {
 	return stored
 }
 
-// raceOnTheLastOwner runs two operations of owners concurrently that together would leave no owner.
+// raceOnTheLastOwner runs two operations of owners concurrently. Both together would leave no owner.
 func raceOnTheLastOwner(t *testing.T, on *backend) {
 	const account, subscription = "accounts/~a/members/", "subscriptions/~s/members/"
 	demote, remove := roles("user"), any(nil)

@@ -13,7 +13,7 @@ import (
 )
 
 // raceOnAnID lets eight clients create an object with the same id concurrently. Half of the clients act for another
-// person, in another place. One client must succeed, and the others must get a conflict.
+// person, in another account or subscription. One client must succeed, and the others must get a conflict.
 func raceOnAnID(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	people := []string{"olga", "otto"}
@@ -275,8 +275,8 @@ func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 		if s.may(view) {
 			t.Fatalf("round %d: who was removed sees the connection", round)
 		}
-		// On a datastore with overlapping writes, a share that was being written at the removal can remain if another
-		// share names the person (docs/security.md). It gives no access.
+		// On a datastore with overlapping writes, a share may remain if it was being written during the removal and
+		// another share is stored for the person (docs/security.md). It gives no access.
 		isPromised := round < half || !on.overlapping
 		if people := s.holders("connection:~c", "shared_with"); isPromised && len(people) > 0 {
 			t.Fatalf("round %d: the connection is still shared with %v", round, people)

@@ -78,8 +78,8 @@ var replays = []string{
 	"backend DELETE platform/administrators/~pat",
 }
 
-// hiddenChanges change the objects that the replays are about. Many values after these changes are hidden from the
-// actors of the replayed requests.
+// hiddenChanges change the objects of the replays. After these changes, many values are hidden from the actors of the
+// replayed requests.
 var hiddenChanges = []string{
 	"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
 	"peter PUT importers/~i/connections {source: ~secret, destination: ~secret}",
@@ -101,8 +101,8 @@ var endings = []string{
 	"backend DELETE users/~ivan", "oona DELETE subscriptions/~s/members/~peter",
 }
 
-// replaySituations has, by name, the changes between the requests of replays and their repetition, and how many of the
-// repeated requests must show what is stored.
+// replaySituations maps a name to the changes between the requests of replays and their repetition. It also says how
+// many of the repeated requests must show the stored values.
 var replaySituations = map[string]struct {
 	change func(s scene)
 	shown  int
@@ -157,8 +157,8 @@ func (s scene) perform(requests []string, key func(int) string) ([]string, []ans
 }
 
 // TestReplaysShowWhatReadsShow replays a request of every operation that accepts an Idempotency-Key. Each field of the
-// answer must be what a read by the same caller shows now. If the caller may not read the object, or it does not exist
-// any more, the answer must have only the required fields of the contract.
+// answer must have the value that the same caller can read now. If the caller may not read the object, or it no longer
+// exists, the answer must have only the required fields of the contract.
 func TestReplaysShowWhatReadsShow(t *testing.T) {
 	t.Parallel()
 	for name, situation := range replaySituations {

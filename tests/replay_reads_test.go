@@ -76,8 +76,8 @@ func TestReplaysCanHideEveryField(t *testing.T) {
 	}
 }
 
-// readAgain returns the fields that the replay of a request must have, and whether they show what is stored. It reads
-// them with other calls, by the same caller.
+// readAgain returns the fields that the replay of a request must have, and whether they have the stored values. It
+// reads them with other calls, by the same caller.
 func (s scene) readAgain(request string, first answer) (want map[string]any, isShown bool) {
 	s.t.Helper()
 	next, err := parseStep(s.in(request))

@@ -8,7 +8,7 @@ import (
 )
 
 // eachSimpleType returns text for each of authz.SimpleTypes. $type is its name, $types its collection, and $place the
-// type of its place. $in is the entry of places for the type of the place or, for an account, for its role set.
+// type of the object that contains it. $in is the entry of places for this type or, for an account, for its role set.
 func eachSimpleType(text string, places map[string]string) []string {
 	var filled []string
 	for _, typ := range authz.SimpleTypes {
@@ -45,7 +45,7 @@ func simpleCreations() []struct{ object, request string } {
 	return found
 }
 
-// placeProbes has requests about the places of objects of the simple types.
+// placeProbes has requests about the accounts and workspaces that contain objects of the simple types.
 func placeProbes(request string) []struct{ object, request string } {
 	found := simpleProbes(request)
 	for i, typ := range authz.SimpleTypes {

@@ -36,8 +36,8 @@ var durable = []suite{
 	{"relationships", writesOfRelationships},
 }
 
-// races are the tests of overlapping requests. The memory datastore of a SpiceDB v1.56.0 in a container does not pass
-// them (see backend.serial). Sluice's embedded SpiceDB prevents the fault, and PostgreSQL does not have it.
+// races are the tests of overlapping requests. The memory datastore of SpiceDB v1.56.0 fails them in a container (see
+// backend.serial). Sluice's embedded SpiceDB prevents the error, and PostgreSQL does not have it.
 var races = []suite{
 	{"an id", raceOnAnID},
 	{"deletion", raceWithDeletion},

@@ -103,8 +103,8 @@ func (l streamLog) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// TestUnreadStreamsEnd opens streams whose clients stop reading, beside a client that reads a line from time to
-// time. The server ends each stream within the time limit of a request, and holds little memory for it until then.
+// TestUnreadStreamsEnd opens streams whose clients stop reading, and a client that reads a line from time to time. The
+// server must end each unread stream within the time limit of a request, and hold little memory for it until then.
 func TestUnreadStreamsEnd(t *testing.T) { // not parallel: goroutines and memory of other tests would count
 	for _, replica := range []string{"auto", "off"} {
 		t.Run("replica "+replica, func(t *testing.T) {

@@ -113,7 +113,7 @@ func (v *victim) read(out io.Reader) {
 	}
 }
 
-// addresses waits until the server is ready. By then it has finished interrupted work of an earlier server.
+// addresses waits until the server is ready and has finished the interrupted work of an earlier server.
 func (v *victim) addresses() addresses {
 	v.t.Helper()
 	select {

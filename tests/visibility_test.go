@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBulkAnswerHidesRolesElsewhere changes and lists roles on behalf of people who may not list the members of every
-// place. If the actor may not list the members of a place, the answer must show no roles on it, except the actor's own.
+// TestBulkAnswerHidesRolesElsewhere changes and lists roles on behalf of people who may list the members of only some
+// accounts and subscriptions. For the others, the answer must show only the actor's own roles.
 func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -142,8 +142,8 @@ func TestReplayHidesObjectsHiddenSince(t *testing.T) {
 	}
 }
 
-// TestPreviewHidesEffectsElsewhere previews operations on behalf of people who may not list the people of every
-// affected place. An effect on another person is shown only in places whose people the actor may list.
+// TestPreviewHidesEffectsElsewhere previews operations on behalf of people who may list the people of only some
+// affected objects. An effect on another person must be shown only on objects whose people the actor may list.
 func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
