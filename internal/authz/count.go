@@ -1,6 +1,9 @@
 package authz
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Count formats a number with its noun: "1 entry", "2 entries".
 func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
@@ -8,4 +11,12 @@ func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// WithArticle puts "a" or "an" before the name of a thing.
+func WithArticle[S ~string](name S) string {
+	if strings.ContainsRune("aeiou", rune(name[0])) && !strings.HasPrefix(string(name), "us") {
+		return "an " + string(name)
+	}
+	return "a " + string(name)
 }

@@ -38,7 +38,7 @@ func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err 
 // Run performs a job until it ends. It first runs the jobs for which this job must wait. If one of these is canceled,
 // Run continues with the next. Run returns the job at its end and the token of its last write. If the job itself is
 // canceled, the error is the cause. If a step of any job fails too often, the error has CodeConflict. Run also returns
-// any other error of a step or a write.
+// any other error of a step or a write. With an error, the returned job is as it was after its last write.
 //
 // Two servers may run the same job at the same time. Each write requires as a precondition that the job is still
 // recorded, so either server may make the last write.
@@ -56,11 +56,11 @@ func Run(ctx context.Context, store Store, job Job) (Job, authz.Token, error) {
 		}
 		waitFor, err := last.advance(ctx, store)
 		if err != nil {
-			return nil, "", err
+			return first.Job, "", err
 		}
 		for _, other := range waitFor {
 			if isIn(stack, other) {
-				return nil, "", authz.Errorf(
+				return first.Job, "", authz.Errorf(
 					authz.CodeConflict, "%s and %s wait for each other", last.Record(), other.Record(),
 				)
 			}

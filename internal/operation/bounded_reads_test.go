@@ -23,6 +23,7 @@ type crowd struct {
 
 	t       *testing.T
 	account string // of peter's many shares; if empty, peter has sent many invitations instead
+	creates bool   // peter has created many importers in the account t instead
 	mu      sync.Mutex
 	read    int
 }
@@ -34,7 +35,14 @@ const sizeOfCrowd = 5 * authz.MaxUpdates
 func (c *crowd) relationship(filter authz.Filter, number int) string {
 	sharesOfPeter := authz.Filter{Type: "connection", Relation: "shared_with", SubjectType: "user", SubjectID: "peter"}
 	namesPeter := filter.SubjectID == "peter" && (filter.Relation == "" || filter.Relation == "inviter")
+	creationsOfPeter := authz.Filter{Type: "importer", Relation: "creator", SubjectType: "user", SubjectID: "peter"}
+	isCreation := filter.Type == "importer" && strings.HasPrefix(string(filter.ID), "m")
 	switch {
+	case c.creates && filter == creationsOfPeter:
+		return fmt.Sprintf("importer:m%d#creator@user:peter", number)
+	case c.creates && isCreation && number < 2:
+		return "importer:" + string(filter.ID) + []string{"#account@account:t", "#creator@user:peter"}[number]
+	case c.creates:
 	case c.account != "" && filter == sharesOfPeter:
 		return fmt.Sprintf("connection:s%d#shared_with@user:peter", number)
 	case c.account != "" && strings.HasPrefix(string(filter.ID), "s") && filter.Relation == "account" && number == 0:

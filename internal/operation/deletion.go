@@ -80,7 +80,11 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (D
 		return s.Delete(ctx, by, object)
 	}
 	record := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: person(by.Actor)}
-	_, done.Token, err = job.Run(ctx, s.engine, s.deletionJob(by, operation, record, state))
+	ended, token, err := job.Run(ctx, s.engine, s.deletionJob(by, operation, record, state))
+	if err != nil && hasCutOff(ended.State()) {
+		err = accessEnded(err)
+	}
+	done.Token = token
 	return done, err
 }
 

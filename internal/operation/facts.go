@@ -113,11 +113,16 @@ func readPlaceOf(ctx context.Context, p *plan, object authz.Object) (authz.Objec
 
 // readFlags returns the flags of a subscription or an account: its role set and its features.
 func readFlags(ctx context.Context, p *plan, object authz.Object) ([]authz.Relation, error) {
-	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true})
+	found, err := p.Find(ctx, flagsFilter(object))
 	if err != nil {
 		return nil, err
 	}
 	return flagsIn(found), nil
+}
+
+// flagsFilter returns the filter for the flags of an object.
+func flagsFilter(object authz.Object) authz.Filter {
+	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true}
 }
 
 // flagsIn returns the relations in which an object holds `user:*`.

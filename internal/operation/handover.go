@@ -15,7 +15,27 @@ import (
 type Handover struct {
 	To      authz.ID
 	Private string
+
+	stage handoverStage
 }
+
+// handoverStage says how a removal with a new owner is planned.
+type handoverStage int
+
+const (
+	// readsSome is the first stage: the first write ends the roles after a bounded number of reads. If the checks of the
+	// new owner need more reads, planHandover returns errReadsAll.
+	readsSome handoverStage = iota
+
+	// endsAccess only ends the roles.
+	endsAccess
+
+	// readsAll reads all creations before the first write.
+	readsAll
+)
+
+// errReadsAll says that only a read of all creations shows whether the new owner may have them.
+var errReadsAll = errors.New("the new owner depends on all creations")
 
 // offboarding returns the offboarding that the actor requested. It returns an error with CodeInvalid if the request is
 // malformed.
@@ -65,10 +85,7 @@ func (s *Service) HandOverAccountMember(
 		}
 		return false, err
 	}
-	build := func(ctx context.Context, p *plan) (*offboarding, error) {
-		return planHandover(ctx, p, d, to)
-	}
-	return s.reassign(ctx, by, "remove_account_member", d, may, build)
+	return s.reassign(ctx, by, "remove_account_member", d, to, may, planHandover)
 }
 
 // HandOverSubscriptionMember removes a person from a subscription and all of its accounts, as RemoveSubscriptionMember
@@ -88,7 +105,7 @@ func (s *Service) HandOverSubscriptionMember(
 		}
 		return false, requirePermission(ctx, p, d.from, "remove_users")
 	}
-	build := func(ctx context.Context, p *plan) (*offboarding, error) {
+	build := func(ctx context.Context, p *plan, d offboarding, to Handover) (*offboarding, error) {
 		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
 			return nil, err
@@ -102,15 +119,36 @@ func (s *Service) HandOverSubscriptionMember(
 		}
 		return planHandover(ctx, p, d, to)
 	}
-	return s.reassign(ctx, by, "remove_subscription_member", d, may, build)
+	return s.reassign(ctx, by, "remove_subscription_member", d, to, may, build)
 }
 
-// reassign performs an offboarding to a new owner, see offboard, and reports the reassigned objects.
+// reassign performs an offboarding to a new owner, see offboard, and reports the reassigned objects. If only a read of
+// very many creations shows whether the new owner may have them, it first ends the roles in an offboarding of its own.
+// A person who leaves would lose the permission to reassign with their roles, so nothing ends first then.
 func (s *Service) reassign(
-	ctx context.Context, by Caller, operation string, d offboarding,
-	may func(context.Context, *plan) (gone bool, err error), build func(context.Context, *plan) (*offboarding, error),
+	ctx context.Context, by Caller, operation string, d offboarding, to Handover,
+	may func(context.Context, *plan) (gone bool, err error),
+	build func(context.Context, *plan, offboarding, Handover) (*offboarding, error),
 ) (*Reassigned, Done, error) {
-	done, err := s.offboard(ctx, by, operation, d.who, may, build)
+	offboard := func(by Caller, d offboarding, stage handoverStage) (performed, error) {
+		to.stage = stage
+		return s.offboard(ctx, by, operation, d.who, may, func(ctx context.Context, p *plan) (*offboarding, error) {
+			return build(ctx, p, d, to)
+		})
+	}
+	done, err := offboard(by, d, readsSome)
+	switch {
+	case errors.Is(err, errReadsAll) && d.who == by.Actor:
+		done, err = offboard(by, d, readsAll)
+	case errors.Is(err, errReadsAll):
+		removal := offboarding{who: d.who, from: d.from, requestedBy: d.requestedBy}
+		if _, err := offboard(by.withoutKey(), removal, endsAccess); err != nil {
+			return nil, Done{}, err
+		}
+		if done, err = offboard(by, d, readsAll); err != nil {
+			err = removedFirst(d.who, d.newOwner, err)
+		}
+	}
 	if err != nil {
 		return nil, Done{}, err
 	}
@@ -130,6 +168,22 @@ func hiddenCreations(d offboarding) error {
 func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (*offboarding, error) {
 	if err := endRoles(ctx, p, d); err != nil {
 		return nil, err
+	}
+	if asked.stage == endsAccess {
+		if len(p.Updates()) == 0 && len(p.withdrawing) == 0 {
+			return nil, nil //nolint:nilnil // the person holds no role
+		}
+		return &d, nil
+	}
+	if p.isReplay {
+		return nil, nil //nolint:nilnil // a replay writes nothing
+	}
+	first, err := readCreatedFirst(ctx, p, d.who)
+	if err != nil {
+		return nil, err
+	}
+	if first.many && asked.stage == readsSome {
+		return &d, requireLargeHandover(ctx, p, d, asked, first.types)
 	}
 	in, err := accountsOfPlace(ctx, p, d.from)
 	if err != nil {
@@ -161,13 +215,48 @@ func planHandover(ctx context.Context, p *plan, d offboarding, asked Handover) (
 	return &d, nil
 }
 
+// requireLargeHandover checks the new owner of very many creations without reading them: the new owner must be able to
+// create every type of object that the person created, in every account of the offboarding. Otherwise it returns
+// errReadsAll.
+func requireLargeHandover(ctx context.Context, p *plan, d offboarding, asked Handover, types []authz.Type) error {
+	if asked.Private == "" && d.private == "" && slices.Contains(types, "connection") {
+		return authz.Errorf(authz.CodeConflict,
+			"%s created more than %d objects: private_connections must be disconnect or leave, also if there are no private "+
+				"connections", d.who, maxCreatedReadFirst)
+	}
+	accounts := []authz.ID{d.from.ID}
+	if d.from.Type == "account" {
+		// The actor's permission, and the membership of the new owner, are required in any case.
+		if err := requireHandover(ctx, p, d, map[authz.ID][]authz.Type{d.from.ID: nil}); err != nil {
+			return err
+		}
+	} else {
+		var err error
+		if accounts, err = readAccountsOf(ctx, p, d.from.ID); err != nil {
+			return err
+		}
+		if len(accounts) > maxRolesAtOnce {
+			return errReadsAll
+		}
+	}
+	moving := make(map[authz.ID][]authz.Type)
+	for _, account := range accounts {
+		moving[account] = types
+	}
+	err := requireHandover(ctx, p, d, moving)
+	if refused(err) || errors.Is(err, authz.CodeInvalid) {
+		return errReadsAll
+	}
+	return err
+}
+
 // typesToMove returns, for each account, the types of objects that the new owner gets, and the number of private
 // connections. An account has no types if all of the person's objects there are disconnected.
 func typesToMove(
 	ctx context.Context, p *plan, d offboarding, in func(authz.ID) bool,
 ) (moving map[authz.ID][]authz.Type, private int, err error) {
 	moving = make(map[authz.ID][]authz.Type)
-	err = forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) {
+	err = forEachCreated(ctx, p, d.who, in, make(map[authz.Object]bool), func(c created) (bool, error) {
 		if c.private() {
 			private++
 		}
@@ -259,8 +348,8 @@ func requireNewOwner(ctx context.Context, p *plan, newOwner, id authz.ID, types 
 	for i, typ := range types {
 		if err == nil && !allowed[i] {
 			err = authz.Errorf(
-				authz.CodeInvalid, "reassign_to names %s, whose roles on %s do not let them create a %s", newOwner,
-				account.object, typ,
+				authz.CodeInvalid, "reassign_to names %s, whose roles on %s do not let them create %s", newOwner,
+				account.object, authz.WithArticle(typ),
 			)
 		}
 	}

@@ -224,6 +224,9 @@ func (s *Service) offboard(
 		if named, err := readNamedFirst(ctx, p, who); err != nil || named.many {
 			return err
 		}
+		if created, err := readCreatedFirst(ctx, p, who); err != nil || created.many && begun.reassigns() {
+			return err
+		}
 		return planCleanup(ctx, p, *begun, make(map[authz.Object]bool))
 	})
 }

@@ -59,41 +59,97 @@ func accountsWithoutRole(
 // readChunk is how many objects are read together.
 const readChunk = 256
 
-// forEachCreated yields the objects that the person created in the accounts for which the function in returns true.
+// forEachCreated yields the objects that the person created in the accounts for which the function in returns true. It
+// stops reading when yield returns false. It skips the objects in elsewhere, and adds to elsewhere the objects in other
+// accounts.
 func forEachCreated(
-	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, yield func(created) (more bool, err error),
+	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, elsewhere map[authz.Object]bool,
+	yield func(created) (more bool, err error),
 ) error {
 	for _, typ := range createdTypes() {
-		rows, err := p.Find(ctx, creatorRows(typ, who))
-		if err != nil {
-			return err
-		}
-		for chunk := range slices.Chunk(rows, readChunk) {
-			filters := make([]authz.Filter, len(chunk))
-			for i, r := range chunk {
-				filters[i] = authz.Filter{Type: typ, ID: r.Resource.ID}
-			}
-			found, err := p.FindAll(ctx, filters)
+		var chunk []authz.Relationship
+		for item, err := range p.engine.Read(ctx, creatorRows(typ, who), p.Consistency(), authz.Page{}) {
 			if err != nil {
 				return err
 			}
-			for i, r := range chunk {
-				c := created{creator: r, own: found[i]}
-				for _, place := range c.own {
-					if place.Relation == kindOf(typ).place {
-						c.account = place.Subject.ID
-					}
-				}
-				if !in(c.account) {
-					continue
-				}
-				if more, err := yield(c); err != nil || !more {
-					return err
-				}
+			if elsewhere[item.Relationship.Resource] {
+				continue
 			}
+			if chunk = append(chunk, item.Relationship); len(chunk) < readChunk {
+				continue
+			}
+			if more, err := yieldCreated(ctx, p, chunk, in, elsewhere, yield); err != nil || !more {
+				return err
+			}
+			chunk = nil
+		}
+		if more, err := yieldCreated(ctx, p, chunk, in, elsewhere, yield); err != nil || !more {
+			return err
 		}
 	}
 	return nil
+}
+
+// yieldCreated does what forEachCreated does, for the objects of some creator relationships.
+func yieldCreated(
+	ctx context.Context, p *plan, rows []authz.Relationship, in func(authz.ID) bool, elsewhere map[authz.Object]bool,
+	yield func(created) (more bool, err error),
+) (more bool, err error) {
+	filters := make([]authz.Filter, len(rows))
+	for i, r := range rows {
+		filters[i] = authz.Filter{Type: r.Resource.Type, ID: r.Resource.ID}
+	}
+	found, err := p.FindAll(ctx, filters)
+	if err != nil {
+		return false, err
+	}
+	for i, r := range rows {
+		c := created{creator: r, own: found[i]}
+		for _, place := range c.own {
+			if place.Relation == kindOf(r.Resource.Type).place {
+				c.account = place.Subject.ID
+			}
+		}
+		if !in(c.account) {
+			elsewhere[r.Resource] = true
+			continue
+		}
+		if more, err := yield(c); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// maxCreatedReadFirst is the highest number of objects created by one person that are read before the first write of
+// the person's removal. If there are more, the first write ends the roles, and an offboarding reads these objects.
+const maxCreatedReadFirst = authz.MaxUpdates
+
+// createdFirst says what a person created in any account, as far as the first write of a removal reads it.
+type createdFirst struct {
+	types []authz.Type
+	many  bool // the person created more than maxCreatedReadFirst objects
+}
+
+// readCreatedFirst reads a bounded number of the objects that a person created. The plan remembers the answer.
+func readCreatedFirst(ctx context.Context, p *plan, who authz.ID) (createdFirst, error) {
+	if known, ok := p.created[who]; ok {
+		return known, nil
+	}
+	var first createdFirst
+	read := 0
+	for _, typ := range createdTypes() {
+		rows, err := p.FindSome(ctx, creatorRows(typ, who), max(1, maxCreatedReadFirst+1-read))
+		if err != nil {
+			return first, err
+		}
+		if read += len(rows); len(rows) > 0 {
+			first.types = append(first.types, typ)
+		}
+	}
+	first.many = read > maxCreatedReadFirst
+	p.created[who] = first
+	return first, nil
 }
 
 // creatorRows returns a filter for the objects of a type that a person created.
@@ -134,7 +190,9 @@ func planCleanup(ctx context.Context, p *plan, d offboarding, elsewhere map[auth
 	if !d.reassigns() {
 		return nil
 	}
-	return forEachCreated(ctx, p, d.who, in, func(c created) (bool, error) { return handOverObject(p, d, c), nil })
+	return forEachCreated(
+		ctx, p, d.who, in, elsewhere, func(c created) (bool, error) { return handOverObject(p, d, c), nil },
+	)
 }
 
 // maxUpdatesPerObject is how many updates, and how many preconditions, the reassignment of one object needs.

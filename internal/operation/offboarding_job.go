@@ -204,7 +204,7 @@ func requireNothingLeft(ctx context.Context, p *plan, d offboarding) error {
 		return nil
 	}
 	for _, typ := range createdTypes() {
-		rows, err := p.Find(ctx, creatorRows(typ, d.who))
+		rows, err := p.FindSome(ctx, creatorRows(typ, d.who), 1)
 		if err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func reportCreated(ctx context.Context, p *plan, account accountFacts, report *O
 	in := func(id authz.ID) bool { return id == account.object.ID }
 	found := make(map[authz.Type][]authz.ID)
 	var private []authz.Filter
-	err := forEachCreated(ctx, p, report.User, in, func(c created) (bool, error) {
+	err := forEachCreated(ctx, p, report.User, in, make(map[authz.Object]bool), func(c created) (bool, error) {
 		if c.private() {
 			private = append(
 				private, authz.Filter{Type: "importer", SubjectType: c.object().Type, SubjectID: c.object().ID},

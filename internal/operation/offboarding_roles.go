@@ -104,7 +104,7 @@ func startRemoval(ctx context.Context, p *plan, place authz.Object, who authz.ID
 
 // endRoles checks that all roles may end, and plans to end as many as fit the write.
 func endRoles(ctx context.Context, p *plan, d offboarding) error {
-	orphaned, err := deleteRoles(ctx, p.observer(), d, func() bool { return true })
+	orphaned, err := readOrphaned(ctx, p.observer(), d)
 	if err == nil {
 		err = orphaned.err()
 	}
@@ -118,6 +118,70 @@ func endRoles(ctx context.Context, p *plan, d offboarding) error {
 		}
 	}
 	_, err = deleteRoles(ctx, p, d, func() bool { return fitsOffboarding(p, maxUpdatesPerPlace) })
+	return err
+}
+
+// readOrphaned returns the places that would lose their last owner or administrator with the roles of the person. It
+// reads only about places where the person holds the required role, many of them at the same time: the roles on all
+// other places can end in any case.
+func readOrphaned(ctx context.Context, p *plan, d offboarding) (orphaned places, err error) {
+	held, err := readHoldings(ctx, p, d.from, d.who)
+	if err != nil {
+		return orphaned, err
+	}
+	if i := slices.IndexFunc(held, func(h holding) bool { return !h.holdsRequiredRole() }); i >= 0 {
+		held = held[:i]
+	}
+	for chunk := range slices.Chunk(held, readChunk) {
+		if err := readFactsOfMany(ctx, p, chunk); err != nil {
+			return orphaned, err
+		}
+		var objects []authz.Object
+		var holders []authz.Filter
+		for _, h := range chunk {
+			set, guarded, err := readRequiredRole(ctx, p, h.object)
+			if errors.Is(err, authz.CodeNotFound) { // the object is being deleted
+				continue
+			}
+			if err != nil {
+				return orphaned, err
+			}
+			required := authz.Relation(set.Required)
+			if guarded && slices.ContainsFunc(h.rows, func(r authz.Relationship) bool { return r.Relation == required }) {
+				objects = append(objects, h.object)
+				holders = append(holders, authz.Filter{
+					Type: h.object.Type, ID: h.object.ID, Relation: required, SubjectType: user,
+				})
+			}
+		}
+		found, err := p.FindSomeOfEach(ctx, holders, 2)
+		if err != nil {
+			return orphaned, err
+		}
+		for i, rows := range found {
+			switch {
+			case slices.ContainsFunc(rows, func(r authz.Relationship) bool { return r.Subject.ID != d.who }):
+			case objects[i].Type == "account":
+				orphaned.accounts = append(orphaned.accounts, objects[i].ID)
+			default:
+				orphaned.subscriptions = append(orphaned.subscriptions, objects[i].ID)
+			}
+		}
+	}
+	return orphaned, nil
+}
+
+// readFactsOfMany reads the flags and places of objects at the same time. Afterwards, readRequiredRole finds them in
+// memory.
+func readFactsOfMany(ctx context.Context, p *plan, held []holding) error {
+	var filters []authz.Filter
+	for _, h := range held {
+		filters = append(filters, flagsFilter(h.object))
+		if h.object.Type == "account" {
+			filters = append(filters, authz.Filter{Type: "account", ID: h.object.ID, Relation: "subscription"})
+		}
+	}
+	_, err := p.FindAll(ctx, filters)
 	return err
 }
 

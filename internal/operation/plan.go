@@ -35,6 +35,8 @@ type plan struct {
 	// many of them the plan has read, see readNamedFirst.
 	named     map[authz.ID]namedFirst
 	namedRead int
+	// created says what people created whose removal the plan begins, see readCreatedFirst.
+	created map[authz.ID]createdFirst
 	// removals is how many people the plan removes from an account, see excludeNaming.
 	removals      int
 	formerMembers []formerMember
@@ -65,7 +67,7 @@ func newPlan(engine Engine, by Caller, options ...tx.Option) *plan {
 	}
 	return &plan{
 		Unit: tx.New(engine, options...), engine: engine, by: by, now: time.Now(), decided: make(map[authz.Object]bool),
-		named: make(map[authz.ID]namedFirst),
+		named: make(map[authz.ID]namedFirst), created: make(map[authz.ID]createdFirst),
 	}
 }
 

@@ -57,6 +57,9 @@ func (s *Service) perform(
 		result.reassigned = append(result.reassigned, done.reassigned...)
 		for _, begun := range done.jobs {
 			ended, token, err := job.Run(ctx, s.engine, begun)
+			if err != nil && hasCutOff(ended.State()) && !begun.keepsRoles {
+				err = accessEnded(err)
+			}
 			if err != nil {
 				return performed{}, err
 			}
