@@ -79,12 +79,12 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 				t.Errorf("the preview of %s has no effects: %s", c.request, free)
 			}
 			taking := s.creation(c.request, c.object)
-			status, code := http.StatusConflict, "conflict"
-			if c.object == "group" {
-				status, code = http.StatusBadRequest, "invalid"
+			if c.object == "group" { // accounts use ids of groups independently of each other
+				continue
 			}
-			if a := s.by("sven").call(taking.method, taking.path, taking.body); a.status != status || a.problem().Code != code {
-				t.Errorf("%s for an id that is taken: %d %s, want %d", c.request, a.status, a.body, status)
+			a := s.by("sven").call(taking.method, taking.path, taking.body)
+			if a.status != http.StatusConflict || a.problem().Code != "conflict" {
+				t.Errorf("%s for an id that is taken: %d %s, want 409", c.request, a.status, a.body)
 			}
 		}
 	})

@@ -26,8 +26,8 @@ const personPrefix = "user:"
 var reservedTypes = withSimpleTypes(map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true,
 	"idempotency_key": true, "importer": true, "invitation": true, "invitee": true, "membership": true,
-	"offboarding": true, "platform": true, "removed_user": true, "request": true, "role": true, "subscription": true,
-	"user": true, "workspace": true,
+	"offboarding": true, "platform": true, "removed_user": true, "request": true, "role": true, "sluice_schema": true,
+	"subscription": true, "user": true, "workspace": true,
 })
 
 func withSimpleTypes(types map[string]bool) map[string]bool {
@@ -38,7 +38,7 @@ func withSimpleTypes(types map[string]bool) map[string]bool {
 }
 
 // longTypes are the product's types whose ids contain another id, so that they may be longer than MaxIDBytes.
-var longTypes = map[Type]bool{"deletion": true, "membership": true}
+var longTypes = map[Type]bool{"connection_group": true, "deletion": true, "membership": true}
 
 // ID names an object within its type, as the caller wrote it. It is UTF-8 of 1 to MaxIDBytes bytes without invisible
 // characters (see Invisible). Its only white space are spaces between other characters. It does not start with a type

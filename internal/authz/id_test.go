@@ -231,7 +231,7 @@ func TestParseID(t *testing.T) {
 		require.Equal(t, authz.ID(s), id)
 	}
 	for _, s := range []string{
-		"", "\xff", "a\xc3", "user:bob", "importer:i9", "connection_group:", strings.Repeat("x", authz.MaxIDBytes+1),
+		"", "\xff", "a\xc3", "user:bob", "importer:i9", "connection_group:", "sluice_schema:x", strings.Repeat("x", authz.MaxIDBytes+1),
 		strings.Repeat("ü", authz.MaxIDBytes/2+1),
 	} {
 		_, err := authz.ParseID(s)

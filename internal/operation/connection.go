@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"regexp"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -206,7 +207,7 @@ func readConnection(ctx context.Context, p *plan, object authz.Object, account a
 		case "shared_with":
 			c.Users = append(c.Users, r.Subject.ID)
 		case "member_of":
-			c.Group = r.Subject.ID
+			c.Group = shownGroup(r.Subject.ID)
 		}
 	}
 	return c, err
@@ -254,8 +255,8 @@ func (s *Service) regroup(
 			p.Forbid(authz.Filter{Type: object.Type, ID: id, Relation: "member_of"})
 		}
 		connection.Group = *group
-		grouped := authz.Object{Type: "connection_group", ID: *group}
-		if err := ensureGroup(ctx, p, grouped, account); err != nil {
+		grouped, err := ensureGroup(ctx, p, *group, account)
+		if err != nil {
 			return Connection{}, err
 		}
 		p.Touch(object, "member_of", only(grouped))
@@ -264,25 +265,46 @@ func (s *Service) regroup(
 	return runWithResult(ctx, s, by, operation, s.connectionResult(by, id), build)
 }
 
-// ensureGroup plans that the group exists in the account. It returns an error with CodeInvalid if the group exists in
-// another account. Nobody may view groups, so a preview does not reveal that one exists.
-func ensureGroup(ctx context.Context, p *plan, group authz.Object, account accountFacts) error {
-	found, err := p.Find(ctx, authz.Filter{Type: group.Type, ID: group.ID, Relation: "account"})
-	if err != nil {
-		return err
+// groupIn returns the object that stores a group of an account if the id of the group is taken outside the account.
+func groupIn(account, id authz.ID) authz.Object {
+	return authz.Object{Type: "connection_group", ID: id + "/" + digest(string(account))}
+}
+
+// digestEnd matches the end of the ids that groupIn returns.
+var digestEnd = regexp.MustCompile(`/[A-Za-z0-9_-]{43}$`)
+
+// shownGroup returns the id under which an account knows a stored group.
+func shownGroup(stored authz.ID) authz.ID {
+	return authz.ID(digestEnd.ReplaceAllString(string(stored), ""))
+}
+
+// ensureGroup plans that the group exists in the account, and returns the object that stores it. An account may use any
+// id for its groups: nobody may view the groups of other accounts, so the answer must not depend on their ids.
+func ensureGroup(ctx context.Context, p *plan, id authz.ID, account accountFacts) (authz.Object, error) {
+	group := authz.Object{Type: "connection_group", ID: id}
+	if shownGroup(id) != id { // an id of this form always gets a digest, since shownGroup removes one
+		group = groupIn(account.object.ID, id)
 	}
-	_, previews := p.engine.(hider)
-	elsewhere := len(found) > 0 && found[0].Subject.Object != account.object
-	if len(found) > 0 && (!previews || !elsewhere) {
-		return requireInAccount(ctx, p, group, account)
+	for {
+		found, err := p.FindSome(ctx, authz.Filter{Type: group.Type, ID: group.ID}, 0)
+		if err != nil {
+			return group, err
+		}
+		if i := slices.IndexFunc(found, func(r authz.Relationship) bool {
+			return r.Relation == "account" && r.Subject.Object == account.object
+		}); i >= 0 {
+			p.Require(found[i])
+			return group, nil
+		}
+		if own := groupIn(account.object.ID, id); len(found) > 0 && group != own {
+			group = own
+			continue
+		}
+		if err := mayBeNew(authz.Object{Type: group.Type, ID: id}); err != nil {
+			return group, err
+		}
+		p.Forbid(authz.Filter{Type: group.Type, ID: group.ID})
+		p.Create(group, "account", only(account.object))
+		return group, nil
 	}
-	if err := mayBeNew(group); err != nil {
-		return err
-	}
-	if err := hideUnseen(ctx, p, group); err != nil {
-		return err
-	}
-	p.Forbid(authz.Filter{Type: group.Type, ID: group.ID})
-	p.Create(group, "account", only(account.object))
-	return nil
 }

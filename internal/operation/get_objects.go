@@ -33,7 +33,8 @@ func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Co
 	connection := Connection{ID: id, Visibility: Private}
 	token, err := s.getObject(ctx, by, connectionObject(id), func(named references, hidden []authz.Relation) {
 		connection.Account, connection.Connector = first(named["account"]), first(named["connector"])
-		connection.Users, connection.Group = named["shared_with"], first(named["member_of"])
+		connection.Users = named["shared_with"]
+		connection.Group = shownGroup(first(named["member_of"]))
 		if len(named["shared"]) > 0 || slices.Contains(hidden, "shared") {
 			connection.Visibility = Shared
 		}

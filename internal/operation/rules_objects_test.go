@@ -2,6 +2,7 @@ package operation_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -101,12 +102,18 @@ func TestSharing(t *testing.T) {
 			`,
 		},
 		{
-			name: "a group of another account", given: "connection_group:eu#account@account:n",
+			name: "a group whose id another account uses", given: "connection_group:eu#account@account:n",
 			do: func(ctx context.Context, s *operation.Service) error {
-				_, _, err := s.GroupConnection(ctx, by("peter"), "crm", "eu")
+				connection, _, err := s.GroupConnection(ctx, by("peter"), "crm", "eu")
+				if err == nil && connection.Group != "eu" {
+					err = fmt.Errorf("the answer names the group %s", connection.Group)
+				}
 				return err
 			},
-			code: authz.CodeInvalid,
+			changes: `
+				+ connection:crm#member_of@connection_group:eu/47mKTaMaEn1L3m5DAz9muidMqw636xxw7EFAK_YnPdg
+				+ connection_group:eu/47mKTaMaEn1L3m5DAz9muidMqw636xxw7EFAK_YnPdg#account@account:t
+			`,
 		},
 	})
 }
