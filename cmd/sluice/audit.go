@@ -52,7 +52,7 @@ Both commands work with and without a running server.`,
 func auditCommand(use, short, example string, run func(*cobra.Command, *audit.Log) error) *cobra.Command {
 	var dataDir, uri string
 	cmd := &cobra.Command{
-		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
+		Use: use, Short: short, Example: example, Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			log, err := app.ReadAudit(cmd.Context(), dataDir, uri)
 			if err != nil {

@@ -85,7 +85,9 @@ func TestForeignTriggerOfTheLogIsNamed(t *testing.T) {
 		stdout, _, code := sluice(t, append([]string{"audit", "verify"}, place...)...)
 		require.Equal(t, 1, code)
 		require.Contains(t, stdout, "the database's schema has a part that Sluice does not create: trigger ")
-		serve := program(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off"}, place...)...)
+		serve := program(
+			t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0", "--grpc-listen", "off"}, place...)...,
+		)
 		serve.Dir = t.TempDir()
 		output, err := serve.CombinedOutput()
 		require.Error(t, err)

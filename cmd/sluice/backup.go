@@ -25,7 +25,7 @@ func newBackup() *cobra.Command {
 the directory. The copy is read and checked before it gets its name.`,
 		Example: `  sluice backup sluice-2026-11-24.db
   sluice backup --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
-		Args: cobra.ExactArgs(1),
+		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			directory = cmp.Or(directory, app.DefaultDataDir)
 			contents, err := sqlitestore.Backup(cmd.Context(), directory, args[0])
@@ -53,7 +53,7 @@ The audit log stays. Changes of the replaced store that it lacks, for example af
 are added first. The next start adds an entry about the restored store.`,
 		Example: `  sluice restore sluice-2026-11-24.db
   sluice restore --replace --data-dir /var/lib/sluice /mnt/backups/sluice.db`,
-		Args: cobra.ExactArgs(1),
+		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			directory = cmp.Or(directory, app.DefaultDataDir)
 			// incomplete is not nil if the audit log did not receive the last changes of the replaced store.

@@ -17,7 +17,7 @@ func newDemo() *cobra.Command {
 roles and sharing, and does not change existing objects.`,
 		Example: `  sluice serve                                 # in one terminal; prints its key
   SLUICE_KEY=... sluice demo                   # in another`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			to, err := at.client()
 			if err != nil {

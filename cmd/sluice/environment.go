@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/similar"
 )
 
@@ -88,7 +89,8 @@ func setFromEnvironment(cmd *cobra.Command, flag *pflag.Flag) error {
 	for _, v := range values {
 		if err := cmd.Flags().Set(flag.Name, strings.TrimSpace(v)); err != nil {
 			return fmt.Errorf(
-				"%s: the value is not valid for --%s, which takes a %s", variable(flag), flag.Name, flag.Value.Type(),
+				"%s: the value is not valid for --%s, which takes %s", variable(flag), flag.Name,
+				authz.WithArticle(flag.Value.Type()),
 			)
 		}
 	}

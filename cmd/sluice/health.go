@@ -18,7 +18,7 @@ func newHealth() *cobra.Command {
 		Use:     "health",
 		Short:   "Ask a running server whether it is ready; exit 0 if it is",
 		Example: `  sluice health --url http://127.0.0.1:8080`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			through, err := of.http()
 			if err != nil {

@@ -35,7 +35,7 @@ keys file and has only a hash of the key. A running server reloads the file at S
   sluice key new --name nightly --scopes check --expires-in 90d
   sluice key new --name charts --scopes check+write:dashboard+write:chart
   sluice key new --name backend --scopes check+operate | tee >(sed -n 2p >> keys.txt) | head -1`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			allowed, types, err := apikey.ParseLimited(scopes)
 			if err != nil {

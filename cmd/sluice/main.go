@@ -32,6 +32,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.InitDefaultCompletionCmd(args...)
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			for _, shell := range cmd.Commands() {
+				shell.Args = noArguments // as for the other commands
+			}
+		}
+	}
 	misspelt := rejectMisspeltHelp(root)
 	root.SetFlagErrorFunc(rejectMisspeltCommand)
 	err := root.ExecuteContext(ctx)

@@ -27,7 +27,7 @@ func schemaCommand(use, short, example string, run func(*cobra.Command, app.Stor
 	var store app.StoreConfig
 	var file string
 	cmd := &cobra.Command{
-		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
+		Use: use, Short: short, Example: example, Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, store, file) },
 	}
 	storeFlags(cmd.Flags(), &store)

@@ -36,7 +36,7 @@ unless --datastore or --data-dir is given. A flag overrides the environment vari
   sluice serve --listen :8443 --tls-cert cert.pem --tls-key key.pem \
       --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
   sluice serve --schema company.zed`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var level slog.LevelVar
 			log, err := newLogger(cmd.ErrOrStderr(), logFormat, logLevel, &level)

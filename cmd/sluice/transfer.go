@@ -31,7 +31,7 @@ interrupted, run it again: it resumes if the store still has the state that it b
 		Example: `  sluice export company.yaml
   sluice export company.yaml --spicedb-endpoint 127.0.0.1:50051 --spicedb-token "$KEY" --spicedb-insecure
   sluice export - | sluice import - --datastore postgres --datastore-uri postgres://localhost:5432/spicedb`,
-		Args: cobra.ExactArgs(1),
+		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			engine, err := app.OpenStore(cmd.Context(), store)
 			if err != nil {
@@ -76,7 +76,7 @@ relationships to the stored ones. If the command is interrupted, run it again: i
   sluice import company.yaml
   sluice import company.yaml --spicedb-endpoint spicedb:50051 --spicedb-token "$SPICEDB_TOKEN" --spicedb-ca ca.pem
   sluice import company.yaml --datastore postgres --datastore-uri postgres://localhost:5432/spicedb`,
-		Args: cobra.ExactArgs(1),
+		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dryRun {
 				return validateImport(cmd, store, args[0])
@@ -89,7 +89,7 @@ relationships to the stored ones. If the command is interrupted, run it again: i
 				}
 				size = info.Size()
 				if err := transfer.Check(args[0]); err != nil { // check the file before a store is created
-					return fmt.Errorf("%s: %w", args[0], err)
+					return err
 				}
 			}
 			engine, err := app.MakeStore(cmd.Context(), store)
@@ -128,7 +128,7 @@ func validateImport(cmd *cobra.Command, store app.StoreConfig, file string) (err
 	}
 	count, err := transfer.CheckAll(cmd.Context(), in, app.ImportRules(engine))
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return err
 	}
 	_, err = fmt.Fprintf(
 		cmd.OutOrStdout(), "%s has %s that can be imported; nothing was written\n", file, relationships(count),

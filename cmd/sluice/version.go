@@ -13,7 +13,7 @@ func newVersion() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the versions of Sluice, SpiceDB and Go",
 		Example: `  sluice version`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sluice %s\nspicedb %s\n%s %s/%s\n",
 				buildVersion(), moduleVersion("github.com/authzed/spicedb"), runtime.Version(), runtime.GOOS, runtime.GOARCH)

@@ -91,6 +91,10 @@ func TestImportRulesRejectWhatSpiceDBRejects(t *testing.T) {
 		return err
 	}
 	require.NoError(t, check(""))
+	_, err := transfer.CheckAll(
+		t.Context(), strings.NewReader("# a file\nschema: |-\n\n  definition user {}\n  definition = 3\n"), app.ImportRules(nil),
+	)
+	require.ErrorContains(t, err, "line 5: column 12 of the schema: ")
 	for row, says := range map[string]string{
 		"item:i#viewer@user:a":                                  "item:i#viewer@user:a repeats line 9 (rule no repetition)",
 		"item:i#viewer@user:a[limit]":                           "item:i#viewer@user:a repeats line 9 (rule no repetition)",
@@ -103,7 +107,7 @@ func TestImportRulesRejectWhatSpiceDBRejects(t *testing.T) {
 	} {
 		err := check("  " + row)
 		require.ErrorIs(t, err, authz.CodeInvalid, row)
-		require.ErrorContains(t, err, "line 12: "+says)
+		require.EqualError(t, err, "line 12: "+says)
 	}
 }
 

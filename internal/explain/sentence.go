@@ -97,7 +97,7 @@ func (i *inquiry) state(r authz.Relationship, form func(verb) string) string {
 	case r.Subject != i.check.Subject && !r.Subject.Wildcard:
 		wording = phrase{words(r.Relation) + " of %[1]s %[3]s %[2]s", be}
 	case i.isRole(r):
-		wording = phrase{"%[2]s %[3]s " + article(words(r.Relation)) + " of %[1]s", be}
+		wording = phrase{"%[2]s %[3]s " + authz.WithArticle(words(r.Relation)) + " of %[1]s", be}
 	default:
 		wording = phrase{"%[2]s %[3]s " + words(r.Relation) + " of %[1]s", be}
 	}
@@ -137,14 +137,6 @@ func nameID(id authz.ID) string {
 		return strconv.Quote(string(id))
 	}
 	return string(id)
-}
-
-// article puts "a" or "an" before a word.
-func article(word string) string {
-	if strings.ContainsRune("aeiou", rune(word[0])) && !strings.HasPrefix(word, "us") {
-		return "an " + word
-	}
-	return "a " + word
 }
 
 // verdict states the decision in words.

@@ -147,7 +147,7 @@ func operationText(o *Operation) string {
 	if relations[0] == "creator" {
 		approver = "The " + approver
 	} else {
-		approver = strings.Replace(article(approver), "a", "A", 1)
+		approver = strings.Replace(authz.WithArticle(approver), "a", "A", 1)
 	}
 	text := approver + " of " + nameObject(nearest) + " can do that"
 	if len(names) > 0 {

@@ -17,7 +17,7 @@ func checkIDs(r *ImportRules, line int, relationship authz.Relationship) {
 	}
 	for _, object := range objects {
 		if err := checkID(object); err != nil {
-			r.problem(line, "the id of a %s: %s", object.Type, messageOf(err))
+			r.problem(line, "the id of %s: %s", authz.WithArticle(object.Type), messageOf(err))
 		}
 	}
 }
@@ -101,8 +101,8 @@ func checkAccountOfKind(ctx context.Context, r *ImportRules, o *importedObject) 
 	if err != nil || !ok || slices.Contains(setOf[o.Type], account.set.Name) {
 		return err
 	}
-	r.problem(o.line, "%s is in %s, which has the role set %s; a %s must be in an account with the role set %s",
-		o.Object, account.object, account.set.Name, o.Type, strings.Join(texts(setOf[o.Type]), " or "))
+	r.problem(o.line, "%s is in %s, which has the role set %s; %s must be in an account with the role set %s",
+		o.Object, account.object, account.set.Name, authz.WithArticle(o.Type), strings.Join(texts(setOf[o.Type]), " or "))
 	return nil
 }
 

@@ -11,7 +11,9 @@ import (
 func (s *Service) CreatePart(ctx context.Context, by Caller, part Part) (Part, Done, error) {
 	kind := kindOf(part.Type)
 	if kind.create == "" || kind.in != part.Parent.Type {
-		return Part{}, Done{}, authz.Errorf(authz.CodeInvalid, "a %s cannot be created in a %s", part.Type, part.Parent.Type)
+		return Part{}, Done{}, authz.Errorf(
+			authz.CodeInvalid, "%s cannot be created in %s", authz.WithArticle(part.Type), authz.WithArticle(part.Parent.Type),
+		)
 	}
 	object := authz.Object{Type: part.Type, ID: part.ID}
 	build := func(ctx context.Context, p *plan) (Part, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/spicedb/pkg/tuple"
@@ -88,6 +89,12 @@ func parseRelationship(text string) (*v1.Relationship, error) {
 	parsed, err := tuple.ParseV1Rel(schema.CanonicalExpirations(text))
 	if err != nil {
 		return nil, notRelationship(text, err)
+	}
+	if ends := parsed.GetOptionalExpiresAt(); ends != nil && ends.CheckValid() != nil {
+		return nil, authz.Errorf(
+			authz.CodeInvalid, "%q is not a relationship: it expires at %s, and SpiceDB accepts no time before the year 1",
+			text, ends.AsTime().Format(time.RFC3339),
+		)
 	}
 	return parsed, schema.CheckContext(text)
 }

@@ -48,6 +48,8 @@ type reader struct {
 	number  int // number of the current line
 	bytes   int64
 	ahead   string // a line that was read ahead
+
+	beforeSchema int // number of the line before the first line of the schema
 }
 
 // maxLine is longer than any relationship with a caveat context, in bytes.
@@ -67,7 +69,7 @@ func (r *reader) line() (string, error) {
 	}
 	if !r.scanner.Scan() {
 		if err := r.scanner.Err(); err != nil {
-			return "", fmt.Errorf("after line %d: %w", r.number, err)
+			return "", atLine(r.number+1, err)
 		}
 		return "", io.EOF
 	}
@@ -122,11 +124,12 @@ func (r *reader) schema() (string, error) {
 	name, err := r.key()
 	switch {
 	case errors.Is(err, io.EOF) || err == nil && name != schemaKey:
-		return "", errors.New("the file must begin with schema")
+		return "", atLine(max(1, r.number), errors.New("the file must begin with schema"))
 	case err != nil:
 		return "", err
 	}
 	var out strings.Builder
+	r.beforeSchema = r.number
 	for {
 		line, err := r.indented()
 		switch {
@@ -134,6 +137,10 @@ func (r *reader) schema() (string, error) {
 			return strings.TrimSpace(out.String()), nil
 		case err != nil:
 			return "", err
+		}
+		if out.Len() == 0 && strings.TrimSpace(line) == "" {
+			r.beforeSchema = r.number
+			continue
 		}
 		out.WriteString(line + "\n")
 	}

@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"strconv"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // Target is a SpiceDB to import into.
@@ -152,7 +156,7 @@ func CheckAll(ctx context.Context, file io.ReadSeeker, rules NewRules) (relation
 	}
 	check, err := rules(ctx, schema)
 	if err != nil {
-		return 0, err
+		return 0, atSchemaLine(from.beforeSchema, err)
 	}
 	if relationships, err = checkLines(ctx, from, check); err != nil {
 		return 0, err
@@ -163,6 +167,9 @@ func CheckAll(ctx context.Context, file io.ReadSeeker, rules NewRules) (relation
 	}
 	if more := len(problems) - maxProblems; more > 0 {
 		problems = append(problems[:maxProblems:maxProblems], fmt.Errorf("and %d more", more))
+	}
+	for i, problem := range problems {
+		problems[i] = withText("%s", problem)
 	}
 	if len(problems) > 0 {
 		return 0, errors.Join(problems...)
@@ -184,10 +191,52 @@ func checkLines(ctx context.Context, from *reader, check Rules) (count int64, er
 		}
 		count++
 		if err := check.Check(from.number, batch[0]); err != nil {
-			return 0, fmt.Errorf("line %d: %w", from.number, err)
+			return 0, atLine(from.number, err)
 		}
 	}
 }
+
+// atLine adds the number of a line to an error.
+func atLine(line int, err error) error {
+	return withText(fmt.Sprintf("line %d: %%s", line), err)
+}
+
+// withText returns an error whose text is the format with the message of err. The code of an authz.Error is not in the
+// text: it would separate the line from the message.
+func withText(format string, err error) error {
+	message := err.Error()
+	if known, ok := err.(*authz.Error); ok { //nolint:errorlint // an error around it has a text of its own
+		message = known.Message
+	}
+	return &lineError{fmt.Sprintf(format, message), err}
+}
+
+// placeInSchema matches the place at the beginning of an error about a schema.
+var placeInSchema = regexp.MustCompile(`^schema:([0-9]+):([0-9]+): `)
+
+// atSchemaLine replaces the place in an error about a schema by the line of the file. before is the line before the
+// schema.
+func atSchemaLine(before int, err error) error {
+	message := withText("%s", err).Error()
+	place := placeInSchema.FindStringSubmatch(message)
+	if place == nil {
+		return withText("%s", err)
+	}
+	line, _ := strconv.Atoi(place[1]) // the pattern has only digits
+	text := fmt.Sprintf("line %d: column %s of the schema: %s", before+line, place[2], message[len(place[0]):])
+	return &lineError{text, err}
+}
+
+// lineError is an error with a text of its own.
+type lineError struct {
+	text  string
+	cause error
+}
+
+func (e *lineError) Error() string { return e.text }
+
+// Unwrap returns the cause.
+func (e *lineError) Unwrap() error { return e.cause }
 
 func rewind(file io.Seeker) error {
 	_, err := file.Seek(0, io.SeekStart)
@@ -231,7 +280,7 @@ func importAfter(
 		count += int64(len(batch))
 		if count > done {
 			if err := target.Import(ctx, batch); err != nil {
-				return count, fmt.Errorf("the relationships up to line %d: %w", from.number, err)
+				return count, atLine(from.number, fmt.Errorf("the relationships up to this line were not written: %w", err))
 			}
 			if err := save(count); err != nil {
 				return count, err

@@ -19,8 +19,8 @@ import (
 func TestImportRefuses(t *testing.T) {
 	target := store(t, "memory")
 	for name, c := range map[string]struct{ file, says string }{
-		"empty":                    {"", "must begin with schema"},
-		"relationships first":      {"relationships: |-\n  document:a#reader@user:b\n", "must begin with schema"},
+		"empty":                    {"", "line 1: the file must begin with schema"},
+		"relationships first":      {"relationships: |-\n  document:a#reader@user:b\n", "line 1: the file must begin with schema"},
 		"a schema in another file": {"schemaFile: company.zed\n", "line 1: schemaFile is not supported"},
 		"a schema in quotes":       {"schema: \"definition user {}\"\n", "line 1: schema must be a block"},
 		"not YAML":                 {"{]\n", "line 1"},
@@ -116,7 +116,10 @@ func TestImportReadsTimesAsRequestsDo(t *testing.T) {
 		"document:a#reader@user:a[expiration:2901-02-03T04:05:06Z]",
 		"document:b#reader@user:b[expiration:2901-02-03T04:05:06Z]",
 	}, stored)
-	for _, wrong := range []string{"tomorrow", "2901-02-30T04:05:06Z", "2901-02-03 04:05:06Z"} {
+	for _, wrong := range []string{
+		"tomorrow", "2901-02-30T04:05:06Z", "2901-02-03 04:05:06Z", "2901-02-03T04:05:06,5Z", "0000-01-01T00:00:00Z",
+		"0000-12-31T23:59:59Z", "0001-01-01T00:00:00+00:01",
+	} {
 		_, err := spicedb.ParseRelationship("document:a#reader@user:a[expiration:" + wrong + "]")
 		require.ErrorIs(t, err, authz.CodeInvalid, wrong)
 	}

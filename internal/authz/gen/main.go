@@ -20,7 +20,7 @@ var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"title":   title[authz.Type],
-	"article": article,
+	"article": authz.WithArticle[authz.Type],
 	"placeExample": func(place authz.Type) string {
 		return map[authz.Type]string{"account": "acme", "workspace": "w1"}[place]
 	},
@@ -146,11 +146,3 @@ func fill(name string, data any) string {
 }
 
 func title[S ~string](name S) string { return strings.ToUpper(string(name[:1])) + string(name[1:]) }
-
-// article puts a or an before a name.
-func article(name authz.Type) string {
-	if strings.ContainsRune("aeiou", rune(name[0])) {
-		return "an " + string(name)
-	}
-	return "a " + string(name)
-}
