@@ -126,7 +126,7 @@ func TestRemovalReadsOnlyAboutRequiredRolesBeforeItsFirstWrite(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, errStopped)
-		require.Less(t, crowd.read, 2*accounts+3*authz.MaxUpdates)
+		require.Less(t, crowd.read, 4*accounts)
 	}
 }
 
