@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 const (
@@ -40,7 +42,7 @@ func (s *server) foundShapes() {
 func previewsOfRoles() []request {
 	var all []request
 	for _, account := range []string{"few", "many", "own"} {
-		for _, n := range []int{1, 10, 30, 100, 300, mostGrants} {
+		for _, n := range testsize.Of([]int{1, 100, mostGrants}, []int{1, 10, 30, 100, 300, mostGrants}) {
 			changes := map[string]map[string][]string{
 				"a new role of members": roles("e", n, "guest"), "a role of new people": roles("f", n, "user"),
 				"no role of strangers": roles("stranger", n),
