@@ -38,6 +38,9 @@ func TestEveryCommandChecksItsArguments(t *testing.T) {
 			require.Contains(t, stderr, expects)
 			require.Contains(t, stderr, "given: 0 arguments")
 		}
+		if strings.Contains(cmd.Use, "...") { // any number of arguments
+			continue
+		}
 		_, stderr, code := sluice(t, append(path[:len(path):len(path)], "a", "b", "c", "d")...)
 		require.Equal(t, 2, code, path)
 		require.Contains(t, stderr, expects)

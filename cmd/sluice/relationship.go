@@ -211,8 +211,10 @@ func newRelationshipDelete() *cobra.Command {
 
 func relationshipArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("give relationships, for example: sluice relationship %s dashboard:revenue#editor@user:bob",
-			cmd.Name())
+		return fmt.Errorf(
+			"give relationships, for example: sluice relationship %s dashboard:revenue#editor@user:bob; given: 0 arguments",
+			cmd.Name(),
+		)
 	}
 	return nil
 }
