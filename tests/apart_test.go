@@ -125,8 +125,8 @@ func accountsApart(t *testing.T, on *backend) {
 			s.mayNothing(t, people, objects)
 			neverAsked(t, s.catalogue(), objects)
 
-			// Other accounts of the same subscription. The test makes no checks on the subscription itself, since
-			// editors and viewers are members of it.
+			// People in other accounts of the same subscription have no permission on this account. Some of them are
+			// members of the subscription, so the test does not check the subscription itself.
 			s.mayNothing(t, s.outsiders("s", "olga"), insideObjects)
 		})
 	}

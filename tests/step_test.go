@@ -92,7 +92,7 @@ func parseRequest(actor, method, rest string) (step, error) {
 	return r, err
 }
 
-// flow parses a value in YAML's flow style. It never returns nil values.
+// flow parses a value in YAML's flow style. It returns nil for an empty text.
 func flow(text string) (any, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil

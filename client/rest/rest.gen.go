@@ -4722,7 +4722,7 @@ type ClientInterface interface {
 	// DeleteRelationships Delete all relationships of an object
 	//
 	// Deletes all stored relationships that have the object as their resource. The object has a type of your own. If no relationship is stored, the answer is 200 too. Relationships that have the object as their subject stay.
-	// All relationships are deleted at once. If there are more than one write can delete, another write before records the deletion. If it is interrupted, repeat the call: it finishes the deletion. The start of a server, and the next write of relationships, do so too.
+	// One write deletes all relationships. If there are more than 1,000, an earlier write records the deletion. After an interruption, one of these finishes a recorded deletion: a repetition of the call, the next write of relationships, or the start of a server.
 	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`.
 	//
 	// Corresponds with DELETE /v1/relationships (the `DeleteRelationships` operationId).
@@ -6847,7 +6847,7 @@ func (c *Client) Preview(ctx context.Context, params *PreviewParams, body Previe
 // DeleteRelationships Delete all relationships of an object
 //
 // Deletes all stored relationships that have the object as their resource. The object has a type of your own. If no relationship is stored, the answer is 200 too. Relationships that have the object as their subject stay.
-// All relationships are deleted at once. If there are more than one write can delete, another write before records the deletion. If it is interrupted, repeat the call: it finishes the deletion. The start of a server, and the next write of relationships, do so too.
+// One write deletes all relationships. If there are more than 1,000, an earlier write records the deletion. After an interruption, one of these finishes a recorded deletion: a repetition of the call, the next write of relationships, or the start of a server.
 // The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`.
 //
 // Corresponds with DELETE /v1/relationships (the `DeleteRelationships` operationId).

@@ -35,7 +35,8 @@ func TestConditionDecidesAnswer(t *testing.T) {
 		"vic is visitor of document plan, but the condition in_office (place in offices) does not hold. vic is not ",
 	)
 
-	// Without All and an actor, the explanation shows what the subject may see. vic may not view the document.
+	// The explanation has no actor and All is not set, so it shows only what the subject vic may see. vic may not view
+	// the document.
 	q.All = false
 	e, err = explainer.Explain(t.Context(), q)
 	require.NoError(t, err)

@@ -29,8 +29,8 @@ func (s *server) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
-// withTimeout ends the context of a request after Config.Timeout. Streams have no such limit; lines and events limit
-// each of their writes instead.
+// withTimeout ends the context of a request after Config.Timeout. A stream has no such limit: its handler limits each
+// write to the client instead.
 func (s *server) withTimeout(ctx context.Context, k *call) (context.Context, context.CancelFunc) {
 	if k.streams {
 		return ctx, func() {}

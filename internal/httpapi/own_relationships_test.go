@@ -179,7 +179,7 @@ func TestWriteRelationshipsIsValidated(t *testing.T) {
 		{writeKey, required(`{"must_match":{"resource":"folder:f","subject":"account:a"}}`), "invalid", "folder does not accept account"},
 		{writeKey, required(`{"must_match":{"resource":"foldr:f"}}`), "invalid", "no type"},
 
-		// A key learns from preconditions only what it may write, unless it may read everything.
+		// A precondition may ask only about types that the key may write, unless the key has the scope inspect.
 		{writeKey, required(`{"must_match":{"resource":"account:acme"}}`), "forbidden", "needs a key with the scope inspect"},
 		{writeKey, required(`{"must_not_match":{"resource":"invitation:i"}}`), "forbidden", "needs a key with the scope inspect"},
 		{"limited", `{"updates":[{"operation":"touch","relationship":"dashboard:d#editor@user:bob"}],"preconditions":[{"must_match":{"resource":"folder:f"}}]}`, "forbidden", `"preconditions[0].must_match.resource": the key may write relationships of dashboard, but not of folder`},

@@ -65,8 +65,9 @@ func withoutFormerMembers(
 	return kept, nil
 }
 
-// endNamedSince deletes the shares and workspace memberships of former members that were written between the read and
-// the write of their removal. It reads the state after the removal's write, and returns the token of the last write.
+// endNamedSince deletes shares and workspace memberships of former members. It finds those that a concurrent write
+// added after the removal had read its state. It reads the state after the removal's write, and returns the token of
+// the last write.
 func (s *Service) endNamedSince(
 	ctx context.Context, by Caller, operation string, token authz.Token, people []formerMember,
 ) (authz.Token, error) {

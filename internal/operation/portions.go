@@ -46,7 +46,8 @@ const (
 func newPortionsOfPeople(all []authz.ID) *portions {
 	return &portions{all: all, entryOf: personIn, tooMany: func(most, named int) error {
 		return authz.Errorf(authz.CodeTooLarge,
-			"a call can give roles to at most %d of these people, and this one names %d; split it", most, named)
+			"the call gives roles to %d people; a call can give roles to at most %d people such as these; split it",
+			named, most)
 	}}
 }
 

@@ -39,9 +39,9 @@ func objectOfRelationships(deletion authz.Object) (authz.Object, bool) {
 }
 
 // DeleteRelationships deletes every relationship whose resource is an object of a type that is not the product's. The
-// actor is only recorded. All relationships are deleted at once. If they do not fit one write, another write before
-// records the deletion, so that a repetition of the call, a write of relationships or Resume finishes it after an
-// interruption.
+// actor is only recorded. One write deletes all relationships. If there are more than authz.MaxUpdates, an earlier write
+// records the deletion. After an interruption, a repetition of the call, a write of relationships, or Resume finishes
+// it.
 func (s *Service) DeleteRelationships(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	record := relationshipsDeletionOf(object)
 	underWay := false

@@ -6,8 +6,9 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// relationRead reads a relation in a plan for checks. It replaces the planner's own iterator, with the same result and
-// fewer lists: a check reads at most one relationship, and the reader already returns a list.
+// relationRead reads a relation in a plan for checks. It has the same result as the planner's own iterator, and
+// allocates less: a check reads at most one relationship, so it builds no list of them. Other reads use the list that
+// the in-memory replica returns.
 type relationRead struct {
 	*query.DatastoreIterator
 

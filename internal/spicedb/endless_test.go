@@ -208,8 +208,8 @@ func last[T any](sequence func(func(T, error) bool)) (last error) {
 	return last
 }
 
-// everyQuestion calls each with every kind of call and every question. It asks for the question's own user, and for a
-// user without a permission. It calls ended after each question.
+// everyQuestion runs the function each for all questions and all kinds of call: once for the question's own user, and
+// once for a user without a permission. After each question, it runs the function ended.
 func everyQuestion(
 	t *testing.T, each func(name string, ask func(context.Context, authz.Engine) error), ended func(question string),
 ) {

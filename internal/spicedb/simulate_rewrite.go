@@ -156,7 +156,7 @@ func (s *subjectSimulation) exclusion(a, b subjectCount) (subjectCount, error) {
 			return a, err
 		}
 		a.excluded += b.subjects
-		a.subjects += b.excluded // a wildcard in b excludes all subjects of a but its own exceptions
+		a.subjects += b.excluded // a wildcard in b excludes the subjects of a, except those that the wildcard excludes
 	}
 	if a.conditional = a.conditional || b.conditional; b.conditional {
 		a.subjects += b.subjects
