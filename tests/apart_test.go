@@ -47,13 +47,16 @@ var inside = append([]string{
 	"adam POST workspaces {id: ~closed, account: ~o, open: false}",
 	"adam POST flows {id: ~g, workspace: ~closed}",
 	"adam POST connectors {id: ~own, account: ~o}",
+	`backend POST relationships {updates: [{operation: create, relationship: "dashboard:~d#account@account:~t"}]}`,
+	`backend POST relationships {updates: [{operation: create, relationship: "dashboard:~d#editor@user:~adam"}]}`,
+	`backend POST relationships {updates: [{operation: create, relationship: "folder:~f#viewer@user:~adam"}]}`,
 }, eachSimpleType("adam POST $types {id: ~$type, $place: ~$in}", map[string]string{
 	"workspace": "open", "team": "t", "operations": "o", "analytics": "n",
 })...)
 
 var insideObjects = append([]string{
 	"account:~t", "account:~o", "account:~n", "connection:~shared", "connection:~charts", "importer:~i", "workspace:~open",
-	"workspace:~closed", "flow:~g", "connector:~own",
+	"workspace:~closed", "flow:~g", "connector:~own", "dashboard:~d", "folder:~f",
 }, eachSimpleType("$type:~$type", nil)...)
 
 // outsiders creates people with every role of every account role set. Each role set has its own account in the

@@ -88,16 +88,21 @@ func relationshipsInPreview(t *testing.T, on *backend) {
 		`backend POST relationships {updates: [{operation: create, relationship: "dashboard:~d#account@account:~a"}]}`,
 	)
 	body := relationshipUpdates(relationshipUpdate("create", s.in("dashboard:~d#editor@user:~olga")))
+	// effectsOf leaves out platform administrators of other scenes, who may view every dashboard.
+	effectsOf := func(a answer) []string {
+		effects, _ := a.effects(t)
+		return slices.DeleteFunc(effects, func(e string) bool { return !strings.Contains(e, " user:"+s.prefix) })
+	}
 	s.writesNothing("the preview", func() {
-		effects, _ := s.preview(http.MethodPost, "relationships", body).effects(t)
+		effects := effectsOf(s.preview(http.MethodPost, "relationships", body))
 		if want := []string{s.in("+ user:~olga edit dashboard:~d")}; !slices.Equal(effects, want) {
 			t.Errorf("the effects are %s, want %s", effects, want)
 		}
-		effects, _ = s.by("stranger").preview(http.MethodPost, "relationships", body).effects(t)
+		effects = effectsOf(s.by("stranger").preview(http.MethodPost, "relationships", body))
 		if len(effects) > 0 {
 			t.Errorf("a stranger sees the effects %s", effects)
 		}
-		effects, _ = s.preview(http.MethodDelete, s.in("relationships?resource=dashboard:~d"), nil).effects(t)
+		effects = effectsOf(s.preview(http.MethodDelete, s.in("relationships?resource=dashboard:~d"), nil))
 		if want := []string{s.in("- user:~olga view dashboard:~d")}; !slices.Equal(effects, want) {
 			t.Errorf("the effects are %s, want %s", effects, want)
 		}

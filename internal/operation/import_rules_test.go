@@ -108,6 +108,7 @@ var brokenImports = []brokenImport{
 	{"deletion", "", "deletion:nothing/x#done@user:ed" + ends, "", "names no object"},
 	{"deletion", "", "deletion:connection_group/g#requested_by@user:ed", "", "names no object"},
 	{"deletion", "", "deletion:membership/report/r#done@user:ed" + ends, "", "names no object"},
+	{"deletion", "", "deletion:relationships/report=3Ar#relationships@platform:main", "", "names no object"},
 	{"offboarding", "", "offboarding:x#keeps_roles@user:*", "", "has no from"},
 	{"offboarding", "", "offboarding:uma#from@account:o", "", "several froms"},
 	{"offboarding", "offboarding:uma#requested_by@user:olga", "", "offboarding:uma#from@account:t", "has no requested_by"},

@@ -108,7 +108,7 @@ func expensive() map[string][]request {
 			},
 		},
 		"listRoleSets":      plain(""),
-		"listRelationships": list(escaped("/v1/relationships", "resource", "account:a", "limit", "1000")),
+		"listRelationships": {{path: escaped("/v1/relationships", "resource", "account:a", "limit", "1000")}},
 		"writeRelationships": {
 			{name: "as many as may be", body: asJSON(updates("create", "dashboard:new#editor@user:u%d"))},
 			{name: "that exist already", body: asJSON(updates("create", "dashboard:d#editor@user:p%d"))},
