@@ -41,7 +41,7 @@ func TestVersionIsCurrent(t *testing.T) {
 }
 
 func TestValidationFilesAreCurrent(t *testing.T) {
-	files, err := roletables.Validations(os.DirFS("testdata"), definitions(t))
+	files, err := roletables.Validations(os.DirFS("testdata"), roletables.Person, definitions(t))
 	if err != nil {
 		t.Fatal(err)
 	}

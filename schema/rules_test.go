@@ -200,6 +200,38 @@ func TestExpiration(t *testing.T) {
 	}
 }
 
+// TestHoldersOfRoles checks that groups and service accounts may hold exactly the roles that are not for people only, with
+// and without an expiration as people may.
+func TestHoldersOfRoles(t *testing.T) {
+	accepts := map[string]map[string]bool{}
+	for _, definition := range compiled(t) {
+		for _, relation := range definition.GetRelation() {
+			kinds := map[string]bool{}
+			for _, allowed := range relation.GetTypeInformation().GetAllowedDirectRelations() {
+				kind := strings.TrimSuffix(allowed.GetNamespace()+"#"+allowed.GetRelation(), "#...")
+				if allowed.GetRequiredExpiration() != nil {
+					kind += " with expiration"
+				}
+				kinds[kind] = true
+			}
+			accepts[definition.GetName()+"#"+relation.GetName()] = kinds
+		}
+	}
+	for _, set := range authz.RoleSets {
+		for _, role := range set.Names() {
+			name := string(set.On) + "#" + string(role)
+			for _, ending := range []string{"", " with expiration"} {
+				for _, holder := range []string{"group#member", "service_account"} {
+					want := accepts[name]["user"+ending] && !set.IsForPeopleOnly(role)
+					if accepts[name][holder+ending] != want {
+						t.Errorf("%s accepts %s: %t, want %t", name, holder+ending, !want, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestEveryTypeIsReservedInIDs checks that no id may begin with a type of the schema.
 func TestEveryTypeIsReservedInIDs(t *testing.T) {
 	for _, definition := range definitions(t) {

@@ -56,6 +56,10 @@ type Stamp struct {
 	File     string   `json:"file,omitempty"`     // name of the program's --schema file
 	Hash     string   `json:"hash"`               // hash of the applied text
 	Replaced []string `json:"replaced,omitempty"` // hashes of the earlier texts, the newest last
+
+	// Unfinished is set while the stored relationships are being adapted to the text. Version, File and Hash are then those
+	// of the text before.
+	Unfinished bool `json:"unfinished,omitempty"`
 }
 
 // maxReplaced is the largest number of earlier texts in a stamp.

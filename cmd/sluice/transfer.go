@@ -156,6 +156,9 @@ func runImport(
 	}
 	if file == pipe {
 		written, err := transfer.ImportFrom(cmd.Context(), engine, cmd.InOrStdin(), options)
+		if err == nil {
+			_, err = app.CompleteFlags(cmd.Context(), engine)
+		}
 		if err != nil {
 			return err
 		}
@@ -163,6 +166,9 @@ func runImport(
 	}
 	name := store.Endpoint + store.Directory() + store.DatastoreURI
 	written, resumed, err := transfer.Import(cmd.Context(), engine, name, file, options)
+	if err == nil {
+		_, err = app.CompleteFlags(cmd.Context(), engine)
+	}
 	if err != nil {
 		return again(cmd.Context(), err)
 	}

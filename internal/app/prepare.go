@@ -39,6 +39,9 @@ func (p *preparation) run(ctx context.Context) error {
 		if err := p.load(ctx, p.schema); err != nil {
 			return err
 		}
+		if _, err := CompleteFlags(ctx, p.engine); err != nil {
+			return err
+		}
 	}
 	if err := p.follow(ctx); err != nil {
 		return err

@@ -55,6 +55,14 @@ func TestStartUpgradesEarlierStore(t *testing.T) {
 	}
 	require.Contains(t, stored("workspace:vault"), "relation:member resource:workspace:vault subject:user:otto")
 	require.Contains(t, stored("connector:vaultdb"), "relation:capability_views resource:connector:vaultdb subject:user:*")
+	for resource, flag := range map[string]string{
+		"connector:vaultdb": "capability_views", "connector:postgres": "catalogue", "account:marketing": "team",
+		"subscription:acme": "multi_owner",
+	} {
+		row := "relation:" + flag + " resource:" + resource + " subject:"
+		require.Contains(t, stored(resource), row+"user:*")
+		require.Contains(t, stored(resource), row+"service_account:*", "service accounts are added to the flag")
+	}
 	const reassigned = "relation:creator resource:importer:left-behind subject:user:uma"
 	require.Contains(t, stored("importer:left-behind"), reassigned, "the offboarding is finished")
 	require.NotContains(t, stored("offboarding:lea"), "user:")

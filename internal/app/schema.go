@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -94,7 +95,8 @@ func DiffSchema(ctx context.Context, store authz.SchemaStore, text string) ([]au
 }
 
 // ApplySchema applies a schema, also an older one, and returns the changes. file is its file name, or empty for the
-// product's schema. A breaking change is an error, and nothing is applied, unless allowBreaking is set.
+// product's schema. A breaking change is an error, and nothing is applied, unless allowBreaking is set. ApplySchema also
+// completes the flags that a server of an earlier version stored beside this one, see CompleteFlags.
 func ApplySchema(
 	ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool,
 ) ([]authz.SchemaChange, error) {
@@ -102,7 +104,12 @@ func ApplySchema(
 	if err != nil {
 		return nil, err
 	}
-	return s.apply(ctx, engine, text, s.stamp.Next(schema.Version(), baseName(file), text), allowBreaking)
+	changes, err := s.apply(ctx, engine, text, s.stamp.Next(schema.Version(), baseName(file), text), allowBreaking)
+	if err != nil {
+		return nil, err
+	}
+	added, err := CompleteFlags(ctx, engine)
+	return append(changes, flagsChange(added)...), err
 }
 
 func baseName(file string) string {
@@ -125,8 +132,12 @@ func (s stored) apply(
 		if changes, err = s.check(ctx, engine, text, allowBreaking || len(renamed) > 0); err != nil {
 			return nil, err
 		}
-		changes = append(renamed, changes...)
-		if len(changes) == 0 && s.stamped && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File &&
+		completed, err := s.upgradeFlags(ctx, engine, text)
+		if err != nil {
+			return nil, err
+		}
+		changes = slices.Concat(renamed, changes, completed)
+		if len(changes) == 0 && s.stamped && !s.stamp.Unfinished && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File &&
 			s.stamp.Hash == stamp.Hash {
 			return nil, nil
 		}

@@ -25,9 +25,9 @@ const personPrefix = "user:"
 // such as user:bob for an id.
 var reservedTypes = withSimpleTypes(map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true,
-	"idempotency_key": true, "importer": true, "invitation": true, "invitee": true, "membership": true,
-	"offboarding": true, "platform": true, "removed_user": true, "request": true, "role": true, "sluice_schema": true,
-	"subscription": true, "user": true, "workspace": true,
+	"group": true, "idempotency_key": true, "importer": true, "invitation": true, "invitee": true, "membership": true,
+	"offboarding": true, "platform": true, "removed_user": true, "request": true, "role": true, "service_account": true,
+	"sluice_schema": true, "subscription": true, "title": true, "user": true, "workspace": true,
 })
 
 func withSimpleTypes(types map[string]bool) map[string]bool {

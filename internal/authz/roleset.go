@@ -85,6 +85,12 @@ type RoleSet struct {
 	Transferred bool
 }
 
+// IsForPeopleOnly reports whether only people may hold a role, not groups and service accounts: a required role, a role of
+// the platform, and the role of member of a subscription.
+func (s RoleSet) IsForPeopleOnly(role Role) bool {
+	return s.On == "platform" || role == s.Required || s.On == "subscription" && role == RoleMember
+}
+
 // RoleSets lists all role sets. It is the only place in Go that declares roles. The schema declares their permissions.
 var RoleSets = []RoleSet{
 	{

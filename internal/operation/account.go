@@ -30,7 +30,9 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 			return created, err
 		}
 		p.Create(object, "subscription", only(subscription.object))
-		p.Create(object, authz.Relation(set.Name), everybody)
+		for _, row := range flagRows(object, authz.Relation(set.Name)) {
+			p.Create(object, row.Relation, row.Subject)
+		}
 		if subscription.set.Name != authz.MultiOwner {
 			return created, nil
 		}

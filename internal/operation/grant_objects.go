@@ -81,9 +81,13 @@ func capabilityGrants(ctx context.Context, p *plan, connection authz.Object) (gr
 				names = append(names, c.name)
 			}
 		}
+		var effect []authz.Update
+		for _, row := range flagRows(connector, added.relation) {
+			effect = append(effect, authz.Update{Action: authz.Touch, Relationship: row})
+		}
 		grants = append(grants, Grant{
 			Action: AddCapability{Connector: connector.ID, Capabilities: names}, On: connector, Backend: true,
-			Effect: []authz.Update{touching(connector, added.relation, everybody)},
+			Effect: effect,
 		})
 	}
 	return grants, nil

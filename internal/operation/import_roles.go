@@ -26,13 +26,23 @@ func checkAccountCreation(_ context.Context, r *ImportRules, o *importedObject) 
 	return nil
 }
 
-// requireOneFlag reports a problem unless an object has exactly one of several flags.
+// requireOneFlag reports a problem unless an object has exactly one of several flags. A flag for service accounts must be
+// the same one.
 func (r *ImportRules) requireOneFlag(o *importedObject, what string, flags []string) {
 	var found []string
-	var rows []importedRow
+	var rows, others []importedRow
 	for _, row := range o.rows {
-		if row.subject.Wildcard && slices.Contains(flags, string(row.relation)) {
+		switch {
+		case !row.subject.Wildcard || !slices.Contains(flags, string(row.relation)):
+		case row.subject == everybody:
 			found, rows = append(found, string(row.relation)), append(rows, row)
+		default:
+			others = append(others, row)
+		}
+	}
+	for _, row := range others {
+		if !slices.Contains(found, string(row.relation)) {
+			r.problem(o.at(row), "%s has the %s %s for service accounts, but not for %s", o.Object, what, row.relation, everybody)
 		}
 	}
 	switch {

@@ -53,6 +53,7 @@ var brokenImports = []brokenImport{
 	{"role set", "account:of-one#team@user:*", "", "account:of-one#subscription@subscription:one", "has no role set"},
 	{"role set", "", "account:t#analytics@user:*", "", "more than one role set: team, analytics"},
 	{"role set", "", "subscription:one#multi_owner@user:*", "", "more than one role set"},
+	{"role set", "", "account:t#analytics@service_account:*", "", "the role set analytics for service accounts, but not for user:*"},
 	{"account creation", "subscription:s#members_create_accounts@user:*", "", "subscription:s#platform@platform:main", "exactly one of user_permissions"},
 	{"account creation", "", "subscription:s#user_permissions@user:*", "", "more than one flag"},
 	{"role of the set", "", "account:t#operator@user:ed", "", "which has no role operator; its roles are owner, user, guest"},

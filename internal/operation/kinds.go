@@ -58,6 +58,9 @@ var kinds = withSimpleTypes(map[authz.Type]kind{
 	"connection_group": {place: "account"},
 	"workspace":        {visible: "view", place: "account", remove: "manage_workspaces", removeOnPlace: true},
 
+	"group":        {visible: "view", place: "subscription", hasUnboundedMembers: true},
+	serviceAccount: {visible: "view", place: "place"},
+
 	"connector": {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},
 
 	offboardingType: {place: offboardingFrom},
@@ -91,5 +94,14 @@ func workspaceObject(id authz.ID) authz.Object    { return authz.Object{Type: "w
 var platform = authz.Object{Type: "platform", ID: "main"}
 
 var everybody = authz.Everybody(user)
+
+// flagRows returns the relationships that store a flag on which permissions of all holders of roles depend. Such a flag
+// is stored and deleted as a whole, so its relationship to everybody suffices to read it.
+func flagRows(object authz.Object, flag authz.Relation) []authz.Relationship {
+	return []authz.Relationship{
+		{Resource: object, Relation: flag, Subject: everybody},
+		{Resource: object, Relation: flag, Subject: authz.Everybody(serviceAccount)},
+	}
+}
 
 func only(o authz.Object) authz.Subject { return authz.Subject{Object: o} }

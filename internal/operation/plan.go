@@ -8,7 +8,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx"
 )
 
-const user authz.Type = "user"
+const (
+	user           authz.Type = "user"
+	serviceAccount authz.Type = "service_account"
+)
 
 // plan is one attempt at an operation: a unit of work, and the state that the product's rules need until the commit.
 // The write has, as preconditions, all facts on which the plan's decisions depend, see requireDecision. The schema has

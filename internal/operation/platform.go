@@ -97,12 +97,16 @@ func (s *Service) PutConnector(
 		}
 		p.Forbid(own)
 		p.Forbid(authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionRequestedBy})
-		p.Touch(object, "catalogue", everybody)
+		for _, row := range flagRows(object, "catalogue") {
+			p.Update(authz.Touch, row)
+		}
 		for _, o := range capabilities {
+			action := authz.Delete
 			if slices.Contains(connector.Capabilities, o.name) {
-				p.Touch(object, o.relation, everybody)
-			} else {
-				p.Delete(authz.Relationship{Resource: object, Relation: o.relation, Subject: everybody})
+				action = authz.Touch
+			}
+			for _, row := range flagRows(object, o.relation) {
+				p.Update(action, row)
 			}
 		}
 		return connector, nil

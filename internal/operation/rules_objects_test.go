@@ -251,6 +251,7 @@ func TestCreations(t *testing.T) {
 			changes: `
 				+ account:new#owner@user:olga
 				+ account:new#subscription@subscription:s
+				+ account:new#team@service_account:*
 				+ account:new#team@user:*
 			`,
 		},
@@ -258,6 +259,7 @@ func TestCreations(t *testing.T) {
 			name: "under single_owner the creator gets no role", do: account(operation.NewAccount{ID: "new", Subscription: "one", RoleSet: "team"}),
 			changes: `
 				+ account:new#subscription@subscription:one
+				+ account:new#team@service_account:*
 				+ account:new#team@user:*
 			`,
 		},

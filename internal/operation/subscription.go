@@ -29,7 +29,9 @@ func (s *Service) CreateSubscription(
 			return Subscription{}, err
 		}
 		p.Create(object, "platform", only(platform))
-		p.Create(object, authz.Relation(set.Name), everybody)
+		for _, row := range flagRows(object, authz.Relation(set.Name)) {
+			p.Create(object, row.Relation, row.Subject)
+		}
 		p.Create(object, authz.Relation(set.Required), person(in.Owner))
 		setFeatures(p, object, nil, features)
 		return Subscription{ID: in.ID, RoleSet: set.Name, Features: features}, nil

@@ -106,6 +106,9 @@ func (p *plans) build(typ, permission string) *plan {
 		return nil
 	})
 	if err == nil {
+		if !made.recursive {
+			outline.Root = query.MutateOutline(outline.Root, []query.OutlineMutation{withoutSets})
+		}
 		err = made.compile(outline)
 	}
 	if err != nil {
@@ -197,6 +200,35 @@ func simplify(o query.Outline) (query.Outline, error) {
 	}
 	o.SubOutlines = kept
 	return o, nil
+}
+
+// withoutSets removes from a union the parts that only a subject which is a set can match, and repeated arrows. For the
+// subjects user | group#member | group#member with expiration, the planner reads the groups four times: twice to find the
+// subject among them, and twice to find it in one of them. exact makes sure that an arrow follows each set.
+func withoutSets(o query.Outline) query.Outline {
+	if o.Type != query.UnionIteratorType {
+		return o
+	}
+	type arrow struct {
+		left                 leaf
+		definition, relation string
+	}
+	seen := make(map[arrow]bool)
+	o.SubOutlines = slices.DeleteFunc(slices.Clone(o.SubOutlines), func(sub query.Outline) bool {
+		if sub.Type == query.DatastoreIteratorType {
+			return isSet(sub.Args.Relation)
+		}
+		if sub.Type != query.ArrowIteratorType || sub.SubOutlines[0].Type != query.DatastoreIteratorType ||
+			sub.SubOutlines[1].Type != query.AliasIteratorType {
+			return false
+		}
+		right := sub.SubOutlines[1].Args
+		found := arrow{leafOf(sub.SubOutlines[0].Args.Relation), right.DefinitionName, right.RelationName}
+		repeated := seen[found]
+		seen[found] = true
+		return repeated
+	})
+	return o
 }
 
 // leaf identifies the relationships that a node of the outline reads.

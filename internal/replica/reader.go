@@ -121,22 +121,21 @@ func (r *reader) QuerySubjects(
 ) (query.PathSeq, error) {
 	s := r.store
 	s.mu.RLock()
-	key := resourceKey{
-		resource: s.objects.find(s.names.types[resource.ObjectType], resource.ObjectID),
-		relation: s.names.relations[relationName{resource.ObjectType, relation}],
+	key := subjectsKey{
+		resourceKey: resourceKey{
+			resource: s.objects.find(s.names.types[resource.ObjectType], resource.ObjectID),
+			relation: s.names.relations[relationName{resource.ObjectType, relation}],
+		},
+		subjectType:     s.names.types[subjects.Type],
+		subjectRelation: s.names.relations[relationName{subjects.Type, subjectRelation(subjects.Subrelation)}],
 	}
 	first := r.visible(s.byResource[key], ofResource)
-	typ := s.names.types[subjects.Type]
-	wanted := s.names.relations[relationName{subjects.Type, subjectRelation(subjects.Subrelation)}]
-	unknown := subjectRelation(subjects.Subrelation) != "" && wanted == noRelation
+	unknown := subjectRelation(subjects.Subrelation) != "" && key.subjectRelation == noRelation
 	s.mu.RUnlock()
 	if first == 0 || unknown {
 		return query.EmptyPathSeq(), nil
 	}
-	matches := func(one *row) bool {
-		return one.subjectRelation == wanted && s.objects.get(one.subject).typ == typ &&
-			s.objects.get(one.subject).id != tuple.PublicWildcard
-	}
+	matches := func(one *row) bool { return s.objects.get(one.subject).id != tuple.PublicWildcard }
 	return r.list(ctx, first, ofResource, matches, func(one *row) query.Path {
 		return query.Path{
 			Resource: resource,

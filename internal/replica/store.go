@@ -13,10 +13,10 @@ import (
 // version numbers the states of a store. A row belongs to all versions from its creation until before its deletion.
 type version uint64
 
-// store is an in-memory store of relationships with three indexes: by relationship, by resource and relation, and by
-// subject and relation. It has one writer and any number of readers. A reader sees the state that it has pinned,
-// because a deleted row stays until no pinned state contains it. Neither the writer nor a reader holds the lock for
-// long.
+// store is an in-memory store of relationships with three indexes: by relationship, by resource, relation and kind of
+// subject, and by subject and relation. It has one writer and any number of readers. A reader sees the state that it has
+// pinned, because a deleted row stays until no pinned state contains it. Neither the writer nor a reader holds the lock
+// for long.
 type store struct {
 	mu      sync.RWMutex
 	names   names
@@ -25,7 +25,7 @@ type store struct {
 	free    []rowID
 
 	byRelationship map[relationshipKey]rowID // the newest row of a relationship
-	byResource     map[resourceKey]rowID     // the first row of each list
+	byResource     map[subjectsKey]rowID     // the first row of each list
 	bySubject      map[subjectKey]rowID      // the first row of each list
 
 	live int    // number of rows that are not deleted
@@ -35,9 +35,9 @@ type store struct {
 // rowID numbers rows. Zero is no row.
 type rowID uint32
 
-// row is one relationship in a range of versions. Rows with the same resource and relation form a list, and so do rows
-// with the same subject and relation. A new row is inserted at the front of a list, so that a reader in the middle of
-// the list does not read it.
+// row is one relationship in a range of versions. Rows with the same resource, relation and kind of subject form a list,
+// and so do rows with the same subject and relation. A new row is inserted at the front of a list, so that a reader in
+// the middle of the list does not read it.
 type row struct {
 	resource, subject objectID
 	relation          relationID
@@ -80,6 +80,14 @@ type resourceKey struct {
 	relation relationID
 }
 
+// subjectsKey identifies the subjects of one kind: group:g1#member and group:g2#member, or user:u1 and user:u2. An account
+// may have very many people and few groups, and a check looks for the groups.
+type subjectsKey struct {
+	resourceKey
+	subjectType     typeID
+	subjectRelation relationID
+}
+
 type subjectKey struct {
 	subject         objectID
 	subjectRelation relationID
@@ -95,6 +103,10 @@ func (r *row) key() relationshipKey {
 	return relationshipKey{resourceKey{r.resource, r.relation}, r.subject, r.subjectRelation}
 }
 
+func (s *store) subjectsKey(key relationshipKey) subjectsKey {
+	return subjectsKey{key.resourceKey, s.objects.get(key.subject).typ, key.subjectRelation}
+}
+
 func (r *row) subjectKey() subjectKey { return subjectKey{r.subject, r.subjectRelation, r.relation} }
 
 // in reports whether the row belongs to a version.
@@ -106,7 +118,7 @@ func newStore() *store {
 		objects:        newObjects(),
 		rows:           newSlab[row](),
 		byRelationship: make(map[relationshipKey]rowID),
-		byResource:     make(map[resourceKey]rowID),
+		byResource:     make(map[subjectsKey]rowID),
 		bySubject:      make(map[subjectKey]rowID),
 	}
 }
@@ -172,8 +184,8 @@ func (s *store) put(r *v1.Relationship, v version) {
 		caveated: caveated, older: older, expires: expires, created: v,
 	}
 	s.byRelationship[key] = id
-	bySubject := one.subjectKey()
-	one.ofResource.next = s.byResource[key.resourceKey]
+	byResource, bySubject := s.subjectsKey(key), one.subjectKey()
+	one.ofResource.next = s.byResource[byResource]
 	one.ofSubject.next = s.bySubject[bySubject]
 	if next := one.ofResource.next; next != 0 {
 		s.row(next).ofResource.previous = id
@@ -181,7 +193,7 @@ func (s *store) put(r *v1.Relationship, v version) {
 	if next := one.ofSubject.next; next != 0 {
 		s.row(next).ofSubject.previous = id
 	}
-	s.byResource[key.resourceKey], s.bySubject[bySubject] = id, id
+	s.byResource[byResource], s.bySubject[bySubject] = id, id
 	s.live++
 }
 
@@ -262,7 +274,7 @@ func (s *store) release(id rowID) {
 			newest = newer.older
 		}
 	}
-	unlink(s, s.byResource, key.resourceKey, id, func(r *row) *link { return &r.ofResource })
+	unlink(s, s.byResource, s.subjectsKey(key), id, func(r *row) *link { return &r.ofResource })
 	unlink(s, s.bySubject, one.subjectKey(), id, func(r *row) *link { return &r.ofSubject })
 	s.objects.release(one.resource)
 	s.objects.release(one.subject)
@@ -297,7 +309,7 @@ func (s *store) size() (relationships, bytes int) {
 	bytes = len(s.rows.parts)*slabPart*int(unsafe.Sizeof(row{})) +
 		len(s.objects.all.parts)*slabPart*int(unsafe.Sizeof(object{})) + s.objects.bytes
 	bytes += entry(len(s.byRelationship), unsafe.Sizeof(relationshipKey{}))
-	bytes += entry(len(s.byResource), unsafe.Sizeof(resourceKey{}))
+	bytes += entry(len(s.byResource), unsafe.Sizeof(subjectsKey{}))
 	bytes += entry(len(s.bySubject), unsafe.Sizeof(subjectKey{}))
 	bytes += entry(len(s.objects.byName), unsafe.Sizeof(objectName{}))
 	return s.live, bytes

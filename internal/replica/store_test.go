@@ -165,8 +165,8 @@ func TestLongList(t *testing.T) {
 	require.Len(t, found, length)
 
 	reader.left = length / 2
-	_, err = query.CollectAll(reader.list(t.Context(), s.byResource[resourceKey{
-		resource: s.objects.find(s.names.types["document"], "d0"), relation: 1,
+	_, err = query.CollectAll(reader.list(t.Context(), s.byResource[subjectsKey{
+		resourceKey: resourceKey{s.objects.find(s.names.types["document"], "d0"), 1}, subjectType: s.names.types["user"],
 	}],
 		ofResource, func(*row) bool { return true }, func(*row) query.Path { return query.Path{} }))
 	require.ErrorIs(t, err, errTooMuch)

@@ -71,10 +71,10 @@ func (b *Beyond) gives(table authz.RoleSetName, r resource, permission authz.Per
 	return given
 }
 
-// NothingElse renders a file for zed validate. It has the public permissions that no row of a table mentions, in every
-// situation, and asserts that nobody has them except where a line of beyond grants them.
-func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) (string, error) {
-	w := newWorld(table)
+// NothingElse renders a file for zed validate, for one kind of holder. It has the public permissions that no row of a
+// table mentions, in every situation, and asserts that nobody has them except where a line of beyond grants them.
+func NothingElse(table Table, holder Holder, definitions []authz.Definition, beyond []*Beyond) (string, error) {
+	w := newWorld(table, holder)
 	answered := map[string]bool{}
 	rows, err := w.assertions()
 	if err != nil {
@@ -93,7 +93,7 @@ func NothingElse(table Table, definitions []authz.Definition, beyond []*Beyond) 
 	for _, r := range resources {
 		for _, permission := range public(definitions, r.typ) {
 			for _, person := range people {
-				check := check(r, string(permission), person.Subject())
+				check := w.check(r, string(permission), person)
 				spokenOf := person.Name != outsider && (table.covers(r, permission) || r.owner != "" && r.owner != person.Subject())
 				if answered[check] || spokenOf {
 					continue
@@ -165,9 +165,13 @@ func (w *world) addOutsider() {
 		default:
 			continue
 		}
-		w.add(fmt.Sprintf("%s#%s@user:*", object, set.Name))
+		w.addFlag(object, string(set.Name))
 		for _, role := range set.Names() {
-			w.add(fmt.Sprintf("%s#%s@user:%s", object, role, outsider))
+			person := fmt.Sprintf("%s#%s@user:%s", object, role, outsider)
+			if !set.IsForPeopleOnly(role) {
+				person = fmt.Sprintf("%s#%s@%s", object, role, w.holderOf(Column{Name: outsider}, role))
+			}
+			w.add(person)
 		}
 	}
 }

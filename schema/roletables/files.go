@@ -8,9 +8,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Validations renders all validation files by name. For each table, one file checks its rows, and another one checks
-// that nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are those of the schema.
-func Validations(folder fs.FS, definitions []authz.Definition) (map[string]string, error) {
+// Validations renders all validation files by name, for one kind of holder. For each table, one file checks its rows, and
+// another one checks that nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are those of
+// the schema.
+func Validations(folder fs.FS, holder Holder, definitions []authz.Definition) (map[string]string, error) {
 	tables, err := ReadFolder(folder)
 	if err != nil {
 		return nil, err
@@ -26,10 +27,10 @@ func Validations(folder fs.FS, definitions []authz.Definition) (map[string]strin
 	files := map[string]string{}
 	for _, table := range tables {
 		name := string(table.RoleSet.Name)
-		if files[name+".yaml"], err = Validation(table); err != nil {
+		if files[name+".yaml"], err = Validation(table, holder); err != nil {
 			return nil, err
 		}
-		if files[name+"_nothing_else.yaml"], err = NothingElse(table, definitions, beyond); err != nil {
+		if files[name+"_nothing_else.yaml"], err = NothingElse(table, holder, definitions, beyond); err != nil {
 			return nil, err
 		}
 	}

@@ -9,8 +9,9 @@ import (
 )
 
 // Placeholders in the relationships of this file. {object} is the resource of a row. {workspace}, {account} and
-// {subscription} are the resource itself or the objects that contain it. {role} is each role of the column. {subject}
-// is the person of the column. {creator} is this person in the situation "own", and a colleague otherwise.
+// {subscription} are the resource itself or the objects that contain it. {role} is each role of the column, and {holder}
+// is its holder. {subject} is the person or service account of the column. {creator} is this subject in the situation
+// "own", and a colleague otherwise.
 
 // phrases are the parts of situations and the relationships of each. A situation is one or more phrases, separated by
 // spaces.
@@ -19,7 +20,7 @@ var phrases = []struct{ phrase, relationship string }{
 	{"others", ""},
 	{"private", ""},
 	{"shared", "{object}#shared@{account}"},
-	{"named", "{object}#shared_with@user:{subject}"},
+	{"named", "{object}#shared_with@{subject}"},
 	{"with views", "{object}#connector@connector:with_views"},
 	{"without views", ""},
 	{"with financial settings", "{object}#connector@connector:with_financial_settings"},
@@ -28,7 +29,7 @@ var phrases = []struct{ phrase, relationship string }{
 	{"without postgres database", ""},
 	{"open", "{workspace}#open@{account}"},
 	{"restricted to others", "{workspace}#member@user:colleague"},
-	{"restricted to the subject", "{workspace}#member@user:{subject}"},
+	{"restricted to the subject", "{workspace}#member@{subject}"},
 	{"not invited", ""},
 	{"any", ""},
 	{"user permissions on", "{object}#user_permissions@user:*"},
@@ -41,14 +42,16 @@ var belongings = map[authz.Type][]string{
 	"subscription": {
 		"{object}#platform@platform:main",
 		"{object}#{subscription_set}@user:*",
+		"{object}#{subscription_set}@service_account:*",
 	},
 	"account": {
 		"{object}#subscription@{subscription}",
 		"{object}#{account_set}@user:*",
+		"{object}#{account_set}@service_account:*",
 		"{object}#{colleague_role}@user:colleague",
 	},
-	"importer":   {"{object}#account@{account}", "{object}#creator@user:{creator}"},
-	"connection": {"{object}#account@{account}", "{object}#creator@user:{creator}"},
+	"importer":   {"{object}#account@{account}", "{object}#creator@{creator}"},
+	"connection": {"{object}#account@{account}", "{object}#creator@{creator}"},
 	"workspace":  {"{object}#account@{account}"},
 	"connector":  {"{object}#account@{account}"},
 }
@@ -77,9 +80,9 @@ var catalogue = map[string][]string{
 
 // grants give the person of a column their roles, by the type of object that the role set is on.
 var grants = map[authz.Type]string{
-	"platform":     "platform:main#{role}@user:{subject}",
-	"subscription": "{subscription}#{role}@user:{subject}",
-	"account":      "{account}#{role}@user:{subject}",
+	"platform":     "platform:main#{role}@{holder}",
+	"subscription": "{subscription}#{role}@{holder}",
+	"account":      "{account}#{role}@{holder}",
 }
 
 // colleagueRole is the role of a colleague in an account of each role set. It may create objects.

@@ -56,7 +56,7 @@ func TestUnknownSituation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Validation(table); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := Validation(table, Person); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%q: got %v, want %q", test.csv, err, test.want)
 		}
 	}
@@ -89,7 +89,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("operations", "resource,permission,situation,flow_author alone\nflow,edit,restricted to the subject,n\n")
 	f.Fuzz(func(_ *testing.T, set, text string) {
 		if table, err := Parse(set, strings.NewReader(text)); err == nil {
-			_, _ = Validation(table)
+			_, _ = Validation(table, Person)
 		}
 	})
 }

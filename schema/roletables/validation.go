@@ -24,24 +24,24 @@ func (w *world) assertions() ([]assertion, error) {
 				return nil, fmt.Errorf("%s.csv: %s, %s: %w", w.table.RoleSet.Name, row.Resource, row.Permission, err)
 			}
 			for _, r := range resources {
-				all = append(all, assertion{check(r, string(row.Permission), column.Subject()), row.Allowed[i]})
+				all = append(all, assertion{w.check(r, string(row.Permission), column), row.Allowed[i]})
 			}
 		}
 	}
 	return all, nil
 }
 
-func check(r resource, permission, subject string) string {
-	return fmt.Sprintf("%s#%s@user:%s", r.object, permission, subject)
+func (w *world) check(r resource, permission string, column Column) string {
+	return fmt.Sprintf("%s#%s@%s", r.object, permission, w.subject(column))
 }
 
 // SchemaFile is the name of the flattened schema in the folder of the validation files. These files cannot refer to
 // root.zed, since zed rejects a schemaFile outside their folder.
 const SchemaFile = "schema.zed"
 
-// Validation renders the rows of a table as a file for zed validate.
-func Validation(table Table) (string, error) {
-	w := newWorld(table)
+// Validation renders the rows of a table as a file for zed validate. In it, holders of the given kind hold the roles.
+func Validation(table Table, holder Holder) (string, error) {
+	w := newWorld(table, holder)
 	assertions, err := w.assertions()
 	if err != nil {
 		return "", err

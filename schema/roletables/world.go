@@ -11,6 +11,7 @@ import (
 // world holds the relationships of the situations of a table, in the order of their creation.
 type world struct {
 	table         Table
+	holder        Holder
 	relationships []string
 	known         map[string]bool
 }
@@ -27,8 +28,8 @@ type resource struct {
 	owner string
 }
 
-func newWorld(table Table) *world {
-	return &world{table: table, known: map[string]bool{}}
+func newWorld(table Table, holder Holder) *world {
+	return &world{table: table, holder: holder, known: map[string]bool{}}
 }
 
 // add adds a relationship. If it refers to a connector of the catalogue, add also adds that connector's relationships.
@@ -44,9 +45,15 @@ func (w *world) add(relationship string) {
 }
 
 func (w *world) addConnector(id string) {
-	w.add("connector:" + id + "#catalogue@user:*")
-	for _, capability := range catalogue[id] {
-		w.add("connector:" + id + "#" + capability + "@user:*")
+	for _, flag := range append([]string{"catalogue"}, catalogue[id]...) {
+		w.addFlag("connector:"+id, flag)
+	}
+}
+
+// addFlag stores a flag for every kind of subject.
+func (w *world) addFlag(object, flag string) {
+	for _, typ := range []Holder{Person, ServiceAccount} {
+		w.add(fmt.Sprintf("%s#%s@%s:*", object, flag, typ))
 	}
 }
 
@@ -98,16 +105,16 @@ func (w *world) make(typ authz.Type, h home, words []string, column Column) reso
 		r.object += "/" + r.owner
 	}
 	_, id, _ := strings.Cut(r.object, ":")
-	creator := "colleague"
+	creator := "user:colleague"
 	if slices.Contains(words, "own") {
-		creator = column.Subject()
+		creator = w.subject(column)
 	}
 	expand := func(template, object string) string {
 		return strings.NewReplacer(
 			"{object}", object, "{workspace}", "workspace:"+id, "{account}", account, "{subscription}", subscription,
 			"{subscription_set}", string(h.subscription), "{account_set}", string(h.account),
 			"{colleague_role}", string(colleagueRole[h.account]),
-			"{subject}", column.Subject(), "{creator}", creator,
+			"{subject}", w.subject(column), "{creator}", creator,
 		).Replace(template)
 	}
 	place := func(typ authz.Type, object string) {
@@ -125,7 +132,8 @@ func (w *world) make(typ authz.Type, h home, words []string, column Column) reso
 		place("account", account)
 	}
 	for _, role := range column.Roles {
-		w.add(strings.ReplaceAll(expand(grants[w.table.RoleSet.On], r.object), "{role}", string(role)))
+		grant := expand(grants[w.table.RoleSet.On], r.object)
+		w.add(strings.NewReplacer("{role}", string(role), "{holder}", w.holderOf(column, role)).Replace(grant))
 	}
 	place(typ, r.object)
 	connector := false

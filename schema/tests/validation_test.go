@@ -14,6 +14,7 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 	"github.com/authzed/spicedb/pkg/validationfile/blocks"
 
+	"github.com/sluice-authz/sluice/schema"
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
@@ -50,6 +51,37 @@ func TestValidationFiles(t *testing.T) {
 	}
 }
 
+// TestHolders checks that a group and a service account have the same permissions through a role as a person, in every
+// cell of the tables, and no others.
+func TestHolders(t *testing.T) {
+	text, err := os.ReadFile(roletables.SchemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	definitions, err := schema.Describe(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for holder, named := range map[roletables.Holder]string{
+		roletables.Group: "@group:user#member", roletables.ServiceAccount: "@service_account:user",
+	} {
+		files, err := roletables.Validations(os.DirFS("../testdata"), holder, definitions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(files["team.yaml"], named) {
+			t.Errorf("team.yaml does not mention %s", named)
+		}
+		for name, content := range files {
+			t.Run(string(holder)+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				dev := newDevContext(t, []byte(content))
+				checkAll(t, name, dev)
+			})
+		}
+	}
+}
+
 // validateFile reports the failures of zed validate and returns the number of assertions.
 func validateFile(t *testing.T, file string) int {
 	t.Helper()
@@ -57,21 +89,9 @@ func validateFile(t *testing.T, file string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, problems, err := development.NewDevContextForYAML(t.Context(), content, development.WithSourceFS(os.DirFS(".")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if problems != nil {
-		t.Fatal(problems.InputErrors)
-	}
-	defer dev.DevContext.Dispose()
+	dev := newDevContext(t, content)
 	if strings.HasSuffix(file, nothingElse) {
-		checkInBulk(
-			t, file, dev.DevContext, dev.Assertions.AssertTrue, v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION,
-		)
-		checkInBulk(
-			t, file, dev.DevContext, dev.Assertions.AssertFalse, v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION,
-		)
+		checkAll(t, file, dev)
 	} else {
 		failed, err := development.RunAllAssertions(dev.DevContext, &dev.Assertions)
 		if err != nil {
@@ -92,6 +112,30 @@ func validateFile(t *testing.T, file string) int {
 		t.Errorf("%s:%d: %s", roletables.SchemaFile, w.Line, w.Message)
 	}
 	return len(dev.Assertions.AssertTrue) + len(dev.Assertions.AssertFalse)
+}
+
+func newDevContext(t *testing.T, content []byte) *development.YAMLDevContext {
+	t.Helper()
+	dev, problems, err := development.NewDevContextForYAML(t.Context(), content, development.WithSourceFS(os.DirFS(".")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems != nil {
+		t.Fatal(problems.InputErrors)
+	}
+	t.Cleanup(dev.DevContext.Dispose)
+	return dev
+}
+
+// checkAll runs the assertions of a file in bulk.
+func checkAll(t *testing.T, file string, dev *development.YAMLDevContext) {
+	t.Helper()
+	checkInBulk(
+		t, file, dev.DevContext, dev.Assertions.AssertTrue, v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION,
+	)
+	checkInBulk(
+		t, file, dev.DevContext, dev.Assertions.AssertFalse, v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION,
+	)
 }
 
 // nothingElse ends the names of the files which check that nothing else is granted.

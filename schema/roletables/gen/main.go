@@ -30,7 +30,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	files, err := roletables.Validations(os.DirFS("testdata"), definitions)
+	files, err := roletables.Validations(os.DirFS("testdata"), roletables.Person, definitions)
 	if err != nil {
 		return err
 	}
