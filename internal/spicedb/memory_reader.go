@@ -9,6 +9,8 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 	"github.com/authzed/spicedb/pkg/datastore/options"
 	"github.com/authzed/spicedb/pkg/tuple"
+
+	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
 // memoryReader reads relationships from an index, and everything else from SpiceDB's in-memory datastore.
@@ -20,10 +22,17 @@ type memoryReader struct {
 }
 
 func (r *memoryReader) QueryRelationships(
-	_ context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
+	ctx context.Context, filter datastore.RelationshipsFilter, opts ...options.QueryOptionsOption,
 ) (datastore.RelationshipIterator, error) {
 	if r.err != nil {
 		return nil, r.err
+	}
+	if keyspan.IsForSets(filter) {
+		definition, _, err := r.LegacyReadNamespaceByName(ctx, filter.OptionalResourceType)
+		if err == nil { // the filter works without the definition too
+			types := keyspan.TypesOfSets(definition)[filter.OptionalResourceRelation]
+			filter = keyspan.WithTypesOfSets(filter, types)
+		}
 	}
 	return forward(r.index, r.now, filter, opts)
 }

@@ -46,6 +46,10 @@ func (r *reader) QueryRelationships(
 	if r.err != nil {
 		return nil, r.err
 	}
+	filter, err := r.withTypesOfSets(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
 	q, err := forward(r.store.options.now(), filter, opts)
 	if err != nil {
 		return nil, err

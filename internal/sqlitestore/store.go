@@ -68,6 +68,8 @@ type Store struct {
 
 	head      atomic.Pointer[head]
 	ended     atomic.Int64 // newest revision that replaced or deleted a relationship
+	redefined atomic.Int64 // a revision from which on the definitions have not changed
+	sets      atomic.Pointer[typesOfSets]
 	collected atomic.Int64 // the history up to this revision is deleted
 
 	mu        sync.Mutex
@@ -154,6 +156,7 @@ func (s *Store) load() error {
 	s.id, s.lastID = stored.id, stored.last
 	s.head.Store(&stored.head)
 	s.ended.Store(stored.ended)
+	s.redefined.Store(int64(stored.head.revision))
 	s.collected.Store(stored.collected)
 	return nil
 }

@@ -91,6 +91,9 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 	if t.ended {
 		s.ended.Store(int64(h.revision)) // before the commit, so that readers know of moved rows
 	}
+	if t.redefined {
+		s.redefined.Store(int64(h.revision))
+	}
 	if _, err := s.writer.exec("COMMIT"); err != nil {
 		return 0, fmt.Errorf("cannot commit: %w", err)
 	}
@@ -118,6 +121,8 @@ type transaction struct {
 	head  head // the head after the commit
 	log   *changeLog
 	ended bool // the write has replaced or deleted a relationship
+
+	redefined bool // the write has written or deleted a definition
 
 	mu sync.Mutex // SpiceDB reads from several goroutines
 }

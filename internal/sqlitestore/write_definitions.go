@@ -28,6 +28,7 @@ func (t *transaction) put(c *conn, kind, name string, body []byte, count, counte
 
 // drop ends a definition and reports whether it existed.
 func (t *transaction) drop(c *conn, kind, name string) (bool, error) {
+	t.redefined = t.redefined || kind != kindCounter
 	unseen, err := c.exec(
 		"DELETE FROM definition WHERE kind = ? AND name = ? AND created = ? AND ended = 0", kind, name, int64(t.at),
 	)
