@@ -10,9 +10,14 @@ import (
 // for `service_account:*`. Earlier versions stored only `user:*`, so the start of a server adds the other, see
 // app.CompleteFlags.
 var allFlags = []RelationName{
-	{"subscription", "single_owner"}, {"subscription", "multi_owner"},
-	{"account", "team"}, {"account", "operations"}, {"account", "analytics"},
-	{"connector", "catalogue"}, {"connector", "capability_views"}, {"connector", "capability_financial_settings"},
+	{"subscription", "single_owner"},
+	{"subscription", "multi_owner"},
+	{"account", "team"},
+	{"account", "operations"},
+	{"account", "analytics"},
+	{"connector", "catalogue"},
+	{"connector", "capability_views"},
+	{"connector", "capability_financial_settings"},
 	{"connector", "capability_postgres_database"},
 }
 

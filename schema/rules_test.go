@@ -129,7 +129,9 @@ func beginsAtSubject(names map[string]*core.Relation, on string, part *core.SetO
 		if nested.GetIntersection() != nil {
 			parts = parts[:1]
 		}
-		return !slices.ContainsFunc(parts, func(one *core.SetOperation_Child) bool { return !beginsAtSubject(names, on, one) })
+		return !slices.ContainsFunc(parts, func(one *core.SetOperation_Child) bool {
+			return !beginsAtSubject(names, on, one)
+		})
 	}
 	named := func(on, name string) bool {
 		relation := names[on+"#"+name]
@@ -200,8 +202,8 @@ func TestExpiration(t *testing.T) {
 	}
 }
 
-// TestHoldersOfRoles checks that groups and service accounts may hold exactly the roles that are not for people only, with
-// and without an expiration as people may.
+// TestHoldersOfRoles checks that groups and service accounts may hold exactly the roles that are not for people only,
+// with and without an expiration as people may.
 func TestHoldersOfRoles(t *testing.T) {
 	accepts := map[string]map[string]bool{}
 	for _, definition := range compiled(t) {

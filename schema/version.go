@@ -57,8 +57,8 @@ type Stamp struct {
 	Hash     string   `json:"hash"`               // hash of the applied text
 	Replaced []string `json:"replaced,omitempty"` // hashes of the earlier texts, the newest last
 
-	// Unfinished is set while the stored relationships are being adapted to the text. Version, File and Hash are then those
-	// of the text before.
+	// Unfinished is set while the stored relationships are being adapted to the text. Version, File and Hash are then
+	// those of the text before.
 	Unfinished bool `json:"unfinished,omitempty"`
 }
 

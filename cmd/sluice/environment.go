@@ -56,8 +56,8 @@ const variableAnnotation = "sluice_variable"
 
 func hasVariable(flag *pflag.Flag) bool { return flag.Annotations[variableAnnotation] != nil }
 
-// commandLineOnly are the flags that turn off a safety check for one call, or say what one call changes. A variable that
-// somebody forgot in the environment must not do that.
+// commandLineOnly are the flags that turn off a safety check for one call, or say what one call changes. A variable
+// that somebody forgot in the environment must not do that.
 var commandLineOnly = map[string]bool{
 	"allow-breaking": true, "allow-unsealed": true, "replace": true,
 	"all": true, "expires-at": true, "caveat": true, "must-match": true, "must-not-match": true,

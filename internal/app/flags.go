@@ -11,8 +11,8 @@ import (
 // flagBatch is how many flags one write adds. Each has a precondition.
 const flagBatch = authz.MaxUpdates / 2
 
-// CompleteFlags adds `service_account:*` to each flag of the product that is stored only for `user:*`. Versions of Sluice
-// without service accounts stored such flags. It returns how many it added. An interrupted call can be repeated.
+// CompleteFlags adds `service_account:*` to each flag of the product that is stored only for `user:*`. Versions of
+// Sluice without service accounts stored such flags. It returns how many it added. An interrupted call can be repeated.
 func CompleteFlags(ctx context.Context, engine authz.Engine) (added int, err error) {
 	text, err := engine.Schema(ctx)
 	if err != nil || text == "" {
@@ -78,9 +78,9 @@ func objectsLacking(ctx context.Context, engine authz.Engine, flag schema.Relati
 	return lacking, nil
 }
 
-// upgradeFlags applies a text with an unfinished stamp and completes the flags, if the stored schema declares a flag for
-// `user:*` alone, or if an earlier call was interrupted. The stamp makes the next start continue. It returns the change
-// that it made.
+// upgradeFlags applies a text with an unfinished stamp and completes the flags, if the stored schema declares a flag
+// for `user:*` alone, or if an earlier call was interrupted. The stamp makes the next start continue. It returns the
+// change that it made.
 func (s stored) upgradeFlags(ctx context.Context, engine authz.Engine, text string) ([]authz.SchemaChange, error) {
 	flags, err := schema.FlagsIn(text)
 	if err != nil {

@@ -56,7 +56,8 @@ func TestInterruptedFlagsContinue(t *testing.T) {
 		require.NoError(t, engine.Import(t.Context(), rows))
 
 		start := func(engine authz.Engine) error {
-			return server{text: afterServiceAccounts, version: schema.Version()}.applySchema(t.Context(), engine, slog.New(slog.DiscardHandler))
+			s := server{text: afterServiceAccounts, version: schema.Version()}
+			return s.applySchema(t.Context(), engine, slog.New(slog.DiscardHandler))
 		}
 		err = start(&interrupted{Engine: engine, left: steps})
 		if done = err == nil; !done {

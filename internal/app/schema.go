@@ -95,8 +95,8 @@ func DiffSchema(ctx context.Context, store authz.SchemaStore, text string) ([]au
 }
 
 // ApplySchema applies a schema, also an older one, and returns the changes. file is its file name, or empty for the
-// product's schema. A breaking change is an error, and nothing is applied, unless allowBreaking is set. ApplySchema also
-// completes the flags that a server of an earlier version stored beside this one, see CompleteFlags.
+// product's schema. A breaking change is an error, and nothing is applied, unless allowBreaking is set. ApplySchema
+// also completes the flags that a server of an earlier version stored beside this one, see CompleteFlags.
 func ApplySchema(
 	ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool,
 ) ([]authz.SchemaChange, error) {
@@ -137,8 +137,8 @@ func (s stored) apply(
 			return nil, err
 		}
 		changes = slices.Concat(renamed, changes, completed)
-		if len(changes) == 0 && s.stamped && !s.stamp.Unfinished && s.stamp.Version == stamp.Version && s.stamp.File == stamp.File &&
-			s.stamp.Hash == stamp.Hash {
+		if len(changes) == 0 && s.stamped && !s.stamp.Unfinished && s.stamp.Version == stamp.Version &&
+			s.stamp.File == stamp.File && s.stamp.Hash == stamp.Hash {
 			return nil, nil
 		}
 	}

@@ -25,7 +25,7 @@ type derived struct {
 	present           map[string]map[[2]string]value         // relationships after the last entry, by resource
 	places            map[authz.Object]map[authz.Object]bool // the objects that contain an object
 	snapshotPlaces    map[authz.Object]map[authz.Object]bool // like places, after the current snapshot
-	isPlaceholder     map[int64]bool                         // placeholders: their search terms for accounts are not compared
+	isPlaceholder     map[int64]bool                         // their search terms for accounts are not compared
 	hasUnknownObjects bool                                   // a placeholder does not name the objects of its updates
 }
 

@@ -85,8 +85,8 @@ type RoleSet struct {
 	Transferred bool
 }
 
-// IsForPeopleOnly reports whether only people may hold a role, not groups and service accounts: a required role, a role of
-// the platform, and the role of member of a subscription.
+// IsForPeopleOnly reports whether only people may hold a role, not groups and service accounts: a required role, a role
+// of the platform, and the role of member of a subscription.
 func (s RoleSet) IsForPeopleOnly(role Role) bool {
 	return s.On == "platform" || role == s.Required || s.On == "subscription" && role == RoleMember
 }

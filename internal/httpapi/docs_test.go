@@ -88,11 +88,27 @@ func TestDocsCompressed(t *testing.T) {
 		accepted string
 		gzipped  bool
 	}{
-		{"gzip", true}, {"GZIP;q=1", true}, {"x-gzip", true}, {"br, gzip;q=0.001", true}, {"*", true},
-		{"deflate;q=1, *;q=0.5", true}, {"identity;q=0.5, gzip", true}, {"br , gzip ; q=0.8", true},
-		{"", false}, {"gzip;q=0", false}, {"gzip;q=0.000", false}, {"gzip; Q=0", false}, {"*;q=0", false},
-		{"gzip;q=0, *", false}, {"gzipped", false}, {"br", false}, {"identity", false}, {"identity, gzip;q=0.5", false},
-		{"gzip;q=high", false}, {"gzip;q=-1", false}, {"gzip;q=NaN", false},
+		{"gzip", true},
+		{"GZIP;q=1", true},
+		{"x-gzip", true},
+		{"br, gzip;q=0.001", true},
+		{"*", true},
+		{"deflate;q=1, *;q=0.5", true},
+		{"identity;q=0.5, gzip", true},
+		{"br , gzip ; q=0.8", true},
+		{"", false},
+		{"gzip;q=0", false},
+		{"gzip;q=0.000", false},
+		{"gzip; Q=0", false},
+		{"*;q=0", false},
+		{"gzip;q=0, *", false},
+		{"gzipped", false},
+		{"br", false},
+		{"identity", false},
+		{"identity, gzip;q=0.5", false},
+		{"gzip;q=high", false},
+		{"gzip;q=-1", false},
+		{"gzip;q=NaN", false},
 	} {
 		answer := w.do(t, request{
 			method: http.MethodGet, path: "/docs/swagger-ui.css", header: http.Header{"Accept-Encoding": {tt.accepted}},

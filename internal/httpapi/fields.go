@@ -156,7 +156,6 @@ func (r *reader) subject(field string, value Reference) authz.Subject {
 	return subject
 }
 
-//nolint:unparam // callers name the field, as for the other methods
 func (r *reader) object(field string, value Reference) authz.Object {
 	object, err := parseObject(value.union)
 	r.keep(field, err)

@@ -58,8 +58,8 @@ type route struct {
 	endless    bool                  // streams until the client disconnects
 }
 
-// isProductOperation reports whether the call is an operation of the product, which other schemas do not have. Writes of
-// other types are such operations too: their idempotency keys and deletions have types of the product.
+// isProductOperation reports whether the call is an operation of the product, which other schemas do not have. Writes
+// of other types are such operations too: their idempotency keys and deletions have types of the product.
 func (r *route) isProductOperation() bool {
 	return r.scopes.Any(apikey.Operate | apikey.Provision | apikey.Write)
 }

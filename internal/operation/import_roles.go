@@ -26,8 +26,8 @@ func checkAccountCreation(_ context.Context, r *ImportRules, o *importedObject) 
 	return nil
 }
 
-// requireOneFlag reports a problem unless an object has exactly one of several flags. A flag for service accounts must be
-// the same one.
+// requireOneFlag reports a problem unless an object has exactly one of several flags. A flag for service accounts must
+// be the same one.
 func (r *ImportRules) requireOneFlag(o *importedObject, what string, flags []string) {
 	var found []string
 	var rows, others []importedRow
@@ -42,7 +42,9 @@ func (r *ImportRules) requireOneFlag(o *importedObject, what string, flags []str
 	}
 	for _, row := range others {
 		if !slices.Contains(found, string(row.relation)) {
-			r.problem(o.at(row), "%s has the %s %s for service accounts, but not for %s", o.Object, what, row.relation, everybody)
+			r.problem(
+				o.at(row), "%s has the %s %s for service accounts, but not for %s", o.Object, what, row.relation, everybody,
+			)
 		}
 	}
 	switch {

@@ -13,7 +13,7 @@ import (
 // record is relationshipsPrefix and the object: the type of the object may contain a slash, but no colon.
 const (
 	relationshipsRecord authz.Relation = "relationships"
-	relationshipsPrefix                = "relationships/"
+	relationshipsPrefix string         = "relationships/"
 )
 
 // deletingRelationships selects the records of all such deletions that are under way. It names the subject, so that the
@@ -39,9 +39,9 @@ func objectOfRelationships(deletion authz.Object) (authz.Object, bool) {
 }
 
 // DeleteRelationships deletes every relationship whose resource is an object of a type that is not the product's. The
-// actor is only recorded. One write deletes all relationships. If there are more than authz.MaxUpdates, an earlier write
-// records the deletion. After an interruption, a repetition of the call, a write of relationships, or Resume finishes
-// it.
+// actor is only recorded. One write deletes all relationships. If there are more than authz.MaxUpdates, an earlier
+// write records the deletion. After an interruption, a repetition of the call, a write of relationships, or Resume
+// finishes it.
 func (s *Service) DeleteRelationships(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	record := relationshipsDeletionOf(object)
 	underWay := false

@@ -153,8 +153,8 @@ func TestWriteReachesAsManyObjectsAsUpdates(t *testing.T) {
 	require.Equal(t, "write_relationships", store.LastMetadata()["operation"])
 }
 
-// TestWriteFinishesDeletionsUnderWay writes to an object while an interrupted deletion of its relationships is recorded.
-// If the deletion were resumed later, it would delete what was written.
+// TestWriteFinishesDeletionsUnderWay writes to an object while an interrupted deletion of its relationships is
+// recorded. If the deletion were resumed later, it would delete what was written.
 func TestWriteFinishesDeletionsUnderWay(t *testing.T) {
 	board := authz.Object{Type: "acme/board", ID: "b/c:d"} // a type with a prefix
 	store := txtest.New(editorOf(board, "old"), authz.Relationship{

@@ -160,6 +160,7 @@ type Connection struct {
 	Group authz.ID
 }
 
+// Workspace is a workspace of an account.
 type Workspace struct {
 	ID, Account authz.ID
 	Open        bool

@@ -203,8 +203,8 @@ func simplify(o query.Outline) (query.Outline, error) {
 }
 
 // withoutSets removes from a union the parts that only a subject which is a set can match, and repeated arrows. For the
-// subjects user | group#member | group#member with expiration, the planner reads the groups four times: twice to find the
-// subject among them, and twice to find it in one of them. exact makes sure that an arrow follows each set.
+// subjects user | group#member | group#member with expiration, the planner reads the groups four times: twice to find
+// the subject among them, and twice to find it in one of them. exact makes sure that an arrow follows each set.
 func withoutSets(o query.Outline) query.Outline {
 	if o.Type != query.UnionIteratorType {
 		return o

@@ -14,9 +14,9 @@ import (
 type version uint64
 
 // store is an in-memory store of relationships with three indexes: by relationship, by resource, relation and kind of
-// subject, and by subject and relation. It has one writer and any number of readers. A reader sees the state that it has
-// pinned, because a deleted row stays until no pinned state contains it. Neither the writer nor a reader holds the lock
-// for long.
+// subject, and by subject and relation. It has one writer and any number of readers. A reader sees the state that it
+// has pinned, because a deleted row stays until no pinned state contains it. Neither the writer nor a reader holds the
+// lock for long.
 type store struct {
 	mu      sync.RWMutex
 	names   names
@@ -35,9 +35,9 @@ type store struct {
 // rowID numbers rows. Zero is no row.
 type rowID uint32
 
-// row is one relationship in a range of versions. Rows with the same resource, relation and kind of subject form a list,
-// and so do rows with the same subject and relation. A new row is inserted at the front of a list, so that a reader in
-// the middle of the list does not read it.
+// row is one relationship in a range of versions. Rows with the same resource, relation and kind of subject form a
+// list, and so do rows with the same subject and relation. A new row is inserted at the front of a list, so that a
+// reader in the middle of the list does not read it.
 type row struct {
 	resource, subject objectID
 	relation          relationID
@@ -80,8 +80,8 @@ type resourceKey struct {
 	relation relationID
 }
 
-// subjectsKey identifies the subjects of one kind: group:g1#member and group:g2#member, or user:u1 and user:u2. An account
-// may have very many people and few groups, and a check looks for the groups.
+// subjectsKey identifies the subjects of one kind: group:g1#member and group:g2#member, or user:u1 and user:u2. An
+// account may have very many people and few groups, and a check looks for the groups.
 type subjectsKey struct {
 	resourceKey
 	subjectType     typeID

@@ -103,5 +103,5 @@ func lookUp(t *testing.T, s *state, q authz.ResourceQuery) (ids []string, reads 
 			}
 		}
 	}
-	return ids, lookUpRows - evaluation.Reader.(*reader).left //nolint:errcheck,forcetypeassert // evaluation sets a reader
+	return ids, lookUpRows - evaluation.Reader.(*reader).left //nolint:forcetypeassert // evaluation sets a reader
 }

@@ -234,7 +234,8 @@ func toPreconditions(preconditions []authz.Precondition) ([]*v1.Precondition, er
 }
 
 // toStruct converts a caveat context or metadata. It returns nil for an empty map. If a double cannot hold a number
-// exactly, the error has CodeInvalid and names the path of the field. The parameter what is the first part of that path.
+// exactly, the error has CodeInvalid and names the path of the field. The parameter what is the first part of that
+// path.
 func toStruct(what string, values map[string]any) (*structpb.Struct, error) {
 	if len(values) == 0 {
 		return nil, nil

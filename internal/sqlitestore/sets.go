@@ -14,8 +14,8 @@ type typesOfSets struct {
 	of    map[string]map[string][]string
 }
 
-// withTypesOfSets adds to a filter for sets the types that these can have. At a revision before the newest change of the
-// schema, it returns the filter itself.
+// withTypesOfSets adds to a filter for sets the types that these can have. At a revision before the newest change of
+// the schema, it returns the filter itself.
 func (r *reader) withTypesOfSets(
 	ctx context.Context, filter datastore.RelationshipsFilter,
 ) (datastore.RelationshipsFilter, error) {

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Validations renders all validation files by name, for one kind of holder. For each table, one file checks its rows, and
-// another one checks that nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are those of
-// the schema.
+// Validations renders all validation files by name, for one kind of holder. For each table, one file checks its rows,
+// and another one checks that nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are
+// those of the schema.
 func Validations(folder fs.FS, holder Holder, definitions []authz.Definition) (map[string]string, error) {
 	tables, err := ReadFolder(folder)
 	if err != nil {

@@ -22,8 +22,8 @@ func (w *world) holderOf(column Column, role authz.Role) string {
 	return group
 }
 
-// subject returns the subject of the checks of a column: its person, or its service account if service accounts may hold
-// all of its roles.
+// subject returns the subject of the checks of a column: its person, or its service account if service accounts may
+// hold all of its roles.
 func (w *world) subject(column Column) string {
 	typ := Person
 	if w.holder == ServiceAccount && !w.isForPeopleOnly(column) {

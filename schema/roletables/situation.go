@@ -9,9 +9,9 @@ import (
 )
 
 // Placeholders in the relationships of this file. {object} is the resource of a row. {workspace}, {account} and
-// {subscription} are the resource itself or the objects that contain it. {role} is each role of the column, and {holder}
-// is its holder. {subject} is the person or service account of the column. {creator} is this subject in the situation
-// "own", and a colleague otherwise.
+// {subscription} are the resource itself or the objects that contain it. {role} is each role of the column, and
+// {holder} is its holder. {subject} is the person or service account of the column. {creator} is this subject in the
+// situation "own", and a colleague otherwise.
 
 // phrases are the parts of situations and the relationships of each. A situation is one or more phrases, separated by
 // spaces.

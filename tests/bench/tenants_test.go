@@ -74,8 +74,10 @@ func BenchmarkLookupAmongTenants(b *testing.B) {
 					question.found {
 					b.Fatalf("%s: found %d, not %d", name, found, question.found)
 				}
-				return target{name: name, url: s.URL + "/v1/lookup/resources", header: s.header(),
-					body: func(int) string { return body }}
+				return target{
+					name: name, url: s.URL + "/v1/lookup/resources", header: s.header(),
+					body: func(int) string { return body },
+				}
 			}
 			gateway := func(name string, s server) target {
 				return target{

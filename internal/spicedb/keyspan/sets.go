@@ -24,8 +24,8 @@ func TypesOfSets(definition *core.NamespaceDefinition) map[string][]string {
 	return types
 }
 
-// IsForSets reports whether a filter asks for all sets among the subjects of a relation. SpiceDB does so in a check. Without
-// their types, such a filter makes a store read every person who has the relation.
+// IsForSets reports whether a filter asks for all sets among the subjects of a relation. SpiceDB does so in a check.
+// Without their types, such a filter makes a store read every person who has the relation.
 func IsForSets(f datastore.RelationshipsFilter) bool {
 	return f.OptionalResourceType != "" && f.OptionalResourceRelation != "" && len(f.OptionalResourceIds) > 0 &&
 		len(f.OptionalSubjectsSelectors) == 1 && f.OptionalSubjectsSelectors[0].OptionalSubjectType == "" &&
