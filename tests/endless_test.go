@@ -26,13 +26,13 @@ const endless = `use import
 use expiration
 import "sluice/root.zed"
 
-definition group {
-  relation member: user | group#member
+definition crew {
+  relation member: user | crew#member
 }
 
 definition doc {
   relation account: account
-  relation allowed: user | doc#viewer | group#member
+  relation allowed: user | doc#viewer | crew#member
   relation direct: user | doc#allowed
   relation parent: doc
   relation other: doc
@@ -74,16 +74,16 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	}
 	for i := range 1000 {
 		rows = append(
-			rows, fmt.Sprintf("doc:sets#allowed@group:g%d#member", i), fmt.Sprintf("group:g%d#member@group:huge#member", i),
+			rows, fmt.Sprintf("doc:sets#allowed@crew:g%d#member", i), fmt.Sprintf("crew:g%d#member@crew:huge#member", i),
 		)
 	}
 	for i := range 500 {
-		rows = append(rows, fmt.Sprintf("group:huge#member@user:u%d", i))
+		rows = append(rows, fmt.Sprintf("crew:huge#member@user:u%d", i))
 	}
 	for i := range 25 {
-		rows = append(rows, fmt.Sprintf("group:m%d#member@group:m%d#member", i%5, i/5))
+		rows = append(rows, fmt.Sprintf("crew:m%d#member@crew:m%d#member", i%5, i/5))
 		for n := range 4 {
-			rows = append(rows, fmt.Sprintf("group:d%d_%d#member@group:d%d_%d#member", i, n/2, i+1, n%2))
+			rows = append(rows, fmt.Sprintf("crew:d%d_%d#member@crew:d%d_%d#member", i, n/2, i+1, n%2))
 		}
 	}
 	for i := range 26 {
@@ -94,10 +94,10 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	}
 	rows = append(
 		rows,
-		"doc:mesh#allowed@group:m0#member",
-		"group:m4#member@user:alice",
-		"doc:diamonds#allowed@group:d0_0#member",
-		"group:d25_0#member@user:alice",
+		"doc:mesh#allowed@crew:m0#member",
+		"crew:m4#member@user:alice",
+		"doc:diamonds#allowed@crew:d0_0#member",
+		"crew:d25_0#member@user:alice",
 		"lad:l26#aaa@user:alice",
 		"lad:k0#aaa@user:alice",
 		"doc:circle#allowed@user:alice",

@@ -109,7 +109,8 @@ func TestCreatingAccountWithIDThatIsBeingDeleted(t *testing.T) {
 		}
 	}
 	want := []string{
-		s.in("account:~a#administrator@user:~otto"), s.in("account:~a#operations@user:*"),
+		s.in("account:~a#administrator@user:~otto"),
+		s.in("account:~a#operations@service_account:*"), s.in("account:~a#operations@user:*"),
 		s.in("account:~a#subscription@subscription:~s2"),
 	}
 	if !slices.Equal(got, want) {

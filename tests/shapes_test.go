@@ -11,13 +11,13 @@ const shapesSchema = `use import
 use expiration
 import "sluice/root.zed"
 
-definition group {
-  relation member: user | group#member
+definition crew {
+  relation member: user | crew#member
 }
 
 definition doc {
   relation account: account
-  relation viewer: user | group#member | doc#shared
+  relation viewer: user | crew#member | doc#shared
   relation banned: user
   relation parent: doc
   relation other: doc
@@ -69,15 +69,15 @@ func cyclic(last int, relations ...string) func(at func(int) string) []string {
 // documents have two relations each to the first.
 func sets(groups, people, docs int) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
-		group := func(i int) string { return strings.Replace(at(i), "doc:", "group:", 1) }
+		crew := func(i int) string { return strings.Replace(at(i), "doc:", "crew:", 1) }
 		for i := range groups {
-			rows = append(rows, at(0)+"#viewer@"+group(i)+"#member")
+			rows = append(rows, at(0)+"#viewer@"+crew(i)+"#member")
 			if i > 0 {
-				rows = append(rows, group(i)+"#member@"+group(0)+"#member")
+				rows = append(rows, crew(i)+"#member@"+crew(0)+"#member")
 			}
 		}
 		for i := range people {
-			rows = append(rows, group(0)+"#member@"+strings.Replace(at(i), "doc:", "user:", 1))
+			rows = append(rows, crew(0)+"#member@"+strings.Replace(at(i), "doc:", "user:", 1))
 		}
 		for i := range docs {
 			rows = append(rows, at(i+1)+"#parent@"+at(0), at(i+1)+"#other@"+at(0))
