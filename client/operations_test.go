@@ -284,6 +284,9 @@ func TestConnectionsAndImporters(t *testing.T) {
 	require.Equal(
 		t,
 		[]client.Relationship{{
+			Resource: client.Object("account:" + a), Relation: "team",
+			Subject: client.Reference{Type: "service_account"}, Everybody: true,
+		}, {
 			Resource: client.Object("account:" + a), Relation: "team", Subject: client.User(""), Everybody: true,
 		}},
 		team,

@@ -54,10 +54,24 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 	var located compiler.WithContextError
 	if errors.As(err, &located) && located.SourceRange != nil {
 		if line, column, lineErr := located.SourceRange.Start().LineAndColumn(); lineErr == nil {
-			return nil, fmt.Errorf("%s:%d:%d: %w", located.Source, line+1, column+1, oneLine(errors.New(located.BaseMessage)))
+			at := fmt.Sprintf("%s:%d:%d", located.Source, line+1, column+1)
+			if name, isReused := strings.CutPrefix(located.BaseMessage, reusedName); isReused {
+				return nil, reusedNameError{at: at, name: name}
+			}
+			return nil, fmt.Errorf("%s: %w", at, oneLine(errors.New(located.BaseMessage)))
 		}
 	}
 	return nil, fmt.Errorf("%s: %w", name, oneLine(err))
+}
+
+// reusedName is the compiler's message about two definitions with the same name, which follows it.
+const reusedName = "found name reused between multiple definitions and/or caveats: "
+
+// reusedNameError says that two definitions of a schema have the same name.
+type reusedNameError struct{ at, name string }
+
+func (e reusedNameError) Error() string {
+	return fmt.Sprintf("%s: %s is defined twice; choose another name for one definition", e.at, e.name)
 }
 
 // validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. If

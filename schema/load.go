@@ -2,16 +2,20 @@ package schema
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/spicedb/pkg/tuple"
 	"github.com/authzed/spicedb/pkg/validationfile"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // importPrefix starts the paths of the product's files in a user's schema: import "sluice/root.zed" adds all
@@ -43,11 +47,28 @@ func Load(ctx context.Context, name string) (File, error) {
 	folder := func(relative string) fs.FS {
 		return withProduct{os.DirFS(filepath.Join(filepath.Dir(name), filepath.FromSlash(relative)))}
 	}
+	var file File
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".yaml", ".yml":
-		return parseYAML(ctx, content, name, folder)
+		file, err = parseYAML(ctx, content, name, folder)
+	default:
+		file, err = flatten(ctx, string(content), name, folder("."))
 	}
-	return flatten(ctx, string(content), name, folder("."))
+	return file, nameProduct(err)
+}
+
+// nameProduct returns an error that says so if a name that is defined twice is a type of the product. Such a file may
+// be older than that type. It returns other errors unchanged.
+func nameProduct(err error) error {
+	var reused reusedNameError
+	if !errors.As(err, &reused) {
+		return err
+	}
+	product, productErr := ProductTypes()
+	if productErr != nil || !slices.Contains(product, authz.Type(reused.name)) {
+		return err
+	}
+	return fmt.Errorf("%s: %s is a type of the product; choose another name for this definition", reused.at, reused.name)
 }
 
 // parseYAML reads a validation YAML. folder opens a folder by its name relative to the folder of the YAML.

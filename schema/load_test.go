@@ -124,6 +124,11 @@ func TestLoadRefuses(t *testing.T) {
 		"missing import":    {"a.zed", "use import\nimport \"gone.zed\"", "gone.zed"},
 		"import from above": {"a.zed", "use import\nimport \"../gone.zed\"", "must stay within"},
 		"no product file":   {"a.zed", "use import\nimport \"sluice/gone.zed\"", "sluice/gone.zed"},
+		"a type of the product": {
+			"a.zed", "use import\nimport \"sluice/root.zed\"\n\ndefinition group {}\n",
+			"a.zed:4:1: group is a type of the product; choose another name for this definition",
+		},
+		"a name twice":      {"a.zed", "definition page {}\ndefinition page {}", "a.zed:2:1: page is defined twice"},
 		"inline":            {"a.yaml", "schema: |-\n  definition user {", "a.yaml (schema):1:"},
 		"YAML":              {"a.yaml", "schema: [", "a.yaml: "},
 		"both":              {"a.yaml", "schema: definition user {}\nschemaFile: a.zed", "both schema and schemaFile"},
