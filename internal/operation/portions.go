@@ -46,8 +46,7 @@ const (
 func newPortionsOfPeople(all []authz.ID) *portions {
 	return &portions{all: all, entryOf: personIn, tooMany: func(most, named int) error {
 		return authz.Errorf(authz.CodeTooLarge,
-			"the call gives roles to %d people; a call can give roles to at most %d people such as these; split it",
-			named, most)
+			"a call can give roles to at most %d people such as these, and this call names %d; split it", most, named)
 	}}
 }
 
@@ -55,7 +54,7 @@ func newPortionsOfPeople(all []authz.ID) *portions {
 func newPortionsOfAccounts(all []authz.ID) *portions {
 	return &portions{all: all, entryOf: accountIn, tooMany: func(most, named int) error {
 		return authz.Errorf(authz.CodeTooLarge,
-			"a call can give a person roles on at most %d of these accounts, and this one names at least %d; split it",
+			"a call can give a person roles on at most %d accounts such as these, and this call names at least %d; split it",
 			most, named)
 	}}
 }
