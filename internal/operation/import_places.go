@@ -133,6 +133,22 @@ func checkOneConnector(_ context.Context, r *ImportRules, o *importedObject) err
 	return nil
 }
 
+// checkCreator reports several creators. It also reports a private connection without a creator, which nobody could view
+// or delete. Where no connection may be private, another rule reports a private one.
+func checkCreator(ctx context.Context, r *ImportRules, o *importedObject) error {
+	account, ok, err := r.facts(ctx, o)
+	if err != nil {
+		return err
+	}
+	isPrivate := o.Type == "connection" && ok && account.privateConnections() && len(o.subjects(sharedWithTheWhole)) == 0
+	if isPrivate && len(o.subjects(creator)) == 0 {
+		r.problem(
+			o.line, "%s is private and has no creator: add %s#creator@user:ID, or share it with its account", o.Object, o.Object,
+		)
+	}
+	return atMostOne(creator)(ctx, r, o)
+}
+
 // checkSameAccount reports relationships that connect objects of different accounts.
 func checkSameAccount(ctx context.Context, r *ImportRules, o *importedObject) error {
 	account, ok, err := r.facts(ctx, o)

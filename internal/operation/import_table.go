@@ -97,8 +97,8 @@ var productRules = []productRule{
 	},
 	{
 		name:     "one creator",
-		sentence: "an importer or connection has at most one creator",
-		types:    []authz.Type{"importer", "connection"}, check: atMostOne(creator),
+		sentence: "an importer or connection has at most one creator, and a private connection has one",
+		types:    []authz.Type{"importer", "connection"}, check: checkCreator,
 	},
 	{
 		name:     "one connector",
