@@ -4723,7 +4723,7 @@ type ClientInterface interface {
 	//
 	// Deletes all stored relationships that have the object as their resource. The object has a type of your own. If no relationship is stored, the answer is 200 too. Relationships that have the object as their subject stay.
 	// One write deletes all relationships. If there are more than 1,000, an earlier write records the deletion. After an interruption, one of these finishes a recorded deletion: a repetition of the call, the next write of relationships, or the start of a server.
-	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`.
+	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`, and one of `operate` and `provision`.
 	//
 	// Corresponds with DELETE /v1/relationships (the `DeleteRelationships` operationId).
 	DeleteRelationships(ctx context.Context, params *DeleteRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4743,7 +4743,7 @@ type ClientInterface interface {
 	// - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
 	// Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
 	// If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
-	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`, and one of `operate` and `provision`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4758,7 +4758,7 @@ type ClientInterface interface {
 	// - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
 	// Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
 	// If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
-	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+	// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`, and one of `operate` and `provision`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6848,7 +6848,7 @@ func (c *Client) Preview(ctx context.Context, params *PreviewParams, body Previe
 //
 // Deletes all stored relationships that have the object as their resource. The object has a type of your own. If no relationship is stored, the answer is 200 too. Relationships that have the object as their subject stay.
 // One write deletes all relationships. If there are more than 1,000, an earlier write records the deletion. After an interruption, one of these finishes a recorded deletion: a repetition of the call, the next write of relationships, or the start of a server.
-// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`.
+// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A preview of this call also needs the scope `check`, and one of `operate` and `provision`.
 //
 // Corresponds with DELETE /v1/relationships (the `DeleteRelationships` operationId).
 func (c *Client) DeleteRelationships(ctx context.Context, params *DeleteRelationshipsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6888,7 +6888,7 @@ func (c *Client) ListRelationships(ctx context.Context, params *ListRelationship
 // - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
 // Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
 // If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
-// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`, and one of `operate` and `provision`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6913,7 +6913,7 @@ func (c *Client) WriteRelationshipsWithBody(ctx context.Context, params *WriteRe
 // - `delete`: deletes the relationship if it is stored, with any caveat and expiration.
 // Each relationship may appear once. With an `Idempotency-Key`, at most 999 updates fit the write.
 // If a precondition does not hold, nothing is written, and the answer is a `conflict` that names the precondition. A precondition may be about a type that the key may write. About any other type it needs the scope `inspect`, since it reveals what is stored.
-// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`.
+// The actor is optional. Sluice records it in the audit log, and does not check what the actor may do. A key with the scope `write:TYPE` writes only relationships whose resource has this type. A preview of this call also needs the scope `check`, and one of `operate` and `provision`.
 //
 // Takes a body of the `application/json` content type.
 //
