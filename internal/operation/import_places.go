@@ -133,8 +133,8 @@ func checkOneConnector(_ context.Context, r *ImportRules, o *importedObject) err
 	return nil
 }
 
-// checkCreator reports several creators. It also reports a private connection without a creator, which nobody could view
-// or delete. Where no connection may be private, another rule reports a private one.
+// checkCreator reports several creators. It also reports a private connection without a creator, which nobody could
+// view or delete. Where no connection may be private, another rule reports a private one.
 func checkCreator(ctx context.Context, r *ImportRules, o *importedObject) error {
 	account, ok, err := r.facts(ctx, o)
 	if err != nil {
