@@ -11,21 +11,12 @@ import (
 	"github.com/sluice-authz/sluice/client"
 	"github.com/sluice-authz/sluice/client/ginguard"
 	"github.com/sluice-authz/sluice/client/guard"
-	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
 func TestGinGuardAnswersByDecision(t *testing.T) {
 	t.Parallel()
 	gin.SetMode(gin.ReleaseMode)
-	server := sluicetest.Start(t)
-	_, err := server.Client.CreateSubscription(
-		t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"},
-	)
-	require.NoError(t, err)
-	_, err = server.Client.As("olga").CreateAccount(
-		t.Context(), client.NewAccount{ID: "a", Subscription: "s", RoleSet: "team"},
-	)
-	require.NoError(t, err)
+	server := startWithAccount(t, "a")
 	nobody, err := client.New("http://127.0.0.1:1", "key", client.WithTries(1))
 	require.NoError(t, err)
 

@@ -41,17 +41,24 @@ func getAs(t *testing.T, app http.Handler, user, path string) *http.Response {
 	return recorder.Result()
 }
 
-func TestGuardAnswersByDecision(t *testing.T) {
-	t.Parallel()
+// startWithAccount starts a server with one account, which olga owns.
+func startWithAccount(t *testing.T, account string) *sluicetest.Server {
+	t.Helper()
 	server := sluicetest.Start(t)
 	_, err := server.Client.CreateSubscription(
 		t.Context(), client.NewSubscription{ID: "s", RoleSet: "multi_owner", Owner: "olga"},
 	)
 	require.NoError(t, err)
 	_, err = server.Client.As("olga").CreateAccount(
-		t.Context(), client.NewAccount{ID: "north/east", Subscription: "s", RoleSet: "team"},
+		t.Context(), client.NewAccount{ID: account, Subscription: "s", RoleSet: "team"},
 	)
 	require.NoError(t, err)
+	return server
+}
+
+func TestGuardAnswersByDecision(t *testing.T) {
+	t.Parallel()
+	server := startWithAccount(t, "north/east")
 	wrongKey, err := client.New(server.URL, "none-of-the-servers")
 	require.NoError(t, err)
 	nobody, err := client.New("http://127.0.0.1:1", "key", client.WithTries(1))

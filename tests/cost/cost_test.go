@@ -11,11 +11,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -123,48 +120,6 @@ func asJSON(value any) []byte {
 		panic(err)
 	}
 	return text
-}
-
-// usage is the processor time and memory that the process has used.
-type usage struct {
-	processor time.Duration
-	allocated uint64
-}
-
-func used() usage {
-	var process syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &process); err != nil {
-		panic(err)
-	}
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
-	return usage{time.Duration(process.Utime.Nano() + process.Stime.Nano()), memory.TotalAlloc}
-}
-
-// unit returns the processor time to decode a body of the largest size, without garbage collection. It measures the
-// second decoding, since during the first the operating system provides new memory. With either effect, the measured
-// time would vary sevenfold.
-func unit() time.Duration {
-	var text []byte
-	for i := 0; len(text) < maxBody; i++ {
-		text = fmt.Appendf(text, `{"key%d":["value",%d,true]},`, i, i)
-	}
-	text = append(append([]byte{'['}, text[:len(text)-1]...), ']')
-	decode := func() {
-		var value any
-		if err := json.Unmarshal(text, &value); err != nil {
-			panic(err)
-		}
-	}
-	runtime.GC()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	decode()
-	const rounds = 8
-	before := used()
-	for range rounds {
-		decode()
-	}
-	return (used().processor - before.processor) / rounds
 }
 
 // The requests are about an account with this many people and objects.

@@ -1,6 +1,13 @@
 package cost_test
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+)
 
 // measured is the cost of a request.
 type measured struct {
@@ -20,4 +27,46 @@ func (m *measured) raise(other measured) {
 		m.name, m.units = other.name, other.units
 	}
 	m.memory, m.answer = max(m.memory, other.memory), max(m.answer, other.answer)
+}
+
+// usage is the processor time and memory that the process has used.
+type usage struct {
+	processor time.Duration
+	allocated uint64
+}
+
+func used() usage {
+	var process syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &process); err != nil {
+		panic(err)
+	}
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return usage{time.Duration(process.Utime.Nano() + process.Stime.Nano()), memory.TotalAlloc}
+}
+
+// unit returns the processor time to decode a body of the largest size, without garbage collection. It measures the
+// second decoding, since during the first the operating system provides new memory. With either effect, the measured
+// time would vary sevenfold.
+func unit() time.Duration {
+	var text []byte
+	for i := 0; len(text) < maxBody; i++ {
+		text = fmt.Appendf(text, `{"key%d":["value",%d,true]},`, i, i)
+	}
+	text = append(append([]byte{'['}, text[:len(text)-1]...), ']')
+	decode := func() {
+		var value any
+		if err := json.Unmarshal(text, &value); err != nil {
+			panic(err)
+		}
+	}
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	decode()
+	const rounds = 8
+	before := used()
+	for range rounds {
+		decode()
+	}
+	return (used().processor - before.processor) / rounds
 }
