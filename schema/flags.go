@@ -7,8 +7,8 @@ import (
 )
 
 // allFlags are the flags of the product that permissions of service accounts depend on. Each is stored for `user:*` and
-// for `service_account:*`. Earlier versions stored only `user:*`, so the start of a server adds the other, see
-// app.CompleteFlags.
+// for `service_account:*`. Earlier versions stored only `user:*`. When a server starts, app.CompleteFlags adds the
+// missing flags.
 var allFlags = []RelationName{
 	{"subscription", "single_owner"},
 	{"subscription", "multi_owner"},

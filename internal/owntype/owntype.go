@@ -16,8 +16,8 @@ type Caveats interface {
 	// Names returns the names of the caveats, sorted.
 	Names() []string
 
-	// CheckStored returns an error with CodeInvalid if a context has an integer that is too large for its parameter. The
-	// error names the place of the integer by a path that begins with field.
+	// CheckStored returns an error with CodeInvalid if an integer in values is too large for the caveat's parameter of the
+	// same name. The error gives the path of the integer, which begins with field.
 	CheckStored(caveat, field string, values map[string]any) error
 
 	// CheckTypes returns an error with CodeInvalid unless each value of a context, which is a JSON object, has the type
@@ -92,7 +92,7 @@ func (r *Rules) CheckRelationship(relationship authz.Relationship) error {
 	for _, id := range []authz.ID{relationship.Resource.ID, relationship.Subject.ID} {
 		if id.IsForeign() {
 			return authz.Errorf(authz.CodeInvalid,
-				"%q is an id that another tool stored; such a relationship can be deleted, but not written", string(id))
+				"%q is an id that another tool stored; a relationship with this id can be deleted, but not written", string(id))
 		}
 	}
 	want := subjectType(relationship.Subject)
@@ -161,8 +161,8 @@ func (r *Rules) CheckCaveat(name string) error {
 	return authz.Errorf(authz.CodeInvalid, "the schema has no caveat %q; its caveats are %s", name, List(names))
 }
 
-// CheckContext returns an error unless a caveat has the parameters of a context with these types. text is the context
-// as a JSON object. field is the path of the context in the request.
+// CheckContext returns an error unless each value of a context fits the caveat's parameter of the same name. values is
+// the decoded context, and text the same context as a JSON object. field is the path of the context in the request.
 func (r *Rules) CheckContext(caveat, field string, values map[string]any, text string) error {
 	if err := r.caveats.CheckStored(caveat, field, values); err != nil {
 		return err
@@ -203,8 +203,8 @@ func isKind(want authz.SubjectType) func(authz.SubjectType) bool {
 func unaccepted(relationship authz.Relationship, given authz.SubjectType, accepted []authz.SubjectType) error {
 	hint := ""
 	if given.Wildcard && !slices.ContainsFunc(accepted, func(s authz.SubjectType) bool { return s.Wildcard }) {
-		hint = fmt.Sprintf("; %s means everybody, and a subject with the id * has the form {\"type\", \"id\"}",
-			relationship.Subject)
+		hint = fmt.Sprintf("; %s means everybody; a subject with the id * is {\"type\":%q,\"id\":\"*\"}",
+			relationship.Subject, relationship.Subject.Type)
 	}
 	return authz.Errorf(authz.CodeInvalid, "%s#%s does not accept %s; it accepts %s%s", relationship.Resource.Type,
 		relationship.Relation, Describe(given), describeAll(accepted), hint)

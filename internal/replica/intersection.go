@@ -7,14 +7,14 @@ import (
 	"github.com/authzed/spicedb/pkg/tuple"
 )
 
-// intersection looks up the resources of an intersection: it looks up the resources of the first part, and checks the
-// other parts for each of them. The planner's own iterator looks up the resources of every part. For `owner &
-// as_active`, this would include the active accounts of all tenants.
+// intersection looks up the resources of an intersection. It looks up the resources of the first part, which is the one
+// that probably has the fewest, and checks the other parts for each of them. The planner's own iterator looks up the
+// resources of every part. For `owner & as_active`, this would include the active accounts of all tenants.
 type intersection struct {
 	*query.IntersectionIterator
 
 	first query.Iterator
-	rest  []query.Iterator // they decide checks
+	rest  []query.Iterator // the other parts, compiled for checks
 }
 
 // IterResourcesImpl implements query.Plan.
@@ -71,7 +71,7 @@ func (i *intersection) Clone() query.Iterator {
 }
 
 // ReplaceSubiterators implements query.Iterator. The planner uses it to replace the placeholders of a recursive
-// permission. In an exact plan, no intersection contains one, so the parts that decide checks do not change.
+// permission. In an exact plan, no intersection contains a placeholder, so rest does not change.
 func (i *intersection) ReplaceSubiterators(parts []query.Iterator) (query.Iterator, error) {
 	replaced, err := i.IntersectionIterator.ReplaceSubiterators(parts)
 	own, is := replaced.(*query.IntersectionIterator)
@@ -81,7 +81,7 @@ func (i *intersection) ReplaceSubiterators(parts []query.Iterator) (query.Iterat
 	return &intersection{IntersectionIterator: own, first: parts[0], rest: i.rest}, nil
 }
 
-// compileLookUp returns the iterator of an outline that finds resources.
+// compileLookUp compiles an outline to an iterator that looks up resources. It uses intersection for intersections.
 func compileLookUp(o query.Outline, keys map[query.OutlineNodeID]query.CanonicalKey) (query.Iterator, error) {
 	if o.Type == query.IntersectionIteratorType {
 		o.SubOutlines = slices.Clone(o.SubOutlines)
@@ -135,7 +135,7 @@ func reach(o query.Outline) int {
 		return reach(o.SubOutlines[0])
 	case query.ArrowIteratorType, query.IntersectionArrowIteratorType:
 		return min(maxReach, perArrow*reach(o.SubOutlines[1]))
-	default: // a union, or a part with at most one part of its own
+	default: // a union, or an iterator with at most one part
 		sum := 0
 		for _, sub := range o.SubOutlines {
 			sum = min(maxReach, sum+reach(sub))
