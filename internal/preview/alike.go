@@ -91,5 +91,14 @@ func updated(relationships []authz.Relationship, updates []authz.Update) []authz
 
 // distinct returns the questions that a preview must look up: for objects that are alike, only those about the first.
 func distinct(questions []question, same map[authz.Object]authz.Object) []question {
-	return slices.DeleteFunc(slices.Clone(questions), func(q question) bool { return same[q.object] != q.object })
+	var first []question
+	known := make(map[question]bool)
+	for _, q := range questions {
+		q.object = same[q.object]
+		if !known[q] {
+			known[q] = true
+			first = append(first, q)
+		}
+	}
+	return first
 }

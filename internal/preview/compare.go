@@ -127,11 +127,13 @@ func (c comparison) compare(
 	if err := apply(ctx, scratch, updates); err != nil {
 		return changes{}, err
 	}
+	asked := c.questions
+	c.questions = before.decided(asked)
 	after, err := c.answers(ctx, scratch, end)
 	if err != nil {
 		return changes{}, err
 	}
-	found, err := differences(ctx, c.questions, before, after)
+	found, err := differences(ctx, asked, before, after)
 	if err == nil && c.people != nil {
 		err = found.addAlike(everybody, same)
 	}
@@ -275,6 +277,12 @@ func (a answers) fail(q question, err error) error {
 	}
 	a.failed[q] = err
 	return nil
+}
+
+// decided returns the questions that have an answer. A question without one stays undecided, whatever the answer after
+// the operation is. Such questions cost most, so a preview does not ask them a second time.
+func (a answers) decided(questions []question) []question {
+	return slices.DeleteFunc(slices.Clone(questions), func(q question) bool { return a.failed[q] != nil })
 }
 
 // differences compares two answers. It returns effects in no particular order, and none for a question that failed in

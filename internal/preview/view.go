@@ -68,7 +68,7 @@ func (v *view) ownEffects(ctx context.Context, c comparison, updates []authz.Upd
 	if err := v.recordVisible(ctx, c.objects); err != nil {
 		return changes{}, err
 	}
-	after, err := checkPeople(ctx, v.scratch, c.questions, []authz.Subject{v.actor})
+	after, err := checkPeople(ctx, v.scratch, before.decided(c.questions), []authz.Subject{v.actor})
 	if err != nil {
 		return changes{}, err
 	}
