@@ -34,6 +34,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("SLUICE_URL", s.url)
 	t.Setenv("SLUICE_KEY", s.key)
 	exportAndImport(t, s)
+	exportForeignIDs(t, s)
 	explain(t)
 	readObjects(t)
 

@@ -12,9 +12,10 @@ import (
 
 // ImportRules returns the rules for an import into a store. engine is nil if there is no store yet. The rules come from
 // the schema in the file, or from the stored schema if the file has none. For the product's schema they include the
-// rules of the product.
+// rules of the product. In an export, they accept ids that another tool stored.
 func ImportRules(engine Store) transfer.NewRules {
-	return func(ctx context.Context, text string) (transfer.Rules, error) {
+	return func(ctx context.Context, head transfer.Head) (transfer.Rules, error) {
+		text := head.Schema
 		var read func(context.Context, authz.Object) ([]authz.Relationship, error)
 		if engine != nil {
 			stored, err := engine.Schema(ctx)
@@ -46,7 +47,9 @@ func ImportRules(engine Store) transfer.NewRules {
 		if err != nil {
 			return nil, err
 		}
-		return importRules{operation.NewImportRules(definitions, read), parameters}, nil
+		rules := operation.NewImportRules(definitions, read)
+		rules.AcceptForeignIDs = head.IsExport
+		return importRules{rules, parameters}, nil
 	}
 }
 

@@ -3,27 +3,34 @@ package operation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// checkIDs reports ids that the API does not accept.
+// checkIDs reports ids that the API does not accept. In an export it accepts ids that another tool stored.
 func checkIDs(r *ImportRules, line int, relationship authz.Relationship) {
 	objects := []authz.Object{relationship.Resource}
 	if !relationship.Subject.Wildcard {
 		objects = append(objects, relationship.Subject.Object)
 	}
 	for _, object := range objects {
-		if err := checkID(object); err != nil {
-			r.problem(line, "the id of %s: %s", authz.WithArticle(object.Type), messageOf(err))
+		if problem := r.problemOfID(object); problem != "" {
+			r.problem(line, "%s", problem)
 		}
 	}
 }
 
-// checkID returns an error if no operation can have chosen the id of the object.
-func checkID(object authz.Object) error {
+// problemOfID describes why no operation can have chosen the id of the object. It returns "" if one can.
+func (r *ImportRules) problemOfID(object authz.Object) string {
+	if object.ID.IsForeign() {
+		if r.AcceptForeignIDs {
+			return ""
+		}
+		return authz.DescribeForeign(object)
+	}
 	id := object.ID
 	switch object.Type {
 	case membershipType:
@@ -34,7 +41,17 @@ func checkID(object authz.Object) error {
 			id = own.ID
 		}
 	}
-	return chosenID(id)
+	_, err := authz.ParseID(string(id))
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the id of %s: %s", authz.WithArticle(object.Type), messageOf(err))
+	case id.IsForeign() && !r.AcceptForeignIDs:
+		return fmt.Sprintf(
+			"the id of %s: %q is an id that another tool stored; only an export may contain it",
+			authz.WithArticle(object.Type), authz.Echo(string(id)),
+		)
+	}
+	return ""
 }
 
 // messageOf returns the message of an error without its code.
@@ -44,15 +61,6 @@ func messageOf(err error) string {
 		return known.Message
 	}
 	return err.Error()
-}
-
-// chosenID returns an error with CodeInvalid if no caller can have chosen the id.
-func chosenID(id authz.ID) error {
-	_, err := authz.ParseID(string(id))
-	if err == nil && id.IsForeign() {
-		err = authz.Errorf(authz.CodeInvalid, "%q is an id that only another tool can have stored", authz.Echo(string(id)))
-	}
-	return err
 }
 
 // leftMembership returns, for the record that a member left an object, the record of the deletion of that object. It

@@ -14,6 +14,9 @@ import (
 // the stored relationships, against productRules. It ignores expired relationships and objects that are being deleted.
 // So it accepts every state that operations write, including the state of an interrupted operation.
 type ImportRules struct {
+	// AcceptForeignIDs accepts ids that only another tool can have stored, see authz.ID.
+	AcceptForeignIDs bool
+
 	rules       []productRule
 	current     string // the name of the rule that is being checked
 	definitions map[authz.Type]authz.Definition
@@ -89,7 +92,15 @@ func (r *ImportRules) Add(line int, relationship authz.Relationship) bool {
 	if !r.accepts(line, relationship) || r.repeats(line, relationship) {
 		return false
 	}
-	if r.product && isOfProduct(relationship.Resource.Type) {
+	if !r.product {
+		return true
+	}
+	for _, rule := range r.rules {
+		if r.current = rule.name; rule.checkRow != nil {
+			rule.checkRow(r, line, relationship)
+		}
+	}
+	if isOfProduct(relationship.Resource.Type) {
 		r.addOfProduct(line, relationship)
 	}
 	return true
@@ -112,11 +123,6 @@ func (r *ImportRules) repeats(line int, relationship authz.Relationship) bool {
 
 // addOfProduct adds a relationship of the product's types.
 func (r *ImportRules) addOfProduct(line int, relationship authz.Relationship) {
-	for _, rule := range r.rules {
-		if r.current = rule.name; rule.checkRow != nil {
-			rule.checkRow(r, line, relationship)
-		}
-	}
 	subject := relationship.Subject
 	if !relationship.ExpiresAt.IsZero() && !relationship.ExpiresAt.After(r.now) {
 		if isPerson(subject) {

@@ -32,14 +32,17 @@ type brokenImport struct {
 }
 
 var brokenImports = []brokenImport{
-	{"id", "", "account:t#guest@user:importer=3Ai9", "", "another tool"},
-	{"id", "", "account:t#guest@user:bad=zz", "", "another tool"},
-	{"id", "", "importer:a=0Ab#account@account:t", "", "another tool"},
-	{"id", "", "importer:a=E2=80=8Bb#account@account:t", "", "another tool"},
-	{"id", "", "importer:" + strings.Repeat("a", 257) + "#account@account:t", "", "another tool"},
-	{"id", "", "offboarding:" + strings.Repeat("a", 257) + "#from@account:t offboarding:" + strings.Repeat("a", 257) + "#requested_by@user:olga", "", "another tool"},
+	{"id", "", "account:t#guest@user:importer=3Ai9", "", `the id "importer=3Ai9" of a user stands for "importer:i9": an id must not begin with`},
+	{"id", "", "account:t#guest@user:bad=zz", "", `has a character '=' that begins no escape; write "bad=3Dzz" for the id "bad=zz"`},
+	{"id", "", "account:t#guest@user:bad=3dzz", "", `has an escape of the wrong form; write "bad=3Dzz" for the id "bad=zz"`},
+	{"id", "", "account:t#guest@user:stored=3Abad=3Dzz", "", "no caller can choose an id that begins with stored:"},
+	{"id", "", "importer:a=0Ab#account@account:t", "", `stands for "a\nb": an id must not contain control`},
+	{"id", "", "importer:a=E2=80=8Bb#account@account:t", "", "this one contains U+200B"},
+	{"id", "", "importer:" + strings.Repeat("a", 257) + "#account@account:t", "", "at most 256 bytes long, this one has 257"},
+	{"id", "", "offboarding:" + strings.Repeat("a", 257) + "#from@account:t offboarding:" + strings.Repeat("a", 257) + "#requested_by@user:olga", "", "at most 256 bytes"},
 	{"id", "", "deletion:report/" + strings.Repeat("a", 257) + "#done@user:ed" + ends, "", "at most 256 bytes"},
-	{"id", "", "removed_user:user=3Aed#from@account:t" + ends, "", "another tool"},
+	{"id", "", "removed_user:user=3Aed#from@account:t" + ends, "", `stands for "user:ed"`},
+	{"id", "", "deletion:importer/stored=3Ai=3Dzz#done@user:ed" + ends, "", `"stored:i=zz" is an id that another tool stored`},
 	{"platform", "", "platform:other#administrator@user:root", "", "the only platform is platform:main"},
 	{"platform", "subscription:one#platform@platform:main", "subscription:one#platform@platform:other", "", "but subscription:one is on platform:other"},
 	{"one place", "subscription:one#platform@platform:main", "", "subscription:one#single_owner@user:*", "has no platform"},
@@ -217,15 +220,43 @@ func TestImportRulesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestImportHoldsOwnTypesToTheSchemaAlone checks objects of types that a user declared: they may have any id and any
-// relationship that the schema accepts.
-func TestImportHoldsOwnTypesToTheSchemaAlone(t *testing.T) {
-	definitions := productDefinitions(t, "\ndefinition page {\n  relation account: account\n  relation editor: user\n}\n")
-	rows := append(companyRows(t), "page:importer=3Ai9#editor@user:bad=zz", "page:p#account@account:nowhere", "page:p#account@account:t")
+// TestImportHoldsOwnTypesToSchemaAndIDs checks objects of types that a user declared: they may have any relationship
+// that the schema accepts, if the API accepts the ids.
+func TestImportHoldsOwnTypesToSchemaAndIDs(t *testing.T) {
+	definitions := productDefinitions(t, "\ndefinition page {\n  relation account: account\n  relation editor: user | page\n}\n")
+	rows := append(companyRows(t), "page:a=3Db#editor@user:new", "page:p#account@account:nowhere", "page:p#account@account:t")
 	require.Empty(t, problemsOf(t, definitions, rows, ""))
-	problems := problemsOf(t, definitions, append(rows, "page:p#reader@user:ed"), "")
-	require.Len(t, problems, 1)
-	require.ErrorContains(t, problems[0], "the type page has no relation reader (rule schema)")
+	for row, says := range map[string]string{
+		"page:p#reader@user:ed":            "the type page has no relation reader (rule schema)",
+		"page:a=zz#editor@user:ed":         `the id "a=zz" of a page has a character '=' that begins no escape; write "a=3Dzz"`,
+		"page:p#editor@page:a=zz":          `the id "a=zz" of a page`,
+		"page:p#editor@user:a=7":           `the id "a=7" of a user`,
+		"page:importer=3Ai9#editor@user:u": `the id "importer=3Ai9" of a page stands for "importer:i9"`,
+	} {
+		problems := problemsOf(t, definitions, append(rows, row), "")
+		require.Len(t, problems, 1, row)
+		require.ErrorContains(t, problems[0], fmt.Sprintf("line %d: ", len(rows)+1))
+		require.ErrorContains(t, problems[0], says)
+	}
+}
+
+// TestImportAcceptsForeignIDsOfExports checks that the rules accept, in an export, the ids that another tool stored.
+func TestImportAcceptsForeignIDsOfExports(t *testing.T) {
+	definitions := productDefinitions(t, "\ndefinition page {\n  relation editor: user\n}\n")
+	rules := NewImportRules(definitions, nil)
+	rules.AcceptForeignIDs = true
+	rows := append(companyRows(t), "page:a=zz#editor@user:a=7")
+	for _, c := range brokenImports {
+		if c.rule == "id" && !strings.HasPrefix(c.with, "deletion:report/") {
+			rows = append(rows, strings.Fields(c.with)...)
+		}
+	}
+	for i, row := range rows {
+		require.True(t, rules.Add(i+1, txtest.Relationship(t, row)), row)
+	}
+	problems, err := rules.Problems(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, problems)
 }
 
 // TestImportRefusesFlagsWithoutTheirObject checks that a flag relationship alone (`account:x#team@user:*`) does not

@@ -19,10 +19,14 @@ const (
 	indentation      = "  "
 )
 
+// exportMark is the first line of an export. It says that the ids of the file were stored as they are. So an import
+// accepts the ids that another tool stored, which the import of any other file reports as mistakes.
+const exportMark = "# sluice export: the ids are as they were stored"
+
 // head returns the beginning of a file, up to the first relationship.
 func head(schema string) string {
 	var out strings.Builder
-	out.WriteString(schemaKey + ": |-\n")
+	out.WriteString(exportMark + "\n" + schemaKey + ": |-\n")
 	for line := range strings.Lines(strings.TrimSpace(schema) + "\n") {
 		if strings.TrimSpace(line) == "" {
 			out.WriteString("\n")
@@ -49,7 +53,8 @@ type reader struct {
 	bytes   int64
 	ahead   string // a line that was read ahead
 
-	beforeSchema int // number of the line before the first line of the schema
+	beforeSchema int  // number of the line before the first line of the schema
+	isExport     bool // the line exportMark was read outside of the blocks
 }
 
 // maxLine is longer than any relationship with a caveat context, in bytes.
@@ -85,6 +90,7 @@ func (r *reader) key() (string, error) {
 		if err != nil {
 			return "", err
 		}
+		r.isExport = r.isExport || strings.TrimSpace(line) == exportMark
 		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "---") ||
 			strings.HasPrefix(line, " ") {
 			continue

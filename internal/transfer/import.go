@@ -47,8 +47,17 @@ type Rules interface {
 	Problems(ctx context.Context) ([]error, error)
 }
 
-// NewRules returns the rules for the schema of a file. A nil NewRules checks nothing.
-type NewRules func(ctx context.Context, schema string) (Rules, error)
+// Head is the beginning of a file.
+type Head struct {
+	Schema string
+
+	// IsExport is set if the file says that ExportTo or Export wrote it. Then its ids are as they were stored, also those
+	// that another tool chose.
+	IsExport bool
+}
+
+// NewRules returns the rules for a file. A nil NewRules checks nothing.
+type NewRules func(ctx context.Context, head Head) (Rules, error)
 
 // Options configure an import.
 type Options struct {
@@ -154,7 +163,7 @@ func CheckAll(ctx context.Context, file io.ReadSeeker, rules NewRules) (relation
 	if err != nil || rules == nil {
 		return 0, errors.Join(err, rewind(file))
 	}
-	check, err := rules(ctx, schema)
+	check, err := rules(ctx, Head{Schema: schema, IsExport: from.isExport})
 	if err != nil {
 		return 0, atSchemaLine(from.beforeSchema, err)
 	}

@@ -66,7 +66,7 @@ func TestImportChecksBeforeItWrites(t *testing.T) {
 
 // checked returns options that check each relationship on its own.
 func checked(apply transfer.Apply) transfer.Options {
-	rules := func(context.Context, string) (transfer.Rules, error) { return alone{}, nil }
+	rules := func(context.Context, transfer.Head) (transfer.Rules, error) { return alone{}, nil }
 	return transfer.Options{Apply: apply, Rules: rules, Progress: quiet}
 }
 
@@ -96,7 +96,7 @@ func TestImportNamesTenProblems(t *testing.T) {
 	var target target
 	text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n"
 	options := transfer.Options{Apply: target.apply, Progress: quiet}
-	options.Rules = func(context.Context, string) (transfer.Rules, error) { return problems{}, nil }
+	options.Rules = func(context.Context, transfer.Head) (transfer.Rules, error) { return problems{}, nil }
 	_, err := transfer.ImportFrom(t.Context(), &target, strings.NewReader(text), options)
 	require.ErrorContains(t, err, "line 9: wrong\nand 2 more")
 	require.NotContains(t, err.Error(), "line 10")

@@ -203,7 +203,7 @@ func TestResumedImportChecksAgain(t *testing.T) {
 	written := len(target.relationships)
 	require.Positive(t, written)
 	options = transfer.Options{Apply: target.apply, Progress: quiet}
-	options.Rules = func(context.Context, string) (transfer.Rules, error) { return problems{}, nil }
+	options.Rules = func(context.Context, transfer.Head) (transfer.Rules, error) { return problems{}, nil }
 	_, _, err = transfer.Import(t.Context(), &target, "target", file, options)
 	require.ErrorContains(t, err, "line 0: wrong")
 	require.Len(t, target.relationships, written)

@@ -20,6 +20,8 @@ type importable struct {
 	t           *testing.T
 	definitions []authz.Definition
 	writes      int
+
+	acceptForeignIDs bool // as the import of an export does
 }
 
 func (e *importable) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
@@ -43,6 +45,7 @@ func (e *importable) check(ctx context.Context, err error, metadata map[string]a
 	}
 	e.writes++
 	rules, line := operation.NewImportRules(e.definitions, nil), 0
+	rules.AcceptForeignIDs = e.acceptForeignIDs
 	var rows []string
 	for _, definition := range e.definitions {
 		for item, err := range e.Read(ctx, authz.Filter{Type: definition.Type}, authz.Fully(), authz.Page{}) {
