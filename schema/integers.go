@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
+	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -25,11 +26,15 @@ func ReadParameters(text string) (Parameters, error) {
 	if err != nil {
 		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
 	}
+	return parametersOf(compiled), nil
+}
+
+func parametersOf(compiled *compiler.CompiledSchema) Parameters {
 	parameters := make(Parameters)
 	for _, caveat := range compiled.CaveatDefinitions {
 		parameters[caveat.GetName()] = caveat.GetParameterTypes()
 	}
-	return parameters, nil
+	return parameters
 }
 
 // Names returns the names of the caveats, sorted.
@@ -46,16 +51,40 @@ func (p Parameters) CheckStored(caveat, field string, values map[string]any) err
 	return nil
 }
 
-// CheckGiven returns an error with code authz.CodeInvalid if the context of a request has an integer that is too large
-// for a parameter of any caveat, since any caveat may read this context. The error names the path of the integer, which
-// begins with field.
-func (p Parameters) CheckGiven(field string, values map[string]any) error {
-	for _, caveat := range slices.Sorted(maps.Keys(p)) {
-		if err := p.CheckStored(caveat, field, values); err != nil {
-			return err
+// Caveats has the parameters of a schema's caveats, and the caveats that each check or look-up may evaluate.
+type Caveats struct {
+	Parameters
+
+	graph graph
+}
+
+// ReadCaveats returns the caveats of a schema without imports. Errors have code authz.CodeInvalid.
+func ReadCaveats(text string) (Caveats, error) {
+	if text == "" {
+		return Caveats{}, nil
+	}
+	compiled, err := compile(text, "schema")
+	if err != nil {
+		return Caveats{}, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+	}
+	return Caveats{Parameters: parametersOf(compiled), graph: newGraph(compiled)}, nil
+}
+
+// CheckGiven checks the integers in the context of a check or look-up of a permission, or of a relation. It considers
+// only caveats that this permission may evaluate. For each parameter with an integer that is too large, it returns an
+// error with code authz.CodeInvalid. The error names the path of the integer, which begins with field.
+func (c Caveats) CheckGiven(
+	on authz.Type, permission authz.Permission, field string, values map[string]any,
+) map[string]error {
+	rejected := make(map[string]error)
+	for _, caveat := range c.graph.reachable(reach{string(on), string(permission)}) {
+		for name, value := range values {
+			if err := checkIntegers(field+"."+name, value, c.Parameters[caveat][name]); err != nil {
+				rejected[name] = err
+			}
 		}
 	}
-	return nil
+	return rejected
 }
 
 // checkIntegers checks the integers in the value of a parameter. SpiceDB v1.56.0 replaces an integer beyond 64 bits by

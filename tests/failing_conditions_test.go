@@ -20,8 +20,9 @@ const failing = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }
   caveat listed(names map<any>, name string) { names.listed == name }
+  caveat below(count int, limit int) { count < limit }
   definition document {
-    relation reader: user | user:* | user with on_day | user:* with on_day | user with listed
+    relation reader: user | user:* | user with on_day | user:* with on_day | user with listed | user with below
     relation banned: user | user with on_day
     /** May read the document. */
     permission read = reader
@@ -37,6 +38,8 @@ relationships: |-
   document:daily#reader@user:ada[on_day:{"allowed":"monday"}]
   document:daily#reader@user:bob
   document:daily#reader@user:cyd[on_day:{"allowed":"sunday"}]
+  document:counted#reader@user:bob[below:{"limit":9}]
+  document:counted#reader@user:cyd
   document:open#reader@user:*
   document:open#banned@user:cyd[on_day:{"allowed":"monday"}]
   document:open#banned@user:ada
@@ -77,25 +80,58 @@ func (f failed) state() string {
 // fails, the item has an error and is not allowed. The other items agree with their checks.
 func TestFailingConditionsFailTheirItemsAlone(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{"with the context": failing, "with what is stored": failing + broken} {
+	contexts := []map[string]any{
+		nil, {"today": "monday"}, {"today": 5}, {"today": []string{"monday"}}, {"count": 1e22, "today": "monday"},
+	}
+	large := []map[string]any{{"count": 5, "today": 5}, {"count": "99999999999999999999", "today": "monday"}}
+	for name, c := range map[string]struct {
+		text     string
+		replica  string
+		contexts []map[string]any
+	}{
+		"with the context":              {failing, app.Off, contexts},
+		"with what is stored":           {failing + broken, app.Off, contexts},
+		"with the context, from memory": {failing, app.ReplicaAuto, large},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "failing.yaml")
-			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			require.NoError(t, os.WriteFile(file, []byte(c.text), 0o600))
 			config := configuration()
 			config.Schema = file
-			config.Replica.Mode = app.Off
+			config.Replica.Mode = c.replica
 			s := scene{caller: newCaller(t, start(t, config).URL)}
-			for _, context := range []map[string]any{nil, {"today": "monday"}, {"today": 5}, {"today": []string{"monday"}}} {
+			for _, context := range c.contexts {
 				holdFailures(t, s, context)
 			}
 		})
 	}
 }
 
+// TestChecksRejectLargeIntegersByName sends an integer beyond 64 bits. A check that needs the condition is invalid, and
+// its error names the number. So is the explanation of the check.
+func TestChecksRejectLargeIntegersByName(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "failing.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(failing), 0o600))
+	config := configuration()
+	config.Schema = file
+	s := scene{caller: newCaller(t, start(t, config).URL)}
+	const detail = `the field "context.count" holds the number 99999999999999999999, which is no 64-bit integer: ` +
+		"send it as a string and declare the parameter as string"
+	body := map[string]any{
+		"subject": "user:bob", "permission": "read", "resource": "document:counted",
+		"context": map[string]any{"count": "99999999999999999999"},
+	}
+	for _, path := range []string{"check", "explain"} {
+		problem := s.call(http.MethodPost, path, body).problem()
+		require.Equal(t, []string{"invalid", detail}, []string{problem.Code, problem.Detail}, path)
+	}
+}
+
 var (
 	failingPeople      = []string{"ada", "bob", "cyd", "somebody"}
-	failingDocuments   = []string{"plain", "daily", "open", "hourly", "broken"}
+	failingDocuments   = []string{"plain", "daily", "open", "hourly", "counted", "broken"}
 	failingPermissions = []string{"read", "comment", "praise"}
 )
 

@@ -601,7 +601,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -786,7 +786,7 @@ type BrokenOff struct {
 
 // BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -891,7 +891,7 @@ type CheckRequest struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -980,7 +980,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -1097,7 +1097,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
@@ -1111,7 +1111,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource A subject or resource.
@@ -1141,7 +1141,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action PartialAction `json:"action,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context     Context            `json:"context,omitempty,omitzero"`
 	Evaluations []EvaluationItem   `json:"evaluations,omitempty,omitzero"`
 	Options     EvaluationsOptions `json:"options,omitempty,omitzero"`
@@ -1881,7 +1881,7 @@ type PermissionsRequest struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Resource An object, or all subjects in a relation of an object.
@@ -2135,7 +2135,7 @@ type ResourceLookup struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
@@ -2164,7 +2164,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 
@@ -2300,7 +2300,7 @@ type SubjectLookup struct {
 	// Example: fully_consistent
 	Consistency Consistency `json:"consistency,omitempty,omitzero"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context `json:"context,omitempty,omitzero"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -2326,7 +2326,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context Context    `json:"context,omitempty,omitzero"`
 	Page    SearchPage `json:"page,omitempty,omitzero"`
 

@@ -597,7 +597,7 @@ type AccountRoles struct {
 
 // ActionSearch defines model for ActionSearch.
 type ActionSearch struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -782,7 +782,7 @@ type BrokenOff struct {
 
 // BulkCheck One check. If it is malformed, its result has an error, and the request is still valid.
 type BulkCheck struct {
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -887,7 +887,7 @@ type CheckRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -976,7 +976,7 @@ type Consistency struct {
 // ConsistencyLevel defines model for ConsistencyLevel.
 type ConsistencyLevel string
 
-// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 type Context map[string]interface{}
 
 // CopiedImporter defines model for CopiedImporter.
@@ -1093,7 +1093,7 @@ type EvaluationError struct {
 type EvaluationItem struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource. If a field is missing, the field of the request's default applies.
@@ -1107,7 +1107,7 @@ type EvaluationItem struct {
 type EvaluationRequest struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource A subject or resource.
@@ -1137,7 +1137,7 @@ type EvaluationsOptions struct {
 type EvaluationsRequest struct {
 	Action *PartialAction `json:"action,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context     *Context            `json:"context,omitempty"`
 	Evaluations *[]EvaluationItem   `json:"evaluations,omitempty"`
 	Options     *EvaluationsOptions `json:"options,omitempty"`
@@ -1877,7 +1877,7 @@ type PermissionsRequest struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Resource An object, or all subjects in a relation of an object.
@@ -2131,7 +2131,7 @@ type ResourceLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
@@ -2160,7 +2160,7 @@ type ResourceLookup struct {
 type ResourceSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 
@@ -2296,7 +2296,7 @@ type SubjectLookup struct {
 	// Example: fully_consistent
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context `json:"context,omitempty"`
 
 	// Permission The name of a permission. `GET /v1/permissions` lists them.
@@ -2322,7 +2322,7 @@ type SubjectLookup struct {
 type SubjectSearch struct {
 	Action AccessAction `json:"action"`
 
-	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
+	// Context Values for the conditions (caveats) of the schema. A number that a 64-bit floating-point number cannot hold exactly, for example 9007199254740993, is `invalid`; send it as a string. If a condition reads an integer of more than 64 bits for a parameter of type `int` or `uint`, the condition fails. The context of one check has at most 16 KiB. Each name and each value counts 8 bytes plus its text. A larger context is `too_large`, even if no condition reads it.
 	Context *Context    `json:"context,omitempty"`
 	Page    *SearchPage `json:"page,omitempty"`
 

@@ -226,19 +226,17 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 		return err
 	}
 	items := make([]*v1.CheckBulkPermissionsRequestItem, len(checks))
+	given := make([]givenContext, len(checks))
 	for i, check := range checks {
-		caveatContext, err := toStruct("context", check.Context)
+		given[i], err = b.client.toGivenContext(ctx, check.Resource.Type, check.Permission, check.Context)
 		if err != nil {
-			return err
-		}
-		if err := b.client.checkIntegers(ctx, check.Context); err != nil {
 			return err
 		}
 		items[i] = &v1.CheckBulkPermissionsRequestItem{
 			Resource:   toObject(check.Resource),
 			Permission: string(check.Permission),
 			Subject:    toSubject(check.Subject),
-			Context:    caveatContext,
+			Context:    given[i].values,
 		}
 	}
 	request := &v1.CheckBulkPermissionsRequest{Consistency: consistency, Items: items}
@@ -252,7 +250,7 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 	}
 	for i, pair := range response.GetPairs() {
 		if failed := pair.GetError(); failed != nil {
-			results[i].Err = b.client.failure(ctx, status.ErrorProto(failed))
+			results[i].Err = given[i].nameInteger(b.client.failure(ctx, status.ErrorProto(failed)))
 			continue
 		}
 		results[i].Decision = fromPermissionship(pair.GetItem().GetPermissionship(), pair.GetItem().GetPartialCaveatInfo())

@@ -40,7 +40,7 @@ type Client struct {
 	pages       pages.Resources
 	alls        conditionalAlls
 	names       knownNames
-	parameters  knownParameters
+	caveats     knownCaveats
 	authorities *authorities // nil without a CA file
 }
 
@@ -88,11 +88,8 @@ func (c *Client) check(
 	if err != nil {
 		return nil, err
 	}
-	caveatContext, err := toStruct("context", check.Context)
+	given, err := c.toGivenContext(ctx, check.Resource.Type, check.Permission, check.Context)
 	if err != nil {
-		return nil, err
-	}
-	if err := c.checkIntegers(ctx, check.Context); err != nil {
 		return nil, err
 	}
 	response, err := c.permissions.CheckPermission(ctx, &v1.CheckPermissionRequest{
@@ -100,11 +97,11 @@ func (c *Client) check(
 		Resource:    toObject(check.Resource),
 		Permission:  string(check.Permission),
 		Subject:     toSubject(check.Subject),
-		Context:     caveatContext,
+		Context:     given.values,
 		WithTracing: traced,
 	}, options...)
 	if err != nil {
-		return nil, c.failure(ctx, err)
+		return nil, given.nameInteger(c.failure(ctx, err))
 	}
 	return response, nil
 }

@@ -2,58 +2,93 @@ package spicedb
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// knownParameters caches the caveat parameters of the stored schema for schemaAge.
-type knownParameters struct {
-	mu         sync.Mutex
-	until      time.Time
-	parameters schema.Parameters
+// knownCaveats caches the caveats of the stored schema for schemaAge.
+type knownCaveats struct {
+	mu      sync.Mutex
+	until   time.Time
+	caveats schema.Caveats
 }
 
-func (k *knownParameters) forget() {
+func (k *knownCaveats) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.until = time.Time{}
 }
 
-// caveatParameters returns the caveat parameters of the stored schema.
-func (c *Client) caveatParameters(ctx context.Context) (schema.Parameters, error) {
-	c.parameters.mu.Lock()
-	known, parameters := time.Now().Before(c.parameters.until), c.parameters.parameters
-	c.parameters.mu.Unlock()
+// storedCaveats returns the caveats of the stored schema.
+func (c *Client) storedCaveats(ctx context.Context) (schema.Caveats, error) {
+	c.caveats.mu.Lock()
+	known, caveats := time.Now().Before(c.caveats.until), c.caveats.caveats
+	c.caveats.mu.Unlock()
 	if known {
-		return parameters, nil
+		return caveats, nil
 	}
 	text, err := c.Schema(ctx)
 	if err != nil {
-		return nil, err
+		return caveats, err
 	}
-	if parameters, err = schema.ReadParameters(text); err != nil {
-		return nil, err
+	if caveats, err = schema.ReadCaveats(text); err != nil {
+		return caveats, err
 	}
-	c.parameters.mu.Lock()
-	defer c.parameters.mu.Unlock()
-	c.parameters.parameters, c.parameters.until = parameters, time.Now().Add(schemaAge)
-	return parameters, nil
+	c.caveats.mu.Lock()
+	defer c.caveats.mu.Unlock()
+	c.caveats.caveats, c.caveats.until = caveats, time.Now().Add(schemaAge)
+	return caveats, nil
 }
 
-// checkIntegers rejects the context of a check or look-up if it has an integer beyond the 64 bits of its parameter.
-func (c *Client) checkIntegers(ctx context.Context, values map[string]any) error {
-	if !schema.HasLargeInteger(values) {
-		return nil
+// givenContext is the context of a check or look-up in SpiceDB's form.
+type givenContext struct {
+	values *structpb.Struct
+
+	// rejected has an error for each parameter with an integer beyond 64 bits.
+	rejected map[string]error
+}
+
+// toGivenContext converts the context of a check or look-up of a permission. SpiceDB would replace an integer beyond 64
+// bits by the largest 64-bit integer. So toGivenContext replaces a parameter with such an integer by null, which has
+// the wrong type for the parameter. Then the caveats that read the parameter fail, and no others. It returns an error
+// with CodeInvalid if a double cannot hold a number exactly.
+func (c *Client) toGivenContext(
+	ctx context.Context, on authz.Type, permission authz.Permission, values map[string]any,
+) (given givenContext, err error) {
+	if given.values, err = toStruct("context", values); err != nil || !schema.HasLargeInteger(values) {
+		return given, err
 	}
-	parameters, err := c.caveatParameters(ctx)
+	caveats, err := c.storedCaveats(ctx)
 	if err != nil {
+		return given, err
+	}
+	given.rejected = caveats.CheckGiven(on, permission, "context", values)
+	for name := range given.rejected {
+		given.values.Fields[name] = structpb.NewNullValue()
+	}
+	return given, nil
+}
+
+// nameInteger returns the error of a check or look-up. If SpiceDB rejected a parameter that toGivenContext replaced,
+// the error names the integer beyond 64 bits.
+func (g givenContext) nameInteger(err error) error {
+	var failed, rejected *authz.Error
+	if len(g.rejected) == 0 || !isCaveatFailure(err) || !errors.As(err, &failed) {
 		return err
 	}
-	return parameters.CheckGiven("context", values)
+	parameter := reasonOf(status.Convert(failed.Cause)).GetMetadata()["parameter_name"]
+	if !errors.As(g.rejected[parameter], &rejected) {
+		return err
+	}
+	return &authz.Error{Code: rejected.Code, Message: rejected.Message, Cause: failed.Cause}
 }
 
 // checkStoredIntegers rejects a relationship if its context has an integer beyond the 64 bits of its parameter.
@@ -66,9 +101,9 @@ func (c *Client) checkStoredIntegers(ctx context.Context, relationship *v1.Relat
 	if !schema.HasLargeInteger(values) {
 		return nil
 	}
-	parameters, err := c.caveatParameters(ctx)
+	caveats, err := c.storedCaveats(ctx)
 	if err != nil {
 		return err
 	}
-	return parameters.CheckStored(caveat.GetCaveatName(), "caveat_context", values)
+	return caveats.CheckStored(caveat.GetCaveatName(), "caveat_context", values)
 }

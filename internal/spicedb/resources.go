@@ -122,11 +122,8 @@ func (c *Client) lookUpResources(
 	if err != nil {
 		return nil, err
 	}
-	caveatContext, err := toStruct("context", query.Context)
+	given, err := c.toGivenContext(ctx, query.Type, query.Permission, query.Context)
 	if err != nil {
-		return nil, err
-	}
-	if err := c.checkIntegers(ctx, query.Context); err != nil {
 		return nil, err
 	}
 	var all []authz.FoundResource
@@ -136,7 +133,7 @@ func (c *Client) lookUpResources(
 			ResourceObjectType: string(query.Type),
 			Permission:         string(query.Permission),
 			Subject:            toSubject(query.Subject),
-			Context:            caveatContext,
+			Context:            given.values,
 		})
 	}, func(found *v1.LookupResourcesResponse) bool {
 		token := fromToken(found.GetLookedUpAt())
@@ -150,7 +147,7 @@ func (c *Client) lookUpResources(
 		})
 		return true
 	})
-	return mergePaths(all), err
+	return mergePaths(all), given.nameInteger(err)
 }
 
 // mergePaths sorts resources by id, and merges those that several paths reach.

@@ -39,7 +39,7 @@ func (c *Client) ApplySchema(ctx context.Context, schema string) (err error) {
 		return c.failure(ctx, err)
 	}
 	c.alls.forget()
-	c.parameters.forget()
+	c.caveats.forget()
 	c.names.forget()
 	return nil
 }

@@ -46,11 +46,8 @@ func (c *Client) allSubjects(
 	if err != nil {
 		return false, err
 	}
-	caveatContext, err := toStruct("context", query.Context)
+	given, err := c.toGivenContext(ctx, query.Resource.Type, query.Permission, query.Context)
 	if err != nil {
-		return false, err
-	}
-	if err := c.checkIntegers(ctx, query.Context); err != nil {
 		return false, err
 	}
 	more = true
@@ -61,13 +58,13 @@ func (c *Client) allSubjects(
 			Permission:              string(query.Permission),
 			SubjectObjectType:       string(query.Type),
 			OptionalSubjectRelation: string(query.SubjectRelation),
-			Context:                 caveatContext,
+			Context:                 given.values,
 		})
 	}, func(found *v1.LookupSubjectsResponse) bool {
 		more = each(toFoundSubject(query, found))
 		return more
 	})
-	return more, err
+	return more, given.nameInteger(err)
 }
 
 func toFoundSubject(query authz.SubjectQuery, found *v1.LookupSubjectsResponse) authz.FoundSubject {
