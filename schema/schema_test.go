@@ -86,3 +86,19 @@ func sameDefinition(a, b authz.Definition) bool {
 		a.Permissions, b.Permissions,
 	)
 }
+
+// TestProductTypesAreReserved checks that authz.IsProductType knows every type of the product's schema.
+func TestProductTypesAreReserved(t *testing.T) {
+	types, err := schema.ProductTypes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range types {
+		if !authz.IsProductType(typ) {
+			t.Errorf("%s is no type of the product", typ)
+		}
+	}
+	if authz.IsProductType("dashboard") {
+		t.Error("dashboard is a type of the product")
+	}
+}

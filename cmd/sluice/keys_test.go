@@ -15,16 +15,17 @@ import (
 func TestKeysAreReadAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.txt")
 	newKey := func(name string) (key, line string) {
-		stdout, _, code := sluice(t, "key", "new", "--name", name, "--scopes", "inspect")
-		require.Zero(t, code)
-		key, line, _ = strings.Cut(stdout, "\n")
+		key, line, _ = strings.Cut(newKeyFor(t, name, "inspect"), "\n")
 		return key, line
 	}
 	first, firstLine := newKey("first")
 	second, secondLine := newKey("second")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
-	write(firstLine)
+	_, charts, _ := strings.Cut(newKeyFor(t, "charts", "write:nosuchtype"), "\n")
+	write(firstLine + charts)
 	s := start(t, "--api-keys-file", file)
+	const warning = `"msg":"a scope write:TYPE of the API key names a type that the schema does not have","key":"charts","type":"nosuchtype"`
+	s.log.await(t, warning)
 	require.Empty(t, s.key)
 	status := func(key string) int {
 		code, _ := get(t, http.DefaultClient, s.url+"/v1/role-sets", key)
@@ -35,13 +36,25 @@ func TestKeysAreReadAgain(t *testing.T) {
 
 	write("this is no line of a keys file")
 	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
-	write(secondLine)
+	write(strings.Replace(firstLine, "inspect", "write:account", 1))
+	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+	s.log.await(t, "the scope write:account names a type of the product")
+	write(secondLine + charts)
 	eventually(t, "the new key is known", func() bool {
 		require.NoError(t, s.Process.Signal(syscall.SIGHUP))
 		return status(second) == http.StatusOK
 	})
 	require.Equal(t, http.StatusUnauthorized, status(first))
 	require.Zero(t, s.stop(t))
+	require.GreaterOrEqual(t, strings.Count(s.log.String(), warning), 2, "at the start, and when the file was read again")
+}
+
+// newKeyFor makes a key. It returns the key, and its line for a keys file.
+func newKeyFor(t *testing.T, name, scopes string) string {
+	t.Helper()
+	stdout, stderr, code := sluice(t, "key", "new", "--name", name, "--scopes", scopes)
+	require.Zero(t, code, stderr)
+	return stdout
 }
 
 // TestExpiringKeys checks that an expired key is rejected, and that the log and a metric report the expiration in
@@ -86,6 +99,37 @@ func TestKeyNew(t *testing.T) {
 	require.Regexp(t, `^sluice_[A-Za-z0-9_-]{43}$`, lines[0])
 	require.Regexp(t, `^backend check\+operate [0-9a-f]{64} 50/s$`, lines[1])
 	require.NotContains(t, lines[1], lines[0])
+}
+
+// TestKeyNewChecksWriteTypes checks the types of scopes write:TYPE. Only --schema can reveal that a type of the user's
+// own is unknown.
+func TestKeyNewChecksWriteTypes(t *testing.T) {
+	schema, err := filepath.Abs("../../tests/testdata/own.zed")
+	require.NoError(t, err)
+	run := func(args ...string) (stdout, stderr string, code int) {
+		return sluice(t, append([]string{"key", "new", "--name", "charts"}, args...)...)
+	}
+	for _, args := range [][]string{{}, {"--schema", schema}} {
+		stdout, stderr, code := run(append(args, "--scopes", "check+write:account")...)
+		require.Equal(t, 2, code)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "--scopes: the scope write:account names a type of the product")
+	}
+	stdout, stderr, code := run("--scopes", "write:nosuchtype")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "charts write:nosuchtype ")
+	require.Equal(t, "note: --schema FILE checks that your schema has the types of --scopes\n", stderr)
+	stdout, stderr, code = run("--scopes", "write:foldr", "--schema", schema)
+	require.Equal(t, 2, code)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, `the schema has no type "foldr"`)
+	require.Contains(t, stderr, "folder")
+	for _, scopes := range []string{"write:folder", "check+write"} {
+		stdout, stderr, code = run("--scopes", scopes, "--schema", schema)
+		require.Zero(t, code, stderr)
+		require.Contains(t, stdout, "charts "+scopes+" ")
+		require.Empty(t, stderr)
+	}
 }
 
 func TestKeyNewThatExpires(t *testing.T) {

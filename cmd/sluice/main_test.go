@@ -196,6 +196,14 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"serve", "--listen", "nowhere"}, says: "--listen"},
 		{args: []string{"serve", "--grpc-listen", "nowhere"}, says: "--grpc-listen"},
 		{args: []string{"serve", "--api-key", "backend:everything:a-secret-of-mine"}, says: "--api-key"},
+		{
+			args: []string{"serve", "--api-key", "backend:check+write:account:a-secret-of-mine"},
+			says: "--api-key: the key backend: the scope write:account names a type of the product",
+		},
+		{
+			args: []string{"serve"}, env: [2]string{"SLUICE_API_KEYS", "backend:write:Dashboard:a-secret-of-mine"},
+			says: "the text between write: and the next colon must be the name of a type",
+		},
 		{args: []string{"serve", "--api-keys-file", "no-such-file"}, says: "--api-keys-file"},
 		{args: []string{"serve", "--datastore", "mysql"}, says: "--datastore"},
 		{args: []string{"serve", "--datastore", "postgres"}, says: "--datastore-uri"},

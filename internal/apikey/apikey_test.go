@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 	}{
 		{"app:check:" + secret, apikey.Key{Name: "app", Scopes: apikey.Check, Hash: apikey.HashOf(secret)}, ""},
 		{
-			"a.b_c-1:check+operate+provision+inspect+write:a:b",
+			"a.b_c-1:write+check+operate+provision+inspect:a:b",
 			apikey.Key{Name: "a.b_c-1", Scopes: apikey.AllScopes, Hash: apikey.HashOf("a:b")},
 			"",
 		},
@@ -42,7 +42,12 @@ func TestParse(t *testing.T) {
 		// A text after write: is a type only if another colon follows.
 		{"app:write:" + secret, apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf(secret)}, ""},
 		{"app:write:abc+def", apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf("abc+def")}, ""},
-		{"app:write:A:b", apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf("A:b")}, ""},
+		// A text between write: and a colon is never a part of the key: the key would then write all types.
+		{"app:write:Dashboard:" + secret, apikey.Key{}, "must be the name of a type"},
+		{"app:check+write:ab:" + secret, apikey.Key{}, "must be the name of a type"},
+		{"app:write:" + secret + ":x", apikey.Key{}, "put another scope last"},
+		{"app:write:account:" + secret, apikey.Key{}, "the key app: the scope write:account names a type of the product"},
+		{"app:write:dashboard+write:service_account:" + secret, apikey.Key{}, "write:service_account names a type of the product"},
 		{
 			"app:write:abc:def",
 			apikey.Key{
@@ -105,6 +110,7 @@ func TestParseFile(t *testing.T) {
 			Name: "app", Scopes: apikey.Check | apikey.Write, WriteTypes: []authz.Type{"dashboard"}, Hash: hash,
 		}}, ""},
 		{"app write: " + sum, nil, "line 1: the scope write:TYPE"},
+		{"app write:flow " + sum, nil, "line 1: the scope write:flow names a type of the product"},
 		{"app check:dashboard " + sum, nil, "line 1: the scopes"},
 		{"# one\napp check " + secret, nil, "line 2: the third field must be the SHA-256"},
 		{"app check " + sum[2:], nil, "line 1: the third field"},

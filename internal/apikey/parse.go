@@ -40,9 +40,15 @@ func Parse(text string) (Key, error) {
 	if err := checkName(name); err != nil {
 		return Key{}, err
 	}
-	parsed, types, err := ParseLimited(scopes)
+	parsed, types, err := ParseScopes(scopes)
 	if err != nil {
 		return Key{}, fmt.Errorf("the key %s: %w", name, err)
+	}
+	if endsInWrite(scopes) && strings.Contains(secret, ":") {
+		return Key{}, fmt.Errorf(
+			"the key %s: the text between write: and the next colon must be the name of a type: 3 to 64 of a-z, 0-9 and _, "+
+				"beginning with a letter; if this text is a part of the KEY, put another scope last", name,
+		)
 	}
 	if !sendable(secret) {
 		return Key{}, fmt.Errorf(
@@ -50,6 +56,11 @@ func Parse(text string) (Key, error) {
 		)
 	}
 	return Key{Name: name, Scopes: parsed, WriteTypes: types, Hash: HashOf(secret)}, nil
+}
+
+// endsInWrite reports whether the last scope is Write without a type.
+func endsInWrite(scopes string) bool {
+	return scopes[strings.LastIndexByte(scopes, '+')+1:] == Write.String()
 }
 
 // shortKey is the length below which a key is short. A random key is longer, even one made of letters and digits alone.
@@ -109,7 +120,7 @@ func parseLine(fields []string) (Key, error) {
 	}
 	key := Key{Name: fields[0]}
 	var err error
-	if key.Scopes, key.WriteTypes, err = ParseLimited(fields[1]); err != nil {
+	if key.Scopes, key.WriteTypes, err = ParseScopes(fields[1]); err != nil {
 		return Key{}, err
 	}
 	hash, err := hex.DecodeString(fields[2])

@@ -48,22 +48,6 @@ func (s Scopes) Names() []string {
 // Any reports whether the set has one of the wanted scopes.
 func (s Scopes) Any(wanted Scopes) bool { return s&wanted != 0 }
 
-// ParseScopes parses names of scopes joined by '+'. The error lists the valid names but nothing of the text, which may
-// contain a misplaced key.
-func ParseScopes(text string) (Scopes, error) {
-	var scopes Scopes
-	for name := range strings.SplitSeq(text, "+") {
-		scope := scopeOf(name)
-		if scope == 0 {
-			return 0, fmt.Errorf(
-				"the scopes of a key must be names joined by '+'; the names are %s", strings.Join(AllScopes.Names(), ", "),
-			)
-		}
-		scopes |= scope
-	}
-	return scopes, nil
-}
-
 // scopeOf returns the scope with a name, or 0.
 func scopeOf(name string) Scopes {
 	for _, n := range scopeNames {
@@ -77,24 +61,26 @@ func scopeOf(name string) Scopes {
 // writePrefix begins a scope write that is limited to the type after it.
 const writePrefix = "write:"
 
-// ParseLimited parses what ParseScopes parses, and write:TYPE, which limits the scope Write to a type. types are the
+// ParseScopes parses names of scopes joined by '+'. The name write:TYPE limits the scope Write to a type. types are the
 // types to which Write is limited, sorted; without types, it has no such limit. The error lists the valid names but
-// nothing of the text, which may contain a misplaced key.
-func ParseLimited(text string) (scopes Scopes, types []authz.Type, err error) {
+// nothing of the text except names of the product's types, since the text may contain a misplaced key.
+func ParseScopes(text string) (scopes Scopes, types []authz.Type, err error) {
 	for name := range strings.SplitSeq(text, "+") {
 		limit, isLimited := strings.CutPrefix(name, writePrefix)
 		if !isLimited {
-			scope, err := ParseScopes(name)
-			if err != nil {
-				return 0, nil, err
+			scope := scopeOf(name)
+			if scope == 0 {
+				return 0, nil, fmt.Errorf(
+					"the scopes of a key must be names joined by '+'; the names are %s, and write:TYPE",
+					strings.Join(AllScopes.Names(), ", "),
+				)
 			}
 			scopes |= scope
 			continue
 		}
-		typ, err := authz.ParseType(limit)
+		typ, err := parseWriteType(limit)
 		if err != nil {
-			return 0, nil, errors.New("the scope write:TYPE, for example write:dashboard, needs the name of a type: 3 to 64 " +
-				"of a-z, 0-9 and _, beginning with a letter")
+			return 0, nil, err
 		}
 		types = append(types, typ)
 	}
@@ -106,4 +92,18 @@ func ParseLimited(text string) (scopes Scopes, types []authz.Type, err error) {
 	}
 	slices.Sort(types)
 	return scopes | Write, slices.Compact(types), nil
+}
+
+// parseWriteType parses the type of a scope write:TYPE. It returns an error for a type of the product.
+func parseWriteType(text string) (authz.Type, error) {
+	typ, err := authz.ParseType(text)
+	if err != nil {
+		return "", errors.New("the scope write:TYPE, for example write:dashboard, needs the name of a type: 3 to 64 " +
+			"of a-z, 0-9 and _, beginning with a letter")
+	}
+	if authz.IsProductType(typ) {
+		return "", fmt.Errorf("the scope write:%s names a type of the product, and only the product's operations write its "+
+			"relationships; write:TYPE is for types of your own", typ)
+	}
+	return typ, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/freshness"
 	"github.com/sluice-authz/sluice/internal/httpapi"
 	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/owntype"
 	"github.com/sluice-authz/sluice/internal/preview"
 	"github.com/sluice-authz/sluice/internal/spicedb"
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
@@ -42,6 +43,7 @@ type Server struct {
 	config Config
 	log    *slog.Logger
 	keys   *apikey.Keys
+	types  *owntype.Rules // the types of the served schema
 	http   *http.Server
 	cert   *certificate // nil without TLS
 	files  []*reloadableFile
@@ -85,6 +87,10 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.types, err = served.ownTypes(); err != nil {
+		return nil, err
+	}
+	s.warnOfUnknownTypes()
 	engine, err := s.openEngine(ctx, metrics)
 	if err != nil {
 		return nil, err
@@ -123,10 +129,7 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	api.Explainer = explain.New(engine, api.Definitions, nil)
 	if prepared.product {
-		api.Operations = operations
-		if api.OwnTypes, err = served.ownTypes(); err != nil {
-			return nil, err
-		}
+		api.Operations, api.OwnTypes = operations, s.types
 		api.Operate = func(engine operation.Engine) httpapi.Operations { return operation.New(engine) }
 		api.Previewer = &preview.Previewer{
 			Engine: engine, Definitions: api.Definitions, Rules: operation.VisibilityRules,

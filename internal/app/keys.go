@@ -10,7 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
+	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/httpapi"
+	"github.com/sluice-authz/sluice/schema"
 )
 
 // openKeys reads the configured keys. If there are none, it generates one with every scope.
@@ -58,6 +60,40 @@ func (s *Server) warnOfExpiry() {
 	}
 }
 
+// warnOfUnknownTypes logs each type that a key may write, but that the schema does not have.
+func (s *Server) warnOfUnknownTypes() {
+	for _, key := range s.keys.All() {
+		for _, typ := range key.WriteTypes {
+			if err := s.types.CheckType(typ); err != nil {
+				s.log.Warn(
+					"a scope write:TYPE of the API key names a type that the schema does not have", "key", key.Name, "type", typ,
+					"error", err.Error(),
+				)
+			}
+		}
+	}
+}
+
+// CheckWriteTypes returns an error unless the schema has the types and they are not the product's. file is the name of
+// a schema file.
+func CheckWriteTypes(ctx context.Context, file string, types []authz.Type) error {
+	var served servedSchema
+	var err error
+	if served.File, err = loadSchema(ctx, file); err != nil {
+		return err
+	}
+	if served.Summary, err = schema.Summarize(served.Text); err != nil {
+		return err
+	}
+	rules, err := served.ownTypes()
+	for _, typ := range types {
+		if err == nil {
+			err = rules.CheckType(typ)
+		}
+	}
+	return err
+}
+
 func (s *Server) now() time.Time {
 	if s.config.Clock != nil {
 		return s.config.Clock()
@@ -98,6 +134,7 @@ func (s *Server) reloadKeys() error {
 		return err
 	}
 	s.warnOfExpiry()
+	s.warnOfUnknownTypes()
 	return nil
 }
 

@@ -115,9 +115,12 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 		return nil, fmt.Errorf("a call must have either security: [] or %s", scopesExtension)
 	}
 	for _, name := range names {
-		scope, err := apikey.ParseScopes(fmt.Sprint(name))
+		scope, types, err := apikey.ParseScopes(fmt.Sprint(name))
 		if err != nil {
 			return nil, err
+		}
+		if len(types) > 0 {
+			return nil, fmt.Errorf("%s names a type; a call needs write", scopesExtension)
 		}
 		r.scopes |= scope
 	}
