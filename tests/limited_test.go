@@ -56,9 +56,13 @@ func roleEnds(t *testing.T, on *backend) {
 		"carl GET users/~carl/accounts => 200 {accounts: []}",
 		// The end of a role has the same effect as a removal. After a new grant, the person again has access to their
 		// creations, but not to the objects that others shared with them.
+		// A person without assign_roles may give them the default role, as to anybody who holds no role.
+		"ulla PUT accounts/~a/members/~carl {roles: [guest]} => 403 forbidden assign_roles",
 		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 200",
 		"carl may view importer:~i",
 		"carl may not use connection:~c",
+		"ulla DELETE accounts/~a/members/~carl => 200",
+		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 403 forbidden within the last day",
 		// The person can get another role.
 		"olga PUT accounts/~a/members/~carl {roles: [guest]} => 200",
 	)

@@ -70,7 +70,7 @@ the command checks that the schema has each TYPE of the scopes write:TYPE.`,
 		"scopes of the key: check, operate, provision, inspect, write, joined by +; write:TYPE limits write to a type",
 	)
 	cmd.Flags().StringVar(
-		&schema, "schema", "", "schema file of the server; the command checks the types of the scopes write:TYPE against it",
+		&schema, "schema", "", "schema file of the server, against which the command checks the types of write:TYPE",
 	)
 	cmd.Flags().StringVar(&rate, "rate", "", "limit of its requests, for example 50/s or 600/m; no limit if empty")
 	cmd.Flags().StringVar(
@@ -83,8 +83,8 @@ the command checks that the schema has each TYPE of the scopes write:TYPE.`,
 	return cmd
 }
 
-// checkWriteTypes checks the types of the scopes write:TYPE against a schema file. Without a file, it prints a note that
-// the types were not checked.
+// checkWriteTypes checks the types of the scopes write:TYPE against a schema file. Without a file, it prints a note
+// that the types were not checked.
 func checkWriteTypes(cmd *cobra.Command, file string, types []authz.Type) error {
 	switch {
 	case file != "":
