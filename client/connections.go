@@ -29,7 +29,7 @@ func (a *Actor) ShareConnection(ctx context.Context, id string, with Sharing) (C
 
 // GroupConnection puts a connection into a group of its account.
 func (a *Actor) GroupConnection(ctx context.Context, id, group string) (Connection, error) {
-	return answer[Connection](a.rest.GroupConnection(ctx, id, nil, rest.Group{Group: group}))
+	return answer[Connection](a.rest.GroupConnection(ctx, id, nil, rest.ConnectionGroup{Group: group}))
 }
 
 // UngroupConnection removes a connection from its group.

@@ -42,6 +42,12 @@ type (
 	// ListedSubscription is a subscription in the list of all.
 	ListedSubscription = rest.ListedSubscription
 
+	// Group is a group of a subscription.
+	Group = rest.Group
+
+	// ListedGroup is a group in the list of a subscription's groups.
+	ListedGroup = rest.ListedGroup
+
 	// Account is an account.
 	Account = rest.Account
 

@@ -20,7 +20,7 @@ var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
 		Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user
 		ChangedMembers.replayed ChangedMembers.token Connection.id Connection.replayed Connection.token Connector.id
-		Connector.replayed Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed
+		Connector.replayed Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id Group.replayed Group.token
 		Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed Importer.token Invitation.replayed
 		Invitation.token Member.user Offboarding.token Offboarding.user PartOfAccount.id PartOfAccount.replayed
 		PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed PartOfWorkspace.token Preview.effects
@@ -50,12 +50,12 @@ var answerFields = map[string]string{
 		TraceCondition.caveat TraceCondition.expression TraceCondition.missing_context TraceCondition.result`,
 	"TestAnswersNameVisibleObjects": `AcceptedInvitation.account AcceptedInvitation.subscription Account.subscription
 		Connection.account Connection.connector Connector.account CopiedImporter.account CopiedImporter.destination
-		CopiedImporter.source Importer.account Importer.destination Importer.source Invitation.account
+		CopiedImporter.source Group.subscription Importer.account Importer.destination Importer.source Invitation.account
 		Invitation.subscription PartOfAccount.account PartOfWorkspace.workspace Workspace.account ChangedMember.accounts
 		Member.accounts`,
 	"TestReplaysShowWhatReadsShow": `AcceptedInvitation.roles AcceptedInvitation.expires_at Account.role_set
 		ChangedMembers.members Subscription.role_set Connection.group Connection.users Connection.visibility
-		Connector.capabilities CopiedImporter.left_out Importer.hidden_ends
+		Connector.capabilities CopiedImporter.left_out Group.title Importer.hidden_ends
 		Invitation.expires_at Invitation.invitee Invitation.roles Subscription.features Workspace.open Workspace.users
 		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",

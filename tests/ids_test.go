@@ -255,6 +255,7 @@ func TestForeignIDIsGrantedNothing(t *testing.T) {
 		"olga POST accounts {id: ~g, subscription: ~one, role_set: analytics}",
 		"olga POST connections {id: ~gc, account: ~g, connector: ~crm}",
 		"ulla POST connections {id: ~c, account: ~a, connector: ~crm}",
+		"olga POST subscriptions/~s/groups {id: ~group, title: T}",
 	)
 	for _, id := range []string{
 		"stored:importer=3Ai9", "stored:a=00b", "stored:bad=zz", "stored:" + strings.Repeat("x", 600),
@@ -285,6 +286,9 @@ func TestForeignIDIsGrantedNothing(t *testing.T) {
 				"olga POST workspaces {id: '$ID', account: ~o, open: true}",
 				"olga PUT workspaces/~w/access {open: false, users: ['$ID']}",
 				"olga POST connectors {id: '$ID', account: ~o}",
+				"olga POST subscriptions/~s/groups {id: '$ID', title: T}",
+				"olga PUT groups/~group/members/$ID",
+				"olga PATCH groups/~group/members {add: ['$ID']}",
 			}, eachSimpleType("olga POST $types {id: '$ID', $place: ~$in}", map[string]string{
 				"workspace": "w", "team": "a", "operations": "o", "analytics": "n",
 			})...) {

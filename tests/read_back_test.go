@@ -16,6 +16,7 @@ var readable = []struct{ object, viewer, hidden string }{
 	{"importer:~importer", "ulla", "gert"},
 	{"connection:~connection", "ulla", "olga"},
 	{"workspace:~workspace", "olga", "otto"},
+	{"group:~group", "olga", "gert"},
 	{"connector:~connector", "otto", "ulla"},
 }
 

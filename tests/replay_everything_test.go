@@ -49,6 +49,13 @@ var replays = []string{
 	"ulla DELETE connections/~d",
 	"olga POST workspaces {id: ~w, account: ~o, open: true}",
 	"olga PUT workspaces/~w/access {open: false, users: [~olga]}",
+	"olga POST subscriptions/~s/groups {id: ~crew, title: Crew}",
+	"olga PUT groups/~crew {title: The crew}",
+	"olga PATCH groups/~crew/members {add: [~ulla, ~nora], remove: [~vera]}",
+	"olga PUT groups/~crew/members/~vera",
+	"olga DELETE groups/~crew/members/~vera",
+	"olga POST subscriptions/~s/groups {id: ~crew2, title: Crew}",
+	"olga DELETE groups/~crew2",
 	"olga POST flows {id: ~f, workspace: ~w}",
 	"olga POST schedules {id: ~h, workspace: ~w}",
 	"olga POST services {id: ~v, workspace: ~w}",
@@ -90,6 +97,7 @@ var hiddenChanges = []string{
 	"backend PUT subscriptions/~s/features {features: [user_permissions]}",
 	"oona PUT accounts/~o/members/~oona {roles: [administrator]}",
 	"oona PUT workspaces/~w/access {open: false, users: [~oona]}",
+	"oona PUT groups/~crew {title: secret}",
 }
 
 // endings removes every role of the actors of replays.
@@ -107,8 +115,8 @@ var replaySituations = map[string]struct {
 	change func(s scene)
 	shown  int
 }{
-	"nothing changed":           {func(scene) {}, 26},
-	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 26},
+	"nothing changed":           {func(scene) {}, 28},
+	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 28},
 	"the actors lost all roles": {func(s scene) { s.play(slices.Concat(hiddenChanges, endings)...) }, 6},
 	"the objects were deleted":  {deleteReplayed, 1}, // the connector of the catalogue
 	"the ids were taken again": {func(s scene) {

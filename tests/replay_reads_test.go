@@ -29,6 +29,7 @@ var readsAgain = map[string]func(r replayedRequest) map[string]any{
 	"Connection":         replayedRequest.readObject,
 	"Connector":          replayedRequest.readObject,
 	"Workspace":          replayedRequest.readObject,
+	"Group":              replayedRequest.readGroup,
 	"PartOfAccount":      replayedRequest.readObject,
 	"PartOfWorkspace":    replayedRequest.readObject,
 	"ChangedMember":      replayedRequest.readMember,
@@ -187,6 +188,9 @@ func (r replayedRequest) readObject() map[string]any {
 	r.t.Fatalf("the backend cannot read %v", r.path)
 	return nil
 }
+
+// readGroup reads a group.
+func (r replayedRequest) readGroup() map[string]any { return r.get("groups/" + r.first["id"].(string)) }
 
 // readCopy reads a copied importer, and compares its ends with those of the original.
 func (r replayedRequest) readCopy() map[string]any {

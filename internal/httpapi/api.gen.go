@@ -940,6 +940,14 @@ type Connection struct {
 	Token Token `json:"token"`
 }
 
+// ConnectionGroup defines model for ConnectionGroup.
+type ConnectionGroup struct {
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Group ID `json:"group"`
+}
+
 // Connector defines model for Connector.
 type Connector struct {
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -1308,10 +1316,70 @@ type FoundSubjects struct {
 
 // Group defines model for Group.
 type Group struct {
-	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
-	Group ID `json:"group"`
+	ID ID `json:"id"`
+
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Subscription *ID `json:"subscription,omitempty"`
+
+	// Title The title. It is empty if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title *StoredTitle `json:"title,omitempty"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// GroupMember defines model for GroupMember.
+type GroupMember struct {
+	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	User ID `json:"user"`
+}
+
+// GroupMemberPage defines model for GroupMemberPage.
+type GroupMemberPage struct {
+	Members []GroupMember `json:"members"`
+
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// GroupMembers defines model for GroupMembers.
+type GroupMembers struct {
+	Add    *People `json:"add,omitempty"`
+	Remove *People `json:"remove,omitempty"`
+}
+
+// GroupPage defines model for GroupPage.
+type GroupPage struct {
+	Groups []ListedGroup `json:"groups"`
+
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// GroupTitle defines model for GroupTitle.
+type GroupTitle struct {
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
 }
 
 // Health defines model for Health.
@@ -1450,6 +1518,19 @@ type ListedAccount struct {
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+}
+
+// ListedGroup defines model for ListedGroup.
+type ListedGroup struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title The title. It is empty if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title StoredTitle `json:"title"`
 }
 
 // ListedInvitation defines model for ListedInvitation.
@@ -1602,6 +1683,19 @@ type NewConnection struct {
 	// Example: alice@example.com
 	ID         ID          `json:"id"`
 	Visibility *Visibility `json:"visibility,omitempty"`
+}
+
+// NewGroup defines model for NewGroup.
+type NewGroup struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
 }
 
 // NewImporter defines model for NewImporter.
@@ -2284,6 +2378,11 @@ type Sharing struct {
 	Visibility Visibility `json:"visibility"`
 }
 
+// StoredTitle The title. It is empty if another tool has stored the object without a title.
+//
+// Example: Data team
+type StoredTitle = string
+
 // SubjectLine A line of the stream: a subject, or the end of the stream.
 type SubjectLine struct {
 	union json.RawMessage
@@ -2437,6 +2536,11 @@ type Suggestion struct {
 	// RequiresFeature The feature that the subscription lacks. The first operation turns it on.
 	RequiresFeature *string `json:"requires_feature,omitempty"`
 }
+
+// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+//
+// Example: Data team
+type Title = string
 
 // Token A ZedToken of SpiceDB. It names a revision of the relationships.
 type Token = string
@@ -2810,6 +2914,24 @@ type GetFlowParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// GetGroupParams defines parameters for GetGroup.
+type GetGroupParams struct {
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListGroupMembersParams defines parameters for ListGroupMembers.
+type ListGroupMembersParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // GetImporterParams defines parameters for GetImporter.
 type GetImporterParams struct {
 	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -2878,6 +3000,18 @@ type GetSubscriptionParams struct {
 
 // ListSubscriptionAccountsParams defines parameters for ListSubscriptionAccounts.
 type ListSubscriptionAccountsParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListGroupsParams defines parameters for ListGroups.
+type ListGroupsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3433,6 +3567,12 @@ type ServerInterface interface {
 	// GetFlow Show a flow
 	// (GET /v1/flows/{id})
 	GetFlow(c *gin.Context, id ID, params GetFlowParams)
+	// GetGroup Show a group
+	// (GET /v1/groups/{id})
+	GetGroup(c *gin.Context, id ID, params GetGroupParams)
+	// ListGroupMembers List the members of a group
+	// (GET /v1/groups/{id}/members)
+	ListGroupMembers(c *gin.Context, id ID, params ListGroupMembersParams)
 	// GetImporter Show an importer
 	// (GET /v1/importers/{id})
 	GetImporter(c *gin.Context, id ID, params GetImporterParams)
@@ -3478,6 +3618,9 @@ type ServerInterface interface {
 	// ListSubscriptionAccounts List the accounts of a subscription that the actor may view
 	// (GET /v1/subscriptions/{id}/accounts)
 	ListSubscriptionAccounts(c *gin.Context, id ID, params ListSubscriptionAccountsParams)
+	// ListGroups List the groups of a subscription
+	// (GET /v1/subscriptions/{id}/groups)
+	ListGroups(c *gin.Context, id ID, params ListGroupsParams)
 	// ListSubscriptionInvitations List the open invitations
 	// (GET /v1/subscriptions/{id}/invitations)
 	ListSubscriptionInvitations(c *gin.Context, id ID, params ListSubscriptionInvitationsParams)
@@ -4596,6 +4739,126 @@ func (siw *ServerInterfaceWrapper) GetFlow(c *gin.Context) {
 	siw.Handler.GetFlow(c, id, params)
 }
 
+// GetGroup operation middleware
+func (siw *ServerInterfaceWrapper) GetGroup(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetGroupParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetGroup(c, id, params)
+}
+
+// ListGroupMembers operation middleware
+func (siw *ServerInterfaceWrapper) ListGroupMembers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListGroupMembersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListGroupMembers(c, id, params)
+}
+
 // GetImporter operation middleware
 func (siw *ServerInterfaceWrapper) GetImporter(c *gin.Context) {
 
@@ -5167,6 +5430,74 @@ func (siw *ServerInterfaceWrapper) ListSubscriptionAccounts(c *gin.Context) {
 	siw.Handler.ListSubscriptionAccounts(c, id, params)
 }
 
+// ListGroups operation middleware
+func (siw *ServerInterfaceWrapper) ListGroups(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListGroupsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListGroups(c, id, params)
+}
+
 // ListSubscriptionInvitations operation middleware
 func (siw *ServerInterfaceWrapper) ListSubscriptionInvitations(c *gin.Context) {
 
@@ -5676,6 +6007,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/explain", wrapper.Explain)
 	router.GET(options.BaseURL+"/v1/exports/:id", wrapper.GetExport)
 	router.GET(options.BaseURL+"/v1/flows/:id", wrapper.GetFlow)
+	router.GET(options.BaseURL+"/v1/groups/:id", wrapper.GetGroup)
+	router.GET(options.BaseURL+"/v1/groups/:id/members", wrapper.ListGroupMembers)
 	router.GET(options.BaseURL+"/v1/importers/:id", wrapper.GetImporter)
 	router.GET(options.BaseURL+"/v1/integrations/:id", wrapper.GetIntegration)
 	router.POST(options.BaseURL+"/v1/lookup/resources", wrapper.LookupResources)
@@ -5691,6 +6024,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/subscriptions", wrapper.ListSubscriptions)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id", wrapper.GetSubscription)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/accounts", wrapper.ListSubscriptionAccounts)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/groups", wrapper.ListGroups)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.ListSubscriptionInvitations)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.GetSubscriptionMember)

@@ -78,7 +78,7 @@ func shareConnection(r request) (writeCall, error) {
 
 // groupConnection decodes PUT /v1/connections/{id}/group.
 func groupConnection(r request) (writeCall, error) {
-	body, err := decodeBody[Group](r)
+	body, err := decodeBody[ConnectionGroup](r)
 	if err != nil {
 		return nil, err
 	}

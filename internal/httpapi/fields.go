@@ -74,6 +74,13 @@ func (r *reader) id(field, value string) authz.ID {
 	return id
 }
 
+// title reads the title of a group, role or service account.
+func (r *reader) title(value string) authz.ID {
+	title, err := authz.ParseTitle(value)
+	r.keep("title", err)
+	return title
+}
+
 // optionalID reads an optional id.
 func (r *reader) optionalID(field string, value *string) authz.ID {
 	if value == nil {

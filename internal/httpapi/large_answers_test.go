@@ -218,7 +218,8 @@ var boundedAnswers = map[string]string{
 	"shareConnection":    request1000,
 	"setWorkspaceAccess": request1000, "createConnection": request1000, "groupConnection": request1000,
 	"ungroupConnection": request1000,
-	"createWorkspace":   request1000, "putConnector": schema, "createSubscription": schema, "putFeatures": schema,
+	"listGroups":        page, "listGroupMembers": page,
+	"createWorkspace": request1000, "putConnector": schema, "createSubscription": schema, "putFeatures": schema,
 	"getSubscription": schema, "inviteToAccount": schema, "inviteToSubscription": schema, "acceptInvitation": schema,
 	"copyImporter": "two ends",
 }

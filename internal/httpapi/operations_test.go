@@ -39,6 +39,7 @@ func (o *operations) wantCall(t *testing.T, name string, caller operation.Caller
 func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`
+	group := `{"id":"g1","subscription":"s1","title":"Data team","token":"t1"}`
 	firstPage := operation.Page{}
 	cursor := func(list, id, position string) string {
 		return httpapi.SealCursor(operateKey, list, id, "alice", position)
@@ -119,6 +120,28 @@ func TestOperations(t *testing.T) {
 			args(authz.ID("s1"), authz.ID("bob"), map[authz.ID][]string{"a1": {"editor"}, "a2": {}}, time.Time{}),
 			200, `{"user":"bob","accounts":{"a1":["editor"],"a2":[]},"accounts_expire_at":{"a1":"2030-01-01T00:00:00Z"},"token":"t1"}`,
 		},
+		{
+			"POST", "/v1/subscriptions/s1/groups", `{"id":"g1","title":"Data team"}`, false, "CreateGroup",
+			args(operation.Group{ID: "g1", Subscription: "s1", Title: "Data team"}), 201, group,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/groups?limit=7&cursor=" + cursor("listGroups", "s1", "abc"), "", false, "SubscriptionGroups",
+			args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}), 200,
+			`{"groups":[{"id":"g1","title":"Data team"}],"next_cursor":"` + cursor("listGroups", "s1", "next") + `","token":"t1"}`,
+		},
+		{"GET", "/v1/groups/g1", "", false, "GetGroup", args(authz.ID("g1")), 200, group},
+		{"PUT", "/v1/groups/g1", `{"title":"New"}`, false, "RenameGroup", args(authz.ID("g1"), authz.ID("New")), 200, group},
+		{"DELETE", "/v1/groups/g1", "", false, "Delete", args(authz.Object{Type: "group", ID: "g1"}), 200, done},
+		{
+			"GET", "/v1/groups/g1/members", "", false, "GroupMembers", args(authz.ID("g1"), firstPage), 200,
+			`{"members":[{"user":"bob"}],"next_cursor":"` + cursor("listGroupMembers", "g1", "next") + `","token":"t1"}`,
+		},
+		{
+			"PATCH", "/v1/groups/g1/members", `{"add":["bob","user:carol"],"remove":["dave"]}`, false, "ChangeGroupMembers",
+			args(authz.ID("g1"), []authz.ID{"bob", "carol"}, []authz.ID{"dave"}), 200, done,
+		},
+		{"PUT", "/v1/groups/g1/members/user:bob", "", false, "AddGroupMember", args(authz.ID("g1"), authz.ID("bob")), 200, done},
+		{"DELETE", "/v1/groups/g1/members/bob", "", false, "RemoveGroupMember", args(authz.ID("g1"), authz.ID("bob")), 200, done},
 		{"GET", "/v1/users/alice/accounts", "", false, "UserAccounts", args(authz.ID("alice"), false, firstPage), 200, `{"accounts":[],"next_cursor":"","token":"t1"}`},
 		{
 			"POST", "/v1/accounts", `{"id":"acme","subscription":"s1","role_set":"team"}`, false, "CreateAccount",

@@ -101,6 +101,7 @@ type Operations interface {
 	platformOperations
 	subscriptionOperations
 	subscriptionMemberOperations
+	groupOperations
 	accountOperations
 	accountMemberOperations
 	offboardingOperations

@@ -48,6 +48,13 @@ var writes = withSimpleTypes(map[string]write{
 	"inviteToSubscription":           {http.StatusCreated, invite("subscription")},
 	"withdrawSubscriptionInvitation": {http.StatusOK, withdrawInvitation("subscription")},
 
+	"createGroup":       {http.StatusCreated, createGroup},
+	"putGroup":          {http.StatusOK, putGroup},
+	"deleteGroup":       {http.StatusOK, deleteObject(authz.TypeGroup)},
+	"patchGroupMembers": {http.StatusOK, patchGroupMembers},
+	"addGroupMember":    {http.StatusOK, changeGroupMember(true)},
+	"removeGroupMember": {http.StatusOK, changeGroupMember(false)},
+
 	"createAccount":             {http.StatusCreated, createAccount},
 	"deleteAccount":             {http.StatusOK, deleteObject("account")},
 	"patchAccountMembers":       {http.StatusOK, patchAccountMembers},

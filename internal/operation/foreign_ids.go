@@ -19,7 +19,7 @@ func mayBeNew(object authz.Object) error {
 func rejectForeignIDs(p *plan) error {
 	for _, u := range p.Updates() {
 		r := u.Relationship
-		isGift := r.Subject != p.actor() || kindOf(r.Resource.Type).list != ""
+		isGift := r.Subject != p.actor() || kindOf(r.Resource.Type).list != "" || r.Resource.Type == authz.TypeGroup
 		if u.Action != authz.Delete && r.Subject.Type == user && r.Subject.ID.IsForeign() && isGift {
 			return authz.Errorf(authz.CodeInvalid,
 				"%q cannot get a role or a share: another tool stored this id; remove access from it, and grant access "+

@@ -74,32 +74,17 @@ type Subscriptions struct {
 func (s *Service) Subscriptions(ctx context.Context, by Caller, page Page) (Subscriptions, authz.Token, error) {
 	var subscriptions Subscriptions
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		cursors, start := pages.CursorsOf("subscriptions"), authz.Page{Limit: page.limit() + 1}
-		if page.Cursor != "" {
-			var err error
-			if start.Cursor, err = cursors.Parse(page.Cursor); err != nil {
-				return err
-			}
-		}
-		if _, err := p.head(ctx); err != nil {
+		rows, next, err := readPage(ctx, p, pages.CursorsOf("subscriptions"), page, authz.Filter{
+			Type: "subscription", Relation: "platform", SubjectType: platform.Type, SubjectID: platform.ID, SubjectPlain: true,
+		})
+		if err != nil {
 			return err
 		}
-		filter := authz.Filter{
-			Type: "subscription", Relation: "platform", SubjectType: platform.Type, SubjectID: platform.ID, SubjectPlain: true,
+		ids := make([]authz.ID, len(rows))
+		for i, r := range rows {
+			ids[i] = r.Resource.ID
 		}
-		var ids []authz.ID
-		var last string
-		for item, err := range p.engine.Read(ctx, filter, p.Consistency(), start) {
-			if err != nil {
-				return err
-			}
-			if len(ids) == page.limit() {
-				subscriptions.NextCursor = cursors.New(last)
-				break
-			}
-			ids, last = append(ids, item.Relationship.Resource.ID), item.Cursor
-		}
-		var err error
+		subscriptions.NextCursor = next
 		subscriptions.Subscriptions, err = readSubscriptions(ctx, p, ids)
 		return err
 	})

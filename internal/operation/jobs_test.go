@@ -81,6 +81,16 @@ var jobCases = []jobCase{
 		left: []string{"subscription:s", "account:t#", "account:o#", "workspace:etl", "membership:ed", "requested_by"},
 	},
 	{
+		name: "delete a group of very many people that holds very many roles",
+		given: "group:crew#subscription@subscription:s group:crew#title@title:Crew " +
+			lotsOf("group:crew#member@user:u%d") + lotsOf("account:a%d#user@group:crew#member"),
+		do: func(ctx context.Context, s *operation.Service) error {
+			_, err := s.Delete(ctx, by("olga"), authz.Object{Type: "group", ID: "crew"})
+			return err
+		},
+		left: []string{"group:crew", "title:Crew", "requested_by"},
+	},
+	{
 		name: "delete a connection of very many users", given: lotsOf("connection:crm#shared_with@user:u%d"),
 		do: func(ctx context.Context, s *operation.Service) error {
 			_, err := s.Delete(ctx, by("peter"), authz.Object{Type: "connection", ID: "crm"})

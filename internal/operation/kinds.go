@@ -58,8 +58,8 @@ var kinds = withSimpleTypes(map[authz.Type]kind{
 	"connection_group": {place: "account"},
 	"workspace":        {visible: "view", place: "account", remove: "manage_workspaces", removeOnPlace: true},
 
-	"group":        {visible: "view", place: "subscription", hasUnboundedMembers: true},
-	serviceAccount: {visible: "view", place: "place"},
+	authz.TypeGroup: {visible: "view", place: "subscription", remove: "manage", hasUnboundedMembers: true},
+	serviceAccount:  {visible: "view", place: "place"},
 
 	"connector": {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},
 

@@ -53,6 +53,8 @@ type plan struct {
 	reassigned   []reassignment // objects that the write reassigns
 	// portions divides the changes among several writes. It is nil if one write has all of them.
 	portions *portions
+	// chunks divides updates that do not depend on each other among several writes. It is nil if one write has all.
+	chunks *chunks
 	// lowered is how many updates store a weaker or shorter role, see roleChange.lowers.
 	lowered int
 	decided map[authz.Object]bool // see requireDecision

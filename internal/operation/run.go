@@ -150,7 +150,7 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	if err != nil {
 		return outcome{}, err
 	}
-	done.more = deletesOnly || p.portions.more()
+	done.more = deletesOnly || p.portions.more() || p.chunks.more()
 	if !done.more {
 		rememberKey(p, s.now().Add(rememberFor))
 	}
@@ -164,6 +164,7 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	done.formerMembers = p.formerMembers
 	if !deletesOnly {
 		p.portions.written()
+		p.chunks.written()
 		for _, d := range p.offboardings {
 			done.jobs = append(done.jobs, s.offboardingJob(p.by, operation, d))
 		}

@@ -231,6 +231,22 @@ func expensive() map[string][]request {
 			body: asJSON(map[string]any{"open": false, "users": names("p", people)}),
 		}},
 		"deleteWorkspace": list("/v1/workspaces/w"),
+		"createGroup": {
+			{path: "/v1/subscriptions/s/groups", actor: "olga", body: asJSON(map[string]any{"id": "new", "title": "New"})},
+		},
+		"listGroups":       list("/v1/subscriptions/s/groups?limit=1000"),
+		"getGroup":         list("/v1/groups/crew"),
+		"putGroup":         {{path: "/v1/groups/crew", actor: "olga", body: asJSON(map[string]any{"title": "New"})}},
+		"listGroupMembers": list("/v1/groups/crew/members?limit=1000"),
+		"patchGroupMembers": {
+			{
+				name: "with very many", path: "/v1/groups/crew/members", actor: "olga",
+				body: asJSON(map[string]any{"add": names("z", 5000)}),
+			},
+		},
+		"addGroupMember":    list("/v1/groups/crew/members/p1"),
+		"removeGroupMember": list("/v1/groups/crew/members/p2"),
+		"deleteGroup":       list("/v1/groups/crew"),
 		"evaluate": {
 			{name: "with a context of many keys", body: asJSON(map[string]any{
 				"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"),

@@ -1,0 +1,68 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"github.com/sluice-authz/sluice/client/rest"
+)
+
+// Groups lists the groups of a subscription.
+func (a *Actor) Groups(ctx context.Context, subscription string) iter.Seq2[ListedGroup, error] {
+	return pages(func(cursor string) ([]ListedGroup, string, error) {
+		page, err := answer[rest.GroupPage](a.rest.ListGroups(
+			ctx, subscription, &rest.ListGroupsParams{Limit: &pageSize, Cursor: cursor},
+		))
+		return page.Groups, page.NextCursor, err
+	})
+}
+
+// CreateGroup creates a group without members in a subscription.
+func (a *Actor) CreateGroup(ctx context.Context, subscription, id, title string) (Group, error) {
+	return answer[Group](a.rest.CreateGroup(ctx, subscription, nil, rest.NewGroup{ID: id, Title: title}))
+}
+
+// GetGroup returns a group.
+func (a *Actor) GetGroup(ctx context.Context, id string) (Group, error) {
+	return answer[Group](a.rest.GetGroup(ctx, id, nil))
+}
+
+// RenameGroup replaces the title of a group.
+func (a *Actor) RenameGroup(ctx context.Context, id, title string) (Group, error) {
+	return answer[Group](a.rest.PutGroup(ctx, id, nil, rest.GroupTitle{Title: title}))
+}
+
+// DeleteGroup deletes a group. Its members lose the access that they had through the group.
+func (a *Actor) DeleteGroup(ctx context.Context, id string) error {
+	return done(a.rest.DeleteGroup(ctx, id, nil))
+}
+
+// GroupMembers lists the ids of the members of a group.
+func (a *Actor) GroupMembers(ctx context.Context, id string) iter.Seq2[string, error] {
+	return pages(func(cursor string) ([]string, string, error) {
+		page, err := answer[rest.GroupMemberPage](a.rest.ListGroupMembers(
+			ctx, id, &rest.ListGroupMembersParams{Limit: &pageSize, Cursor: cursor},
+		))
+		members := make([]string, len(page.Members))
+		for i, member := range page.Members {
+			members[i] = member.User
+		}
+		return members, page.NextCursor, err
+	})
+}
+
+// ChangeGroupMembers adds people to a group and removes others. A change of more than 500 people takes several writes,
+// first those that remove people.
+func (a *Actor) ChangeGroupMembers(ctx context.Context, id string, add, remove []string) error {
+	return done(a.rest.PatchGroupMembers(ctx, id, nil, rest.GroupMembers{Add: add, Remove: remove}))
+}
+
+// AddGroupMember adds a person to a group.
+func (a *Actor) AddGroupMember(ctx context.Context, id, user string) error {
+	return done(a.rest.AddGroupMember(ctx, id, user, nil))
+}
+
+// RemoveGroupMember removes a person from a group.
+func (a *Actor) RemoveGroupMember(ctx context.Context, id, user string) error {
+	return done(a.rest.RemoveGroupMember(ctx, id, user, nil))
+}

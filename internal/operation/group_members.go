@@ -1,0 +1,120 @@
+package operation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
+	"github.com/sluice-authz/sluice/internal/visibility"
+)
+
+// GroupMembers returns a page of the members of a group that the actor may view.
+func (s *Service) GroupMembers(
+	ctx context.Context, by Caller, id authz.ID, page Page,
+) (GroupMembers, authz.Token, error) {
+	var members GroupMembers
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		object := groupObject(id)
+		if err := viewOf(p).Require(ctx, visibility.Existence(object)); err != nil {
+			return err
+		}
+		rows, next, err := readPage(ctx, p, pages.CursorsOf("group members", id), page, authz.Filter{
+			Type: object.Type, ID: object.ID, Relation: groupMember, SubjectType: user,
+		})
+		members = GroupMembers{NextCursor: next}
+		for _, r := range rows {
+			members.Members = append(members.Members, r.Subject.ID)
+		}
+		return err
+	})
+	return answered(members, token, err)
+}
+
+// membersPerWrite is how many people one write adds to a group or removes from it. A write needs an update and a
+// precondition for each added person.
+const membersPerWrite = 500
+
+// ChangeGroupMembers adds people to a group and removes others. The actor needs manage on the group. A change of more
+// than membersPerWrite people takes several writes, first those that remove people. If one of them fails, the earlier
+// ones remain. A repeated call continues the change.
+func (s *Service) ChangeGroupMembers(ctx context.Context, by Caller, id authz.ID, add, remove []authz.ID) (Done, error) {
+	if len(add)+len(remove) == 0 {
+		return Done{}, authz.Errorf(authz.CodeInvalid, `"add" or "remove" must name at least one person`)
+	}
+	isAdded := make(map[authz.ID]bool, len(add))
+	for _, who := range add {
+		isAdded[who] = true
+	}
+	if both := slices.IndexFunc(remove, func(who authz.ID) bool { return isAdded[who] }); both >= 0 {
+		return Done{}, authz.Errorf(
+			authz.CodeInvalid, `%s is in "add" and in "remove"; a person can be in one of them`, remove[both],
+		)
+	}
+	left := &chunks{size: membersPerWrite}
+	left.add(id, authz.Delete, remove)
+	left.add(id, authz.Touch, add)
+	return s.changeGroupMembers(ctx, by, "change_group_members", id, left)
+}
+
+// AddGroupMember adds a person to a group. The actor needs manage on the group.
+func (s *Service) AddGroupMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
+	one := &chunks{size: 1}
+	one.add(id, authz.Touch, []authz.ID{who})
+	return s.changeGroupMembers(ctx, by, "add_group_member", id, one)
+}
+
+// RemoveGroupMember removes a person from a group. The actor needs manage on the group.
+func (s *Service) RemoveGroupMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
+	one := &chunks{size: 1}
+	one.add(id, authz.Delete, []authz.ID{who})
+	return s.changeGroupMembers(ctx, by, "remove_group_member", id, one)
+}
+
+func (s *Service) changeGroupMembers(
+	ctx context.Context, by Caller, operation string, id authz.ID, left *chunks,
+) (Done, error) {
+	return s.run(ctx, by, operation, func(ctx context.Context, p *plan) error {
+		p.chunks = left
+		if err := requirePermission(ctx, p, groupObject(id), "manage"); err != nil {
+			return err
+		}
+		if _, err := readPlaceOf(ctx, p, groupObject(id)); err != nil {
+			return err
+		}
+		for _, u := range left.next() {
+			p.Update(u.Action, u.Relationship)
+			if err := requireNoOffboarding(ctx, p, u.Relationship.Subject.ID, u.Action == authz.Touch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// chunks divides updates that do not depend on each other among several writes.
+type chunks struct {
+	left []authz.Update // updates that are not written yet
+	size int            // how many of them one write has
+}
+
+// add adds the updates of people's membership of a group.
+func (c *chunks) add(group authz.ID, action authz.Action, people []authz.ID) {
+	for _, who := range people {
+		r := authz.Relationship{Resource: groupObject(group), Relation: groupMember, Subject: person(who)}
+		c.left = append(c.left, authz.Update{Action: action, Relationship: r})
+	}
+}
+
+// next returns the updates of the next write.
+func (c *chunks) next() []authz.Update { return c.left[:min(len(c.left), c.size)] }
+
+// more reports whether writes remain after the next one.
+func (c *chunks) more() bool { return c != nil && len(c.left) > c.size }
+
+// written removes the updates of the last write.
+func (c *chunks) written() {
+	if c != nil {
+		c.left = c.left[len(c.next()):]
+	}
+}
