@@ -29,7 +29,7 @@ type Client struct {
 	rest *rest.Client
 }
 
-// Actor performs operations on behalf of one person.
+// Actor performs operations on behalf of one person or service account.
 type Actor struct {
 	rest *rest.Client
 	user string
@@ -100,8 +100,8 @@ func connections() http.RoundTripper {
 // errors.
 func (c *Client) REST() *rest.Client { return c.rest }
 
-// As returns an actor for the person with this id, which the application chose. The server decides for each operation
-// whether the person may perform it.
+// As returns an actor for the person with this id, which the application chose, or for a service account: As("bob"),
+// As("service_account:nightly"). The server decides for each operation whether the actor may perform it.
 func (c *Client) As(user string) *Actor {
 	as := *c.rest
 	as.RequestEditors = append(as.RequestEditors[:len(as.RequestEditors):len(as.RequestEditors)],
@@ -112,7 +112,7 @@ func (c *Client) As(user string) *Actor {
 	return &Actor{rest: &as, user: user}
 }
 
-// headerValue encodes a person for a header. It percent-encodes the percent sign, the comma, the space, and every byte
+// headerValue encodes an actor for a header. It percent-encodes the percent sign, the comma, the space, and every byte
 // that is not visible ASCII.
 func headerValue(user string) string {
 	var b strings.Builder
@@ -126,5 +126,5 @@ func headerValue(user string) string {
 	return b.String()
 }
 
-// REST returns the generated client on behalf of the person.
+// REST returns the generated client on behalf of the actor.
 func (a *Actor) REST() *rest.Client { return a.rest }

@@ -27,9 +27,9 @@ type History struct {
 	Rules visibility.Rules
 }
 
-// RequireReader returns an error unless the person may read the history of an account. The code is CodeNotFound if they
+// RequireReader returns an error unless the reader may read the history of an account. The code is CodeNotFound if they
 // may not see the account, and CodeForbidden if they may not list its members.
-func (h *History) RequireReader(ctx context.Context, reader authz.ID, id authz.ID) error {
+func (h *History) RequireReader(ctx context.Context, reader authz.Actor, id authz.ID) error {
 	if !h.Rules.HasRoles(account) {
 		return authz.Errorf(authz.CodeNotFound, "the schema that this server serves has no accounts")
 	}
@@ -37,14 +37,14 @@ func (h *History) RequireReader(ctx context.Context, reader authz.ID, id authz.I
 		allowed, _, err := h.decide(ctx, checks, authz.Fully())
 		return allowed, err
 	}
-	return visibility.New(h.Rules, h.readerOf(reader), now).Require(
+	return visibility.New(h.Rules, readerOf(reader), now).Require(
 		ctx, visibility.Roles(authz.Object{Type: account, ID: id}),
 	)
 }
 
-// readerOf returns a person as the reader of the history.
-func (h *History) readerOf(id authz.ID) visibility.Reader {
-	return visibility.Reader{Subject: authz.Subject{Object: authz.Object{Type: h.Rules.People, ID: id}}}
+// readerOf returns a person or service account as the reader of the history.
+func readerOf(reader authz.Actor) visibility.Reader {
+	return visibility.Reader{Subject: reader.Subject()}
 }
 
 // decide reports which checks the engine allows, and the revision of the answer. It denies a permission that the schema
@@ -73,7 +73,7 @@ func isUnknown(err error) bool { return authz.CodeOf(err) == authz.CodeInvalid }
 // that the person may not view now, and updates about an earlier object with the same id. Then it removes each entry
 // that no longer matches the query. The field Seq remains set, but JSON omits it.
 func (h *History) VisibleEntries(
-	ctx context.Context, reader authz.ID, query Query, entries []Stored,
+	ctx context.Context, reader authz.Actor, query Query, entries []Stored,
 ) (shown []Entry, err error) {
 	err = h.catchUp(ctx, func() (*view, error) {
 		v, err := h.newView(ctx, reader)

@@ -25,7 +25,7 @@ const (
 // entries, and on the number of entries since the account was created. So it does not reveal how many hidden entries
 // match the query.
 func (h *History) Page(
-	ctx context.Context, reader authz.ID, query Query, limit int,
+	ctx context.Context, reader authz.Actor, query Query, limit int,
 ) (page []Entry, before int64, err error) {
 	err = h.catchUp(ctx, func() (*view, error) {
 		v, err := h.newView(ctx, reader)

@@ -135,8 +135,11 @@ func TestPositionsAreSealed(t *testing.T) {
 			_, err := log.OpenPosition(broken, "olga", "a")
 			require.ErrorIs(t, err, authz.CodeInvalid, broken)
 		}
-		for _, owner := range [][2]authz.ID{{"peter", "a"}, {"olga", "b"}, {`olga" "a`, ""}} {
-			_, err := log.OpenPosition(one, owner[0], owner[1])
+		for _, owner := range []struct {
+			reader  authz.Actor
+			account authz.ID
+		}{{"peter", "a"}, {"olga", "b"}, {`olga" "a`, ""}} {
+			_, err := log.OpenPosition(one, owner.reader, owner.account)
 			require.ErrorIs(t, err, authz.CodeInvalid, owner)
 		}
 	})

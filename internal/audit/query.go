@@ -18,7 +18,7 @@ import (
 type Query struct {
 	Object    authz.Object // resource or subject of an update
 	Account   authz.ID     // account that contains the resource of an update
-	Actor     authz.ID
+	Actor     authz.Actor
 	Operation string
 
 	resources  []authz.Object // the resource of an update is one of these

@@ -27,14 +27,14 @@ var errNoPosition = authz.Errorf(
 
 // SealPosition encrypts the number of an entry for a person who reads an account's history. The text reveals nothing
 // about the number. Every server that shares the log returns the same text for the same number.
-func (l *Log) SealPosition(seq int64, reader, of authz.ID) string {
+func (l *Log) SealPosition(seq int64, reader authz.Actor, of authz.ID) string {
 	number := binary.BigEndian.AppendUint64(nil, uint64(seq)) //nolint:gosec // numbers are not negative
 	return pages.NewSeal([]byte(l.secret)).Close(number, aboutPosition(reader, of))
 }
 
 // OpenPosition returns the number that SealPosition sealed for the same person and account. For any other text, the
 // error has CodeInvalid.
-func (l *Log) OpenPosition(text string, reader, of authz.ID) (int64, error) {
+func (l *Log) OpenPosition(text string, reader authz.Actor, of authz.ID) (int64, error) {
 	number, ok := pages.NewSeal([]byte(l.secret)).Open(text, aboutPosition(reader, of))
 	if !ok || len(number) != 8 {
 		return 0, errNoPosition
@@ -42,4 +42,6 @@ func (l *Log) OpenPosition(text string, reader, of authz.ID) (int64, error) {
 	return int64(binary.BigEndian.Uint64(number)), nil //nolint:gosec // SealPosition sealed an int64
 }
 
-func aboutPosition(reader, of authz.ID) []byte { return fmt.Appendf(nil, "%q %q", reader, of) }
+func aboutPosition(reader authz.Actor, of authz.ID) []byte {
+	return fmt.Appendf(nil, "%q %q", reader, of)
+}

@@ -44,7 +44,7 @@ func historyOf(log *audit.Log, engine authz.Engine) *audit.History {
 
 // shownTo returns the entries about the account a that a person may read: each visible update with its actor, the
 // oldest first. It reads pages and single entries, and requires that both show the same.
-func shownTo(t *testing.T, history *audit.History, reader authz.ID, query audit.Query) (shown []string) {
+func shownTo(t *testing.T, history *audit.History, reader authz.Actor, query audit.Query) (shown []string) {
 	t.Helper()
 	query.Account = "a"
 	paged, before, err := history.Page(t.Context(), reader, query, 1000)

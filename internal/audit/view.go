@@ -29,9 +29,9 @@ type view struct {
 }
 
 // newView reads the position of the log. The view decides about entries up to that position.
-func (h *History) newView(ctx context.Context, reader authz.ID) (*view, error) {
+func (h *History) newView(ctx context.Context, reader authz.Actor) (*view, error) {
 	v := &view{history: h, starts: make(map[string]start)}
-	v.visible = visibility.New(h.Rules, h.readerOf(reader), v.check)
+	v.visible = visibility.New(h.Rules, readerOf(reader), v.check)
 	var stored int
 	if err := h.db.QueryRowContext(ctx, `SELECT token, version,
 		(SELECT COALESCE(MAX(seq), 0) FROM sluice_audit_entries),

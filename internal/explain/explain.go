@@ -40,9 +40,10 @@ type Question struct {
 	Check       authz.Check
 	Consistency authz.Consistency
 
-	// Actor is the person who reads the explanation, or empty. Without an actor, All decides: if it is set, the
-	// explanation shows everything. Otherwise it shows what the subject of the check may see, without names of people.
-	Actor authz.ID
+	// Actor is the person or service account that reads the explanation, or empty. Without an actor, All decides: if it
+	// is set, the explanation shows everything. Otherwise it shows what the subject of the check may see, without names
+	// of people.
+	Actor authz.Actor
 	All   bool
 }
 

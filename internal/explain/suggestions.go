@@ -201,7 +201,7 @@ func (i *inquiry) simulateOperations(
 				return false, err
 			}
 		}
-		if err := grant.Perform(ctx, service, actors[n]); err != nil {
+		if err := grant.Perform(ctx, service, authz.Actor(actors[n])); err != nil {
 			switch authz.CodeOf(err) {
 			case authz.CodeInternal, authz.CodeDeadline, authz.CodeCanceled, authz.CodeUnavailable:
 				return false, err

@@ -12,7 +12,7 @@ import (
 func (e *Explainer) viewOf(question Question, at authz.Token, definitions []authz.Definition) *visibility.View {
 	reader := visibility.Reader{Subject: question.Check.Subject, All: question.All, OnlyOwnRoles: true}
 	if question.Actor != "" {
-		reader = visibility.Reader{Subject: authz.Subject{Object: authz.Object{Type: "user", ID: question.Actor}}}
+		reader = visibility.Reader{Subject: question.Actor.Subject()}
 	}
 	rules := visibility.Rules{Objects: func(authz.Type) []authz.Permission { return []authz.Permission{"view"} }}
 	if e.operations != nil {

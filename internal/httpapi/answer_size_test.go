@@ -21,7 +21,7 @@ import (
 type effects []preview.Effect
 
 // Effects implements httpapi.Previewer.
-func (e effects) Effects(context.Context, authz.ID, *preview.Overlay) (preview.Effects, error) {
+func (e effects) Effects(context.Context, authz.Actor, *preview.Overlay) (preview.Effects, error) {
 	return preview.Effects{Effects: e}, nil
 }
 

@@ -617,6 +617,11 @@ type ActionSearchResults struct {
 	Results []FoundAction  `json:"results"`
 }
 
+// ActorID The id of a person, or `service_account:ID` for a service account.
+//
+// Example: alice
+type ActorID = string
+
 // Approvers defines model for Approvers.
 type Approvers struct {
 	Relation string `json:"relation"`
@@ -1457,10 +1462,10 @@ type Invitation struct {
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Inviter An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	// Inviter The id of a person, or `service_account:ID` for a service account.
 	//
-	// Example: alice@example.com
-	Inviter ID `json:"inviter"`
+	// Example: alice
+	Inviter ActorID `json:"inviter"`
 
 	// Invitee An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
@@ -1538,10 +1543,10 @@ type ListedInvitation struct {
 	// Handle The public name of the invitation.
 	Handle string `json:"handle"`
 
-	// Inviter An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	// Inviter The id of a person, or `service_account:ID` for a service account.
 	//
-	// Example: alice@example.com
-	Inviter ID `json:"inviter"`
+	// Example: alice
+	Inviter ActorID `json:"inviter"`
 
 	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee *ID `json:"invitee,omitempty"`
@@ -2778,7 +2783,7 @@ type AccessThenParams struct {
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2790,7 +2795,7 @@ type ListAccountInvitationsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2802,25 +2807,25 @@ type ListAccountMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetAccountMemberParams defines parameters for GetAccountMember.
 type GetAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
 type ListAccountContentsParams struct {
-	// Actor The id of the person who reads the list. The list has only objects that this person may view.
+	// Actor The id of the person who reads the list, or `service_account:ID`. The list has only objects that this actor may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
@@ -2841,7 +2846,7 @@ type ListAuditParams struct {
 	// Account Returns only entries about this account and the objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Returns only operations of this person.
+	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Returns only this operation. The value is the `operation` of an entry.
@@ -2859,19 +2864,19 @@ type ListAuditParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // GetConnectionParams defines parameters for GetConnection.
 type GetConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetConnectorParams defines parameters for GetConnector.
 type GetConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2883,13 +2888,13 @@ type StreamAuditParams struct {
 	// Account Returns only entries about this account and the objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Returns only operations of this person.
+	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
 	// LastEventID The `id` of the last event that you received, from a stream for the same actor and account. 0 begins with the first entry of the log.
@@ -2898,25 +2903,25 @@ type StreamAuditParams struct {
 
 // ExplainParams defines parameters for Explain.
 type ExplainParams struct {
-	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // GetExportParams defines parameters for GetExport.
 type GetExportParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetFlowParams defines parameters for GetFlow.
 type GetFlowParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetGroupParams defines parameters for GetGroup.
 type GetGroupParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2928,19 +2933,19 @@ type ListGroupMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetImporterParams defines parameters for GetImporter.
 type GetImporterParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetIntegrationParams defines parameters for GetIntegration.
 type GetIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2967,19 +2972,19 @@ type ListRelationshipsParams struct {
 
 // GetReportParams defines parameters for GetReport.
 type GetReportParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetScheduleParams defines parameters for GetSchedule.
 type GetScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetServiceParams defines parameters for GetService.
 type GetServiceParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -2994,7 +2999,7 @@ type ListSubscriptionsParams struct {
 
 // GetSubscriptionParams defines parameters for GetSubscription.
 type GetSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3006,7 +3011,7 @@ type ListSubscriptionAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3018,7 +3023,7 @@ type ListGroupsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3030,7 +3035,7 @@ type ListSubscriptionInvitationsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3045,13 +3050,13 @@ type ListSubscriptionMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
 type GetSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3063,7 +3068,7 @@ type ListSubscriptionPeopleParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3075,19 +3080,19 @@ type ListUserAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who reads the answer. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
+	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // GetWorkspaceParams defines parameters for GetWorkspace.
 type GetWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParams struct {
-	// Actor The id of the person who reads the list. The list has only objects that this person may view.
+	// Actor The id of the person who reads the list, or `service_account:ID`. The list has only objects that this actor may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.

@@ -22,19 +22,19 @@ type History interface {
 	Head(ctx context.Context) (audit.Entry, error)
 	Changed() <-chan struct{}
 	Wait(ctx context.Context, changed <-chan struct{}) error
-	RequireReader(ctx context.Context, reader, account authz.ID) error
+	RequireReader(ctx context.Context, reader authz.Actor, account authz.ID) error
 	Access(ctx context.Context, query authz.SubjectQuery, at time.Time) ([]authz.FoundSubject, error)
 	Page(
-		ctx context.Context, reader authz.ID, query audit.Query, limit int,
+		ctx context.Context, reader authz.Actor, query audit.Query, limit int,
 	) (entries []audit.Entry, before int64, err error)
 	VisibleEntries(
 		ctx context.Context,
-		reader authz.ID,
+		reader authz.Actor,
 		query audit.Query,
 		entries []audit.Stored,
 	) ([]audit.Entry, error)
-	SealPosition(seq int64, reader, account authz.ID) string
-	OpenPosition(position string, reader, account authz.ID) (int64, error)
+	SealPosition(seq int64, reader authz.Actor, account authz.ID) string
+	OpenPosition(position string, reader authz.Actor, account authz.ID) (int64, error)
 }
 
 // A page ends early if it has maxPageUpdates updates or maxPageBytes bytes. A single entry may exceed both limits.
@@ -103,7 +103,7 @@ type entryPage struct {
 
 // auditPage returns a page of all entries. Its second result is the number of the entry before which the next page
 // begins, or zero after the last page.
-func (a *auditAPI) auditPage(ctx context.Context, query audit.Query, _ authz.ID, limit int) (entryPage, int64, error) {
+func (a *auditAPI) auditPage(ctx context.Context, query audit.Query, _ authz.Actor, limit int) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
 	full := func(updates, size int) bool { return updates >= maxPageUpdates || size >= maxPageBytes }
 	for updates, size := 0, 0; len(page.Entries) < limit && !full(updates, size); {
@@ -132,7 +132,7 @@ func (a *auditAPI) auditPage(ctx context.Context, query audit.Query, _ authz.ID,
 
 // visiblePage is auditPage for a person: its page has only entries that the person may see.
 func (a *auditAPI) visiblePage(
-	ctx context.Context, query audit.Query, reader authz.ID, limit int,
+	ctx context.Context, query audit.Query, reader authz.Actor, limit int,
 ) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
 	entries, before, err := a.history.Page(ctx, reader, query, limit)
@@ -151,7 +151,7 @@ func (a *auditAPI) visiblePage(
 
 // auditPosition formats the number of an entry for cursors and event ids. For a person it encrypts the number, because
 // plain numbers would reveal how many hidden entries there are.
-func (a *auditAPI) auditPosition(seq int64, reader, account authz.ID) string {
+func (a *auditAPI) auditPosition(seq int64, reader authz.Actor, account authz.ID) string {
 	if reader == "" {
 		return strconv.FormatInt(seq, 10)
 	}
@@ -159,7 +159,7 @@ func (a *auditAPI) auditPosition(seq int64, reader, account authz.ID) string {
 }
 
 // auditNumber parses a text of auditPosition.
-func (a *auditAPI) auditNumber(position string, reader, account authz.ID) (int64, error) {
+func (a *auditAPI) auditNumber(position string, reader authz.Actor, account authz.ID) (int64, error) {
 	if reader == "" {
 		return strconv.ParseInt(position, 10, 64)
 	}
@@ -174,7 +174,7 @@ type numberedEntry struct {
 
 // visibleEntries returns the entries of a query that the reader may see. Without a reader it returns all, unchanged.
 func (a *auditAPI) visibleEntries(
-	ctx context.Context, reader authz.ID, query audit.Query, found []audit.Stored,
+	ctx context.Context, reader authz.Actor, query audit.Query, found []audit.Stored,
 ) ([]numberedEntry, error) {
 	var shown []numberedEntry
 	if reader == "" {
@@ -197,9 +197,9 @@ func (a *auditAPI) visibleEntries(
 	return shown, nil
 }
 
-// auditReader returns the person who reads the answer, and checks that they may read it. For a key that may read
-// everything, it returns an empty id.
-func (a *auditAPI) auditReader(ctx context.Context, k *call, account authz.ID) (authz.ID, error) {
+// auditReader returns the actor that reads the answer, and checks that it may read it. For a key that may read
+// everything, it returns an empty actor.
+func (a *auditAPI) auditReader(ctx context.Context, k *call, account authz.ID) (authz.Actor, error) {
 	switch {
 	case a.history == nil:
 		return "", errNoHistory
@@ -246,7 +246,7 @@ func auditFilter(object, account, actor, operation *string) (query audit.Query, 
 		}
 	}
 	if actor != nil {
-		if query.Actor, err = parsePerson(`the parameter "actor"`, *actor); err != nil {
+		if query.Actor, err = parseActor(`the parameter "actor"`, *actor); err != nil {
 			return query, err
 		}
 	}

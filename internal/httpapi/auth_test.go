@@ -182,6 +182,16 @@ func TestActor(t *testing.T) {
 	get("/v1/accounts/acme", operateKey, "a%00").wantProblem(t, 400, "invalid", "Sluice-Actor", "U+0000")
 	get("/v1/accounts/acme", operateKey, "a%C2%85").wantProblem(t, 400, "invalid", "Sluice-Actor", "U+0085")
 	get("/v1/accounts/acme", operateKey, "account:acme").wantProblem(t, 400, "invalid", "Sluice-Actor", "account:")
+	get("/v1/accounts/acme", operateKey, "group:data-team").wantProblem(
+		t, 400, "invalid", "Sluice-Actor", `"group:data-team" cannot act`, "service_account:ID",
+	)
+	get("/v1/accounts/acme", operateKey, "service_account:").wantProblem(t, 400, "invalid", "Sluice-Actor", "empty")
+	get("/v1/accounts/acme", operateKey, "service_account:user:bob").wantProblem(
+		t, 400, "invalid", "Sluice-Actor", "must not begin with the name of a type",
+	)
+	get("/v1/accounts/acme", operateKey, "service_account%3Anightly").wantProblem(
+		t, 400, "invalid", "Sluice-Actor", "must be written service_account:nightly:",
+	)
 	get("/v1/users/bob/accounts", operateKey).wantProblem(t, 400, "invalid", "Sluice-Actor", "missing")
 	if w.operations.name != "" {
 		t.Fatalf("the operation %s was performed", w.operations.name)
@@ -192,7 +202,8 @@ func TestActor(t *testing.T) {
 			t.Errorf("%s is %q, want bob", actor, w.operations.caller.Actor)
 		}
 	}
-	for actor, want := range map[string]authz.ID{
+	for actor, want := range map[string]authz.Actor{
+		"service_account:nightly": "service_account:nightly", "service_account:a%2Cb": "service_account:a,b",
 		"ada@example.com": "ada@example.com", "a/b": "a/b", "a%2Cb": "a,b", "50%25": "50%",
 	} {
 		if get("/v1/accounts/acme", operateKey, actor); w.operations.caller.Actor != want {
@@ -235,7 +246,7 @@ func TestIDsReachOperationsUnchanged(t *testing.T) {
 				continue
 			}
 			if w.operations.name != "RemoveAccountMember" || w.operations.args[0] != authz.ID(id) ||
-				w.operations.args[1] != authz.ID(id) || w.operations.caller.Actor != authz.ID(id) {
+				w.operations.args[1] != authz.ID(id) || w.operations.caller.Actor != authz.Actor(id) {
 				t.Errorf(
 					"%q arrived as %s %q by %q",
 					id,

@@ -27,7 +27,7 @@ type call struct {
 	route  *route // nil if the contract does not have the path and method
 	key    string // the name of the key
 	secret string // the key itself; cursors are sealed with a key derived from it
-	actor  authz.ID
+	actor  authz.Actor
 
 	// scopes are the scopes of the key. writeTypes are the types to which the scope write is limited, if it is.
 	scopes     apikey.Scopes

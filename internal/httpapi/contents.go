@@ -45,7 +45,7 @@ func (a *productAPI) listContents(c *gin.Context, place authz.Object, collection
 		}
 		by := callOf(c).caller()
 		var err error
-		if by.Actor, err = parsePerson(`the parameter "actor"`, actor); err != nil {
+		if by.Actor, err = parseActor(`the parameter "actor"`, actor); err != nil {
 			return nil, err
 		}
 		of := operation.Collection{Place: place, Type: operation.Collections(place.Type)[collection]}

@@ -47,7 +47,7 @@ type events struct {
 	c          *gin.Context
 	connection *http.ResponseController
 	query      audit.Query
-	reader     authz.ID
+	reader     authz.Actor
 }
 
 func (a *auditAPI) beginEvents(ctx context.Context, c *gin.Context, params StreamAuditParams) (*events, error) {

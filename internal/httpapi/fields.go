@@ -24,6 +24,13 @@ func parsePerson(place, value string) (authz.ID, error) {
 	return id, withPlace(place, err)
 }
 
+// parseActor parses the name of an actor: a person, either as "bob" or as "user:bob", or a service account as
+// "service_account:nightly". place says in errors where the request has the value.
+func parseActor(place, value string) (authz.Actor, error) {
+	actor, err := authz.ParseActor(value)
+	return actor, withPlace(place, err)
+}
+
 // withPlace prefixes the message of an error with the position of the value in the request.
 func withPlace(place string, err error) error {
 	var known *authz.Error

@@ -178,26 +178,26 @@ func (k *call) readActor(values []string) error {
 		)
 	case len(values) == 0:
 		return authz.Errorf(
-			authz.CodeInvalid, "the header %s is missing: it names the person who performs the operation", actorHeader,
+			authz.CodeInvalid, "the header %s is missing: it names the person or service account that performs the operation", actorHeader,
 		)
 	case len(values) > 1:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", actorHeader)
 	}
 	var err error
-	k.actor, err = headerPerson(values[0])
+	k.actor, err = headerActor(values[0])
 	return err
 }
 
-// headerPerson reads the id of a person from a header. It accepts only the spelling of authz.EscapeHeader, so that a
-// proxy that compares headers recognizes every person. Its errors have CodeInvalid.
-func headerPerson(value string) (authz.ID, error) {
+// headerActor reads an actor from a header. It accepts only the spelling of authz.EscapeHeader, so that a proxy that
+// compares headers recognizes every actor. Its errors have CodeInvalid.
+func headerActor(value string) (authz.Actor, error) {
 	text, err := url.PathUnescape(value)
 	if err != nil {
 		return "", authz.Errorf(
 			authz.CodeInvalid, "the header %s has a malformed percent-escape; a %% itself is written %%25", actorHeader,
 		)
 	}
-	person, err := parsePerson("the header "+actorHeader, text)
+	actor, err := parseActor("the header "+actorHeader, text)
 	if err != nil {
 		return "", err
 	}
@@ -210,7 +210,7 @@ func headerPerson(value string) (authz.ID, error) {
 			authz.Echo(spelling),
 		)
 	}
-	return person, nil
+	return actor, nil
 }
 
 // readQuery checks and reads the query parameters of the request.

@@ -37,7 +37,7 @@ func (w *callRecorder) Explain(_ context.Context, q explain.Question) (explain.E
 }
 
 // Effects implements httpapi.Previewer.
-func (w *callRecorder) Effects(_ context.Context, actor authz.ID, _ *preview.Overlay) (preview.Effects, error) {
+func (w *callRecorder) Effects(_ context.Context, actor authz.Actor, _ *preview.Overlay) (preview.Effects, error) {
 	w.note(actor)
 	return preview.Effects{}, nil
 }

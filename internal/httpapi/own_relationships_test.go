@@ -121,7 +121,7 @@ func TestWriteRelationshipsIsDecoded(t *testing.T) {
 				method: "POST", path: "/v1/relationships", body: body, key: writeKey, actor: actor,
 				header: map[string][]string{"X-Request-Id": {"r1"}},
 			}).want(t, 200, `{"token":"t1"}`)
-			caller := operation.Caller{Actor: authz.ID(actor), Key: "write-key", RequestID: "r1"}
+			caller := operation.Caller{Actor: authz.Actor(actor), Key: "write-key", RequestID: "r1"}
 			w.operations.wantCall(t, "WriteRelationships", caller, args(want))
 		}
 	}

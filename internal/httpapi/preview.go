@@ -20,7 +20,7 @@ import (
 
 // Previewer computes the effects of the writes on an overlay.
 type Previewer interface {
-	Effects(ctx context.Context, actor authz.ID, after *preview.Overlay) (preview.Effects, error)
+	Effects(ctx context.Context, actor authz.Actor, after *preview.Overlay) (preview.Effects, error)
 }
 
 // previewAPI has the call that shows the effects of an operation without performing it.
@@ -53,7 +53,7 @@ func (a *previewAPI) Preview(c *gin.Context, _ PreviewParams) {
 }
 
 // preview performs an operation on an overlay, and returns the effects.
-func (a *previewAPI) preview(ctx context.Context, actor authz.ID, perform writeCall) (any, error) {
+func (a *previewAPI) preview(ctx context.Context, actor authz.Actor, perform writeCall) (any, error) {
 	overlay := preview.NewOverlay(a.engine)
 	if _, _, err := perform(ctx, a.operate(overlay)); err != nil {
 		return nil, err

@@ -36,7 +36,8 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 		if subscription.set.Name != authz.MultiOwner {
 			return created, nil
 		}
-		if err := requireNoOffboarding(ctx, p, by.Actor, true); err != nil {
+		// The schema lets only people create accounts in a subscription.
+		if err := requireNoOffboarding(ctx, p, by.Actor.Person(), true); err != nil {
 			return created, err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
@@ -59,7 +60,7 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 		if err != nil {
 			return err
 		}
-		held, err := readRoles(ctx, p, facts.object, facts.set, by.Actor)
+		held, err := readRolesOf(ctx, p, facts.object, facts.set, by.Actor.Object())
 		if err != nil {
 			return err
 		}
@@ -203,7 +204,7 @@ func someRole(set authz.RoleSet, names []string) error {
 // members may remove themselves.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
-		if who == by.Actor {
+		if who == by.Actor.Person() {
 			if done, err := leavePlace(ctx, p, accountObject(id), s.now()); done || err != nil {
 				return err
 			}
@@ -303,7 +304,7 @@ func (s *Service) PatchAccountMembers(
 				changed[i].ExpiresAt = change.until
 			}
 		}
-		divided.arrangePeople(account.set, by.Actor, changes)
+		divided.arrangePeople(account.set, by.Actor.Person(), changes)
 		if err := divided.checkPeopleFit(ctx, p, account, changes); err != nil {
 			return nil, err
 		}

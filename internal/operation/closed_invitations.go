@@ -80,7 +80,7 @@ func isInvitationClosed(ctx context.Context, p *plan, stored storedInvitation) (
 	if !stored.open() {
 		return false, nil
 	}
-	closed, err := requireInvitationsNotClosed(ctx, p, stored.To, stored.Inviter, stored.Invitee)
+	closed, err := requireInvitationsNotClosed(ctx, p, stored.To, stored.Inviter.Person(), stored.Invitee)
 	return len(closed) > 0, err
 }
 

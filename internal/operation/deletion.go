@@ -79,7 +79,7 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (D
 		by.Idempotency = nil
 		return s.Delete(ctx, by, object)
 	}
-	record := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: person(by.Actor)}
+	record := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: by.Actor.Subject()}
 	ended, token, err := job.Run(ctx, s.engine, s.deletionJob(by, operation, record, state))
 	if err != nil && hasCutOff(ended.State()) {
 		err = accessEnded(err)
@@ -109,8 +109,9 @@ func requireDeletePermission(ctx context.Context, p *plan, object authz.Object) 
 
 // readDeletion reads a deletion that the actor requested. It reports whether this deletion is under way or done.
 func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, done bool, err error) {
+	actor := p.by.Actor.Object()
 	found, err := p.FindSome(
-		ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: user, SubjectID: p.by.Actor}, 0,
+		ctx, authz.Filter{Type: deletionType, ID: deletion.ID, SubjectType: actor.Type, SubjectID: actor.ID}, 0,
 	)
 	for _, r := range found {
 		under = under || r.Relation == deletionRequestedBy
@@ -152,12 +153,12 @@ func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
-// leavePlace plans to store for a day that the actor left an object; the caller plans the removal of the roles. isDone
+// leavePlace plans to store for a day that the actor, a person, left an object; the caller plans the removal of the roles. isDone
 // is true if the actor holds no role on the object. Then the actor left earlier, or has access only through another
 // object, and nothing is left to remove. leavePlace returns an error with CodeNotFound if the actor may not view the
 // object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (isDone bool, err error) {
-	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: p.by.Actor})
+	held, err := p.Find(ctx, rolesFilter(object, p.by.Actor.Person()))
 	if err != nil {
 		return false, err
 	}
@@ -173,7 +174,7 @@ func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time
 		)
 		return false, nil
 	}
-	if err := finishRemoval(ctx, p, p.by.Actor); err != nil {
+	if err := finishRemoval(ctx, p, p.by.Actor.Person()); err != nil {
 		return false, err
 	}
 	if _, done, err := readDeletion(ctx, p, leavingOf(object)); done || err != nil {

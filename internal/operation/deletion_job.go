@@ -211,10 +211,11 @@ func (j deletionJob) planEnd(p *plan, verified, later []authz.Object) job.Step {
 	return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j.in(job.Done)}
 }
 
-// planDone plans to store for a day that the deletion is done, so that the person who requested it can repeat the call.
+// planDone plans to store for a day that the deletion is done, so that the person or service account that requested it
+// can repeat the call.
 // It stores nothing for the backend, which does not repeat calls.
 func (j deletionJob) planDone(p *plan) {
-	if j.record.Subject.Type != user {
+	if !isActorType(j.record.Subject.Type) {
 		return
 	}
 	done := j.record

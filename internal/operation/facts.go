@@ -152,7 +152,14 @@ func requireRoleSet(p *plan, object authz.Object, flags []authz.Relation) (authz
 func readRoles(
 	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID,
 ) ([]authz.Relationship, error) {
-	found, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
+	return readRolesOf(ctx, p, object, set, person(who).Object)
+}
+
+// readRolesOf is readRoles for a person or service account.
+func readRolesOf(
+	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, holder authz.Object,
+) ([]authz.Relationship, error) {
+	found, err := p.Find(ctx, rolesFilterOf(object, holder))
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (s *Service) getMember(
 
 // rolesFact returns the fact that shows a person's roles on an object to the caller.
 func rolesFact(by Caller, object authz.Object, who authz.ID) visibility.Fact {
-	if who == by.Actor {
+	if who == by.Actor.Person() {
 		return visibility.Existence(object)
 	}
 	return visibility.Roles(object)

@@ -64,7 +64,7 @@ func (g Grant) IsSameOperation(other Grant) bool {
 }
 
 // Perform performs the action through a service. It names no people in Others, see Action.perform.
-func (g Grant) Perform(ctx context.Context, s *Service, actor authz.ID) error {
+func (g Grant) Perform(ctx context.Context, s *Service, actor authz.Actor) error {
 	if g.Backend {
 		actor = ""
 	}

@@ -43,7 +43,7 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 // right ends. It returns zero if the right has no end, for example for an owner of the subscription or an administrator
 // of the platform.
 func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time, error) {
-	own, err := readRoles(ctx, p, account.object, account.set, p.by.Actor)
+	own, err := readRolesOf(ctx, p, account.object, account.set, p.by.Actor.Object())
 	end := baseEnd(account.set, own)
 	if err != nil || end.IsZero() {
 		return time.Time{}, err
@@ -59,7 +59,7 @@ func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time
 // an end gets this end. If the person already holds all of the roles for longer, the roles keep their end. limitEnd
 // returns an error with CodeForbidden if the requested end is after the end of the right.
 func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) (roleChange, error) {
-	if change.who == p.by.Actor || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
+	if change.who == p.by.Actor.Person() || !slices.ContainsFunc(change.wanted, change.gives) { // see requireOwnEnd
 		return change, nil
 	}
 	end, err := readGrantEnd(ctx, p, account)
@@ -86,7 +86,7 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 func requireOwnEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) error {
 	ends := baseEnd(account.set, change.held)
 	putsOff := !ends.IsZero() && len(change.wanted) > 0 && (change.until.IsZero() || change.until.After(ends))
-	if change.who != p.by.Actor || !putsOff {
+	if change.who != p.by.Actor.Person() || !putsOff {
 		return nil
 	}
 	end, err := readGrantEnd(ctx, p, account)

@@ -40,13 +40,13 @@ var errReadsAll = errors.New("the new owner depends on all creations")
 // offboarding returns the offboarding that the actor requested. It returns an error with CodeInvalid if the request is
 // malformed.
 func (h Handover) offboarding(by Caller, from authz.Object, who authz.ID) (offboarding, error) {
-	d := offboarding{who: who, from: from, requestedBy: person(by.Actor), newOwner: h.To}
+	d := offboarding{who: who, from: from, requestedBy: by.Actor.Subject(), newOwner: h.To}
 	switch h.Private {
 	case "disconnect":
 		d.private = disconnectsPrivate
 	case "leave":
 	case "":
-		if who == by.Actor {
+		if who == by.Actor.Person() {
 			d.private = movesPrivate
 		}
 	default:
@@ -73,7 +73,7 @@ func (s *Service) HandOverAccountMember(
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
 		gone := false
-		if who == by.Actor {
+		if who == by.Actor.Person() {
 			var err error
 			if gone, err = leavePlace(ctx, p, d.from, s.now()); err != nil {
 				return gone, err
@@ -100,7 +100,7 @@ func (s *Service) HandOverSubscriptionMember(
 		return nil, Done{}, err
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
-		if who == by.Actor {
+		if who == by.Actor.Person() {
 			return leavePlace(ctx, p, d.from, s.now())
 		}
 		return false, requirePermission(ctx, p, d.from, "remove_users")
@@ -138,7 +138,7 @@ func (s *Service) reassign(
 	}
 	done, err := offboard(by, d, readsSome)
 	switch {
-	case errors.Is(err, errReadsAll) && d.who == by.Actor:
+	case errors.Is(err, errReadsAll) && d.who == by.Actor.Person():
 		done, err = offboard(by, d, readsAll)
 	case errors.Is(err, errReadsAll):
 		removal := offboarding{who: d.who, from: d.from, requestedBy: d.requestedBy}

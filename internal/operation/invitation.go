@@ -28,7 +28,7 @@ type Invitation struct {
 	Handle authz.ID
 
 	To        authz.Object
-	Inviter   authz.ID
+	Inviter   authz.Actor
 	Invitee   authz.ID // the only person who may accept it; empty if anybody who knows the ID may
 	Roles     Roles
 	ExpiresAt time.Time
@@ -81,7 +81,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		// hold now.
 		p.DiscardUpdates()
 		p.ending, p.granted = nil, nil
-		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor, in.Invitee); err != nil {
+		if err := finishRemovalsBeforeInviting(ctx, p, in.To, by.Actor.Person(), in.Invitee); err != nil {
 			return Invitation{}, err
 		}
 		invitation := Invitation{
@@ -169,15 +169,18 @@ var errNoInvitation = authz.Errorf(
 // person who accepted an invitation may repeat the call: it changes nothing, and returns the roles that they hold now.
 // If they hold none and may not view the account or subscription, the result is empty.
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (AcceptedInvitation, Done, error) {
+	if by.Actor.IsServiceAccount() {
+		return AcceptedInvitation{}, Done{}, errOnlyPeople(by, "accept invitations")
+	}
 	build := func(ctx context.Context, p *plan) (AcceptedInvitation, error) {
 		stored, err := readInvitation(ctx, p, digest(id))
 		if err != nil {
 			return AcceptedInvitation{}, err
 		}
-		if stored.accepted != by.Actor && !stored.openTo(by.Actor) {
+		if stored.accepted != by.Actor.Person() && !stored.openTo(by.Actor.Person()) {
 			return AcceptedInvitation{}, errNoInvitation
 		}
-		if stored.accepted == by.Actor {
+		if stored.accepted == by.Actor.Person() {
 			accepted, err := readAcceptedBefore(ctx, p, stored.To)
 			if refused(err) {
 				err = nil
@@ -187,8 +190,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		if closed, err := isInvitationClosed(ctx, p, stored); err != nil || closed {
 			return AcceptedInvitation{}, cmp.Or(err, error(errNoInvitation))
 		}
-		err = actAs(p, stored.Inviter, func() error {
-			_, err := joinPlace(ctx, p, stored.To, by.Actor, texts(stored.Roles))
+		err = actAs(ctx, p, stored.Inviter, func() error {
+			_, err := joinPlace(ctx, p, stored.To, by.Actor.Person(), texts(stored.Roles))
 			return err
 		})
 		var refused *authz.Error
@@ -198,7 +201,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 		case errors.As(err, &refused) && refused.Code == authz.CodeForbidden:
 			// The error names neither the inviter nor the place, since the actor may know neither.
 			return AcceptedInvitation{}, authz.Errorf(
-				authz.CodeForbidden, "the person who invited %s may no longer give these roles; ask for a new invitation",
+				authz.CodeForbidden, "the inviter of %s may no longer give these roles; ask for a new invitation",
 				by.Actor,
 			)
 		// The actor's roles have changed since the invitation, and cannot be combined with the offered roles.
@@ -223,7 +226,7 @@ func (s *Service) acceptedResult(by Caller, id string) result[AcceptedInvitation
 		var accepted AcceptedInvitation
 		token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
 			stored, err := readInvitation(ctx, p, digest(id))
-			if err != nil || stored.accepted != by.Actor {
+			if err != nil || stored.accepted != by.Actor.Person() {
 				return cmp.Or(err, error(errNoInvitation))
 			}
 			accepted, err = readAcceptedBefore(ctx, p, stored.To)
@@ -252,27 +255,34 @@ func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvita
 	if err != nil {
 		return AcceptedInvitation{}, err
 	}
-	held, err := readRolesAfter(ctx, p, to, set, p.by.Actor)
+	held, err := readRolesAfter(ctx, p, to, set, p.by.Actor.Person())
 	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }
 
-// actAs calls do with another person as the actor of the plan.
-func actAs(p *plan, actor authz.ID, do func() error) error {
+// actAs calls do with another actor of the plan. It returns an error with CodeForbidden if the actor is a service
+// account that does not exist.
+func actAs(ctx context.Context, p *plan, actor authz.Actor, do func() error) error {
 	own := p.by.Actor
 	defer func() { p.by.Actor = own }()
 	p.by.Actor = actor
+	if err := requireActor(ctx, p); err != nil {
+		return err
+	}
 	return do()
 }
 
 // DeclineInvitation closes an open invitation that the actor could accept. The person who declined it may repeat the
 // call.
 func (s *Service) DeclineInvitation(ctx context.Context, by Caller, id string) (Done, error) {
+	if by.Actor.IsServiceAccount() {
+		return Done{}, errOnlyPeople(by, "decline invitations")
+	}
 	return s.run(ctx, by, "decline_invitation", func(ctx context.Context, p *plan) error {
 		stored, err := readInvitation(ctx, p, digest(id))
-		if err != nil || stored.declined == by.Actor {
+		if err != nil || stored.declined == by.Actor.Person() {
 			return err
 		}
-		if !stored.openTo(by.Actor) {
+		if !stored.openTo(by.Actor.Person()) {
 			return errNoInvitation
 		}
 		if closed, err := isInvitationClosed(ctx, p, stored); err != nil || closed {

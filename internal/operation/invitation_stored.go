@@ -36,7 +36,7 @@ func (i Invitation) rows() []authz.Relationship {
 	object := authz.Object{Type: invitationType, ID: i.Handle}
 	rows := []authz.Relationship{
 		{Resource: object, Relation: invitedTo, Subject: only(i.To), ExpiresAt: i.ExpiresAt},
-		{Resource: object, Relation: invitedBy, Subject: person(i.Inviter), ExpiresAt: i.ExpiresAt},
+		{Resource: object, Relation: invitedBy, Subject: i.Inviter.Subject(), ExpiresAt: i.ExpiresAt},
 		{Resource: object, Relation: invitationFor, Subject: invitee, ExpiresAt: i.ExpiresAt},
 	}
 	for _, role := range i.Roles {
@@ -79,7 +79,7 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 		case invitedTo:
 			stored.To = r.Subject.Object
 		case invitedBy:
-			stored.Inviter = r.Subject.ID
+			stored.Inviter = authz.ActorOf(r.Subject.Object)
 		case invitationFor:
 			stored.Invitee, stored.anybody = r.Subject.ID, r.Subject.Wildcard
 		case invitationOffers:
@@ -149,7 +149,7 @@ func readOpenInvitations(ctx context.Context, p *plan, to authz.Object) (map[aut
 	open := make(map[authz.ID]Invitation)
 	for i, filter := range filters {
 		stored := invitationOf(filter.ID, found[i])
-		if stored.open() && !removed[stored.Inviter] && !removed[stored.Invitee] {
+		if stored.open() && !removed[stored.Inviter.Person()] && !removed[stored.Invitee] {
 			open[filter.ID] = stored.Invitation
 		}
 	}

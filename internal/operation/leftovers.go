@@ -36,7 +36,7 @@ func (l *Leftovers) Has(ctx context.Context, r authz.Relationship) (bool, error)
 		if err != nil || !found {
 			return false, err
 		}
-		return l.isGone(ctx, r.Subject.ID, account)
+		return l.isGone(ctx, r.Subject.Object, account)
 	case r.Resource.Type == inviteeType:
 		return l.isLeft(ctx, r.Subject.Object)
 	case r.Resource.Type == invitationType:
@@ -63,7 +63,7 @@ func (l *Leftovers) isLeft(ctx context.Context, invitation authz.Object) (bool, 
 		}
 		places = append(places, subscription)
 	}
-	return l.isGone(ctx, stored.Inviter, places...)
+	return l.isGone(ctx, stored.Inviter.Object(), places...)
 }
 
 // placeOf reads the object that contains the given one.
@@ -77,11 +77,14 @@ func (l *Leftovers) placeOf(ctx context.Context, object authz.Object) (place aut
 	return rows[0].Subject.Object, true, nil
 }
 
-// isGone reports whether a person holds no role on any of the places, and is not being offboarded.
-func (l *Leftovers) isGone(ctx context.Context, who authz.ID, places ...authz.Object) (bool, error) {
-	filters := []authz.Filter{{Type: offboardingType, ID: who, Relation: offboardingFrom}}
+// isGone reports whether a person or service account holds no role on any of the places, and is not being removed.
+func (l *Leftovers) isGone(ctx context.Context, who authz.Object, places ...authz.Object) (bool, error) {
+	filters := []authz.Filter{{Type: offboardingType, ID: who.ID, Relation: offboardingFrom}}
+	if who.Type == serviceAccount {
+		filters[0] = authz.Filter{Type: deletionType, ID: deletionOf(who).ID, Relation: deletionRequestedBy}
+	}
 	for _, place := range places {
-		filters = append(filters, authz.Filter{Type: place.Type, ID: place.ID, SubjectType: user, SubjectID: who})
+		filters = append(filters, rolesFilterOf(place, who))
 	}
 	for _, filter := range filters {
 		found, err := l.plan.FindSome(ctx, filter, 1)

@@ -109,11 +109,11 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 // sortedKeys returns the keys of a map, sorted.
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
 
-// readVisibleAccounts returns a page of the accounts that the person may view, with their roles there. sorted holds the
+// readVisibleAccounts returns a page of the accounts that a person or service account may view, with their roles there. sorted holds the
 // ids of all candidates. It reads only as many candidates as the page needs. It omits the subscription of an account if
 // the actor may not view the subscription.
 func readVisibleAccounts(
-	ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page,
+	ctx context.Context, p *plan, sorted []authz.ID, who authz.Object, page Page,
 ) (accounts Accounts, err error) {
 	if accounts, err = readAccountPage(ctx, p, sorted, who, page); err != nil {
 		return accounts, err
@@ -156,7 +156,7 @@ func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[au
 }
 
 // readAccountPage is readVisibleAccounts, except that it shows the subscription of every account.
-func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.ID, page Page) (Accounts, error) {
+func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.Object, page Page) (Accounts, error) {
 	var accounts Accounts
 	after, err := page.after()
 	if err != nil {
@@ -181,7 +181,7 @@ func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.
 			if err != nil {
 				return accounts, err
 			}
-			held, err := readRoles(ctx, p, facts.object, facts.set, who)
+			held, err := readRolesOf(ctx, p, facts.object, facts.set, who)
 			if err != nil {
 				return accounts, err
 			}
@@ -195,13 +195,13 @@ func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.
 	return accounts, nil
 }
 
-// filterViewable returns the accounts that the person may view.
-func filterViewable(ctx context.Context, p *plan, accounts []authz.ID, who authz.ID) ([]authz.ID, error) {
+// filterViewable returns the accounts that a person or service account may view.
+func filterViewable(ctx context.Context, p *plan, accounts []authz.ID, who authz.Object) ([]authz.ID, error) {
 	objects := make([]authz.Object, len(accounts))
 	for i, id := range accounts {
 		objects[i] = accountObject(id)
 	}
-	seen, err := hidingViewOf(p, visibility.Reader{Subject: person(who)}).MaySeeEach(ctx, objects)
+	seen, err := hidingViewOf(p, visibility.Reader{Subject: only(who)}).MaySeeEach(ctx, objects)
 	if err != nil {
 		return nil, err
 	}

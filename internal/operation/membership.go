@@ -223,7 +223,12 @@ func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) 
 
 // rolesFilter returns a filter for the roles of a person on an object.
 func rolesFilter(object authz.Object, who authz.ID) authz.Filter {
-	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who}
+	return rolesFilterOf(object, person(who).Object)
+}
+
+// rolesFilterOf returns a filter for the roles of a person or service account on an object.
+func rolesFilterOf(object, holder authz.Object) authz.Filter {
+	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: holder.Type, SubjectID: holder.ID}
 }
 
 // accountRoles returns a filter for the roles of a person on all accounts.

@@ -157,7 +157,7 @@ func reportInvitations(ctx context.Context, p *plan, account accountFacts, repor
 		}
 	}
 	for _, handle := range sortedKeys(open) {
-		if open[handle].Inviter == report.User {
+		if open[handle].Inviter == authz.Actor(report.User) {
 			add(&report.Invited, handle)
 		}
 		if open[handle].Invitee == report.User {

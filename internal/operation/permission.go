@@ -9,7 +9,7 @@ import (
 
 // grants says which of the requested permissions the actor has on an object.
 type grants struct {
-	actor   authz.ID
+	actor   authz.Actor
 	object  authz.Object
 	allowed map[authz.Permission]bool
 }
@@ -61,20 +61,20 @@ func notFoundError(p *plan, object authz.Object) *authz.Error {
 }
 
 // requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may depend
-// on: the object's relationships to the actor and to subjects other than people, and the same relationships of every
-// object that contains it.
+// on: the object's relationships to the actor and to subjects other than people and service accounts, and the same
+// relationships of every object that contains it.
 func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	if p.decided[object] {
 		return nil
 	}
 	p.decided[object] = true
-	kind := kindOf(object.Type)
+	kind, actor := kindOf(object.Type), p.by.Actor.Object()
 	filters := []authz.Filter{{Type: object.Type, ID: object.ID}}
 	if kind.hasUnboundedMembers {
-		filters[0].SubjectType, filters[0].SubjectID = user, p.by.Actor
+		filters[0].SubjectType, filters[0].SubjectID = actor.Type, actor.ID
 		if kind.place != "" {
 			filters = append(filters,
-				authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectWildcard: true},
+				authz.Filter{Type: object.Type, ID: object.ID, SubjectType: actor.Type, SubjectWildcard: true},
 				authz.Filter{Type: object.Type, ID: object.ID, Relation: kind.place})
 		}
 	}
@@ -84,7 +84,7 @@ func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	}
 	for _, rows := range found {
 		for _, r := range rows {
-			if r.Subject.Type == user && !r.Subject.Wildcard && r.Subject.ID != p.by.Actor {
+			if isActorType(r.Subject.Type) && !r.Subject.Wildcard && r.Subject.Object != actor {
 				continue
 			}
 			p.Require(r)

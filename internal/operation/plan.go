@@ -90,8 +90,8 @@ func isPlanned(p *plan, r authz.Relationship) bool {
 	return planned
 }
 
-// actor is the person who performs the operation.
-func (p *plan) actor() authz.Subject { return person(p.by.Actor) }
+// actor is the person or service account that performs the operation.
+func (p *plan) actor() authz.Subject { return p.by.Actor.Subject() }
 
 func person(id authz.ID) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: user, ID: id}}

@@ -86,11 +86,11 @@ func (s *Service) readOffboardings(ctx context.Context) ([]job.Job, error) {
 	return jobs, nil
 }
 
-// resumingCaller returns the caller who finishes a job that a person, or the backend itself, requested.
+// resumingCaller returns the caller who finishes a job that a person, a service account or the backend itself requested.
 func resumingCaller(requestedBy authz.Subject) Caller {
 	by := Caller{Key: "resume"}
-	if requestedBy.Type == user {
-		by.Actor = requestedBy.ID
+	if requestedBy.Object != platform {
+		by.Actor = authz.ActorOf(requestedBy.Object)
 	}
 	return by
 }

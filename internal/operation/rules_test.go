@@ -140,7 +140,9 @@ func changesOf(before, after []string) []string {
 	return changes
 }
 
-func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor, Key: "test"} }
+func by[A ~string](actor A) operation.Caller {
+	return operation.Caller{Actor: authz.Actor(actor), Key: "test"}
+}
 
 // until is an end for roles: two hours from now.
 var until = now.Add(2 * time.Hour)

@@ -112,7 +112,10 @@ func (s *Service) attempt(
 ) (outcome, error) {
 	p := newPlan(s.engine, by)
 	p.now, p.isRetry = s.now(), isRetry
-	var err error
+	err := requireActor(ctx, p)
+	if err != nil {
+		return outcome{}, err
+	}
 	if p.isReplay, err = findReplay(ctx, p); err != nil {
 		return outcome{}, err
 	}
@@ -186,6 +189,9 @@ func answered[T any, D Done | authz.Token](value T, done D, err error) (T, D, er
 // read performs an operation that changes nothing.
 func (s *Service) read(ctx context.Context, by Caller, build func(context.Context, *plan) error) (authz.Token, error) {
 	p := newPlan(s.engine, by, tx.WithMaxRead(s.maxRead))
-	err := build(ctx, p)
+	err := requireActor(ctx, p)
+	if err == nil {
+		err = build(ctx, p)
+	}
 	return p.Snapshot(), err
 }

@@ -72,8 +72,8 @@ func New(engine Engine, options ...Option) *Service {
 
 // Caller says on whose behalf an operation runs, and through which API key and request.
 type Caller struct {
-	// Actor is the person who performs the operation. It is empty if the backend itself performs it.
-	Actor authz.ID
+	// Actor is the person or service account that performs the operation. It is empty if the backend itself performs it.
+	Actor authz.Actor
 
 	// Key is the name of the API key, and RequestID the id of the request. Both are stored in the transaction's
 	// metadata.

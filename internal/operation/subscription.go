@@ -130,7 +130,7 @@ func (s *Service) SubscriptionAccounts(
 		if err != nil {
 			return err
 		}
-		accounts, err = readVisibleAccounts(ctx, p, ids, by.Actor, page.of("subscription accounts", id))
+		accounts, err = readVisibleAccounts(ctx, p, ids, by.Actor.Object(), page.of("subscription accounts", id))
 		if err == nil && len(accounts.Accounts) == 0 && page.Cursor == "" {
 			return hidden
 		}
@@ -144,7 +144,7 @@ func (s *Service) SubscriptionAccounts(
 func (s *Service) UserAccounts(
 	ctx context.Context, by Caller, who authz.ID, inspect bool, page Page,
 ) (Accounts, authz.Token, error) {
-	if who != by.Actor && (!inspect || by.Actor != "") {
+	if who != by.Actor.Person() && (!inspect || by.Actor != "") {
 		return Accounts{}, "", authz.Errorf(
 			authz.CodeForbidden,
 			"only %s may list these accounts, or a key with the scope inspect without Sluice-Actor", who,
@@ -165,7 +165,7 @@ func (s *Service) UserAccounts(
 		}
 		slices.Sort(ids)
 		var err error
-		accounts, err = readVisibleAccounts(ctx, p, ids, who, page.of("user accounts", who))
+		accounts, err = readVisibleAccounts(ctx, p, ids, person(who).Object, page.of("user accounts", who))
 		return err
 	})
 	return answered(accounts, token, err)
@@ -210,7 +210,7 @@ func planTransfer(ctx context.Context, p *plan, object authz.Object, to authz.ID
 	if err := requirePermission(ctx, p, object, "transfer_ownership"); err != nil {
 		return err
 	}
-	if to == p.by.Actor {
+	if to == p.by.Actor.Person() {
 		return authz.Errorf(authz.CodeInvalid, "%s owns %s already", to, object)
 	}
 	owner := authz.Relationship{Resource: object, Relation: authz.Relation(authz.RoleOwner), Subject: p.actor()}

@@ -216,7 +216,7 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 			}
 		}
 	}
-	givesUp := change.who == p.by.Actor && !facts.set.Transferred
+	givesUp := change.who == p.by.Actor.Person() && !facts.set.Transferred
 	if change.takes(facts.set.Required) && !givesUp && g.allowed[authz.Permission("invite_"+facts.set.Required)] {
 		if facts.set.Transferred {
 			return ownerMovesByTransfer(facts)
@@ -255,7 +255,7 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		removed := false
 		done, err := s.run(ctx, by, "remove_subscription_member", func(ctx context.Context, p *plan) error {
 			object := subscriptionObject(id)
-			if who == by.Actor {
+			if who == by.Actor.Person() {
 				if done, err := leavePlace(ctx, p, object, s.now()); done || err != nil {
 					return err
 				}
@@ -268,7 +268,7 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		})
 		// Another request may give the person a role on an account during the removal; the next attempt finds it. The
 		// person cannot create an account themselves, since they are no longer a member of the subscription.
-		if err != nil || !removed || who == by.Actor || done.IsReplay {
+		if err != nil || !removed || who == by.Actor.Person() || done.IsReplay {
 			return done, err
 		}
 		by.Idempotency = nil

@@ -57,7 +57,7 @@ type question struct {
 // Effects returns the permissions that the updates of an overlay would change. With an actor, it returns only those
 // that the actor may see. It treats relationships that the overlay hides as not stored. The error has CodeTooLarge
 // above MaxObjects, MaxRelationships, MaxAnswers or MaxEffects.
-func (p *Previewer) Effects(ctx context.Context, actor authz.ID, after *Overlay) (_ Effects, err error) {
+func (p *Previewer) Effects(ctx context.Context, actor authz.Actor, after *Overlay) (_ Effects, err error) {
 	w := &world{
 		reader: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
 	}

@@ -21,10 +21,10 @@ type view struct {
 }
 
 // viewOf returns the view of an actor on the state of the scratch engine.
-func (p *Previewer) viewOf(actor authz.ID, scratch authz.Engine, relationships []authz.Relationship) *view {
+func (p *Previewer) viewOf(actor authz.Actor, scratch authz.Engine, relationships []authz.Relationship) *view {
 	v := &view{
 		rules: p.Rules, scratch: scratch, relationships: relationships, places: p.Rules.Places(relationships),
-		actor: authz.Subject{Object: authz.Object{Type: person, ID: actor}},
+		actor: actor.Subject(),
 	}
 	bulk := func(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
 		results, _, err := scratch.CheckBulk(ctx, checks, authz.Fully())
@@ -88,7 +88,7 @@ func (v *view) show(own, others changes) Effects {
 	visible := func(e Effect) bool { return v.visible.Knows(visibility.Existence(e.Resource)) }
 	everybody := make(map[authz.Object]bool)
 	for _, e := range others.effects {
-		isOwn := !e.Subject.Wildcard && e.Subject.ID == v.actor.ID
+		isOwn := e.Subject == v.actor
 		known := e.Subject.Wildcard || named[e.Subject.ID] && v.visible.Knows(v.rules.Access(e.Resource, v.places))
 		if visible(e) && !isOwn && known {
 			shown.Effects = append(shown.Effects, e)

@@ -224,7 +224,7 @@ func (v *View) Require(ctx context.Context, fact Fact) error {
 	case len(permissions) == 0: // no object of the type has such a fact
 		return NotFound(fact.Object)
 	}
-	return Lacks(v.reader.Subject.ID, permissions[0], fact.Object)
+	return Lacks(authz.ActorOf(v.reader.Subject.Object), permissions[0], fact.Object)
 }
 
 // Permissions reports which of the permissions the reader has on an object, with one call of Check. It returns an error
@@ -256,8 +256,8 @@ func NotFound(object authz.Object) *authz.Error {
 	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
 }
 
-// Lacks returns the error for a person without a permission on an object that they see.
-func Lacks(who authz.ID, permission authz.Permission, object authz.Object) *authz.Error {
+// Lacks returns the error for a person or service account without a permission on an object that they see.
+func Lacks(who authz.Actor, permission authz.Permission, object authz.Object) *authz.Error {
 	err := authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", who, permission, object)
 	err.Permission = permission
 	return err

@@ -29,7 +29,9 @@ func newEngine(t *testing.T) authz.Engine {
 	return freshness.ReadYourWrites(engine)
 }
 
-func by(actor authz.ID) operation.Caller { return operation.Caller{Actor: actor, Key: "test"} }
+func by[A ~string](actor A) operation.Caller {
+	return operation.Caller{Actor: authz.Actor(actor), Key: "test"}
+}
 
 // company creates a subscription with one account of every role set, and an object of every type in these accounts.
 func company(t *testing.T, s *operation.Service) {
