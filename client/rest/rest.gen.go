@@ -2717,6 +2717,9 @@ type Limit = int
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
 
+// OwnResource defines model for OwnResource.
+type OwnResource = string
+
 // PrivateConnections What happens to the private connections of a removed person.
 type PrivateConnections = PrivateConnectionsOf
 
@@ -3264,8 +3267,8 @@ type PreviewParams struct {
 
 // DeleteRelationshipsParams defines parameters for DeleteRelationships.
 type DeleteRelationshipsParams struct {
-	// Resource A reference to the object, as a string or as JSON in the object form.
-	Resource Resource `form:"resource" json:"resource"`
+	// Resource A reference to an object of a type of your own, as a string or as JSON in the object form.
+	Resource OwnResource `form:"resource" json:"resource"`
 
 	// SluiceActor The id of the person on whose behalf the relationships are written, or `service_account:ID`, for the audit log. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *RecordedActor `json:"Sluice-Actor,omitempty"`

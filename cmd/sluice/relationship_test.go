@@ -45,6 +45,7 @@ func TestRelationshipCommands(t *testing.T) {
 	fails("is not a relationship", "create", "folder:f")
 	fails("give relationships", "delete")
 	fails("--all stands alone", "delete", "--all", "folder:f", "folder:f#viewer@user:bob")
+	fails(`the field "--context" has the key "hour" twice`, "touch", "folder:f#viewer@user:x", "--caveat", "in_hours", "--context", `{"hour": 3, "hour": 4}`)
 	fails("requires --caveat", "touch", "folder:f#viewer@user:x", "--context", "{}")
 	fails("--expires-at", "touch", "folder:f#viewer@user:x", "--expires-at", "soon")
 

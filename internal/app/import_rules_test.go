@@ -96,14 +96,15 @@ func TestImportRulesRejectWhatSpiceDBRejects(t *testing.T) {
 	)
 	require.ErrorContains(t, err, "line 5: column 12 of the schema: ")
 	for row, says := range map[string]string{
-		"item:i#viewer@user:a":                                  "item:i#viewer@user:a repeats line 9 (rule no repetition)",
-		"item:i#viewer@user:a[limit]":                           "item:i#viewer@user:a repeats line 9 (rule no repetition)",
-		"item:i#viewer@user:b[expiration:2999-01-01T00:00:00Z]": "item:i#viewer@user:b repeats line 10 (rule no repetition)",
-		"item:i#viewer@user:e[limit:{\"number\":\"x\"}]":        "the parameter number of the caveat limit must be of the type int (rule caveat context)",
-		"item:i#viewer@user:e[limit:{\"number\":1.5}]":          "the parameter number of the caveat limit must be of the type int (rule caveat context)",
-		"item:i#viewer@user:e[limit:{\"name\":7}]":              "the parameter name of the caveat limit must be of the type string (rule caveat context)",
-		"item:i#viewer@user:e[limit:{\"more\":[1,true]}]":       "the parameter more of the caveat limit must be of the type list<int> (rule caveat context)",
-		"item:i#viewer@user:e[limit:{\"numbers\":1}]":           "the caveat limit has no parameter numbers; its parameters are more, name, number (rule caveat context)",
+		"item:i#viewer@user:a":                                    "item:i#viewer@user:a repeats line 9 (rule no repetition)",
+		"item:i#viewer@user:a[limit]":                             "item:i#viewer@user:a repeats line 9 (rule no repetition)",
+		"item:i#viewer@user:b[expiration:2999-01-01T00:00:00Z]":   "item:i#viewer@user:b repeats line 10 (rule no repetition)",
+		"item:i#viewer@user:e[limit:{\"number\":\"x\"}]":          "the parameter number of the caveat limit must be of the type int (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"number\":1.5}]":            "the parameter number of the caveat limit must be of the type int (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"name\":7}]":                "the parameter name of the caveat limit must be of the type string (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"more\":[1,true]}]":         "the parameter more of the caveat limit must be of the type list<int> (rule caveat context)",
+		"item:i#viewer@user:e[limit:{\"number\":1,\"number\":2}]": `"item:i#viewer@user:e[limit:…": the field "caveat_context" has the key "number" twice`,
+		"item:i#viewer@user:e[limit:{\"numbers\":1}]":             "the caveat limit has no parameter numbers; its parameters are more, name, number (rule caveat context)",
 	} {
 		err := check("  " + row)
 		require.ErrorIs(t, err, authz.CodeInvalid, row)

@@ -138,8 +138,8 @@ func CheckNumbers(name string, value any) error {
 }
 
 // ParseContext parses a caveat context from a JSON object. Its numbers have the type json.Number. Errors have
-// CodeInvalid and name the field, which starts with name. A number that a double does not represent exactly is an
-// error.
+// CodeInvalid and name the field, which starts with name. A repeated key is an error, and so is a number that a double
+// does not represent exactly.
 func ParseContext(name, text string) (map[string]any, error) {
 	var values map[string]any
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -147,5 +147,44 @@ func ParseContext(name, text string) (map[string]any, error) {
 	if err := decoder.Decode(&values); err != nil || values == nil || decoder.More() {
 		return nil, &Error{Code: CodeInvalid, Message: "the " + name + " is not a JSON object", Cause: err}
 	}
+	if err := checkKeys(name, text); err != nil {
+		return nil, err
+	}
 	return values, CheckNumbers(name, values)
+}
+
+// checkKeys returns an error with CodeInvalid if an object within a valid JSON value has a key twice. The error names
+// the field, which starts with name.
+func checkKeys(name, text string) error {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	return checkNextKeys(name, decoder)
+}
+
+// checkNextKeys is checkKeys for the next value of a decoder.
+func checkNextKeys(name string, decoder *json.Decoder) error {
+	begin, err := decoder.Token()
+	if err != nil || begin != json.Delim('{') && begin != json.Delim('[') {
+		return err
+	}
+	seen := make(map[string]bool)
+	for i := 0; decoder.More(); i++ {
+		field := name + "[" + strconv.Itoa(i) + "]"
+		if begin == json.Delim('{') {
+			token, err := decoder.Token()
+			key, isKey := token.(string)
+			switch {
+			case err != nil || !isKey:
+				return err
+			case seen[key]:
+				return Errorf(CodeInvalid, "the field %q has the key %q twice", name, key)
+			}
+			seen[key], field = true, name+"."+key
+		}
+		if err := checkNextKeys(field, decoder); err != nil {
+			return err
+		}
+	}
+	_, err = decoder.Token() // the end of the object or list
+	return err
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
@@ -129,5 +131,26 @@ func TestCheckNumbers(t *testing.T) {
 		) != authz.CodeInvalid || !strings.Contains(err.Error(), `"`+c.field+`"`) || !strings.Contains(err.Error(), "string")):
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestParseContextRejectsRepeatedKeys checks that the error about a repeated key names the key and its place.
+func TestParseContextRejectsRepeatedKeys(t *testing.T) {
+	for text, says := range map[string]string{
+		`{"hour":1,"day":2,"hour":3}`:       `the field "context" has the key "hour" twice`,
+		`{"a":1,"\u0061":2}`:                `the field "context" has the key "a" twice`,
+		`{"more":[1,{"x":{},"x":[]}]}`:      `the field "context.more[1]" has the key "x" twice`,
+		`{"a":{"b":{"c":null,"c":null}}}`:   `the field "context.a.b" has the key "c" twice`,
+		`{"a":{"b":1},"c":{"b":1},"b":[1]}`: "",
+		`{}`:                                "",
+	} {
+		values, err := authz.ParseContext("context", text)
+		if says == "" {
+			require.NoError(t, err, text)
+			require.NotNil(t, values)
+			continue
+		}
+		require.ErrorIs(t, err, authz.CodeInvalid, text)
+		require.ErrorContains(t, err, says)
 	}
 }

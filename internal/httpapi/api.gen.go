@@ -2713,6 +2713,9 @@ type Limit = int
 // OptionalActor defines model for OptionalActor.
 type OptionalActor = string
 
+// OwnResource defines model for OwnResource.
+type OwnResource = string
+
 // PrivateConnections What happens to the private connections of a removed person.
 type PrivateConnections = PrivateConnectionsOf
 

@@ -92,7 +92,7 @@ func TestErrorsOfBodiesNameTheField(t *testing.T) {
 		},
 		{
 			"repeated map key", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":["editor"],"a1":[]}}`,
-			[]string{`the field "accounts.a1" appears twice`},
+			[]string{`the field "accounts" has the key "a1" twice`},
 		},
 		{
 			"null roles", "/v1/subscriptions/s1/members/bob/accounts", `{"accounts":{"a1":null}}`,
@@ -140,7 +140,7 @@ func TestErrorsOfBodiesNameTheField(t *testing.T) {
 		{
 			"reference with a field twice", check,
 			`{"subject":{"type":"user","id":"a","id":"b"},"permission":"view","resource":"importer:i1"}`,
-			[]string{`the field "subject.id" appears twice`},
+			[]string{`the field "subject" has the key "id" twice`},
 		},
 		{
 			"resource with a relation", check, `{"subject":"user:a","permission":"view","resource":"account:acme#member"}`,
@@ -165,7 +165,7 @@ func TestErrorsOfBodiesNameTheField(t *testing.T) {
 		{
 			"context with a key twice", check,
 			`{"subject":"user:a","permission":"view","resource":"importer:i1","context":{"x":{"y":1,"y":2}}}`,
-			[]string{`the field "context.x.y" appears twice`},
+			[]string{`the field "context.x" has the key "y" twice`},
 		},
 		{
 			"context too deep", check,
@@ -301,9 +301,9 @@ func TestErrorsOfQueriesNameTheParameter(t *testing.T) {
 		"/v1/accounts/acme/members?limit=1001":                     `the parameter "limit" must be a number from 1 to 1000`,
 		"/v1/accounts/acme/members?limit=":                         `the parameter "limit" must be a number`,
 		"/v1/accounts/acme/members?limit=1e2":                      `the parameter "limit" must be a number`,
-		"/v1/accounts/acme/members?limit=1&limit=2":                `the parameter "limit" is given more than once`,
+		"/v1/accounts/acme/members?limit=1&limit=2":                `the parameter "limit" is given more than once; give it once`,
 		"/v1/accounts/acme/members?cursor=%FF":                     `the parameter "cursor" is not valid UTF-8`,
-		"/v1/accounts/acme/members?cursor=%zz":                     `query of the URL is malformed`,
+		"/v1/accounts/acme/members?cursor=%zz":                     `query of the URL is malformed: invalid URL escape "%zz"; it has the form name=value&name=value with percent-encoded values`,
 		"/v1/accounts/acme/members?a;b":                            `query of the URL is malformed`,
 		"/v1/subscriptions/s1/members?by_account=yes":              `the parameter "by_account" must be true or false`,
 		"/v1/subscriptions/s1/members?by_account=1":                `the parameter "by_account" must be true or false`,
@@ -323,11 +323,12 @@ func TestErrorsOfQueriesNameTheParameter(t *testing.T) {
 		)
 	}
 	for path, words := range map[string]string{
-		"/v1/relationships":                              `the parameter "resource" is missing`,
-		"/v1/relationships?resource=":                    `the parameter "resource" must not be empty`,
-		"/v1/relationships?resource=acme":                `the parameter "resource"`,
+		"/v1/relationships":                              `the parameter "resource" is missing; for example resource=account:acme`,
+		"/v1/relationships?resource=":                    `the parameter "resource" must not be empty; for example resource=account:acme`,
+		"/v1/relationships?resource=acme":                `the parameter "resource": "acme" is not a reference: write type:id, for example importer:i1`,
+		"/v1/relationships?resource=%20":                 `the parameter "resource" must not be blank; for example resource=account:acme`,
 		"/v1/relationships?resource=account:acme%23x":    `the parameter "resource"`,
-		"/v1/relationships?resource=account:a&relation=": `the parameter "relation" must not be empty`,
+		"/v1/relationships?resource=account:a&relation=": `the parameter "relation" must not be empty; for example relation=owner`,
 		"/v1/relationships?resource={%22type%22:1}":      `the parameter "resource"`,
 		"/v1/relationships?resource={":                   `the parameter "resource"`,
 		"/v1/relationships?subject=user:a":               `the parameter "subject" does not exist`,

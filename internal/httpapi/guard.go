@@ -219,7 +219,8 @@ func (k *call) readQuery(raw string) error {
 	if raw != "" {
 		var err error
 		if query, err = url.ParseQuery(raw); err != nil {
-			return authz.Errorf(authz.CodeInvalid, "the query of the URL is malformed")
+			return authz.Errorf(authz.CodeInvalid,
+				"the query of the URL is malformed: %v; it has the form name=value&name=value with percent-encoded values", err)
 		}
 	}
 	if err := k.route.checkQuery(query); err != nil {
@@ -243,7 +244,8 @@ func unescapeIDs(params gin.Params) error {
 	for i, param := range params {
 		value, err := url.PathUnescape(param.Value)
 		if err != nil {
-			return authz.Errorf(authz.CodeInvalid, "the %s in the path has a malformed percent-escape", param.Key)
+			return authz.Errorf(authz.CodeInvalid,
+				"the %s in the path has a malformed percent-escape; a %% itself is written %%25", param.Key)
 		}
 		parse := parseID
 		if param.Key == userSegment {
@@ -277,4 +279,4 @@ func expectNoBody(body io.Reader) error {
 	return nil
 }
 
-var errNoBody = authz.Errorf(authz.CodeInvalid, "this call takes no body")
+var errNoBody = authz.Errorf(authz.CodeInvalid, "this call takes no body; send none, or {}")

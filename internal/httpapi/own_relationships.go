@@ -39,9 +39,15 @@ func writeRelationships(r request) (writeCall, error) {
 
 // deleteRelationships decodes DELETE /v1/relationships.
 func deleteRelationships(r request) (writeCall, error) {
-	object, err := queryObject(r.query.Get("resource"))
-	if err == nil {
+	text := r.query.Get("resource")
+	object, err := queryObject(text)
+	switch {
+	case err == nil:
 		err = r.mayWrite(r.own, object.Type)
+	case !strings.ContainsAny(text, ":{"):
+		err = authz.Errorf(
+			authz.CodeInvalid, "%q is not a reference to an object: write type:id, for example dashboard:revenue", text,
+		)
 	}
 	if err != nil {
 		return nil, withPlace(`the parameter "resource"`, err)

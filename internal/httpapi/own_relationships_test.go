@@ -193,12 +193,16 @@ func TestWriteRelationshipsIsValidated(t *testing.T) {
 		)
 	}
 	for resource, says := range map[string]string{
-		"account:acme": "account is a type of the product", "foldr:f": "no type", "folder": "is not a reference",
+		"account:acme": "account is a type of the product", "foldr:f": "no type",
+		"folder":          `"folder" is not a reference to an object: write type:id, for example dashboard:revenue`,
 		"folder:f#viewer": "without the relation",
 	} {
 		w.do(t, request{method: "DELETE", path: "/v1/relationships?resource=" + url.QueryEscape(resource), key: writeKey}).
 			wantProblem(t, 400, "invalid", `the parameter "resource": `, says)
 	}
+	w.do(t, request{method: "DELETE", path: "/v1/relationships", key: writeKey}).wantProblem(
+		t, 400, "invalid", `the parameter "resource" is missing; for example resource=dashboard:revenue`,
+	)
 	w.do(t, request{method: "DELETE", path: "/v1/relationships?resource=folder:f", key: "limited"}).wantProblem(
 		t, 403, "forbidden", "the key may write relationships of dashboard, but not of folder",
 	)

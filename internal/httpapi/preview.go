@@ -83,7 +83,8 @@ func (a *previewAPI) decodePreviewed(
 	}
 	if k.route.write == nil {
 		return nil, authz.Errorf(
-			authz.CodeInvalid, `the fields "method" and "path" must name an operation that changes something`,
+			authz.CodeInvalid, `the fields "method" and "path" must name an operation that changes something, `+
+				`for example PUT /v1/accounts/acme/members/bob`,
 		)
 	}
 	// The effects are decisions about people. An actor of such an operation needs no permission that would limit them.
@@ -128,7 +129,8 @@ func (a *previewAPI) matchPreviewed(
 	}
 	path, err := url.Parse(body.Path)
 	if err != nil {
-		return match, "", &authz.Error{Code: authz.CodeInvalid, Message: `the field "path" is malformed`, Cause: err}
+		return match, "", &authz.Error{Code: authz.CodeInvalid, Cause: err,
+			Message: `the field "path" is malformed: percent-encode its ids, for example /v1/accounts/acme/members/100%25`}
 	}
 	match, err = a.matcher.find(ctx, string(body.Method), path)
 	return match, path.RawQuery, err

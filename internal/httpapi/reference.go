@@ -49,6 +49,11 @@ func decodeReference(raw json.RawMessage, into *ReferenceObject) error {
 
 // parseObject parses a reference to an object, which has no relation. Its errors have CodeInvalid.
 func parseObject(raw json.RawMessage) (authz.Object, error) {
+	if isString(raw) {
+		if text := unquote(raw); !strings.ContainsAny(text, ":#") {
+			return authz.ParseObject(text) // its error names the form of an object alone
+		}
+	}
 	subject, err := parseSubject(raw)
 	if err == nil && subject.Relation != "" {
 		err = authz.Errorf(

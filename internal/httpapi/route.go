@@ -179,16 +179,25 @@ func (r *route) checkQuery(query map[string][]string) error {
 		switch {
 		case len(values) == 0 && !parameter.Required:
 		case len(values) == 0:
-			return authz.Errorf(authz.CodeInvalid, "the parameter %q is missing", parameter.Name)
+			return authz.Errorf(authz.CodeInvalid, "the parameter %q is missing%s", parameter.Name, exampleOf(parameter))
 		case len(values) > 1:
-			return authz.Errorf(authz.CodeInvalid, "the parameter %q is given more than once", parameter.Name)
+			return authz.Errorf(authz.CodeInvalid, "the parameter %q is given more than once; give it once", parameter.Name)
 		default:
-			if problem := mismatch(parameter.Schema.Value, values[0]); problem != "" {
+			if problem := mismatch(parameter, values[0]); problem != "" {
 				return authz.Errorf(authz.CodeInvalid, "the parameter %q %s", parameter.Name, problem)
 			}
 		}
 	}
 	return nil
+}
+
+// exampleOf returns the end of an error message that shows a right value of a parameter. It returns an empty string if
+// the contract has no example of the parameter.
+func exampleOf(parameter *openapi3.Parameter) string {
+	if parameter.Example == nil {
+		return ""
+	}
+	return fmt.Sprintf("; for example %s=%v", parameter.Name, parameter.Example)
 }
 
 func (r *route) parameter(name string) *openapi3.Parameter {
@@ -212,7 +221,8 @@ func (r *route) parameters() string {
 }
 
 // mismatch says why the value of a parameter is not valid, or returns an empty string if it is.
-func mismatch(schema *openapi3.Schema, value string) string {
+func mismatch(parameter *openapi3.Parameter, value string) string {
+	schema := parameter.Schema.Value
 	switch {
 	case !utf8.ValidString(value):
 		return "is not valid UTF-8"
@@ -224,9 +234,9 @@ func mismatch(schema *openapi3.Schema, value string) string {
 			return fmt.Sprintf("must be a number from %g to %g", *schema.Min, *schema.Max)
 		}
 	case schema.Type.Is(openapi3.TypeString) && value == "" && schema.MinLength > 0:
-		return "must not be empty"
+		return "must not be empty" + exampleOf(parameter)
 	case schema.Type.Is(openapi3.TypeString) && value != "" && strings.TrimSpace(value) == "":
-		return "must not be blank"
+		return "must not be blank" + exampleOf(parameter)
 	}
 	if c, found := authz.Invisible(value); found {
 		return fmt.Sprintf("must not contain control or other invisible characters; this one contains %U", c)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -155,14 +156,15 @@ func (s *scanner) object(fields *fields, depth int) *fault {
 // dictionary scans an object with arbitrary keys. If its values have a type, it may have maxEntries entries.
 func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 	seen := make(map[string]bool)
-	var full *fault
+	var full, repeated *fault
 	fault := s.entries(func(key string) *fault {
 		if value != anything && len(seen) == maxEntries {
 			full = tooMany()
 			return full
 		}
 		if seen[key] {
-			return faultf("appears twice")
+			repeated = faultf("has the key %q twice", authz.Echo(key))
+			return repeated
 		}
 		seen[key] = true
 		// Every list in such an object has roles of a person.
@@ -171,10 +173,10 @@ func (s *scanner) dictionary(value reflect.Type, depth int) *fault {
 		}
 		return s.value(value, depth+1)
 	})
-	// The error is about the whole object, not about its last entry.
-	if full != nil {
-		full.path = ""
-		return full
+	// These errors are about the whole object, not about its last entry.
+	if own := cmp.Or(full, repeated); own != nil {
+		own.path = ""
+		return own
 	}
 	return fault
 }
