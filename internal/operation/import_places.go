@@ -115,6 +115,7 @@ func checkAccountOfKind(ctx context.Context, r *ImportRules, o *importedObject) 
 }
 
 func checkConnector(_ context.Context, r *ImportRules, o *importedObject) error {
+	r.requirePairs(o)
 	catalogue, built := o.subjects("catalogue"), o.subjects("account")
 	switch {
 	case len(catalogue) > 0 && len(built) > 0:
@@ -134,6 +135,25 @@ func checkConnector(_ context.Context, r *ImportRules, o *importedObject) error 
 		}
 	}
 	return nil
+}
+
+// requirePairs reports the flags of a connector that hold for service accounts, but not for people. The start of a
+// server and the end of an import complete only flags for people, see app.CompleteFlags.
+func (r *ImportRules) requirePairs(o *importedObject) {
+	relations := []authz.Relation{"catalogue"}
+	for _, capability := range capabilities {
+		relations = append(relations, capability.relation)
+	}
+	for _, relation := range relations {
+		rows := o.subjects(relation)
+		isForPeople := func(row importedRow) bool { return row.subject == everybody }
+		if len(rows) > 0 && !slices.ContainsFunc(rows, isForPeople) {
+			r.problem(
+				o.at(rows[0]), "%s has the flag %s for %s, but not for %s: add %s#%s@%[4]s", o.Object, relation, rows[0].subject,
+				everybody, o.Object, relation,
+			)
+		}
+	}
 }
 
 func checkOneConnector(_ context.Context, r *ImportRules, o *importedObject) error {

@@ -78,6 +78,8 @@ var brokenImports = []brokenImport{
 	{"account of the kind", "", "report:x#account@account:t", "", "role set analytics"},
 	{"account of the kind", "", "connector:x#account@account:t", "", "role set operations"},
 	{"connector", "", "connector:x#capability_views@user:*", "", "has no account"},
+	{"connector", "", "connector:c#capability_financial_settings@service_account:*", "", "has the flag capability_financial_settings for service_account:*, but not for user:*: add connector:c#capability_financial_settings@user:*"},
+	{"connector", "", "connector:x#catalogue@service_account:*", "", "but not for user:*: add connector:x#catalogue@user:*"},
 	{"connector", "", "connector:own#capability_views@user:*", "", "only connectors of the catalogue have capabilities"},
 	{"connector", "", "connector:own#catalogue@user:*", "", "in the catalogue and in an account"},
 	{"connector", "connector:c#catalogue@user:*", "", "connector:c#capability_views@user:*", "has no account"},

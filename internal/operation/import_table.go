@@ -91,9 +91,10 @@ var productRules = []productRule{
 		types:    kindTypes, check: checkAccountOfKind,
 	},
 	{
-		name:     "connector",
-		sentence: "a connector is either in the catalogue or in one account; in an account it has no capabilities",
-		types:    []authz.Type{"connector"}, check: checkConnector,
+		name: "connector",
+		sentence: "a connector is either in the catalogue or in one account; in an account it has no capabilities; its " +
+			"flags hold for people too",
+		types: []authz.Type{"connector"}, check: checkConnector,
 	},
 	{
 		name:     "one creator",
