@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // Limits of one page for a person. It examines maxWindow entries of the account, reads maxReadUpdates updates and
@@ -216,4 +217,29 @@ func (l *Log) placesOf(ctx context.Context, place authz.Relation, objects []auth
 		}
 	}
 	return found, nil
+}
+
+// placesOfObject implements visibility.PlaceReader at the position of the log. It skips relationships with people.
+func (h *History) placesOfObject(
+	ctx context.Context, object authz.Object,
+) (found []authz.Relationship, complete bool, err error) {
+	rows, err := h.db.QueryContext(ctx, `SELECT relation, subject FROM sluice_audit_present
+		WHERE resource = $1 AND subject NOT LIKE $2 LIMIT $3`,
+		keyOfObject(object), string(h.Rules.People)+":%", visibility.MaxPlacesOfObject+1)
+	if err != nil {
+		return nil, false, unavailable(err)
+	}
+	for rows.Next() {
+		var relation, subject string
+		if err := rows.Scan(&relation, &subject); err != nil {
+			return nil, false, errors.Join(unavailable(err), rows.Close())
+		}
+		found = append(found, authz.Relationship{
+			Resource: object, Relation: authz.Relation(relation), Subject: authz.Subject(referenceOf(subject)),
+		})
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, false, unavailable(err)
+	}
+	return found, len(found) <= visibility.MaxPlacesOfObject, nil
 }

@@ -31,7 +31,7 @@ type view struct {
 // newView reads the position of the log. The view decides about entries up to that position.
 func (h *History) newView(ctx context.Context, reader authz.Actor) (*view, error) {
 	v := &view{history: h, starts: make(map[string]start)}
-	v.visible = visibility.New(h.Rules, readerOf(reader), v.check)
+	v.visible = visibility.New(h.Rules, readerOf(reader), v.check).WithPlaces(h.placesOfObject)
 	var stored int
 	if err := h.db.QueryRowContext(ctx, `SELECT token, version,
 		(SELECT COALESCE(MAX(seq), 0) FROM sluice_audit_entries),
@@ -127,6 +127,11 @@ func (v *view) entries(ctx context.Context, entries []Stored) (shown []Entry, er
 	var facts []visibility.Fact
 	for _, e := range entries {
 		for _, u := range e.Updates {
+			if u.Subject.Type == v.history.Rules.People {
+				if err := v.visible.ReadPlaces(ctx, u.Resource.Object); err != nil {
+					return nil, err
+				}
+			}
 			facts = append(facts, v.factsOf(u)...)
 		}
 	}
@@ -166,7 +171,7 @@ func (v *view) entry(e Entry) Entry {
 
 // factsOf returns the facts that an update reveals to the person.
 func (v *view) factsOf(u Update) []visibility.Fact {
-	return v.history.Rules.Relationship(v.visible.Reader().Subject, u.Relationship())
+	return v.visible.FactsOf(u.Relationship())
 }
 
 func (v *view) isVisible(e Entry, u Update) bool {

@@ -14,13 +14,15 @@ import (
 func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer *Explanation) error {
 	answer.Incomplete = i.incomplete && len(path) == 0
 	for _, r := range withoutFlags(path) {
-		shown, err := i.view.MayKnowRole(ctx, i.check.Subject, r.Resource)
-		if err != nil {
-			return err
-		}
-		if !shown && r.Subject == i.check.Subject {
-			answer.Path, answer.Omitted = nil, true
-			break
+		if r.Subject == i.check.Subject {
+			shown, err := i.view.MayKnowRole(ctx, r.Subject, r.Resource)
+			if err != nil {
+				return err
+			}
+			if !shown {
+				answer.Path, answer.Omitted = nil, true
+				break
+			}
 		}
 		known, err := i.view.MaySeeRelationship(ctx, r, i.check.Subject)
 		if err != nil {

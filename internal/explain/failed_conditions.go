@@ -23,6 +23,9 @@ func (i *inquiry) addFailedConditions(ctx context.Context, answer *Explanation) 
 			continue
 		}
 		known, err := i.view.MaySeeRelationship(ctx, r, i.check.Subject)
+		if err == nil && known {
+			known, err = i.view.MayKnowRole(ctx, i.check.Subject, r.Resource)
+		}
 		if err != nil {
 			return err
 		}

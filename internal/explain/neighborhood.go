@@ -87,11 +87,14 @@ func (i *inquiry) hideRoles(ctx context.Context, found []authz.Relationship) ([]
 	}
 	var known []authz.Relationship
 	for _, r := range found {
-		shown, err := i.view.MayKnowRole(ctx, i.check.Subject, r.Resource)
-		if err != nil {
-			return nil, err
+		shown := r.Subject != i.check.Subject
+		if !shown {
+			var err error
+			if shown, err = i.view.MayKnowRole(ctx, r.Subject, r.Resource); err != nil {
+				return nil, err
+			}
 		}
-		if shown || r.Subject != i.check.Subject {
+		if shown {
 			known = append(known, r)
 		}
 	}

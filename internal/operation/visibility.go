@@ -18,6 +18,7 @@ var VisibilityRules = visibility.Rules{
 	Roles:       func(t authz.Type) authz.Permission { return kinds[t].list },
 	Invitations: func(t authz.Type) authz.Permission { return kinds[t].invitations },
 	Place:       Place,
+	IsOwn:       func(t authz.Type) bool { return !Writes(t) && t != user },
 	People:      user,
 }
 

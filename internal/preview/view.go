@@ -16,15 +16,16 @@ type view struct {
 	rules         visibility.Rules
 	actor         authz.Subject
 	scratch       authz.Engine
-	relationships []authz.Relationship          // before and after the operation
-	places        map[authz.Object]authz.Object // the object that contains each object
+	relationships []authz.Relationship // before and after the operation
+	places        visibility.Places    // before and after the operation
+	people        map[authz.Object][]visibility.Fact
 }
 
 // viewOf returns the view of an actor on the state of the scratch engine.
 func (p *Previewer) viewOf(actor authz.Actor, scratch authz.Engine, relationships []authz.Relationship) *view {
 	v := &view{
 		rules: p.Rules, scratch: scratch, relationships: relationships, places: p.Rules.Places(relationships),
-		actor: actor.Subject(),
+		actor: actor.Subject(), people: make(map[authz.Object][]visibility.Fact),
 	}
 	bulk := func(ctx context.Context, checks []authz.Check) ([]authz.CheckResult, error) {
 		results, _, err := scratch.CheckBulk(ctx, checks, authz.Fully())
@@ -39,18 +40,29 @@ func (p *Previewer) viewOf(actor authz.Actor, scratch authz.Engine, relationship
 func (v *view) recordVisible(ctx context.Context, objects []authz.Object) error {
 	var facts []visibility.Fact
 	for _, object := range objects {
-		facts = append(facts, visibility.Existence(object), v.rules.Access(object, v.places))
+		facts = append(facts, visibility.Existence(object))
+		facts = append(facts, v.rules.Access(object, v.places)...)
 	}
 	for _, r := range v.relationships {
-		facts = append(facts, v.rules.PeopleOf(r.Resource))
+		facts = append(facts, v.peopleOf(r.Resource)...)
 	}
 	v.visible.ForgetHidden()
 	return v.visible.Ask(ctx, facts...)
 }
 
+// peopleOf returns the facts that show the people in the relations of an object.
+func (v *view) peopleOf(object authz.Object) []visibility.Fact {
+	if _, known := v.people[object]; !known {
+		v.people[object] = v.rules.PeopleOf(object, v.places)
+	}
+	return v.people[object]
+}
+
 // hides reports whether a relationship is hidden from the actor. Effects on other people are computed without hidden
 // relationships, so that they reveal nothing about these.
-func (v *view) hides(r authz.Relationship) bool { return !v.visible.MayDependOn(r) }
+func (v *view) hides(r authz.Relationship) bool {
+	return !v.visible.MayDependOn(r, v.peopleOf(r.Resource))
+}
 
 // ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and
 // records what the actor may see before and after them.
@@ -80,7 +92,7 @@ func (v *view) ownEffects(ctx context.Context, c comparison, updates []authz.Upd
 func (v *view) show(own, others changes) Effects {
 	named := make(map[authz.ID]bool)
 	for _, r := range v.relationships {
-		if r.Subject.Type == person && !r.Subject.Wildcard && v.visible.Knows(v.rules.PeopleOf(r.Resource)) {
+		if r.Subject.Type == person && !r.Subject.Wildcard && v.visible.Knows(v.peopleOf(r.Resource)...) {
 			named[r.Subject.ID] = true
 		}
 	}
@@ -89,7 +101,7 @@ func (v *view) show(own, others changes) Effects {
 	everybody := make(map[authz.Object]bool)
 	for _, e := range others.effects {
 		isOwn := e.Subject == v.actor
-		known := e.Subject.Wildcard || named[e.Subject.ID] && v.visible.Knows(v.rules.Access(e.Resource, v.places))
+		known := e.Subject.Wildcard || named[e.Subject.ID] && v.visible.Knows(v.rules.Access(e.Resource, v.places)...)
 		if visible(e) && !isOwn && known {
 			shown.Effects = append(shown.Effects, e)
 			everybody[e.Resource] = everybody[e.Resource] || e.Subject.Wildcard

@@ -23,8 +23,13 @@ type Rules struct {
 	// without invitations. A nil Invitations means that no type has invitations.
 	Invitations func(authz.Type) authz.Permission
 
-	// Place returns the relation from an object of the type to the object that contains it, or an empty relation.
+	// Place returns the relation from an object of the type to the object that contains it, or an empty relation. It is
+	// empty for own types.
 	Place func(authz.Type) authz.Relation
+
+	// IsOwn reports whether a type is an own type: one that the schema defines besides the product's. Its objects have
+	// no place, but their relationships lead to objects that have one. A nil IsOwn means that no type is an own type.
+	IsOwn func(authz.Type) bool
 
 	// People is the type of people. A person who is the subject of a relationship is not hidden, but their role may be.
 	// If People is empty, the subjects of every type can be hidden.
@@ -43,6 +48,7 @@ const (
 	existence aspect = iota
 	roles
 	invitations
+	unknowable // shown to nobody
 )
 
 // Existence is the fact that an object exists.
@@ -64,6 +70,7 @@ func (r Rules) permissions(fact Fact) []authz.Permission {
 		of = r.Roles
 	case invitations:
 		of = r.Invitations
+	case unknowable:
 	}
 	if of == nil || of(fact.Object.Type) == "" {
 		return nil
@@ -73,38 +80,6 @@ func (r Rules) permissions(fact Fact) []authz.Permission {
 
 // HasRoles reports whether people hold roles on objects of the type.
 func (r Rules) HasRoles(t authz.Type) bool { return r.Roles != nil && r.Roles(t) != "" }
-
-// PeopleOf returns the fact that shows the people in the relations of an object: its roles or, if its type has no
-// roles, its existence.
-func (r Rules) PeopleOf(object authz.Object) Fact {
-	if r.HasRoles(object.Type) {
-		return Roles(object)
-	}
-	return Existence(object)
-}
-
-// Access returns the fact that shows who has permissions on an object: the roles on the object or, if its type has no
-// roles, on the nearest containing object that has roles. Without such an object, it is the object's existence. places
-// maps each object to the object that contains it, see Places.
-func (r Rules) Access(object authz.Object, places map[authz.Object]authz.Object) Fact {
-	for at, inside := object, true; inside; at, inside = places[at], places[at] != (authz.Object{}) {
-		if r.HasRoles(at.Type) {
-			return Roles(at)
-		}
-	}
-	return Existence(object)
-}
-
-// Places maps each object to the object that contains it, according to the relationships.
-func (r Rules) Places(relationships []authz.Relationship) map[authz.Object]authz.Object {
-	places := make(map[authz.Object]authz.Object)
-	for _, relationship := range relationships {
-		if relationship.Relation == r.Place(relationship.Resource.Type) {
-			places[relationship.Resource] = relationship.Subject.Object
-		}
-	}
-	return places
-}
 
 // Naming returns the facts that an answer reveals if it names the object: the object's existence, or no fact if it is a
 // person.
@@ -116,16 +91,22 @@ func (r Rules) Naming(object authz.Object) []Fact {
 }
 
 // Relationship returns the facts that a relationship reveals to a reader: that both objects exist and, if the subject
-// is another person, who holds roles on the resource. A wildcard reveals no subject. known are subjects that the reader
-// knows already, because the request names them.
-func (r Rules) Relationship(reader authz.Subject, relationship authz.Relationship, known ...authz.Subject) []Fact {
+// is another person, who is in the relations of the resource, see PeopleOf. A wildcard reveals no subject. known are
+// subjects that the reader knows already, because the request names them.
+func (r Rules) Relationship(
+	reader authz.Subject, relationship authz.Relationship, places Places, known ...authz.Subject,
+) []Fact {
 	facts := []Fact{Existence(relationship.Resource)}
 	subject := relationship.Subject
 	if subject.Wildcard || subject.Object == reader.Object {
 		return facts
 	}
-	if subject.Type == r.People && r.HasRoles(relationship.Resource.Type) {
-		facts = append(facts, Roles(relationship.Resource))
+	if subject.Type == r.People {
+		for _, fact := range r.PeopleOf(relationship.Resource, places) {
+			if fact != facts[0] {
+				facts = append(facts, fact)
+			}
+		}
 	}
 	if slices.Contains(known, subject) {
 		return facts

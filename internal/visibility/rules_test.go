@@ -77,14 +77,14 @@ func TestFactsOfRelationships(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.ElementsMatch(t, test.want, rules.Relationship(olga, test.relationship, test.known...))
+			require.ElementsMatch(t, test.want, rules.Relationship(olga, test.relationship, nil, test.known...))
 		})
 	}
 	anyType := rules
 	anyType.People = ""
 	require.Equal(
 		t, facts{seeDaily, visibility.Existence(bob.Object)},
-		anyType.Relationship(olga, relationship(daily, "creator", bob)),
+		anyType.Relationship(olga, relationship(daily, "creator", bob), nil),
 	)
 }
 
@@ -97,7 +97,7 @@ func TestFactOfPeopleAndAccess(t *testing.T) {
 		relationship(acme, "subscription", authz.Subject{Object: one}),
 		relationship(acme, "account", authz.Subject{Object: object("account", "other")}),
 	})
-	require.Equal(t, map[authz.Object]authz.Object{daily: acme, acme: one}, places)
+	require.Equal(t, visibility.Places{daily: {acme}, acme: {one}}, places)
 	for name, test := range map[string]struct {
 		object         authz.Object
 		people, access visibility.Fact
@@ -108,8 +108,8 @@ func TestFactOfPeopleAndAccess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.people, rules.PeopleOf(test.object))
-			require.Equal(t, test.access, rules.Access(test.object, places))
+			require.Equal(t, []visibility.Fact{test.people}, rules.PeopleOf(test.object, places))
+			require.Equal(t, []visibility.Fact{test.access}, rules.Access(test.object, places))
 		})
 	}
 	require.Empty(t, rules.Naming(bob.Object))

@@ -49,11 +49,42 @@ type View struct {
 	reader Reader
 	check  Check
 	known  map[Fact]bool
+
+	places Places
+	read   PlaceReader
 }
 
 // New returns a View for a reader.
 func New(rules Rules, reader Reader, check Check) *View {
-	return &View{rules: rules, reader: reader, check: check, known: make(map[Fact]bool)}
+	return &View{rules: rules, reader: reader, check: check, known: make(map[Fact]bool), places: make(Places)}
+}
+
+// WithPlaces sets the reader of places. A View that shows people in the relations of objects of own types needs it:
+// without it, these people are hidden.
+func (v *View) WithPlaces(read PlaceReader) *View {
+	v.read = read
+	return v
+}
+
+// ReadPlaces reads the places of the objects of own types. FactsOf needs them.
+func (v *View) ReadPlaces(ctx context.Context, objects ...authz.Object) error {
+	for _, object := range objects {
+		if !v.rules.isOwn(object.Type) {
+			continue
+		}
+		if v.read == nil {
+			v.places[object] = []authz.Object{unreadable}
+		} else if err := v.places.readPlaces(ctx, v.rules, object, v.read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FactsOf returns the facts that a relationship reveals to the reader, see Rules.Relationship. ReadPlaces must have
+// read the places of its resource.
+func (v *View) FactsOf(relationship authz.Relationship, known ...authz.Subject) []Fact {
+	return v.rules.Relationship(v.reader.Subject, relationship, v.places, known...)
 }
 
 // Reader returns the reader of the view.
@@ -184,24 +215,31 @@ func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]boo
 func (v *View) MaySeeRelationship(
 	ctx context.Context, relationship authz.Relationship, known ...authz.Subject,
 ) (bool, error) {
-	return v.MayKnow(ctx, v.rules.Relationship(v.reader.Subject, relationship, known...)...)
+	if err := v.ReadPlaces(ctx, relationship.Resource); err != nil {
+		return false, err
+	}
+	return v.MayKnow(ctx, v.FactsOf(relationship, known...)...)
 }
 
 // MayKnowRole reports whether the reader may know the role of a subject on an object. Everybody may know their own
-// role. A relation to an object without roles is not a role.
+// role. A relation to an object of the product without roles is not a role. A relation to an object of an own type
+// counts as one, see Rules.PeopleOf.
 func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.Object) (bool, error) {
-	if subject == v.reader.Subject || !v.rules.HasRoles(on.Type) {
+	if subject == v.reader.Subject || !v.rules.HasRoles(on.Type) && !v.rules.isOwn(on.Type) {
 		return true, nil
 	}
-	return v.MayKnow(ctx, Roles(on))
+	if err := v.ReadPlaces(ctx, on); err != nil {
+		return false, err
+	}
+	return v.MayKnow(ctx, v.rules.PeopleOf(on, v.places)...)
 }
 
 // MayDependOn is for previews, which show effects on other people. It reports whether a shown effect may depend on a
 // relationship. If the reader may know the people of an object, effects may depend on all of its relationships. If not,
 // they may depend only on the reader's own roles and on the object's flags and place, since the reader's own
-// permissions already reveal these. Ask must have checked PeopleOf for the resource.
-func (v *View) MayDependOn(relationship authz.Relationship) bool {
-	if v.Knows(v.rules.PeopleOf(relationship.Resource)) {
+// permissions already reveal these. people is Rules.PeopleOf of the resource, which Ask must have checked.
+func (v *View) MayDependOn(relationship authz.Relationship, people []Fact) bool {
+	if v.Knows(people...) {
 		return true
 	}
 	subject := relationship.Subject

@@ -160,8 +160,9 @@ func TestMayDependOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := viewOf(saysYesTo(test.yes...))
-			require.NoError(t, v.Ask(t.Context(), rules.PeopleOf(test.relationship.Resource)))
-			require.Equal(t, test.want, v.MayDependOn(test.relationship))
+			people := rules.PeopleOf(test.relationship.Resource, nil)
+			require.NoError(t, v.Ask(t.Context(), people...))
+			require.Equal(t, test.want, v.MayDependOn(test.relationship, people))
 		})
 	}
 }
