@@ -2413,7 +2413,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Looks up groups instead of objects. A group is all subjects in this relation of an object, for example `subscription:acme#owner`. The groups of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no groups.
+	// SubjectRelation Looks up groups instead of objects. A group is all subjects in this relation of an object, for example `subscription:acme#owner`. If no relation of the schema accepts such groups, the key also needs the scope `inspect`. The groups of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no groups.
 	SubjectRelation *string `json:"subject_relation,omitempty"`
 
 	// SubjectType The name of a type of the schema.

@@ -57,7 +57,7 @@ func (a *authZENAPI) findResources(ctx context.Context, v vocabulary, q question
 	if unknown != nil {
 		return nil, nil
 	}
-	if err := a.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
+	if err := a.requireInspection(ctx, query.Subject, query.Type, query.Permission); err != nil {
 		return nil, err
 	}
 	contexts := contextsOf(v.context(q))

@@ -77,7 +77,7 @@ func (a *authZENAPI) findSubjects(ctx context.Context, v vocabulary, q question)
 	if unknown != nil {
 		return found, nil
 	}
-	if err := a.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
+	if err := a.requireInspection(ctx, ofType(query.Type), query.Resource.Type, query.Permission); err != nil {
 		return found, err
 	}
 	contexts := contextsOf(v.context(q))

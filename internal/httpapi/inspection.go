@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
@@ -22,11 +23,11 @@ type inspector struct {
 
 // requireInspection returns an error for a question that needs a key with the scope inspect and a request without an
 // actor. Such a question names an internal type of the product or, instead of a permission, a relation or a schema step
-// (as_…), so its answer does not depend on an actor. The error has CodeForbidden if the key lacks the scope, and
-// CodeInvalid if the request has an actor. requireInspection accepts names that the schema lacks, because the engine
-// rejects them.
+// (as_…), so its answer does not depend on an actor. Or its subject is a set that no relation accepts, see acceptsSet.
+// The error has CodeForbidden if the key lacks the scope, and CodeInvalid if the request has an actor.
+// requireInspection accepts names that the schema lacks, because the engine rejects them.
 func (r inspector) requireInspection(
-	ctx context.Context, subject, resource authz.Type, permission authz.Permission,
+	ctx context.Context, subject authz.Subject, resource authz.Type, permission authz.Permission,
 ) error {
 	k, _ := ctx.Value(callKey{}).(*call)
 	if k != nil && k.seesAll && !k.ignoresActor {
@@ -40,7 +41,7 @@ func (r inspector) requireInspection(
 		return inspectionRequired(reason)
 	}
 	if r.hasProduct {
-		for _, typ := range []authz.Type{subject, resource} {
+		for _, typ := range []authz.Type{subject.Type, resource} {
 			if slices.Contains(internalTypes, typ) {
 				return reject("the type " + string(typ) + " is internal to the product")
 			}
@@ -49,6 +50,12 @@ func (r inspector) requireInspection(
 	definitions, err := r.schema(ctx)
 	if err != nil {
 		return err
+	}
+	if subject.Relation != "" && has(definitions, subject) && !acceptsSet(definitions, subject) {
+		return reject(fmt.Sprintf(
+			"the subject is in the form %s:ID#%s, and no relation of the schema accepts such subjects",
+			subject.Type, subject.Relation,
+		))
 	}
 	for i := range definitions {
 		if definitions[i].Type != resource {
@@ -66,6 +73,30 @@ func (r inspector) requireInspection(
 	return nil
 }
 
+// acceptsSet reports whether a relation of the schema accepts a set such as group:g#member as a subject. A permission
+// of such a set says with whom something is shared. For any other set, for example account:a#as_team_user,
+// SpiceDB decides whether the permission depends on this relation or permission of this object. So the answer reveals
+// stored relationships, for example whether a connection is shared with its account.
+func acceptsSet(definitions []authz.Definition, set authz.Subject) bool {
+	for _, definition := range definitions {
+		for _, accepted := range definition.Accepts {
+			if slices.ContainsFunc(accepted, func(t authz.SubjectType) bool {
+				return t.Type == set.Type && t.Relation == set.Relation
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// has reports whether the schema has the relation or permission of a set.
+func has(definitions []authz.Definition, set authz.Subject) bool {
+	return slices.ContainsFunc(definitions, func(d authz.Definition) bool {
+		return d.Type == set.Type && declares(d, string(set.Relation))
+	})
+}
+
 func inspectionRequired(reason string) error {
 	return authz.Errorf(authz.CodeForbidden, "%s; such a request needs a key with the scope %s", reason, apikey.Inspect)
 }
@@ -73,13 +104,16 @@ func inspectionRequired(reason string) error {
 // requireTypes calls requireInspection for the types of a search, but not for its action. So it rejects a search of an
 // internal type even if the schema lacks the action.
 func (r inspector) requireTypes(ctx context.Context, q question) error {
-	return r.requireInspection(ctx, authz.Type(q.subject.Type), authz.Type(q.resource.Type), "")
+	return r.requireInspection(ctx, ofType(authz.Type(q.subject.Type)), authz.Type(q.resource.Type), "")
 }
 
 // requireCheck calls requireInspection for a check.
 func (r inspector) requireCheck(ctx context.Context, check authz.Check) error {
-	return r.requireInspection(ctx, check.Subject.Type, check.Resource.Type, check.Permission)
+	return r.requireInspection(ctx, check.Subject, check.Resource.Type, check.Permission)
 }
+
+// ofType returns a subject of a type, for a question that names no other part of its subject.
+func ofType(typ authz.Type) authz.Subject { return authz.Subject{Object: authz.Object{Type: typ}} }
 
 // requireChecks runs requireCheck for each well-formed check, and records its error.
 func (r inspector) requireChecks(ctx context.Context, questions []readCheck) {

@@ -36,7 +36,7 @@ func (a *decisionAPI) LookupResources(c *gin.Context) {
 		if in.err != nil {
 			return nil, in.err
 		}
-		if err := a.requireInspection(ctx, query.Subject.Type, query.Type, query.Permission); err != nil {
+		if err := a.requireInspection(ctx, query.Subject, query.Type, query.Permission); err != nil {
 			return nil, err
 		}
 		cursor, err := callOf(c).openCursor(optional(body.Cursor))
@@ -174,10 +174,10 @@ func (a *decisionAPI) subjectQuery(
 	if in.err != nil {
 		return query, "", in.err
 	}
-	if err := a.requireInspection(ctx, query.Type, query.Resource.Type, query.Permission); err != nil {
+	subject := authz.Subject{Object: placeholder(query.Type), Relation: query.SubjectRelation}
+	if err := a.requireInspection(ctx, subject, query.Resource.Type, query.Permission); err != nil {
 		return query, "", err
 	}
-	subject := authz.Subject{Object: placeholder(query.Type), Relation: query.SubjectRelation}
 	token, err = a.snapshotToken(
 		ctx,
 		authz.Check{Subject: subject, Permission: query.Permission, Resource: placeholder(query.Resource.Type)},
