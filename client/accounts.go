@@ -95,6 +95,13 @@ func (a *Actor) RemoveAccountMember(ctx context.Context, id, user string) error 
 	return done(a.rest.RemoveAccountMember(ctx, id, user, nil))
 }
 
+// RemoveAccountMemberAndGroups removes a person from an account and from all groups of its subscription.
+func (a *Actor) RemoveAccountMemberAndGroups(ctx context.Context, id, user string) (RemovedMember, error) {
+	return answer[RemovedMember](
+		a.rest.RemoveAccountMember(ctx, id, user, &rest.RemoveAccountMemberParams{Groups: new("leave")}),
+	)
+}
+
 // PatchAccountMembers sets the roles of many people on one account. It is atomic if one write can hold the change. A
 // larger change first removes roles, in several writes. Then it grants the new roles, all in one write.
 func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/sluice-authz/sluice/client/rest"
 )
@@ -65,4 +66,58 @@ func (a *Actor) AddGroupMember(ctx context.Context, id, user string) error {
 // RemoveGroupMember removes a person from a group.
 func (a *Actor) RemoveGroupMember(ctx context.Context, id, user string) error {
 	return done(a.rest.RemoveGroupMember(ctx, id, user, nil))
+}
+
+// AccountGroups lists the groups that hold roles on an account.
+func (a *Actor) AccountGroups(ctx context.Context, account string) iter.Seq2[AccountGroup, error] {
+	return pages(func(cursor string) ([]AccountGroup, string, error) {
+		page, err := answer[rest.AccountGroupPage](a.rest.ListAccountGroups(
+			ctx, account, &rest.ListAccountGroupsParams{Limit: &pageSize, Cursor: cursor},
+		))
+		return page.Groups, page.NextCursor, err
+	})
+}
+
+// GetAccountGroup returns the roles of a group on an account. If the group holds no role there, the error is NotFound.
+func (a *Actor) GetAccountGroup(ctx context.Context, account, group string) (GroupRoles, error) {
+	return answer[GroupRoles](a.rest.GetAccountGroup(ctx, account, group, nil))
+}
+
+// PutAccountGroup sets the roles of a group on an account permanently.
+func (a *Actor) PutAccountGroup(ctx context.Context, account, group string, roles ...string) (GroupRoles, error) {
+	return a.PutAccountGroupUntil(ctx, account, group, time.Time{}, roles...)
+}
+
+// PutAccountGroupUntil sets the roles of a group on an account until a time, in full seconds. The zero time means
+// permanently.
+func (a *Actor) PutAccountGroupUntil(
+	ctx context.Context, account, group string, until time.Time, roles ...string,
+) (GroupRoles, error) {
+	return answer[GroupRoles](a.rest.PutAccountGroup(
+		ctx, account, group, nil, rest.HolderRoles{Roles: list(roles), ExpiresAt: until},
+	))
+}
+
+// RemoveAccountGroup removes all roles of a group on an account.
+func (a *Actor) RemoveAccountGroup(ctx context.Context, account, group string) error {
+	return done(a.rest.RemoveAccountGroup(ctx, account, group, nil))
+}
+
+// GetSubscriptionGroupRoles returns the roles of a group on its subscription. If it holds none, the error is NotFound.
+func (a *Actor) GetSubscriptionGroupRoles(ctx context.Context, subscription, group string) (GroupRoles, error) {
+	return answer[GroupRoles](a.rest.GetSubscriptionGroupRoles(ctx, subscription, group, nil))
+}
+
+// PutSubscriptionGroupRoles sets the roles of a group on its subscription, which has the role set single_owner.
+func (a *Actor) PutSubscriptionGroupRoles(
+	ctx context.Context, subscription, group string, roles ...string,
+) (GroupRoles, error) {
+	return answer[GroupRoles](a.rest.PutSubscriptionGroupRoles(
+		ctx, subscription, group, nil, rest.SubscriptionGroupRoles{Roles: list(roles)},
+	))
+}
+
+// RemoveSubscriptionGroupRoles removes all roles of a group on its subscription.
+func (a *Actor) RemoveSubscriptionGroupRoles(ctx context.Context, subscription, group string) error {
+	return done(a.rest.RemoveSubscriptionGroupRoles(ctx, subscription, group, nil))
 }

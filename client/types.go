@@ -45,6 +45,15 @@ type (
 	// Group is a group of a subscription.
 	Group = rest.Group
 
+	// RemovedMember is the result of a removal: the groups through which the person still has roles.
+	RemovedMember = rest.RemovedMember
+
+	// GroupRoles are the roles of a group on an account or a subscription.
+	GroupRoles = rest.GroupRoles
+
+	// AccountGroup is a group that holds roles on an account.
+	AccountGroup = rest.AccountGroup
+
 	// ListedGroup is a group in the list of a subscription's groups.
 	ListedGroup = rest.ListedGroup
 

@@ -20,11 +20,11 @@ var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
 		Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user
 		ChangedMembers.replayed ChangedMembers.token Connection.id Connection.replayed Connection.token Connector.id
-		Connector.replayed Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id Group.replayed Group.token
-		Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed Importer.token Invitation.replayed
+		Connector.replayed Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id Group.replayed Group.token GroupRoles.group GroupRoles.replayed
+		GroupRoles.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed Importer.token Invitation.replayed
 		Invitation.token Member.user Offboarding.token Offboarding.user PartOfAccount.id PartOfAccount.replayed
 		PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed PartOfWorkspace.token Preview.effects
-		RemovedMember.reassigned RemovedMember.replayed RemovedMember.token Subscription.id Subscription.replayed
+		RemovedMember.reassigned RemovedMember.remaining Offboarding.groups Member.via RemovedMember.replayed RemovedMember.token Subscription.id Subscription.replayed
 		Subscription.token Workspace.id Workspace.replayed Workspace.token Invitation.inviter
 		Offboarding.connections Offboarding.importers Offboarding.invitations Offboarding.shares Reassigned.connections
 		Reassigned.importers Reassigned.private_connections OffboardingShares.workspaces Offboarding.roles
@@ -35,6 +35,7 @@ var answerFields = map[string]string{
 		Suggestion.without SuggestedOperation.needs SuggestedOperation.approvers SuggestedOperation.method
 		SuggestedOperation.scope`,
 	"TestOffboardingReportHidesMemberships":          "Offboarding.ends_membership",
+	"TestGroupsOfMembersAreShown":                    "AccountGroup.expires_at AccountGroup.group AccountGroup.roles",
 	"TestReassigningRemovalReportsReassignedObjects": "Named.ids",
 	"TestOffboardingReportHidesInvitations":          "OffboardingInvitations.received OffboardingInvitations.sent",
 	"TestExplainNamesPeople": `SuggestedOperation.body SuggestedOperation.body_omitted SuggestedOperation.text
@@ -55,7 +56,7 @@ var answerFields = map[string]string{
 		Member.accounts`,
 	"TestReplaysShowWhatReadsShow": `AcceptedInvitation.roles AcceptedInvitation.expires_at Account.role_set
 		ChangedMembers.members Subscription.role_set Connection.group Connection.users Connection.visibility
-		Connector.capabilities CopiedImporter.left_out Group.title Importer.hidden_ends
+		Connector.capabilities CopiedImporter.left_out Group.title GroupRoles.expires_at GroupRoles.roles Importer.hidden_ends
 		Invitation.expires_at Invitation.invitee Invitation.roles Subscription.features Workspace.open Workspace.users
 		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",

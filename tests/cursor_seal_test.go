@@ -72,7 +72,8 @@ func TestCursorsHoldNoID(t *testing.T) {
 		n := fmt.Sprint(i)
 		s.play(
 			"olga POST importers {id: ~"+n+", account: ~a}", "olga POST workspaces {id: ~"+n+", account: ~b, open: true}",
-			"olga POST subscriptions/~s/groups {id: ~"+n+", title: T}", "finn POST flows {id: ~"+n+", workspace: ~0}",
+			"olga POST subscriptions/~s/groups {id: ~"+n+", title: T}", "olga PUT accounts/~a/groups/~"+n+" {roles: [user]}",
+			"finn POST flows {id: ~"+n+", workspace: ~0}",
 			"olga POST accounts/~a/invitations {invitee: ~i"+n+", roles: [user]}",
 			"olga POST subscriptions/~s/invitations {invitee: ~i"+n+", roles: [member]}")
 	}
@@ -91,6 +92,7 @@ func TestCursorsHoldNoID(t *testing.T) {
 		{"/v1/subscriptions/{id}/accounts", "subscriptions/~s/accounts?", nil, olga},
 		{"/v1/subscriptions/{id}/invitations", "subscriptions/~s/invitations?", nil, olga},
 		{"/v1/subscriptions/{id}/groups", "subscriptions/~s/groups?", nil, olga},
+		{"/v1/accounts/{id}/groups", "accounts/~a/groups?", nil, olga},
 		{"/v1/groups/{id}/members", "groups/~0/members?", nil, olga},
 		{"/v1/users/{user}/accounts", "users/~olga/accounts?", nil, olga},
 		{"/v1/users/{user}/accounts", "users/~olga/accounts?", nil, s.caller},

@@ -61,6 +61,13 @@ var probes = slices.Concat([]struct{ object, request string }{
 	{"s", "GET subscriptions/$ID/groups"},
 	{"s", "POST subscriptions/$ID/groups {id: ~new, title: New}"},
 	{"s", "POST subscriptions/$ID/groups {id: ~group, title: New}"},
+	{"a", "GET accounts/$ID/groups"},
+	{"a", "GET accounts/$ID/groups/~group"},
+	{"a", "PUT accounts/$ID/groups/~group {roles: [user]}"},
+	{"a", "DELETE accounts/$ID/groups/~group"},
+	{"s", "PUT subscriptions/$ID/groups/~group/roles {roles: [it_admin]}"},
+	{"s", "GET subscriptions/$ID/groups/~group/roles"},
+	{"s", "DELETE subscriptions/$ID/groups/~group/roles"},
 	{"group", "GET groups/$ID"},
 	{"group", "PUT groups/$ID {title: New}"},
 	{"group", "DELETE groups/$ID"},
@@ -129,6 +136,7 @@ var ownProbes = []struct{ object, request string }{
 	{"connection", "PUT importers/~xi/connections {source: $ID}"},
 	{"connection", "PUT importers/~xi/connections {destination: $ID}"},
 	{"connector", "POST connections {id: ~new, account: ~xt, connector: $ID}"},
+	{"group", "PUT accounts/~xt/groups/$ID {roles: [user]}"},
 	{"a", "PUT subscriptions/~xs/members/~nina/accounts {accounts: {~xt: [user], $ID: [user]}}"},
 }
 

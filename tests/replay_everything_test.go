@@ -54,7 +54,10 @@ var replays = []string{
 	"olga PATCH groups/~crew/members {add: [~ulla, ~nora], remove: [~vera]}",
 	"olga PUT groups/~crew/members/~vera",
 	"olga DELETE groups/~crew/members/~vera",
+	`olga PUT accounts/~a/groups/~crew {roles: [guest], expires_at: "2099-01-31T17:00:00Z"}`,
 	"olga POST subscriptions/~s/groups {id: ~crew2, title: Crew}",
+	"olga PUT accounts/~a/groups/~crew2 {roles: [user]}",
+	"olga DELETE accounts/~a/groups/~crew2",
 	"olga DELETE groups/~crew2",
 	"olga POST flows {id: ~f, workspace: ~w}",
 	"olga POST schedules {id: ~h, workspace: ~w}",
@@ -72,6 +75,9 @@ var replays = []string{
 	"olga DELETE accounts/~gone",
 	"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga}",
 	"olga PUT subscriptions/~one/members/~ivan {roles: [it_admin]}",
+	"olga POST subscriptions/~one/groups {id: ~readers, title: Readers}",
+	"olga PUT subscriptions/~one/groups/~readers/roles {roles: [read_only]}",
+	"olga DELETE subscriptions/~one/groups/~readers/roles",
 	"olga POST accounts {id: ~t, subscription: ~one, role_set: analytics}",
 	"olga POST connections {id: ~e, account: ~t, connector: ~crm, visibility: shared}",
 	"ivan PUT connections/~e/group {group: ~group}",
@@ -115,8 +121,8 @@ var replaySituations = map[string]struct {
 	change func(s scene)
 	shown  int
 }{
-	"nothing changed":           {func(scene) {}, 28},
-	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 28},
+	"nothing changed":           {func(scene) {}, 29},
+	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 29},
 	"the actors lost all roles": {func(s scene) { s.play(slices.Concat(hiddenChanges, endings)...) }, 6},
 	"the objects were deleted":  {deleteReplayed, 1}, // the connector of the catalogue
 	"the ids were taken again": {func(s scene) {

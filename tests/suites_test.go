@@ -42,6 +42,7 @@ var races = []suite{
 	{"an id", raceOnAnID},
 	{"deletion", raceWithDeletion},
 	{"removal", nothingIsWrittenAfterRemoval},
+	{"groups", raceOfGroups},
 	{"sharing and removal", raceOfSharingAndRemoval},
 	{"roles", raceOfRoles},
 	{"the last owner", raceOnTheLastOwner},

@@ -561,6 +561,33 @@ type Account struct {
 	Token Token `json:"token"`
 }
 
+// AccountGroup defines model for AccountGroup.
+type AccountGroup struct {
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Group ID `json:"group"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+}
+
+// AccountGroupPage defines model for AccountGroupPage.
+type AccountGroupPage struct {
+	Groups []AccountGroup `json:"groups"`
+
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
 	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
@@ -1383,6 +1410,28 @@ type GroupPage struct {
 	Token Token `json:"token"`
 }
 
+// GroupRoles defines model for GroupRoles.
+type GroupRoles struct {
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Group ID `json:"group"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles,omitempty,omitzero"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // GroupTitle defines model for GroupTitle.
 type GroupTitle struct {
 	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
@@ -1398,6 +1447,17 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// HolderRoles defines model for HolderRoles.
+type HolderRoles struct {
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
+}
 
 // ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
@@ -1589,6 +1649,9 @@ type Member struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
 
+	// Via The groups through which the person has roles, sorted by id. Left out if there are none.
+	Via Via `json:"via,omitempty,omitzero"`
+
 	// Accounts Roles by the id of an account.
 	Accounts RolesByID `json:"accounts,omitempty,omitzero"`
 
@@ -1621,6 +1684,9 @@ type MemberDetails struct {
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
+	// Via The groups through which the person has roles, sorted by id. Left out if there are none.
+	Via Via `json:"via,omitempty,omitzero"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
@@ -1828,6 +1894,9 @@ type Offboarding struct {
 
 	// EndsMembership True if the person's membership of the subscription ends together with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
+
+	// Groups The groups through which the person has roles on the account, and keeps them after the removal. Left out if there are none.
+	Groups []AccountGroup `json:"groups,omitempty,omitzero"`
 
 	// Importers The importers that the person created.
 	Importers Named `json:"importers"`
@@ -2217,6 +2286,9 @@ type RemovedMember struct {
 	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned Reassigned `json:"reassigned,omitempty,omitzero"`
 
+	// Remaining The groups through which the removed person still has roles on the account. Left out if there are none, and if the call is repeated under an idempotency key.
+	Remaining []AccountGroup `json:"remaining,omitempty,omitzero"`
+
 	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed Replayed `json:"replayed,omitempty,omitzero"`
 
@@ -2477,6 +2549,12 @@ type Subscription struct {
 	Token Token `json:"token"`
 }
 
+// SubscriptionGroupRoles defines model for SubscriptionGroupRoles.
+type SubscriptionGroupRoles struct {
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
+}
+
 // SubscriptionPage defines model for SubscriptionPage.
 type SubscriptionPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
@@ -2621,6 +2699,9 @@ type Undecided struct {
 // Users defines model for Users.
 type Users = []ID
 
+// Via The groups through which the person has roles, sorted by id. Left out if there are none.
+type Via = []AccountGroup
+
 // Visibility defines model for Visibility.
 type Visibility string
 
@@ -2695,6 +2776,14 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// GroupID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+//
+// Example: alice@example.com
+type GroupID = ID
+
+// GroupsOfRemoved defines model for GroupsOfRemoved.
+type GroupsOfRemoved = string
+
 // Handle An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
@@ -2737,6 +2826,9 @@ type RelationFilter = string
 
 // Resource defines model for Resource.
 type Resource = string
+
+// RoleFilter defines model for RoleFilter.
+type RoleFilter = string
 
 // User The id of a person. `user:bob` is the same person as `bob`.
 //
@@ -2812,6 +2904,42 @@ type GetAccountParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// ListAccountGroupsParams defines parameters for ListAccountGroups.
+type ListAccountGroupsParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// RemoveAccountGroupParams defines parameters for RemoveAccountGroup.
+type RemoveAccountGroupParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetAccountGroupParams defines parameters for GetAccountGroup.
+type GetAccountGroupParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutAccountGroupParams defines parameters for PutAccountGroup.
+type PutAccountGroupParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListAccountInvitationsParams defines parameters for ListAccountInvitations.
 type ListAccountInvitationsParams struct {
 	// Limit The highest number of entries on the page.
@@ -2844,6 +2972,9 @@ type WithdrawAccountInvitationParams struct {
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
+	// Role Returns only people who have this role, directly or through a group.
+	Role *RoleFilter `form:"role,omitempty" json:"role,omitempty"`
+
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -2870,6 +3001,9 @@ type RemoveAccountMemberParams struct {
 
 	// PrivateConnections Together with `reassign_to`: what happens to the private connections that the person created. `disconnect` deletes them, and importers that use them lose them. `leave` changes nothing: the person stays their creator, importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
+
+	// Groups `leave`: the person also leaves the groups of the account's subscription.
+	Groups *GroupsOfRemoved `form:"groups,omitempty" json:"groups,omitempty"`
 
 	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
@@ -3442,6 +3576,30 @@ type CreateGroupParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// RemoveSubscriptionGroupRolesParams defines parameters for RemoveSubscriptionGroupRoles.
+type RemoveSubscriptionGroupRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetSubscriptionGroupRolesParams defines parameters for GetSubscriptionGroupRoles.
+type GetSubscriptionGroupRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutSubscriptionGroupRolesParams defines parameters for PutSubscriptionGroupRoles.
+type PutSubscriptionGroupRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListSubscriptionInvitationsParams defines parameters for ListSubscriptionInvitations.
 type ListSubscriptionInvitationsParams struct {
 	// Limit The highest number of entries on the page.
@@ -3631,6 +3789,9 @@ type SearchSubjectsJSONRequestBody = SubjectSearch
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = NewAccount
 
+// PutAccountGroupJSONRequestBody defines body for PutAccountGroup for application/json ContentType.
+type PutAccountGroupJSONRequestBody = HolderRoles
+
 // InviteToAccountJSONRequestBody defines body for InviteToAccount for application/json ContentType.
 type InviteToAccountJSONRequestBody = NewInvitation
 
@@ -3720,6 +3881,9 @@ type PutFeaturesJSONRequestBody = Features
 
 // CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
 type CreateGroupJSONRequestBody = NewGroup
+
+// PutSubscriptionGroupRolesJSONRequestBody defines body for PutSubscriptionGroupRoles for application/json ContentType.
+type PutSubscriptionGroupRolesJSONRequestBody = SubscriptionGroupRoles
 
 // InviteToSubscriptionJSONRequestBody defines body for InviteToSubscription for application/json ContentType.
 type InviteToSubscriptionJSONRequestBody = NewInvitation
@@ -4331,6 +4495,45 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{id} (the `GetAccount` operationId).
 	GetAccount(ctx context.Context, id ID, params *GetAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAccountGroups List the groups that hold roles on an account
+	//
+	// Needs `list_members` on the account.
+	//
+	// Corresponds with GET /v1/accounts/{id}/groups (the `ListAccountGroups` operationId).
+	ListAccountGroups(ctx context.Context, id ID, params *ListAccountGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveAccountGroup Remove all roles of a group on an account
+	//
+	// Needs `assign_roles` on the account. If the group holds no role there, nothing changes.
+	//
+	// Corresponds with DELETE /v1/accounts/{id}/groups/{group} (the `RemoveAccountGroup` operationId).
+	RemoveAccountGroup(ctx context.Context, id ID, group GroupID, params *RemoveAccountGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccountGroup Show the roles of a group on an account
+	//
+	// Needs `list_members` on the account. If the group holds no role on it, the answer is `not_found`.
+	//
+	// Corresponds with GET /v1/accounts/{id}/groups/{group} (the `GetAccountGroup` operationId).
+	GetAccountGroup(ctx context.Context, id ID, group GroupID, params *GetAccountGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutAccountGroupWithBody Set the roles of a group on an account
+	//
+	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/accounts/{id}/groups/{group} (the `PutAccountGroup` operationId).
+	PutAccountGroupWithBody(ctx context.Context, id ID, group GroupID, params *PutAccountGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutAccountGroup Set the roles of a group on an account
+	//
+	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/accounts/{id}/groups/{group} (the `PutAccountGroup` operationId).
+	PutAccountGroup(ctx context.Context, id ID, group GroupID, params *PutAccountGroupParams, body PutAccountGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAccountInvitations List the open invitations
 	//
 	// Needs `invite_members`. The list does not show the secret `id` of an invitation.
@@ -4367,7 +4570,7 @@ type ClientInterface interface {
 
 	// ListAccountMembers List the members of an account
 	//
-	// Needs `list_members`.
+	// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the roles that they have through groups.
 	//
 	// Corresponds with GET /v1/accounts/{id}/members (the `ListAccountMembers` operationId).
 	ListAccountMembers(ctx context.Context, id ID, params *ListAccountMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4397,6 +4600,7 @@ type ClientInterface interface {
 	// Removing an owner or administrator needs `assign_roles`. Removing another person needs `remove_members`. Actors may always remove themselves.
 	// With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the account. This needs `assign_roles`, even if actors remove themselves. The roles of the new creator must let them create such objects. Otherwise the answer is `invalid`.
 	// Private connections: if actors remove themselves, the new creator gets these too. Otherwise `private_connections` says what happens to them. If there are any and `private_connections` is left out, the answer is a `conflict` with their number.
+	// The removed person keeps the roles that they have through groups; `remaining` lists these groups. With `groups=leave`, the person also leaves all groups of the account's subscription. Unless actors remove themselves, this needs `manage_groups` on the subscription.
 	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too. Until then, if an operation would give the person a role on an object on which they hold none, the answer is a `conflict`. The answer reports which objects this call reassigned and disconnected.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
@@ -5233,6 +5437,38 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/subscriptions/{id}/groups (the `CreateGroup` operationId).
 	CreateGroup(ctx context.Context, id ID, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RemoveSubscriptionGroupRoles Remove all roles of a group on its subscription
+	//
+	// Needs `list_users` on the subscription and, for each role of the group, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+	//
+	// Corresponds with DELETE /v1/subscriptions/{id}/groups/{group}/roles (the `RemoveSubscriptionGroupRoles` operationId).
+	RemoveSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *RemoveSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSubscriptionGroupRoles Show the roles of a group on its subscription
+	//
+	// Needs `list_users` on the subscription. If the group holds no role on it, the answer is `not_found`.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/groups/{group}/roles (the `GetSubscriptionGroupRoles` operationId).
+	GetSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *GetSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubscriptionGroupRolesWithBody Set the roles of a group on its subscription
+	//
+	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/subscriptions/{id}/groups/{group}/roles (the `PutSubscriptionGroupRoles` operationId).
+	PutSubscriptionGroupRolesWithBody(ctx context.Context, id ID, group GroupID, params *PutSubscriptionGroupRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubscriptionGroupRoles Set the roles of a group on its subscription
+	//
+	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/subscriptions/{id}/groups/{group}/roles (the `PutSubscriptionGroupRoles` operationId).
+	PutSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *PutSubscriptionGroupRolesParams, body PutSubscriptionGroupRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSubscriptionInvitations List the open invitations
 	//
 	// Needs `list_users`. The list does not show the secret `id` of an invitation.
@@ -5862,6 +6098,95 @@ func (c *Client) GetAccount(ctx context.Context, id ID, params *GetAccountParams
 	return c.Client.Do(req)
 }
 
+// ListAccountGroups List the groups that hold roles on an account
+//
+// Needs `list_members` on the account.
+//
+// Corresponds with GET /v1/accounts/{id}/groups (the `ListAccountGroups` operationId).
+func (c *Client) ListAccountGroups(ctx context.Context, id ID, params *ListAccountGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountGroupsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveAccountGroup Remove all roles of a group on an account
+//
+// Needs `assign_roles` on the account. If the group holds no role there, nothing changes.
+//
+// Corresponds with DELETE /v1/accounts/{id}/groups/{group} (the `RemoveAccountGroup` operationId).
+func (c *Client) RemoveAccountGroup(ctx context.Context, id ID, group GroupID, params *RemoveAccountGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveAccountGroupRequest(c.Server, id, group, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccountGroup Show the roles of a group on an account
+//
+// Needs `list_members` on the account. If the group holds no role on it, the answer is `not_found`.
+//
+// Corresponds with GET /v1/accounts/{id}/groups/{group} (the `GetAccountGroup` operationId).
+func (c *Client) GetAccountGroup(ctx context.Context, id ID, group GroupID, params *GetAccountGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountGroupRequest(c.Server, id, group, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutAccountGroupWithBody Set the roles of a group on an account
+//
+// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/accounts/{id}/groups/{group} (the `PutAccountGroup` operationId).
+func (c *Client) PutAccountGroupWithBody(ctx context.Context, id ID, group GroupID, params *PutAccountGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutAccountGroupRequestWithBody(c.Server, id, group, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutAccountGroup Set the roles of a group on an account
+//
+// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/accounts/{id}/groups/{group} (the `PutAccountGroup` operationId).
+func (c *Client) PutAccountGroup(ctx context.Context, id ID, group GroupID, params *PutAccountGroupParams, body PutAccountGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutAccountGroupRequest(c.Server, id, group, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAccountInvitations List the open invitations
 //
 // Needs `invite_members`. The list does not show the secret `id` of an invitation.
@@ -5938,7 +6263,7 @@ func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Ha
 
 // ListAccountMembers List the members of an account
 //
-// Needs `list_members`.
+// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the roles that they have through groups.
 //
 // Corresponds with GET /v1/accounts/{id}/members (the `ListAccountMembers` operationId).
 func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAccountMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5998,6 +6323,7 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 // Removing an owner or administrator needs `assign_roles`. Removing another person needs `remove_members`. Actors may always remove themselves.
 // With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the account. This needs `assign_roles`, even if actors remove themselves. The roles of the new creator must let them create such objects. Otherwise the answer is `invalid`.
 // Private connections: if actors remove themselves, the new creator gets these too. Otherwise `private_connections` says what happens to them. If there are any and `private_connections` is left out, the answer is a `conflict` with their number.
+// The removed person keeps the roles that they have through groups; `remaining` lists these groups. With `groups=leave`, the person also leaves all groups of the account's subscription. Unless actors remove themselves, this needs `manage_groups` on the subscription.
 // If the removal does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too. Until then, if an operation would give the person a role on an object on which they hold none, the answer is a `conflict`. The answer reports which objects this call reassigned and disconnected.
 //
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
@@ -7824,6 +8150,78 @@ func (c *Client) CreateGroup(ctx context.Context, id ID, params *CreateGroupPara
 	return c.Client.Do(req)
 }
 
+// RemoveSubscriptionGroupRoles Remove all roles of a group on its subscription
+//
+// Needs `list_users` on the subscription and, for each role of the group, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+//
+// Corresponds with DELETE /v1/subscriptions/{id}/groups/{group}/roles (the `RemoveSubscriptionGroupRoles` operationId).
+func (c *Client) RemoveSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *RemoveSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveSubscriptionGroupRolesRequest(c.Server, id, group, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSubscriptionGroupRoles Show the roles of a group on its subscription
+//
+// Needs `list_users` on the subscription. If the group holds no role on it, the answer is `not_found`.
+//
+// Corresponds with GET /v1/subscriptions/{id}/groups/{group}/roles (the `GetSubscriptionGroupRoles` operationId).
+func (c *Client) GetSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *GetSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSubscriptionGroupRolesRequest(c.Server, id, group, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubscriptionGroupRolesWithBody Set the roles of a group on its subscription
+//
+// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/subscriptions/{id}/groups/{group}/roles (the `PutSubscriptionGroupRoles` operationId).
+func (c *Client) PutSubscriptionGroupRolesWithBody(ctx context.Context, id ID, group GroupID, params *PutSubscriptionGroupRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubscriptionGroupRolesRequestWithBody(c.Server, id, group, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubscriptionGroupRoles Set the roles of a group on its subscription
+//
+// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/subscriptions/{id}/groups/{group}/roles (the `PutSubscriptionGroupRoles` operationId).
+func (c *Client) PutSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *PutSubscriptionGroupRolesParams, body PutSubscriptionGroupRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubscriptionGroupRolesRequest(c.Server, id, group, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSubscriptionInvitations List the open invitations
 //
 // Needs `list_users`. The list does not show the secret `id` of an invitation.
@@ -8963,6 +9361,281 @@ func NewGetAccountRequest(server string, id ID, params *GetAccountParams) (*http
 	return req, nil
 }
 
+// NewListAccountGroupsRequest constructs an http.Request for the ListAccountGroups method
+func NewListAccountGroupsRequest(server string, id ID, params *ListAccountGroupsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/groups", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRemoveAccountGroupRequest constructs an http.Request for the RemoveAccountGroup method
+func NewRemoveAccountGroupRequest(server string, id ID, group GroupID, params *RemoveAccountGroupParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/groups/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetAccountGroupRequest constructs an http.Request for the GetAccountGroup method
+func NewGetAccountGroupRequest(server string, id ID, group GroupID, params *GetAccountGroupParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/groups/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewPutAccountGroupRequest calls the generic PutAccountGroup builder with application/json body
+func NewPutAccountGroupRequest(server string, id ID, group GroupID, params *PutAccountGroupParams, body PutAccountGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutAccountGroupRequestWithBody(server, id, group, params, "application/json", bodyReader)
+}
+
+// NewPutAccountGroupRequestWithBody constructs an http.Request for the PutAccountGroup method, with any body, and a specified content type
+func NewPutAccountGroupRequestWithBody(server string, id ID, group GroupID, params *PutAccountGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/groups/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
 // NewListAccountInvitationsRequest constructs an http.Request for the ListAccountInvitations method
 func NewListAccountInvitationsRequest(server string, id ID, params *ListAccountInvitationsParams) (*http.Request, error) {
 	var err error
@@ -9212,6 +9885,18 @@ func NewListAccountMembersRequest(server string, id ID, params *ListAccountMembe
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -9385,6 +10070,18 @@ func NewRemoveAccountMemberRequest(server string, id ID, user User, params *Remo
 		if params.PrivateConnections != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "private_connections", *params.PrivateConnections, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Groups != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "groups", *params.Groups, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -13561,6 +14258,199 @@ func NewCreateGroupRequestWithBody(server string, id ID, params *CreateGroupPara
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewRemoveSubscriptionGroupRolesRequest constructs an http.Request for the RemoveSubscriptionGroupRoles method
+func NewRemoveSubscriptionGroupRolesRequest(server string, id ID, group GroupID, params *RemoveSubscriptionGroupRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/groups/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetSubscriptionGroupRolesRequest constructs an http.Request for the GetSubscriptionGroupRoles method
+func NewGetSubscriptionGroupRolesRequest(server string, id ID, group GroupID, params *GetSubscriptionGroupRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/groups/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewPutSubscriptionGroupRolesRequest calls the generic PutSubscriptionGroupRoles builder with application/json body
+func NewPutSubscriptionGroupRolesRequest(server string, id ID, group GroupID, params *PutSubscriptionGroupRolesParams, body PutSubscriptionGroupRolesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutSubscriptionGroupRolesRequestWithBody(server, id, group, params, "application/json", bodyReader)
+}
+
+// NewPutSubscriptionGroupRolesRequestWithBody constructs an http.Request for the PutSubscriptionGroupRoles method, with any body, and a specified content type
+func NewPutSubscriptionGroupRolesRequestWithBody(server string, id ID, group GroupID, params *PutSubscriptionGroupRolesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/groups/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -557,6 +557,33 @@ type Account struct {
 	Token Token `json:"token"`
 }
 
+// AccountGroup defines model for AccountGroup.
+type AccountGroup struct {
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Group ID `json:"group"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+}
+
+// AccountGroupPage defines model for AccountGroupPage.
+type AccountGroupPage struct {
+	Groups []AccountGroup `json:"groups"`
+
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // AccountMembers defines model for AccountMembers.
 type AccountMembers struct {
 	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
@@ -1379,6 +1406,28 @@ type GroupPage struct {
 	Token Token `json:"token"`
 }
 
+// GroupRoles defines model for GroupRoles.
+type GroupRoles struct {
+	// Group An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Group ID `json:"group"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles *RoleNames `json:"roles,omitempty"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // GroupTitle defines model for GroupTitle.
 type GroupTitle struct {
 	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
@@ -1394,6 +1443,17 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// HolderRoles defines model for HolderRoles.
+type HolderRoles struct {
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
+}
 
 // ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
@@ -1585,6 +1645,9 @@ type Member struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
 
+	// Via The groups through which the person has roles, sorted by id. Left out if there are none.
+	Via *Via `json:"via,omitempty"`
+
 	// Accounts Roles by the id of an account.
 	Accounts *RolesByID `json:"accounts,omitempty"`
 
@@ -1617,6 +1680,9 @@ type MemberDetails struct {
 	//
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+
+	// Via The groups through which the person has roles, sorted by id. Left out if there are none.
+	Via *Via `json:"via,omitempty"`
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
@@ -1824,6 +1890,9 @@ type Offboarding struct {
 
 	// EndsMembership True if the person's membership of the subscription ends together with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
+
+	// Groups The groups through which the person has roles on the account, and keeps them after the removal. Left out if there are none.
+	Groups *[]AccountGroup `json:"groups,omitempty"`
 
 	// Importers The importers that the person created.
 	Importers Named `json:"importers"`
@@ -2213,6 +2282,9 @@ type RemovedMember struct {
 	// Reassigned The objects that this call reassigned. Present only with `reassign_to`. If the call is repeated under an idempotency key, it is left out, because Sluice does not store it.
 	Reassigned *Reassigned `json:"reassigned,omitempty"`
 
+	// Remaining The groups through which the removed person still has roles on the account. Left out if there are none, and if the call is repeated under an idempotency key.
+	Remaining *[]AccountGroup `json:"remaining,omitempty"`
+
 	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
 	Replayed *Replayed `json:"replayed,omitempty"`
 
@@ -2473,6 +2545,12 @@ type Subscription struct {
 	Token Token `json:"token"`
 }
 
+// SubscriptionGroupRoles defines model for SubscriptionGroupRoles.
+type SubscriptionGroupRoles struct {
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
+}
+
 // SubscriptionPage defines model for SubscriptionPage.
 type SubscriptionPage struct {
 	// NextCursor The `cursor` of the next page, empty on the last page.
@@ -2617,6 +2695,9 @@ type Undecided struct {
 // Users defines model for Users.
 type Users = []ID
 
+// Via The groups through which the person has roles, sorted by id. Left out if there are none.
+type Via = []AccountGroup
+
 // Visibility defines model for Visibility.
 type Visibility string
 
@@ -2691,6 +2772,14 @@ type ByAccount = bool
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// GroupID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+//
+// Example: alice@example.com
+type GroupID = ID
+
+// GroupsOfRemoved defines model for GroupsOfRemoved.
+type GroupsOfRemoved = string
+
 // Handle An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
@@ -2733,6 +2822,9 @@ type RelationFilter = string
 
 // Resource defines model for Resource.
 type Resource = string
+
+// RoleFilter defines model for RoleFilter.
+type RoleFilter = string
 
 // User The id of a person. `user:bob` is the same person as `bob`.
 //
@@ -2790,6 +2882,24 @@ type GetAccountParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// ListAccountGroupsParams defines parameters for ListAccountGroups.
+type ListAccountGroupsParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// GetAccountGroupParams defines parameters for GetAccountGroup.
+type GetAccountGroupParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // ListAccountInvitationsParams defines parameters for ListAccountInvitations.
 type ListAccountInvitationsParams struct {
 	// Limit The highest number of entries on the page.
@@ -2804,6 +2914,9 @@ type ListAccountInvitationsParams struct {
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
+	// Role Returns only people who have this role, directly or through a group.
+	Role *RoleFilter `form:"role,omitempty" json:"role,omitempty"`
+
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3026,6 +3139,12 @@ type ListGroupsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// GetSubscriptionGroupRolesParams defines parameters for GetSubscriptionGroupRoles.
+type GetSubscriptionGroupRolesParams struct {
 	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -3533,6 +3652,12 @@ type ServerInterface interface {
 	// GetAccount Show an account
 	// (GET /v1/accounts/{id})
 	GetAccount(c *gin.Context, id ID, params GetAccountParams)
+	// ListAccountGroups List the groups that hold roles on an account
+	// (GET /v1/accounts/{id}/groups)
+	ListAccountGroups(c *gin.Context, id ID, params ListAccountGroupsParams)
+	// GetAccountGroup Show the roles of a group on an account
+	// (GET /v1/accounts/{id}/groups/{group})
+	GetAccountGroup(c *gin.Context, id ID, group GroupID, params GetAccountGroupParams)
 	// ListAccountInvitations List the open invitations
 	// (GET /v1/accounts/{id}/invitations)
 	ListAccountInvitations(c *gin.Context, id ID, params ListAccountInvitationsParams)
@@ -3629,6 +3754,9 @@ type ServerInterface interface {
 	// ListGroups List the groups of a subscription
 	// (GET /v1/subscriptions/{id}/groups)
 	ListGroups(c *gin.Context, id ID, params ListGroupsParams)
+	// GetSubscriptionGroupRoles Show the roles of a group on its subscription
+	// (GET /v1/subscriptions/{id}/groups/{group}/roles)
+	GetSubscriptionGroupRoles(c *gin.Context, id ID, group GroupID, params GetSubscriptionGroupRolesParams)
 	// ListSubscriptionInvitations List the open invitations
 	// (GET /v1/subscriptions/{id}/invitations)
 	ListSubscriptionInvitations(c *gin.Context, id ID, params ListSubscriptionInvitationsParams)
@@ -3959,6 +4087,135 @@ func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 	siw.Handler.GetAccount(c, id, params)
 }
 
+// ListAccountGroups operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountGroups(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountGroupsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountGroups(c, id, params)
+}
+
+// GetAccountGroup operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountGroup(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "group" -------------
+	var group GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group", c.Param("group"), &group, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter group: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountGroupParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccountGroup(c, id, group, params)
+}
+
 // ListAccountInvitations operation middleware
 func (siw *ServerInterfaceWrapper) ListAccountInvitations(c *gin.Context) {
 
@@ -4044,6 +4301,14 @@ func (siw *ServerInterfaceWrapper) ListAccountMembers(c *gin.Context) {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListAccountMembersParams
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", c.Request.URL.Query(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+		return
+	}
 
 	// ------------- Optional query parameter "limit" -------------
 
@@ -5506,6 +5771,67 @@ func (siw *ServerInterfaceWrapper) ListGroups(c *gin.Context) {
 	siw.Handler.ListGroups(c, id, params)
 }
 
+// GetSubscriptionGroupRoles operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionGroupRoles(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "group" -------------
+	var group GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group", c.Param("group"), &group, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter group: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSubscriptionGroupRolesParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionGroupRoles(c, id, group, params)
+}
+
 // ListSubscriptionInvitations operation middleware
 func (siw *ServerInterfaceWrapper) ListSubscriptionInvitations(c *gin.Context) {
 
@@ -6002,6 +6328,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/access", wrapper.AccessThen)
 	router.GET(options.BaseURL+"/v1/accounts/:id", wrapper.GetAccount)
 	router.GET(options.BaseURL+"/v1/accounts/:id/:collection", wrapper.ListAccountContents)
+	router.GET(options.BaseURL+"/v1/accounts/:id/groups", wrapper.ListAccountGroups)
+	router.GET(options.BaseURL+"/v1/accounts/:id/groups/:group", wrapper.GetAccountGroup)
 	router.GET(options.BaseURL+"/v1/accounts/:id/invitations", wrapper.ListAccountInvitations)
 	router.GET(options.BaseURL+"/v1/accounts/:id/members", wrapper.ListAccountMembers)
 	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.GetAccountMember)
@@ -6033,6 +6361,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/subscriptions/:id", wrapper.GetSubscription)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/accounts", wrapper.ListSubscriptionAccounts)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/groups", wrapper.ListGroups)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/groups/:group/roles", wrapper.GetSubscriptionGroupRoles)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/invitations", wrapper.ListSubscriptionInvitations)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.GetSubscriptionMember)

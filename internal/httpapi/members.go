@@ -13,13 +13,15 @@ import (
 
 type accountMemberOperations interface {
 	AccountMembers(
-		ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+		ctx context.Context, by operation.Caller, id authz.ID, role string, page operation.Page,
 	) (operation.Members, authz.Token, error)
 	GetAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Member, authz.Token, error)
 	PutAccountMember(
 		ctx context.Context, by operation.Caller, id, user authz.ID, roles []string, until time.Time,
 	) (operation.Member, operation.Done, error)
 	RemoveAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Done, error)
+	RemoveAccountMemberAndGroups(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Done, error)
+	RemainingGroups(ctx context.Context, by operation.Caller, id, user authz.ID) ([]operation.HolderRoles, error)
 	HandOverAccountMember(
 		ctx context.Context, by operation.Caller, id, user authz.ID, to operation.Handover,
 	) (*operation.Reassigned, operation.Done, error)
@@ -54,7 +56,7 @@ type subscriptionMemberOperations interface {
 func (a *productAPI) ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams) {
 	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		members, token, err := a.operations.AccountMembers(
-			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
+			ctx, callOf(c).caller(), authz.ID(id), optional(params.Role), page(params.Limit, params.Cursor),
 		)
 		if err != nil {
 			return nil, err
@@ -94,14 +96,38 @@ func removeAccountMember(r request) (writeCall, error) {
 	if err != nil {
 		return nil, err
 	}
+	groups := r.query.Get("groups")
+	if r.query.Has("groups") && groups != "leave" {
+		return nil, authz.Errorf(authz.CodeInvalid, `the parameter "groups" must be leave, not %q`, groups)
+	}
 	return func(ctx context.Context, on Operations) (any, operation.Done, error) {
-		if to == nil {
-			done, err := on.RemoveAccountMember(ctx, r.caller(), r.id(), r.user())
-			return showRemoved(nil, done.Token), done, err
+		reassigned, done, err := performRemoval(ctx, on, r, to, groups == "leave")
+		removed := showRemoved(reassigned, done.Token)
+		if err != nil || done.IsReplay {
+			return removed, done, err
 		}
-		reassigned, done, err := on.HandOverAccountMember(ctx, r.caller(), r.id(), r.user(), *to)
-		return showRemoved(reassigned, done.Token), done, err
+		remaining, err := on.RemainingGroups(ctx, r.caller(), r.id(), r.user())
+		removed.Remaining = showGroups(remaining)
+		return removed, done, err
 	}, nil
+}
+
+// performRemoval removes the person in the path from the account in the path. If to is not nil, the person's creations
+// get a new owner.
+func performRemoval(
+	ctx context.Context, on Operations, r request, to *operation.Handover, leavesGroups bool,
+) (*operation.Reassigned, operation.Done, error) {
+	switch {
+	case to != nil:
+		handover := *to
+		handover.LeavesGroups = leavesGroups
+		return on.HandOverAccountMember(ctx, r.caller(), r.id(), r.user(), handover)
+	case leavesGroups:
+		done, err := on.RemoveAccountMemberAndGroups(ctx, r.caller(), r.id(), r.user())
+		return nil, done, err
+	}
+	done, err := on.RemoveAccountMember(ctx, r.caller(), r.id(), r.user())
+	return nil, done, err
 }
 
 // patchAccountMembers decodes PATCH /v1/accounts/{id}/members.
@@ -228,14 +254,15 @@ func showRemoved(reassigned *operation.Reassigned, token authz.Token) RemovedMem
 
 func showMember(m operation.Member) Member {
 	return Member{
-		User: string(m.User), Roles: toStrings(m.Roles), ExpiresAt: showTime(m.ExpiresAt),
+		User: string(m.User), Roles: toStrings(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Via: showGroups(m.Via),
 		Accounts: showRoles(m.Accounts), AccountsExpireAt: showEnds(m.AccountsExpireAt),
 	}
 }
 
 func showMemberDetails(m operation.Member, token authz.Token) MemberDetails {
 	return MemberDetails{
-		User: string(m.User), Roles: toStrings(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Token: string(token),
+		User: string(m.User), Roles: toStrings(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Via: showGroups(m.Via),
+		Token: string(token),
 	}
 }
 

@@ -23,7 +23,8 @@ func (a *productAPI) ReportOffboarding(c *gin.Context, id ID, user User, _ Repor
 	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		report, token, err := a.operations.ReportOffboarding(ctx, callOf(c).caller(), authz.ID(id), authz.ID(user))
 		return Offboarding{
-			User: string(report.User), Roles: toStrings(report.Roles), EndsMembership: report.EndsMembership,
+			User: string(report.User), Roles: toStrings(report.Roles),
+			Groups: showGroups(report.Groups), EndsMembership: report.EndsMembership,
 			Importers: showNamed(report.Importers), Connections: showNamed(report.Connections),
 			PrivateConnections: OffboardingPrivate{Count: report.Private, UsedByOthers: report.PrivateInUse},
 			Shares:             OffboardingShares{Connections: report.Shares, Workspaces: showNamed(report.Workspaces)},

@@ -161,9 +161,9 @@ func (o *operations) GetAccount(
 }
 
 func (o *operations) AccountMembers(
-	ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
+	ctx context.Context, by operation.Caller, id authz.ID, role string, page operation.Page,
 ) (operation.Members, authz.Token, error) {
-	return operation.Members{}, token, o.record(ctx, "AccountMembers", by, id, page)
+	return operation.Members{}, token, o.record(ctx, "AccountMembers", by, id, role, page)
 }
 
 func (o *operations) PutAccountMember(

@@ -39,6 +39,7 @@ func (o *operations) wantCall(t *testing.T, name string, caller operation.Caller
 func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`
+	groupRoles := `{"group":"g1","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`
 	group := `{"id":"g1","subscription":"s1","title":"Data team","token":"t1"}`
 	firstPage := operation.Page{}
 	cursor := func(list, id, position string) string {
@@ -129,6 +130,26 @@ func TestOperations(t *testing.T) {
 			args(authz.ID("s1"), operation.Page{Limit: 7, Cursor: "abc"}), 200,
 			`{"groups":[{"id":"g1","title":"Data team"}],"next_cursor":"` + cursor("listGroups", "s1", "next") + `","token":"t1"}`,
 		},
+		{
+			"GET", "/v1/accounts/acme/groups", "", false, "AccountGroups", args(authz.ID("acme"), firstPage), 200,
+			`{"groups":[{"group":"g1","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"` + cursor("listAccountGroups", "acme", "next") + `","token":"t1"}`,
+		},
+		{"GET", "/v1/accounts/acme/groups/g1", "", false, "GetAccountGroup", args(authz.ID("acme"), authz.ID("g1")), 200, groupRoles},
+		{
+			"PUT", "/v1/accounts/acme/groups/g1", `{"roles":["viewer"]}`, false, "PutAccountGroup",
+			args(authz.ID("acme"), authz.ID("g1"), []string{"viewer"}, time.Time{}), 200, groupRoles,
+		},
+		{"DELETE", "/v1/accounts/acme/groups/g1", "", false, "RemoveAccountGroup", args(authz.ID("acme"), authz.ID("g1")), 200, done},
+		{
+			"PUT", "/v1/subscriptions/s1/groups/g1/roles", `{"roles":["it_admin"]}`, false, "PutSubscriptionGroupRoles",
+			args(authz.ID("s1"), authz.ID("g1"), []string{"it_admin"}), 200, groupRoles,
+		},
+		{"GET", "/v1/subscriptions/s1/groups/g1/roles", "", false, "GetSubscriptionGroupRoles", args(authz.ID("s1"), authz.ID("g1")), 200, groupRoles},
+		{"DELETE", "/v1/subscriptions/s1/groups/g1/roles", "", false, "RemoveSubscriptionGroupRoles", args(authz.ID("s1"), authz.ID("g1")), 200, done},
+		{
+			"DELETE", "/v1/accounts/acme/members/bob?groups=leave", "", false, "RemoveAccountMemberAndGroups",
+			args(authz.ID("acme"), authz.ID("bob")), 200, done,
+		},
 		{"GET", "/v1/groups/g1", "", false, "GetGroup", args(authz.ID("g1")), 200, group},
 		{"PUT", "/v1/groups/g1", `{"title":"New"}`, false, "RenameGroup", args(authz.ID("g1"), authz.ID("New")), 200, group},
 		{"DELETE", "/v1/groups/g1", "", false, "Delete", args(authz.Object{Type: "group", ID: "g1"}), 200, done},
@@ -149,7 +170,7 @@ func TestOperations(t *testing.T) {
 		},
 		{"GET", "/v1/accounts/acme", "", false, "GetAccount", args(authz.ID("acme")), 200, `{"id":"acme","subscription":"s1","role_set":"team","token":"t1"}`},
 		{"DELETE", "/v1/accounts/acme", "", false, "Delete", args(authz.Object{Type: "account", ID: "acme"}), 200, done},
-		{"GET", "/v1/accounts/acme/members?limit=1000", "", false, "AccountMembers", args(authz.ID("acme"), operation.Page{Limit: 1000}), 200, `{"members":[],"next_cursor":"","token":"t1"}`},
+		{"GET", "/v1/accounts/acme/members?limit=1000&role=user", "", false, "AccountMembers", args(authz.ID("acme"), "user", operation.Page{Limit: 1000}), 200, `{"members":[],"next_cursor":"","token":"t1"}`},
 		{
 			"PATCH", "/v1/accounts/acme/members", `{"members":{"bob":["viewer"],"eve":[]}}`, false, "PatchAccountMembers",
 			args(authz.ID("acme"), map[authz.ID][]string{"bob": {"viewer"}, "eve": {}}, time.Time{}),
@@ -318,8 +339,8 @@ func withoutHidden(t *testing.T, answer string) string {
 		t.Fatal(err)
 	}
 	maps.DeleteFunc(fields, func(field string, _ any) bool {
-		isSecret := field == "id" && fields["inviter"] != nil
-		return isSecret || !slices.Contains([]string{"id", "user", "inviter", "token"}, field)
+		isSecret := field == "id" && fields["inviter"] != nil || field == "group" && fields["id"] != nil
+		return isSecret || !slices.Contains([]string{"id", "user", "group", "inviter", "token"}, field)
 	})
 	fields["replayed"] = true
 	hidden, err := json.Marshal(fields)

@@ -74,8 +74,11 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 	return answered(account, token, err)
 }
 
-// AccountMembers returns a page of the people who hold a role on an account.
-func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, page Page) (Members, authz.Token, error) {
+// AccountMembers returns a page of the people who have a role on an account, directly or through groups. If role is not
+// empty, it returns only people who have this role.
+func (s *Service) AccountMembers(
+	ctx context.Context, by Caller, id authz.ID, role string, page Page,
+) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
 		if err := viewOf(p).Require(ctx, visibility.Roles(accountObject(id))); err != nil {
@@ -89,7 +92,13 @@ func (s *Service) AccountMembers(ctx context.Context, by Caller, id authz.ID, pa
 		if err != nil {
 			return err
 		}
-		members, err = pageOfMembers(people, page.of("account members", id))
+		if err := addGroupMembers(ctx, p, facts.object, facts.set, people); err != nil {
+			return err
+		}
+		if err := keepRole(people, facts.set, role); err != nil {
+			return err
+		}
+		members, err = pageOfMembers(people, page.of("account members "+role, id))
 		return err
 	})
 	return answered(members, token, err)
@@ -202,49 +211,65 @@ func someRole(set authz.RoleSet, names []string) error {
 // memberships of the person there, and withdraws the open invitations to the account that the person received or sent.
 // The actor needs assign_roles to remove an owner or administrator, and remove_members to remove another member. All
 // members may remove themselves.
+//
+// The person keeps the access that they have through groups, see RemoveAccountMemberAndGroups.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
+	return s.removeAccountMember(ctx, by, id, who, false)
+}
+
+func (s *Service) removeAccountMember(
+	ctx context.Context, by Caller, id, who authz.ID, leavesGroups bool,
+) (Done, error) {
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
-		if who == by.Actor.Person() {
-			if done, err := leavePlace(ctx, p, accountObject(id), s.now()); done || err != nil {
-				return err
-			}
-			account, err := readAccount(ctx, p, id)
-			if err != nil {
-				return err
-			}
-			rememberRemoval(p, account.object, who)
-			return removeAccountRoles(ctx, p, account, who)
-		}
-		g, err := readPermissions(ctx, p, accountObject(id), "remove_members", "assign_roles")
-		if err != nil {
+		if err := planRemovalFromAccount(ctx, p, id, who); err != nil || !leavesGroups {
 			return err
 		}
-		if !g.allowed["assign_roles"] {
-			// This check comes before the person's roles are read, so that its error does not depend on them.
-			if err := g.need("remove_members"); err != nil {
-				return err
-			}
+		return leaveGroupsOf(ctx, p, id, who)
+	})
+}
+
+// planRemovalFromAccount plans that the actor removes a person from an account.
+func planRemovalFromAccount(ctx context.Context, p *plan, id, who authz.ID) error {
+	if who == p.by.Actor.Person() {
+		if done, err := leavePlace(ctx, p, accountObject(id), p.now); done || err != nil {
+			return err
 		}
 		account, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
 		}
-		held, err := readRoles(ctx, p, account.object, account.set, who)
-		if err != nil {
-			return err
-		}
-		needed := authz.Permission("remove_members")
-		if account.set.Required != "" && (roleChange{held: held}).had(account.set.Required) {
-			needed = "assign_roles"
-		}
-		if err := g.need(needed); err != nil {
-			return err
-		}
-		if len(held) > 0 && needed == "remove_members" {
-			rememberRemoval(p, account.object, who)
-		}
+		rememberRemoval(p, account.object, who)
 		return removeAccountRoles(ctx, p, account, who)
-	})
+	}
+	g, err := readPermissions(ctx, p, accountObject(id), "remove_members", "assign_roles")
+	if err != nil {
+		return err
+	}
+	if !g.allowed["assign_roles"] {
+		// This check comes before the person's roles are read, so that its error does not depend on them.
+		if err := g.need("remove_members"); err != nil {
+			return err
+		}
+	}
+	account, err := readAccount(ctx, p, id)
+	if err != nil {
+		return err
+	}
+	held, err := readRoles(ctx, p, account.object, account.set, who)
+	if err != nil {
+		return err
+	}
+	needed := authz.Permission("remove_members")
+	if account.set.Required != "" && (roleChange{held: held}).had(account.set.Required) {
+		needed = "assign_roles"
+	}
+	if err := g.need(needed); err != nil {
+		return err
+	}
+	if len(held) > 0 && needed == "remove_members" {
+		rememberRemoval(p, account.object, who)
+	}
+	return removeAccountRoles(ctx, p, account, who)
 }
 
 func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who authz.ID) error {

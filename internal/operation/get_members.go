@@ -46,10 +46,14 @@ func (s *Service) getMember(
 		if err != nil {
 			return err
 		}
-		if len(held) == 0 {
+		via, err := readGroupsOf(ctx, p, object, set, who)
+		if err != nil {
+			return err
+		}
+		if len(held)+len(via) == 0 {
 			return authz.Errorf(authz.CodeNotFound, "%s holds no role on %s", who, object)
 		}
-		member = Member{User: who, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}
+		member = Member{User: who, Roles: rolesOf(held), ExpiresAt: lastEnd(held), Via: via}
 		return nil
 	})
 	return answered(member, token, err)

@@ -40,11 +40,18 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 }
 
 // readGrantEnd returns when the actor's right to grant roles on an account ends: when the base role that gives the
-// right ends. It returns zero if the right has no end, for example for an owner of the subscription or an administrator
-// of the platform.
+// right ends, which the actor holds directly or through groups. It returns zero if the right has no end, for example
+// for an owner of the subscription or an administrator of the platform.
 func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time, error) {
 	own, err := readRolesOf(ctx, p, account.object, account.set, p.by.Actor.Object())
-	end := baseEnd(account.set, own)
+	if err != nil {
+		return time.Time{}, err
+	}
+	through, err := readGroupRoles(ctx, p, account.object, p.by.Actor.Person())
+	for _, r := range through {
+		own = append(own, r.role)
+	}
+	end := effectiveEnd(account.set, own)
 	if err != nil || end.IsZero() {
 		return time.Time{}, err
 	}
@@ -69,9 +76,7 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 	// An invitation never shortens roles that the person holds already.
 	joinsOthers := change.adds && len(change.held) > 0
 	if !change.until.IsZero() || change.gives(account.set.Required) || joinsOthers {
-		return change, authz.Errorf(authz.CodeForbidden,
-			"the roles of %s on %s end at %s, so a role that %[1]s grants there must end by then",
-			p.by.Actor, account.object, end.Format(time.RFC3339))
+		return change, grantEndError(p, account, end)
 	}
 	change.until = end
 	holdsAll := !slices.ContainsFunc(change.wanted, func(role authz.Role) bool { return !change.had(role) })
@@ -81,16 +86,21 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 	return change, nil
 }
 
-// requireOwnEnd returns an error with CodeForbidden if actors would extend their own roles and their right to grant
-// roles has an end.
+// grantEndError returns the error for a role that would last longer than the actor's right to grant it.
+func grantEndError(p *plan, account accountFacts, end time.Time) error {
+	return authz.Errorf(authz.CodeForbidden,
+		"the roles of %s on %s end at %s, so a role that %[1]s grants there must end by then",
+		p.by.Actor, account.object, end.Format(time.RFC3339))
+}
+
+// requireOwnEnd returns an error with CodeForbidden if the right of the actors to grant roles has an end, and they would
+// give themselves a role that lasts longer.
 func requireOwnEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) error {
-	ends := baseEnd(account.set, change.held)
-	putsOff := !ends.IsZero() && len(change.wanted) > 0 && (change.until.IsZero() || change.until.After(ends))
-	if change.who != p.by.Actor.Person() || !putsOff {
+	if change.who != p.by.Actor.Person() || !slices.ContainsFunc(change.wanted, change.gives) {
 		return nil
 	}
 	end, err := readGrantEnd(ctx, p, account)
-	if err == nil && !end.IsZero() {
+	if err == nil && !end.IsZero() && (change.until.IsZero() || change.until.After(end)) {
 		err = authz.Errorf(authz.CodeForbidden, "a person cannot extend their own roles: those of %s on %s end at %s",
 			change.who, account.object, end.Format(time.RFC3339))
 	}

@@ -16,6 +16,9 @@ type Handover struct {
 	To      authz.ID
 	Private string
 
+	// LeavesGroups is set if the person also leaves the groups of the account's subscription.
+	LeavesGroups bool
+
 	stage handoverStage
 }
 
@@ -85,7 +88,15 @@ func (s *Service) HandOverAccountMember(
 		}
 		return false, err
 	}
-	return s.reassign(ctx, by, "remove_account_member", d, to, may, planHandover)
+	build := func(ctx context.Context, p *plan, d offboarding, to Handover) (*offboarding, error) {
+		if to.LeavesGroups {
+			if err := leaveGroupsOf(ctx, p, id, who); err != nil {
+				return nil, err
+			}
+		}
+		return planHandover(ctx, p, d, to)
+	}
+	return s.reassign(ctx, by, "remove_account_member", d, to, may, build)
 }
 
 // HandOverSubscriptionMember removes a person from a subscription and all of its accounts, as RemoveSubscriptionMember

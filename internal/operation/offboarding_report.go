@@ -13,6 +13,9 @@ type OffboardingReport struct {
 	User  authz.ID
 	Roles Roles
 
+	// Groups are the groups through which the person has roles. The person keeps these roles when they are removed.
+	Groups []HolderRoles
+
 	// EndsMembership reports whether the person's membership of the subscription ends with these roles. It is nil if
 	// the actor may not know who belongs to the subscription.
 	EndsMembership *bool
@@ -59,6 +62,9 @@ func (s *Service) ReportOffboarding(
 			return err
 		}
 		report.Roles = rolesOf(held)
+		if report.Groups, err = readGroupsOf(ctx, p, account.object, account.set, who); err != nil {
+			return err
+		}
 		if report.EndsMembership, err = reportMembership(ctx, p, account, who, held); err != nil {
 			return err
 		}

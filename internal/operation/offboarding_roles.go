@@ -185,7 +185,8 @@ func readFactsOfMany(ctx context.Context, p *plan, held []holding) error {
 	return err
 }
 
-// deleteRoles plans to delete the person's roles on an object and on everything in it. It stops when room returns
+// deleteRoles plans to delete the person's roles on an object and on everything in it, and their memberships of groups
+// in it. It stops when room returns
 // false. It returns the places that would lose their last owner or administrator. For each changed place, the write
 // requires as a precondition that another owner or administrator exists. The person may get another role meanwhile,
 // since an offboarding reads again until no role is left.
@@ -202,6 +203,16 @@ func deleteRoles(
 			return orphaned, err
 		}
 		deleteIf(p, true, administers)
+	}
+	memberships, err := readMembershipsIn(ctx, p, d.from, d.who)
+	if err != nil {
+		return orphaned, err
+	}
+	for _, m := range memberships {
+		if !room() {
+			return orphaned, nil
+		}
+		p.Delete(m)
 	}
 	observer := p.observer()
 	for _, h := range held {

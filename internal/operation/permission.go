@@ -61,8 +61,8 @@ func notFoundError(p *plan, object authz.Object) *authz.Error {
 }
 
 // requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may depend
-// on: the object's relationships to the actor and to subjects other than people and service accounts, and the same
-// relationships of every object that contains it.
+// on: the object's relationships to the actor, to groups of the actor and to subjects other than holders of roles, and
+// the same relationships of every object that contains it.
 func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	if p.decided[object] {
 		return nil
@@ -78,13 +78,22 @@ func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 				authz.Filter{Type: object.Type, ID: object.ID, Relation: kind.place})
 		}
 	}
+	mayHaveGroups := kind.list != "" && kind.place != "" && actor.Type == user && actor.ID != ""
+	if mayHaveGroups {
+		filters = append(filters, holdersRows(object, authz.TypeGroup))
+	}
 	found, err := p.FindAll(ctx, filters)
 	if err != nil {
 		return err
 	}
+	if mayHaveGroups {
+		if err := requireGroupRoles(ctx, p, object); err != nil {
+			return err
+		}
+	}
 	for _, rows := range found {
 		for _, r := range rows {
-			if isActorType(r.Subject.Type) && !r.Subject.Wildcard && r.Subject.Object != actor {
+			if _, isHolder := authz.HolderOf(r.Subject); isHolder && r.Subject.Object != actor {
 				continue
 			}
 			p.Require(r)

@@ -91,6 +91,20 @@ func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
 	return firstEnd(held)
 }
 
+// effectiveEnd returns when the strongest base role ends that is among the rows, which may store a role several times:
+// held directly and through groups. It returns zero if one of them does not end.
+func effectiveEnd(set authz.RoleSet, rows []authz.Relationship) time.Time {
+	for _, info := range set.Roles {
+		of := slices.DeleteFunc(slices.Clone(rows), func(r authz.Relationship) bool {
+			return info.Additional || r.Relation != authz.Relation(info.Name)
+		})
+		if len(of) > 0 {
+			return lastEnd(of)
+		}
+	}
+	return firstEnd(rows)
+}
+
 // endOf returns when one of the held roles ends; zero if it does not end.
 func endOf(held []authz.Relationship, role authz.Role) time.Time {
 	i := slices.IndexFunc(held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })

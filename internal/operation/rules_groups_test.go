@@ -136,3 +136,64 @@ func TestJoiningALargeGroupReadsNoOtherMember(t *testing.T) {
 		})
 	}
 }
+
+// recording is a store that records the preconditions of all writes.
+type recording struct {
+	*txtest.Store
+	preconditions []authz.Precondition
+}
+
+func (r *recording) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
+	r.preconditions = append(r.preconditions, write.Preconditions...)
+	return r.Store.Write(ctx, write)
+}
+
+// TestDecisionThroughGroupIsAPrecondition performs operations of a person whose roles come from a group. Each write must
+// require the role of the group and the person's membership, and nothing about groups that the person is not in.
+func TestDecisionThroughGroupIsAPrecondition(t *testing.T) {
+	given := strings.Fields(`group:crew#subscription@subscription:s group:crew#member@user:rex
+		group:others#subscription@subscription:s group:others#member@user:ed group:elsewhere#member@user:rex
+		account:t#user@group:crew#member account:t#guest@group:others#member
+		account:o#operator@group:crew#member account:n#editor@group:crew#member`)
+	for name, c := range map[string]struct {
+		role string
+		do   func(context.Context, *operation.Service) error
+	}{
+		"create an importer": {"account:t#user", func(ctx context.Context, s *operation.Service) error {
+			_, _, err := s.CreateImporter(ctx, by("rex"), operation.NewImporter{ID: "new", Account: "t"})
+			return err
+		}},
+		"edit an importer": {"account:t#user", func(ctx context.Context, s *operation.Service) error {
+			_, _, err := s.SetImporterEnds(ctx, by("rex"), "leads", operation.ImporterEnds{Source: new(authz.ID(""))})
+			return err
+		}},
+		"delete a connection": {"account:t#user", func(ctx context.Context, s *operation.Service) error {
+			_, err := s.Delete(ctx, by("rex"), authz.Object{Type: "connection", ID: "dwh"})
+			return err
+		}},
+		"give a role":     {"account:n#editor", putMember("rex", "n", "nora", until, "editor")},
+		"remove a member": {"account:n#editor", removeMember("rex", "n", "ed")},
+		"create in workspace": {"account:o#operator", func(ctx context.Context, s *operation.Service) error {
+			part := operation.Part{Type: "flow", ID: "new", Parent: authz.Object{Type: "workspace", ID: "etl"}}
+			_, _, err := s.CreatePart(ctx, by("rex"), part)
+			return err
+		}},
+		"give a group a role": {"account:n#editor", func(ctx context.Context, s *operation.Service) error {
+			_, _, err := s.PutAccountGroup(ctx, by("rex"), "n", "others", []string{"editor"}, until)
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &recording{Store: txtest.New(txtest.Relationships(t, append(given, company...)...)...)}
+			store.Now, store.Allow = nowOfRules, func(authz.Check) bool { return true }
+			require.NoError(t, c.do(t.Context(), operation.New(store, operation.WithClock(store.Now))))
+			requires := func(r string) authz.Precondition {
+				return authz.Precondition{Filter: authz.Exactly(txtest.Relationship(t, r))}
+			}
+			require.Contains(t, store.preconditions, requires(c.role+"@group:crew#member"))
+			require.Contains(t, store.preconditions, requires("group:crew#member@user:rex"))
+			require.NotContains(t, store.preconditions, requires("account:t#guest@group:others#member"))
+			require.NotContains(t, store.preconditions, requires("group:elsewhere#member@user:rex"))
+		})
+	}
+}

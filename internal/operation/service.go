@@ -121,6 +121,9 @@ type Member struct {
 	// ExpiresAt is when the last of the roles ends; zero if one of them is permanent.
 	ExpiresAt time.Time
 
+	// Via are the groups through which the person has more roles. Only lists of members and single members have it.
+	Via []HolderRoles
+
 	// Accounts are the person's roles on the accounts of the subscription, if the call asked for them. AccountsExpireAt
 	// has an entry for each account on which all of these roles end: the time when the last of them ends.
 	Accounts         map[authz.ID]Roles

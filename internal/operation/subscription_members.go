@@ -248,7 +248,7 @@ func ownerMovesByTransfer(facts subscriptionFacts) error {
 }
 
 // RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and the person's
-// connection shares and workspace memberships there. It also withdraws the person's open invitations, received and
+// memberships of its groups, connection shares and workspace memberships there. It also withdraws the person's open invitations, received and
 // sent. The actor needs remove_users, but people may remove themselves.
 func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	for {
@@ -301,9 +301,14 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	if err != nil {
 		return err
 	}
-	if len(held) > maxRolesAtOnce {
+	memberships, err := readMembershipsIn(ctx, p, facts.object, who)
+	if err != nil {
+		return err
+	}
+	if len(held)+len(memberships) > maxRolesAtOnce {
 		return startRemoval(ctx, p, facts.object, who)
 	}
+	deleteIf(p, true, memberships)
 	if err := endNamedWithoutRole(ctx, p, who, facts.object, len(held) > 0); err != nil {
 		return err
 	}

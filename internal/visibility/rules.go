@@ -91,8 +91,8 @@ func (r Rules) Naming(object authz.Object) []Fact {
 }
 
 // Relationship returns the facts that a relationship reveals to a reader: that both objects exist and, if the subject
-// is another person, who is in the relations of the resource, see PeopleOf. A wildcard reveals no subject. known are
-// subjects that the reader knows already, because the request names them.
+// is another person or another holder of roles, who is in the relations of the resource, see PeopleOf. A wildcard
+// reveals no subject. known are subjects that the reader knows already, because the request names them.
 func (r Rules) Relationship(
 	reader authz.Subject, relationship authz.Relationship, places Places, known ...authz.Subject,
 ) []Fact {
@@ -101,7 +101,8 @@ func (r Rules) Relationship(
 	if subject.Wildcard || subject.Object == reader.Object {
 		return facts
 	}
-	if subject.Type == r.People {
+	_, isHolder := authz.HolderOf(subject)
+	if subject.Type == r.People || isHolder && r.HasRoles(relationship.Resource.Type) {
 		for _, fact := range r.PeopleOf(relationship.Resource, places) {
 			if fact != facts[0] {
 				facts = append(facts, fact)

@@ -155,6 +155,7 @@ func (s *server) found() {
 	}
 	s.must("POST", "/v1/subscriptions/s/groups", "olga", map[string]any{"id": "crew", "title": "Crew"})
 	s.must("PATCH", "/v1/groups/crew/members", "olga", map[string]any{"add": names("p", 5*people)})
+	s.must("PUT", "/v1/accounts/a/groups/crew", "olga", map[string]any{"roles": []string{"user"}})
 	s.must("POST", "/v1/relationships", "", updates("create", "dashboard:d#editor@user:p%d"))
 	for i := range 3 {
 		s.must("POST", "/v1/relationships", "", updates("create", fmt.Sprintf("dashboard:large#editor@user:%d-%%d", i)))

@@ -234,10 +234,21 @@ func expensive() map[string][]request {
 		"createGroup": {
 			{path: "/v1/subscriptions/s/groups", actor: "olga", body: asJSON(map[string]any{"id": "new", "title": "New"})},
 		},
-		"listGroups":       list("/v1/subscriptions/s/groups?limit=1000"),
-		"getGroup":         list("/v1/groups/crew"),
-		"putGroup":         {{path: "/v1/groups/crew", actor: "olga", body: asJSON(map[string]any{"title": "New"})}},
-		"listGroupMembers": list("/v1/groups/crew/members?limit=1000"),
+		"listAccountGroups": list("/v1/accounts/a/groups?limit=1000"),
+		"getAccountGroup":   list("/v1/accounts/a/groups/crew"),
+		"putAccountGroup": {
+			{path: "/v1/accounts/a/groups/crew", actor: "olga", body: asJSON(map[string]any{"roles": []string{"guest"}})},
+		},
+		"removeAccountGroup": list("/v1/accounts/a/groups/crew"),
+		"putSubscriptionGroupRoles": {{
+			path: "/v1/subscriptions/s/groups/crew/roles", actor: "olga", body: asJSON(map[string]any{"roles": []string{"it_admin"}}),
+		}},
+		"getSubscriptionGroupRoles":    list("/v1/subscriptions/s/groups/crew/roles"),
+		"removeSubscriptionGroupRoles": list("/v1/subscriptions/s/groups/crew/roles"),
+		"listGroups":                   list("/v1/subscriptions/s/groups?limit=1000"),
+		"getGroup":                     list("/v1/groups/crew"),
+		"putGroup":                     {{path: "/v1/groups/crew", actor: "olga", body: asJSON(map[string]any{"title": "New"})}},
+		"listGroupMembers":             list("/v1/groups/crew/members?limit=1000"),
 		"patchGroupMembers": {
 			{
 				name: "with very many", path: "/v1/groups/crew/members", actor: "olga",

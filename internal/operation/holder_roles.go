@@ -1,0 +1,156 @@
+package operation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// HolderRoles are the roles of a holder on an account or a subscription.
+type HolderRoles struct {
+	Holder authz.Holder
+	Roles  Roles
+
+	// ExpiresAt is when the last of the roles ends; zero if one of them is permanent.
+	ExpiresAt time.Time
+}
+
+// holdersRows returns a filter for the roles of all holders of a type on an object.
+func holdersRows(object authz.Object, holders authz.Type) authz.Filter {
+	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: holders}
+}
+
+// readHolderRoles reads the roles of the set that a holder has on an object, in the order of the set.
+func readHolderRoles(
+	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, holder authz.Holder,
+) ([]authz.Relationship, error) {
+	filter := holdersRows(object, holder.Type)
+	filter.SubjectID = holder.ID
+	found, err := p.Find(ctx, filter)
+	return inOrder(found, set), err
+}
+
+// inOrder returns the relationships that store roles of the set, in the order of the set.
+func inOrder(found []authz.Relationship, set authz.RoleSet) (held []authz.Relationship) {
+	for _, name := range set.Names() {
+		for _, r := range found {
+			if r.Relation == authz.Relation(name) && !r.Subject.Wildcard {
+				held = append(held, r)
+			}
+		}
+	}
+	return held
+}
+
+// parseHolderRoles parses the names of the roles that a group or service account is to hold. The list may have only
+// additional roles, since people can have a base role besides. It returns an error with CodeInvalid if the list is
+// empty or names a role that only people hold.
+func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([]authz.Role, error) {
+	var allowed []authz.Role
+	for _, role := range set.Names() {
+		if !set.IsForPeopleOnly(role) {
+			allowed = append(allowed, role)
+		}
+	}
+	if len(allowed) == 0 {
+		return nil, authz.Errorf(authz.CodeInvalid,
+			"under the role set %s, only people hold roles on the %s, so %s cannot", set.Name, set.On, holder)
+	}
+	if len(names) == 0 {
+		return nil, authz.Errorf(
+			authz.CodeInvalid, "roles must name at least one of %s; to remove all roles of %s, use DELETE", list(allowed), holder,
+		)
+	}
+	for i, name := range names {
+		if role := authz.Role(name); slices.Contains(set.Names(), role) && set.IsForPeopleOnly(role) {
+			return nil, authz.Errorf(authz.CodeInvalid,
+				"roles[%d]: only people hold the role %s, so %s cannot; it can hold %s", i, role, holder, list(allowed))
+		}
+	}
+	return set.ParseAdded(names)
+}
+
+// requireGroupIn requires as a precondition that a group is in the subscription. For a group that does not exist or
+// that is in another subscription, it returns an error with CodeNotFound.
+func requireGroupIn(ctx context.Context, p *plan, group authz.Holder, subscription authz.Object) error {
+	place, err := readPlaceOf(ctx, p, group.Object())
+	if err == nil && place != subscription {
+		err = notFoundError(p, group.Object())
+	}
+	return err
+}
+
+// holderChange replaces the roles of a group or service account on an object by the wanted roles. If until is set, the
+// wanted roles end at that time.
+type holderChange struct {
+	object authz.Object
+	set    authz.RoleSet
+	holder authz.Holder
+	held   []authz.Relationship
+	wanted []authz.Role
+	until  time.Time
+}
+
+// stored returns the relationship that stores a role of the holder, if the holder has it.
+func (c holderChange) stored(role authz.Role) (authz.Relationship, bool) {
+	i := slices.IndexFunc(c.held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })
+	if i < 0 {
+		return authz.Relationship{}, false
+	}
+	return c.held[i], true
+}
+
+// gives reports whether the change gives the holder a role, or makes a role last longer.
+func (c holderChange) gives(role authz.Role) bool {
+	if !slices.Contains(c.wanted, role) {
+		return false
+	}
+	held, has := c.stored(role)
+	return !has || !held.ExpiresAt.IsZero() && (c.until.IsZero() || c.until.After(held.ExpiresAt))
+}
+
+// changes reports whether the change gives or removes a role.
+func (c holderChange) changes(role authz.Role) bool {
+	_, has := c.stored(role)
+	return c.gives(role) || has && !slices.Contains(c.wanted, role)
+}
+
+// write plans the change. It requires as preconditions that the holder still has exactly the roles that were read.
+func (c holderChange) write(p *plan) {
+	for _, role := range c.set.Names() {
+		row := authz.Relationship{Resource: c.object, Relation: authz.Relation(role), Subject: c.holder.Subject()}
+		held, has := c.stored(role)
+		if has {
+			p.Require(row)
+		} else {
+			p.Forbid(authz.Exactly(row))
+		}
+		switch isWanted := slices.Contains(c.wanted, role); {
+		case has && !isWanted:
+			p.Delete(row)
+		case isWanted && (!has || !held.ExpiresAt.Equal(c.until)):
+			row.ExpiresAt = c.until
+			p.Update(authz.Touch, row)
+		}
+	}
+}
+
+// limitHolderEnd limits the end of a change to the end of the actor's right to grant roles on the account, as limitEnd
+// does for people. A change without an end gets this end. It returns an error with CodeForbidden if the requested end
+// is later.
+func limitHolderEnd(ctx context.Context, p *plan, account accountFacts, change holderChange) (holderChange, error) {
+	if !slices.ContainsFunc(change.wanted, change.gives) {
+		return change, nil
+	}
+	end, err := readGrantEnd(ctx, p, account)
+	if err != nil || end.IsZero() || !change.until.IsZero() && !change.until.After(end) {
+		return change, err
+	}
+	if !change.until.IsZero() {
+		return change, grantEndError(p, account, end)
+	}
+	change.until = end
+	return change, nil
+}
