@@ -74,7 +74,7 @@ relationships in SpiceDB. It answers the question: may this person do this to th
 		RunE: showHelp,
 	}
 	root.AddCommand(
-		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newRelationship(), newSchema(), newAudit(),
+		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newGroup(), newRelationship(), newSchema(), newAudit(),
 		newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth(), newVersion(),
 	)
 	return root

@@ -79,6 +79,17 @@ var company = []step{
 	},
 	{"ada", "ada lets rex read reports", "PUT", "/v1/accounts/insights/members/rex", `{"roles":["report_user"]}`},
 	{"ada", "ada puts a report into the report centre", "POST", "/v1/reports", `{"id":"board","account":"insights"}`},
+	{
+		"ada", "ada creates a group for the data team", "POST", "/v1/subscriptions/acme/groups",
+		`{"id":"data-team","title":"Data team"}`,
+	},
+	{
+		"ada", "ada adds dora and dan to it", "PATCH", "/v1/groups/data-team/members", `{"add":["dora","dan"]}`,
+	},
+	{
+		"ada", "ada lets the data team edit in insights", "PUT", "/v1/accounts/insights/groups/data-team",
+		`{"roles":["editor"]}`,
+	},
 
 	{
 		"", "Globex buys a subscription with a single owner, gina", "POST", "/v1/subscriptions",
