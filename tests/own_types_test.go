@@ -76,6 +76,19 @@ func relationshipsInAudit(t *testing.T, on *backend) {
 	if !slices.Equal(found, want) {
 		t.Errorf("the history is\n%s\nwant\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
 	}
+
+	// The history of an account does not have the changes, although the relationships lead to the account.
+	s.play(
+		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
+		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
+		`olga POST relationships {updates: [{operation: create, relationship: "dashboard:~d#account@account:~a"}]}`,
+	)
+	s.history("object=dashboard:"+s.id("d"), atLeast(1))
+	for _, change := range changes(s.history("account="+s.id("a"), atLeast(1))) {
+		if strings.Contains(change, "dashboard") {
+			t.Errorf("the account's history has %q", change)
+		}
+	}
 }
 
 // relationshipsInPreview previews a write. The effects are decisions, so the key needs the scope check too.

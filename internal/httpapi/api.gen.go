@@ -2959,7 +2959,7 @@ type ListAuditParams struct {
 	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Returns only entries about this account and the objects in it.
+	// Account Returns only entries about this account and the objects in it. Objects of types of your own do not count as objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
 	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
@@ -3001,7 +3001,7 @@ type StreamAuditParams struct {
 	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Returns only entries about this account and the objects in it.
+	// Account Returns only entries about this account and the objects in it. Objects of types of your own do not count as objects in it.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
 	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
