@@ -30,13 +30,13 @@ type Store struct {
 	BeforeWrite func()
 
 	mu       sync.Mutex
-	states   []map[authz.Filter]authz.Relationship // one state for each token, the newest last
+	states   []*state // one for each token, the newest last
 	metadata map[string]any
 }
 
 // New returns a Store that holds the relationships.
 func New(relationships ...authz.Relationship) *Store {
-	s := &Store{states: []map[authz.Filter]authz.Relationship{{}}}
+	s := &Store{states: []*state{newState(nil)}}
 	s.Put(relationships...)
 	return s
 }
@@ -65,7 +65,7 @@ func (s *Store) Stored() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var stored []string
-	for _, r := range s.states[len(s.states)-1] {
+	for _, r := range s.states[len(s.states)-1].relationships {
 		text := r.String()
 		if !r.ExpiresAt.IsZero() {
 			text += fmt.Sprintf(" for %s", r.ExpiresAt.Sub(s.now()))
@@ -114,9 +114,7 @@ func (s *Store) Read(
 			yield(authz.ReadItem{}, err)
 			return
 		}
-		found := slices.DeleteFunc(slices.Collect(maps.Values(state)), func(r authz.Relationship) bool {
-			return !matches(filter, r) || s.hasExpired(r)
-		})
+		found := slices.DeleteFunc(slices.Collect(state.find(filter)), s.hasExpired)
 		slices.SortFunc(found, func(a, b authz.Relationship) int { return cmp.Compare(a.String(), b.String()) })
 		if page.Limit > 0 {
 			found = found[:min(len(found), page.Limit)]
@@ -142,8 +140,8 @@ func (s *Store) Write(ctx context.Context, write authz.Write) (authz.Token, erro
 	newest := s.states[len(s.states)-1]
 	for _, p := range write.Preconditions {
 		holds := p.Absent
-		for _, r := range newest {
-			if matches(p.Filter, r) && !s.hasExpired(r) {
+		for r := range newest.find(p.Filter) {
+			if !s.hasExpired(r) {
 				holds = !p.Absent
 				break
 			}
@@ -152,7 +150,7 @@ func (s *Store) Write(ctx context.Context, write authz.Write) (authz.Token, erro
 			return "", conflict()
 		}
 	}
-	next := maps.Clone(newest)
+	next := newest.clone()
 	for _, u := range write.Updates {
 		key := authz.Exactly(u.Relationship)
 		_, stored := next[key]
@@ -168,7 +166,7 @@ func (s *Store) Write(ctx context.Context, write authz.Write) (authz.Token, erro
 			delete(next, key)
 		}
 	}
-	s.states, s.metadata = append(s.states, next), write.Metadata
+	s.states, s.metadata = append(s.states, newState(next)), write.Metadata
 	return token(len(s.states) - 1), nil
 }
 
@@ -236,13 +234,13 @@ func token(state int) authz.Token { return authz.Token(strconv.Itoa(state)) }
 func (s *Store) change(do func(map[authz.Filter]authz.Relationship)) authz.Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := maps.Clone(s.states[len(s.states)-1])
+	next := s.states[len(s.states)-1].clone()
 	do(next)
-	s.states = append(s.states, next)
+	s.states = append(s.states, newState(next))
 	return token(len(s.states) - 1)
 }
 
-func (s *Store) state(at authz.Consistency) (map[authz.Filter]authz.Relationship, authz.Token, error) {
+func (s *Store) state(at authz.Consistency) (*state, authz.Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	newest := len(s.states) - 1
@@ -254,17 +252,4 @@ func (s *Store) state(at authz.Consistency) (map[authz.Filter]authz.Relationship
 		return nil, "", authz.Errorf(authz.CodeInvalid, "%q is not a token of this store", at.Token)
 	}
 	return s.states[i], at.Token, nil
-}
-
-// matches reports whether a relationship agrees with every field of a filter that is set.
-func matches(f authz.Filter, r authz.Relationship) bool {
-	subject := r.Subject
-	return (f.Type == "" || f.Type == r.Resource.Type) &&
-		(f.ID == "" || f.ID == r.Resource.ID) &&
-		(f.Relation == "" || f.Relation == r.Relation) &&
-		(f.SubjectType == "" || f.SubjectType == subject.Type) &&
-		(f.SubjectID == "" || f.SubjectID == subject.ID && !subject.Wildcard) &&
-		(!f.SubjectWildcard || subject.Wildcard) &&
-		(f.SubjectRelation == "" || f.SubjectRelation == subject.Relation) &&
-		(!f.SubjectPlain || subject.Relation == "")
 }
