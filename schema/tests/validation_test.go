@@ -124,6 +124,7 @@ func newDevContext(t *testing.T, content []byte) *development.YAMLDevContext {
 		t.Fatal(problems.InputErrors)
 	}
 	t.Cleanup(dev.DevContext.Dispose)
+	cacheSchema(dev.DevContext)
 	return dev
 }
 
