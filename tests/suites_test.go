@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-authz/sluice/internal/app"
 	"github.com/sluice-authz/sluice/internal/enginetest"
+	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
 // suites are the tests that run with every SpiceDB.
@@ -24,6 +25,17 @@ var suites = []suite{
 	{"events", events},
 	{"past access", pastAccess},
 	{"previews", previews},
+	{"relationships", writesOfRelationships},
+}
+
+// remote are the suites that `make test` runs with a SpiceDB in a container. Requests follow each other there, and each
+// takes several calls over the network. In `make test-long`, all suites run there.
+var remote = []suite{
+	{"role tables", roleTables},
+	{"cases", cases},
+	{"history", history},
+	{"events", events},
+	{"past access", pastAccess},
 	{"relationships", writesOfRelationships},
 }
 
@@ -128,7 +140,7 @@ func TestPostgres(t *testing.T) {
 	run(t, on, races)
 }
 
-// TestContainer runs the suites with a SpiceDB in a container. The replica is off, so SpiceDB answers every check.
+// TestContainer runs the remote suites with a SpiceDB in a container. The replica is off, so SpiceDB answers every check.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
@@ -143,7 +155,7 @@ func TestContainer(t *testing.T) {
 	on.few = true
 	on.serial = true
 	on.remembers = true
-	run(t, on, suites)
+	run(t, on, testsize.Of(remote, suites))
 }
 
 func run(t *testing.T, on *backend, suites []suite) {
