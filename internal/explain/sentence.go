@@ -94,6 +94,11 @@ func (i *inquiry) state(r authz.Relationship, form func(verb) string) string {
 	wording, known := phrases[string(r.Resource.Type)+" "+string(r.Relation)]
 	switch {
 	case known && i.operations != nil:
+	case i.isGroup(r.Subject) && i.isRole(r):
+		wording = phrase{"%[2]s %[3]s " + authz.WithArticle(words(r.Relation)) + " of %[1]s", be}
+		return fmt.Sprintf(
+			wording.format, nameObject(r.Resource), nameObject(r.Subject.Object), form(wording.verb),
+		)
 	case r.Subject != i.check.Subject && !r.Subject.Wildcard:
 		wording = phrase{words(r.Relation) + " of %[1]s %[3]s %[2]s", be}
 	case i.isRole(r):
@@ -111,6 +116,12 @@ func (i *inquiry) isRole(r authz.Relationship) bool {
 			_, found := set.Role(authz.Role(r.Relation))
 			return set.On == r.Resource.Type && found
 		})
+}
+
+// isGroup reports whether a subject is a group of the product, as a holder of roles.
+func (i *inquiry) isGroup(s authz.Subject) bool {
+	holder, isHolder := authz.HolderOf(s)
+	return i.operations != nil && isHolder && holder.Type == authz.TypeGroup
 }
 
 // words replaces the underscores of a schema name by spaces.

@@ -30,6 +30,11 @@ func (i *inquiry) pathSummary(answer *Explanation) string {
 		reasons = append(reasons, strings.Join(own, " and "))
 	}
 	text := i.verdict()
+	for _, step := range answer.Path {
+		if r := step.Relationship; i.isGroup(r.Subject) && i.isRole(r) {
+			text += " through " + nameObject(r.Subject.Object)
+		}
+	}
 	if len(reasons) > 0 {
 		text += ", because " + strings.Join(reasons, "; ")
 	}
