@@ -52,10 +52,15 @@ func (f *failing) Write(context.Context, authz.Write) (authz.Token, error) { ret
 // return an empty value with its error.
 func TestNoValueComesWithAnError(t *testing.T) {
 	engine := newEngine(t)
-	company(t, operation.New(engine))
+	s := operation.New(engine)
+	company(t, s)
+	_, _, err := s.CreateGroup(t.Context(), by("ada"), operation.Group{ID: "crew", Subscription: "acme", Title: "Crew"})
+	require.NoError(t, err)
+	_, _, err = s.PutAccountGroup(t.Context(), by("ada"), "team", "crew", []string{"user"}, time.Time{})
+	require.NoError(t, err)
 	page := operation.Page{}
 	arguments := map[string][]any{
-		"AccountMembers": {by("ada"), authz.ID("team"), page},
+		"AccountMembers": {by("ada"), authz.ID("team"), "", page},
 		"Contents": {by("ada"), operation.Collection{
 			Place: authz.Object{Type: "account", ID: "team"}, Type: "importer", Permissions: []authz.Permission{"run"},
 		}, page},
@@ -99,18 +104,28 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"PutMemberAccounts": {
 			by("ada"), authz.ID("acme"), authz.ID("nina"), map[authz.ID][]string{"team": {"user"}}, time.Time{},
 		},
-		"PutSubscriptionMember": {by("ada"), authz.ID("acme"), authz.ID("nina"), []string{"member"}},
-		"ReportOffboarding":     {by("ada"), authz.ID("team"), authz.ID("uma")},
-		"SetImporterEnds":       {by("uma"), authz.ID("i1"), operation.ImporterEnds{Source: new(authz.ID("warehouse"))}},
-		"SetWorkspaceAccess":    {by("ada"), authz.ID("closed"), operation.Access{Open: true}},
-		"ShareConnection":       {by("uma"), authz.ID("crm"), operation.Sharing{Visibility: "shared"}},
-		"SubscriptionAccounts":  {by("ada"), authz.ID("acme"), page},
-		"SubscriptionMembers":   {by("ada"), authz.ID("acme"), true, page},
-		"SubscriptionPeople":    {by("ada"), authz.ID("acme"), page},
-		"UngroupConnection":     {by("ada"), authz.ID("warehouse")},
-		"UserAccounts":          {by("ada"), authz.ID("ada"), false, page},
-		"AcceptInvitation":      {by("nina"), "unknown"},
-		"Grants":                nil, // its result is not an answer to a caller
+		"PutSubscriptionMember":     {by("ada"), authz.ID("acme"), authz.ID("nina"), []string{"member"}},
+		"ReportOffboarding":         {by("ada"), authz.ID("team"), authz.ID("uma")},
+		"SetImporterEnds":           {by("uma"), authz.ID("i1"), operation.ImporterEnds{Source: new(authz.ID("warehouse"))}},
+		"SetWorkspaceAccess":        {by("ada"), authz.ID("closed"), operation.Access{Open: true}},
+		"ShareConnection":           {by("uma"), authz.ID("crm"), operation.Sharing{Visibility: "shared"}},
+		"SubscriptionAccounts":      {by("ada"), authz.ID("acme"), page},
+		"SubscriptionMembers":       {by("ada"), authz.ID("acme"), true, page},
+		"SubscriptionPeople":        {by("ada"), authz.ID("acme"), page},
+		"UngroupConnection":         {by("ada"), authz.ID("warehouse")},
+		"UserAccounts":              {by("ada"), authz.ID("ada"), false, page},
+		"AcceptInvitation":          {by("nina"), "unknown"},
+		"AccountGroups":             {by("ada"), authz.ID("team"), page},
+		"CreateGroup":               {by("ada"), operation.Group{ID: "new", Subscription: "acme", Title: "New"}},
+		"GetAccountGroup":           {by("ada"), authz.ID("team"), authz.ID("crew")},
+		"GetGroup":                  {by("ada"), authz.ID("crew")},
+		"GetSubscriptionGroupRoles": {by("ada"), authz.ID("acme"), authz.ID("crew")},
+		"GroupMembers":              {by("ada"), authz.ID("crew"), page},
+		"PutAccountGroup":           {by("ada"), authz.ID("team"), authz.ID("crew"), []string{"guest"}, time.Time{}},
+		"PutSubscriptionGroupRoles": {by("ada"), authz.ID("acme"), authz.ID("crew"), []string{"member"}},
+		"RenameGroup":               {by("ada"), authz.ID("crew"), authz.ID("New")},
+		"SubscriptionGroups":        {by("ada"), authz.ID("acme"), page},
+		"Grants":                    nil, // its result is not an answer to a caller
 	}
 	service := reflect.TypeFor[*operation.Service]()
 	for method := range service.Methods() {

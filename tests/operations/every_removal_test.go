@@ -222,7 +222,7 @@ func TestEveryOperationIsClassified(t *testing.T) {
 	removes := []string{
 		// TestRemovalWithdrawsInvitations checks these.
 		"RemoveAccountMember", "PatchAccountMembers", "PutMemberAccounts", "HandOverAccountMember", "RemoveSubscriptionMember",
-		"HandOverSubscriptionMember",
+		"HandOverSubscriptionMember", "RemoveAccountMemberAndGroups",
 		// The table closings has these operations.
 		"RemovePlatformAdministrator", "TransferSubscription", "AcceptInvitation", "EraseUser", "Delete",
 	}
@@ -234,6 +234,10 @@ func TestEveryOperationIsClassified(t *testing.T) {
 		"GroupConnection", "Invitations", "Invite", "PutAccountMember", "PutConnector", "PutFeatures", "PutSubscriptionMember",
 		"ReportOffboarding", "Resume", "SetImporterEnds", "SetWorkspaceAccess", "ShareConnection", "SubscriptionAccounts",
 		"SubscriptionMembers", "SubscriptionPeople", "UngroupConnection", "UserAccounts", "WithdrawInvitation",
+		// A change of a group withdraws no invitation: accepting one needs a present right of the inviter.
+		"AccountGroups", "AddGroupMember", "ChangeGroupMembers", "CreateGroup", "GetAccountGroup", "GetGroup",
+		"GetSubscriptionGroupRoles", "GroupMembers", "PutAccountGroup", "PutSubscriptionGroupRoles", "RemainingGroups",
+		"RemoveAccountGroup", "RemoveGroupMember", "RemoveSubscriptionGroupRoles", "RenameGroup", "SubscriptionGroups",
 		// These two change only relationships of types that are not the product's.
 		"WriteRelationships", "DeleteRelationships",
 	}
