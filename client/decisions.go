@@ -19,12 +19,6 @@ type Reference struct {
 // "bob".
 func User(id string) Reference { return Reference{Type: "user", ID: strings.TrimPrefix(id, "user:")} }
 
-// ServiceAccount returns a reference to the service account with this id. "service_account:nightly" is the same service
-// account as "nightly".
-func ServiceAccount(id string) Reference {
-	return Reference{Type: "service_account", ID: strings.TrimPrefix(id, "service_account:")}
-}
-
 // Object parses "type:id". It splits at the first colon; the id may contain any characters.
 func Object(reference string) Reference {
 	typ, id, _ := strings.Cut(reference, ":")

@@ -54,6 +54,18 @@ type (
 	// AccountGroup is a group that holds roles on an account.
 	AccountGroup = rest.AccountGroup
 
+	// ServiceAccount is a service account of an account or subscription, with its roles there.
+	ServiceAccount = rest.ServiceAccount
+
+	// ListedServiceAccount is a service account in a list.
+	ListedServiceAccount = rest.ListedServiceAccount
+
+	// NewServiceAccount is a service account to create, with its roles.
+	NewServiceAccount = rest.NewServiceAccount
+
+	// ServiceAccountRoles are the roles of a service account on an account or subscription.
+	ServiceAccountRoles = rest.ServiceAccountRoles
+
 	// ListedGroup is a group in the list of a subscription's groups.
 	ListedGroup = rest.ListedGroup
 

@@ -21,7 +21,8 @@ var answerFields = map[string]string{
 		Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user
 		ChangedMembers.replayed ChangedMembers.token Connection.id Connection.replayed Connection.token Connector.id
 		Connector.replayed Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id Group.replayed Group.token GroupRoles.group GroupRoles.replayed
-		GroupRoles.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed Importer.token Invitation.replayed
+		GroupRoles.token ServiceAccount.id ServiceAccount.replayed ServiceAccount.token
+		ServiceAccountRoles.replayed ServiceAccountRoles.service_account ServiceAccountRoles.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed Importer.token Invitation.replayed
 		Invitation.token Member.user Offboarding.token Offboarding.user PartOfAccount.id PartOfAccount.replayed
 		PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed PartOfWorkspace.token Preview.effects
 		RemovedMember.reassigned RemovedMember.remaining Offboarding.groups Member.via RemovedMember.replayed RemovedMember.token Subscription.id Subscription.replayed
@@ -51,12 +52,14 @@ var answerFields = map[string]string{
 		TraceCondition.caveat TraceCondition.expression TraceCondition.missing_context TraceCondition.result`,
 	"TestAnswersNameVisibleObjects": `AcceptedInvitation.account AcceptedInvitation.subscription Account.subscription
 		Connection.account Connection.connector Connector.account CopiedImporter.account CopiedImporter.destination
-		CopiedImporter.source Group.subscription Importer.account Importer.destination Importer.source Invitation.account
+		CopiedImporter.source Group.subscription ServiceAccount.account ServiceAccount.subscription Importer.account Importer.destination Importer.source Invitation.account
 		Invitation.subscription PartOfAccount.account PartOfWorkspace.workspace Workspace.account ChangedMember.accounts
 		Member.accounts`,
 	"TestReplaysShowWhatReadsShow": `AcceptedInvitation.roles AcceptedInvitation.expires_at Account.role_set
 		ChangedMembers.members Subscription.role_set Connection.group Connection.users Connection.visibility
-		Connector.capabilities CopiedImporter.left_out Group.title GroupRoles.expires_at GroupRoles.roles Importer.hidden_ends
+		Connector.capabilities CopiedImporter.left_out Group.title GroupRoles.expires_at GroupRoles.roles ServiceAccount.title
+		ServiceAccount.roles ServiceAccount.expires_at ServiceAccountRoles.roles ServiceAccountRoles.expires_at
+		Importer.hidden_ends
 		Invitation.expires_at Invitation.invitee Invitation.roles Subscription.features Workspace.open Workspace.users
 		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",

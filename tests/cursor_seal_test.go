@@ -73,6 +73,8 @@ func TestCursorsHoldNoID(t *testing.T) {
 		s.play(
 			"olga POST importers {id: ~"+n+", account: ~a}", "olga POST workspaces {id: ~"+n+", account: ~b, open: true}",
 			"olga POST subscriptions/~s/groups {id: ~"+n+", title: T}", "olga PUT accounts/~a/groups/~"+n+" {roles: [user]}",
+			"olga POST subscriptions/~s/service-accounts {id: ~s"+n+", title: T}",
+			"olga POST accounts/~a/service-accounts {id: ~a"+n+", title: T}",
 			"finn POST flows {id: ~"+n+", workspace: ~0}",
 			"olga POST accounts/~a/invitations {invitee: ~i"+n+", roles: [user]}",
 			"olga POST subscriptions/~s/invitations {invitee: ~i"+n+", roles: [member]}")
@@ -93,6 +95,8 @@ func TestCursorsHoldNoID(t *testing.T) {
 		{"/v1/subscriptions/{id}/invitations", "subscriptions/~s/invitations?", nil, olga},
 		{"/v1/subscriptions/{id}/groups", "subscriptions/~s/groups?", nil, olga},
 		{"/v1/accounts/{id}/groups", "accounts/~a/groups?", nil, olga},
+		{"/v1/subscriptions/{id}/service-accounts", "subscriptions/~s/service-accounts?", nil, olga},
+		{"/v1/accounts/{id}/service-accounts", "accounts/~a/service-accounts?", nil, olga},
 		{"/v1/groups/{id}/members", "groups/~0/members?", nil, olga},
 		{"/v1/users/{user}/accounts", "users/~olga/accounts?", nil, olga},
 		{"/v1/users/{user}/accounts", "users/~olga/accounts?", nil, s.caller},

@@ -23,6 +23,8 @@ var existing = slices.Concat([]string{
 
 	"olga POST subscriptions/~s/groups {id: ~group, title: Crew}",
 	"olga PUT groups/~group/members/~gert",
+	"olga POST accounts/~a/service-accounts {id: ~robot, title: Robot, roles: [user]}",
+	"olga POST subscriptions/~s/service-accounts {id: ~planner, title: Planner}",
 	"backend POST subscriptions {id: ~xs, role_set: multi_owner, owner: ~sven}",
 	"sven POST accounts {id: ~xt, subscription: ~xs, role_set: team}",
 	"sven POST importers {id: ~xi, account: ~xt}",
@@ -76,6 +78,20 @@ var probes = slices.Concat([]struct{ object, request string }{
 	{"group", "PATCH groups/$ID/members {remove: [~gert]}"},
 	{"group", "PUT groups/$ID/members/$ME"},
 	{"group", "DELETE groups/$ID/members/~gert"},
+	{"s", "GET subscriptions/$ID/service-accounts"},
+	{"s", "POST subscriptions/$ID/service-accounts {id: ~new, title: New}"},
+	{"s", "POST subscriptions/$ID/service-accounts {id: ~planner, title: New}"},
+	{"s", "PUT subscriptions/$ID/service-accounts/~planner/roles {roles: [it_admin]}"},
+	{"s", "DELETE subscriptions/$ID/service-accounts/~planner/roles"},
+	{"a", "GET accounts/$ID/service-accounts"},
+	{"a", "POST accounts/$ID/service-accounts {id: ~new, title: New}"},
+	{"a", "POST accounts/$ID/service-accounts {id: ~robot, title: New}"},
+	{"a", "GET accounts/$ID/service-accounts/~robot/roles"},
+	{"a", "PUT accounts/$ID/service-accounts/~robot/roles {roles: [user]}"},
+	{"a", "DELETE accounts/$ID/service-accounts/~robot/roles"},
+	{"robot", "GET service-accounts/$ID"},
+	{"robot", "DELETE service-accounts/$ID"},
+	{"robot", "PUT accounts/~xt/service-accounts/$ID/roles {roles: [user]}"},
 	{"a", "GET accounts/$ID/invitations"},
 	{"a", "POST accounts/$ID/invitations {invitee: ~nina, roles: [user]}"},
 	{"a", "POST accounts/$ID/invitations {roles: [user]}"},
@@ -212,7 +228,8 @@ func TestEveryOperationIsProbed(t *testing.T) {
 		next, err := parseStep(
 			"sven " + strings.NewReplacer(
 				"$ID", "ID", "members/~nina", "members/ID", "members/~olga", "members/ID", "members/~ulla", "members/ID",
-				"invitations/~handle", "invitations/ID", "$ME", "ID",
+				"invitations/~handle", "invitations/ID", "$ME", "ID", "members/~gert", "members/ID", "groups/~group", "groups/ID",
+				"service-accounts/~robot", "service-accounts/ID", "service-accounts/~planner", "service-accounts/ID",
 			).Replace(p.request),
 		)
 		if err != nil {

@@ -296,6 +296,7 @@ func TestForeignIDIsGrantedNothing(t *testing.T) {
 				"olga POST subscriptions/~s/groups {id: '$ID', title: T}",
 				"olga PUT groups/~group/members/$ID",
 				"olga PATCH groups/~group/members {add: ['$ID']}",
+				"olga POST accounts/~a/service-accounts {id: '$ID', title: T}",
 			}, eachSimpleType("olga POST $types {id: '$ID', $place: ~$in}", map[string]string{
 				"workspace": "w", "team": "a", "operations": "o", "analytics": "n",
 			})...) {

@@ -17,6 +17,7 @@ var readable = []struct{ object, viewer, hidden string }{
 	{"connection:~connection", "ulla", "olga"},
 	{"workspace:~workspace", "olga", "otto"},
 	{"group:~group", "olga", "gert"},
+	{"service_account:~robot", "ulla", "gert"},
 	{"connector:~connector", "otto", "ulla"},
 }
 
@@ -39,6 +40,7 @@ func TestObjectsAreReadBack(t *testing.T) {
 	types := make([]string, 0, len(all))
 	for _, r := range all {
 		typ, name, _ := strings.Cut(r.object, ":~")
+		typ = strings.ReplaceAll(typ, "_", "-")
 		types = append(types, "/v1/"+typ+"s/{id}")
 		path := typ + "s/" + s.id(name)
 		got := s.by(r.viewer).call(http.MethodGet, path, nil)

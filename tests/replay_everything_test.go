@@ -59,6 +59,11 @@ var replays = []string{
 	"olga PUT accounts/~a/groups/~crew2 {roles: [user]}",
 	"olga DELETE accounts/~a/groups/~crew2",
 	"olga DELETE groups/~crew2",
+	"olga POST accounts/~a/service-accounts {id: ~robot, title: Robot, roles: [user]}",
+	`olga PUT accounts/~a/service-accounts/~robot/roles {roles: [guest], expires_at: "2099-01-31T17:00:00Z"}`,
+	"olga POST accounts/~a/service-accounts {id: ~robot2, title: Robot, roles: [user]}",
+	"olga DELETE accounts/~a/service-accounts/~robot2/roles",
+	"olga DELETE service-accounts/~robot2",
 	"olga POST flows {id: ~f, workspace: ~w}",
 	"olga POST schedules {id: ~h, workspace: ~w}",
 	"olga POST services {id: ~v, workspace: ~w}",
@@ -78,6 +83,9 @@ var replays = []string{
 	"olga POST subscriptions/~one/groups {id: ~readers, title: Readers}",
 	"olga PUT subscriptions/~one/groups/~readers/roles {roles: [read_only]}",
 	"olga DELETE subscriptions/~one/groups/~readers/roles",
+	"olga POST subscriptions/~one/service-accounts {id: ~planner, title: Planner, roles: [it_admin]}",
+	"olga PUT subscriptions/~one/service-accounts/~planner/roles {roles: [read_only]}",
+	"olga DELETE subscriptions/~one/service-accounts/~planner/roles",
 	"olga POST accounts {id: ~t, subscription: ~one, role_set: analytics}",
 	"olga POST connections {id: ~e, account: ~t, connector: ~crm, visibility: shared}",
 	"ivan PUT connections/~e/group {group: ~group}",
@@ -104,6 +112,7 @@ var hiddenChanges = []string{
 	"oona PUT accounts/~o/members/~oona {roles: [administrator]}",
 	"oona PUT workspaces/~w/access {open: false, users: [~oona]}",
 	"oona PUT groups/~crew {title: secret}",
+	"oona PUT accounts/~a/service-accounts/~robot/roles {roles: [user]}",
 }
 
 // endings removes every role of the actors of replays.
@@ -121,8 +130,8 @@ var replaySituations = map[string]struct {
 	change func(s scene)
 	shown  int
 }{
-	"nothing changed":           {func(scene) {}, 29},
-	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 29},
+	"nothing changed":           {func(scene) {}, 31},
+	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 31},
 	"the actors lost all roles": {func(s scene) { s.play(slices.Concat(hiddenChanges, endings)...) }, 6},
 	"the objects were deleted":  {deleteReplayed, 1}, // the connector of the catalogue
 	"the ids were taken again": {func(s scene) {

@@ -22,26 +22,28 @@ type replayedRequest struct {
 // same caller. It returns nil if the caller may not read them or they do not exist. Answers without fields other than
 // the token have no entry.
 var readsAgain = map[string]func(r replayedRequest) map[string]any{
-	"Subscription":       replayedRequest.readObject,
-	"Account":            replayedRequest.readObject,
-	"Importer":           replayedRequest.readObject,
-	"CopiedImporter":     replayedRequest.readCopy,
-	"Connection":         replayedRequest.readObject,
-	"Connector":          replayedRequest.readObject,
-	"Workspace":          replayedRequest.readObject,
-	"Group":              replayedRequest.readGroup,
-	"GroupRoles":         replayedRequest.readGroupRoles,
-	"PartOfAccount":      replayedRequest.readObject,
-	"PartOfWorkspace":    replayedRequest.readObject,
-	"ChangedMember":      replayedRequest.readMember,
-	"ChangedMembers":     replayedRequest.readMembers,
-	"Invitation":         replayedRequest.readInvitation,
-	"AcceptedInvitation": replayedRequest.readAccepted,
+	"Subscription":        replayedRequest.readObject,
+	"Account":             replayedRequest.readObject,
+	"Importer":            replayedRequest.readObject,
+	"CopiedImporter":      replayedRequest.readCopy,
+	"Connection":          replayedRequest.readObject,
+	"Connector":           replayedRequest.readObject,
+	"Workspace":           replayedRequest.readObject,
+	"Group":               replayedRequest.readGroup,
+	"GroupRoles":          replayedRequest.readGroupRoles,
+	"ServiceAccount":      replayedRequest.readServiceAccount,
+	"ServiceAccountRoles": replayedRequest.readServiceAccountRoles,
+	"PartOfAccount":       replayedRequest.readObject,
+	"PartOfWorkspace":     replayedRequest.readObject,
+	"ChangedMember":       replayedRequest.readMember,
+	"ChangedMembers":      replayedRequest.readMembers,
+	"Invitation":          replayedRequest.readInvitation,
+	"AcceptedInvitation":  replayedRequest.readAccepted,
 }
 
 // identities are the required fields of answers that a replay may show although the caller may not read the object:
 // ids that the request names.
-var identities = []string{"id", "user", "group", "inviter", "token"}
+var identities = []string{"id", "user", "group", "service_account", "inviter", "token"}
 
 // reportOnly are fields of the report of a removal, which a replay never has.
 var reportOnly = []string{"reassigned", "remaining"}
@@ -198,6 +200,23 @@ func (r replayedRequest) readGroup() map[string]any { return r.get("groups/" + r
 
 // readGroupRoles reads the roles of a group on an account or a subscription.
 func (r replayedRequest) readGroupRoles() map[string]any { return r.get(strings.Join(r.path, "/")) }
+
+// readServiceAccount reads a service account.
+func (r replayedRequest) readServiceAccount() map[string]any {
+	return r.get("service-accounts/" + r.first["id"].(string))
+}
+
+// readServiceAccountRoles reads the roles of a service account on an account, or on its subscription.
+func (r replayedRequest) readServiceAccountRoles() map[string]any {
+	if r.path[0] == "accounts" {
+		return r.get(strings.Join(r.path, "/"))
+	}
+	account := r.get("service-accounts/" + r.path[3])
+	if account == nil {
+		return nil
+	}
+	return map[string]any{"service_account": account["id"], "roles": account["roles"]}
+}
 
 // readCopy reads a copied importer, and compares its ends with those of the original.
 func (r replayedRequest) readCopy() map[string]any {

@@ -29,8 +29,13 @@ func (s scene) id(name string) string { return s.prefix + name }
 // in replaces '~' in a text by the prefix of the scene.
 func (s scene) in(text string) string { return strings.ReplaceAll(text, "~", s.prefix) }
 
-// by returns a caller on behalf of a person of the scene.
-func (s scene) by(name string) caller { return s.as(s.id(name)) }
+// by returns a caller on behalf of a person of the scene, or of a service account: "service_account:robot".
+func (s scene) by(name string) caller {
+	if robot, found := strings.CutPrefix(name, "service_account:"); found {
+		return s.as("service_account:" + s.id(robot))
+	}
+	return s.as(s.id(name))
+}
 
 func (s scene) withKey(key string) scene {
 	s.caller = s.caller.withKey(key)

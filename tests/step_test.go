@@ -23,7 +23,8 @@ import (
 //	not stored account:~a#guest@user:~bob
 //	nothing left of account:~a
 //
-// The actor "backend" stands for the backend itself, without an actor. After "=>" comes the expected status, followed by
+// An actor "service_account:robot" is a service account. The
+// actor "backend" stands for the backend itself, without an actor. After "=>" comes the expected status, followed by
 // the code of the problem with words of its detail, or by fields of the answer. Without "=>", the request must succeed.
 // A rejected request must change nothing (see backend.few).
 type step interface {
@@ -193,7 +194,11 @@ func (m mayStep) run(s scene) {
 	s.t.Helper()
 	for _, resource := range m.resources {
 		for _, permission := range m.permissions {
-			q := question{"user:" + s.id(m.who), permission, resource}
+			subject := "user:" + s.id(m.who)
+			if robot, found := strings.CutPrefix(m.who, "service_account:"); found {
+				subject = "service_account:" + s.id(robot)
+			}
+			q := question{subject, permission, resource}
 			if got := s.may(q); got != m.allowed {
 				s.t.Errorf("%s: %t, want %t", q, got, m.allowed)
 			}

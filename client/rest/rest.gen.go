@@ -1622,6 +1622,19 @@ type ListedInvitation struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// ListedServiceAccount defines model for ListedServiceAccount.
+type ListedServiceAccount struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title The title. It is empty if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title StoredTitle `json:"title"`
+}
+
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -1832,6 +1845,33 @@ type NewPartOfWorkspace struct {
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
+}
+
+// NewServiceAccount defines model for NewServiceAccount.
+type NewServiceAccount struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles,omitempty,omitzero"`
+
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
+}
+
+// NewServiceAccountRoles defines model for NewServiceAccountRoles.
+type NewServiceAccountRoles struct {
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
 }
 
 // NewSubscription defines model for NewSubscription.
@@ -2453,6 +2493,75 @@ type SearchedEntity struct {
 	Type string `json:"type"`
 }
 
+// ServiceAccount defines model for ServiceAccount.
+type ServiceAccount struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Account ID `json:"account,omitempty,omitzero"`
+
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Subscription ID `json:"subscription,omitempty,omitzero"`
+
+	// Title The title. It is empty if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title StoredTitle `json:"title,omitempty,omitzero"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles,omitempty,omitzero"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// ServiceAccountPage defines model for ServiceAccountPage.
+type ServiceAccountPage struct {
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor      NextCursor             `json:"next_cursor"`
+	ServiceAccounts []ListedServiceAccount `json:"service_accounts"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// ServiceAccountRoles defines model for ServiceAccountRoles.
+type ServiceAccountRoles struct {
+	// ServiceAccount An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ServiceAccount ID `json:"service_account"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles,omitempty,omitzero"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // Sharing defines model for Sharing.
 type Sharing struct {
 	Users      People     `json:"users,omitempty,omitzero"`
@@ -2563,6 +2672,12 @@ type SubscriptionPage struct {
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
+}
+
+// SubscriptionServiceAccountRoles defines model for SubscriptionServiceAccountRoles.
+type SubscriptionServiceAccountRoles struct {
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
 }
 
 // SuggestedOperation defines model for SuggestedOperation.
@@ -2830,6 +2945,11 @@ type Resource = string
 // RoleFilter defines model for RoleFilter.
 type RoleFilter = string
 
+// ServiceAccountID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+//
+// Example: alice@example.com
+type ServiceAccountID = ID
+
 // User The id of a person. `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
@@ -3031,6 +3151,51 @@ type PutAccountMemberParams struct {
 type ReportOffboardingParams struct {
 	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountServiceAccountsParams defines parameters for ListAccountServiceAccounts.
+type ListAccountServiceAccountsParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// CreateAccountServiceAccountParams defines parameters for CreateAccountServiceAccount.
+type CreateAccountServiceAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RemoveAccountServiceAccountRolesParams defines parameters for RemoveAccountServiceAccountRoles.
+type RemoveAccountServiceAccountRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetAccountServiceAccountRolesParams defines parameters for GetAccountServiceAccountRoles.
+type GetAccountServiceAccountRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutAccountServiceAccountRolesParams defines parameters for PutAccountServiceAccountRoles.
+type PutAccountServiceAccountRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
@@ -3483,6 +3648,21 @@ type GetScheduleParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// DeleteServiceAccountParams defines parameters for DeleteServiceAccount.
+type DeleteServiceAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetServiceAccountParams defines parameters for GetServiceAccount.
+type GetServiceAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3696,6 +3876,45 @@ type ListSubscriptionPeopleParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// ListSubscriptionServiceAccountsParams defines parameters for ListSubscriptionServiceAccounts.
+type ListSubscriptionServiceAccountsParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// CreateSubscriptionServiceAccountParams defines parameters for CreateSubscriptionServiceAccount.
+type CreateSubscriptionServiceAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RemoveSubscriptionServiceAccountRolesParams defines parameters for RemoveSubscriptionServiceAccountRoles.
+type RemoveSubscriptionServiceAccountRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// PutSubscriptionServiceAccountRolesParams defines parameters for PutSubscriptionServiceAccountRoles.
+type PutSubscriptionServiceAccountRolesParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
 	// SluiceActor The id of the person who performs the operation, or `service_account:ID`; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
@@ -3801,6 +4020,12 @@ type PatchAccountMembersJSONRequestBody = AccountMembers
 // PutAccountMemberJSONRequestBody defines body for PutAccountMember for application/json ContentType.
 type PutAccountMemberJSONRequestBody = AccountRoles
 
+// CreateAccountServiceAccountJSONRequestBody defines body for CreateAccountServiceAccount for application/json ContentType.
+type CreateAccountServiceAccountJSONRequestBody = NewServiceAccount
+
+// PutAccountServiceAccountRolesJSONRequestBody defines body for PutAccountServiceAccountRoles for application/json ContentType.
+type PutAccountServiceAccountRolesJSONRequestBody = NewServiceAccountRoles
+
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = CheckRequest
 
@@ -3893,6 +4118,12 @@ type PutSubscriptionMemberJSONRequestBody = Roles
 
 // PutMemberAccountsJSONRequestBody defines body for PutMemberAccounts for application/json ContentType.
 type PutMemberAccountsJSONRequestBody = MemberAccounts
+
+// CreateSubscriptionServiceAccountJSONRequestBody defines body for CreateSubscriptionServiceAccount for application/json ContentType.
+type CreateSubscriptionServiceAccountJSONRequestBody = NewServiceAccount
+
+// PutSubscriptionServiceAccountRolesJSONRequestBody defines body for PutSubscriptionServiceAccountRoles for application/json ContentType.
+type PutSubscriptionServiceAccountRolesJSONRequestBody = SubscriptionServiceAccountRoles
 
 // TransferSubscriptionJSONRequestBody defines body for TransferSubscription for application/json ContentType.
 type TransferSubscriptionJSONRequestBody = Transfer
@@ -4642,6 +4873,63 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 	ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAccountServiceAccounts List the service accounts of an account
+	//
+	// Needs `list_members` on the account. The pages list the service accounts that belonged to the account when the first page was read.
+	//
+	// Corresponds with GET /v1/accounts/{id}/service-accounts (the `ListAccountServiceAccounts` operationId).
+	ListAccountServiceAccounts(ctx context.Context, id ID, params *ListAccountServiceAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAccountServiceAccountWithBody Create a service account in an account
+	//
+	// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/service-accounts (the `CreateAccountServiceAccount` operationId).
+	CreateAccountServiceAccountWithBody(ctx context.Context, id ID, params *CreateAccountServiceAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAccountServiceAccount Create a service account in an account
+	//
+	// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/service-accounts (the `CreateAccountServiceAccount` operationId).
+	CreateAccountServiceAccount(ctx context.Context, id ID, params *CreateAccountServiceAccountParams, body CreateAccountServiceAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveAccountServiceAccountRoles Remove all roles of a service account on an account
+	//
+	// Needs `assign_roles` on the account. If the service account holds no role there, nothing changes. Open invitations to the account that the service account sent are withdrawn.
+	//
+	// Corresponds with DELETE /v1/accounts/{id}/service-accounts/{service_account}/roles (the `RemoveAccountServiceAccountRoles` operationId).
+	RemoveAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveAccountServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccountServiceAccountRoles Show the roles of a service account on an account
+	//
+	// Needs `list_members` on the account. If the service account holds no role on it, the answer is `not_found`.
+	//
+	// Corresponds with GET /v1/accounts/{id}/service-accounts/{service_account}/roles (the `GetAccountServiceAccountRoles` operationId).
+	GetAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *GetAccountServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutAccountServiceAccountRolesWithBody Set the roles of a service account on an account
+	//
+	// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/accounts/{id}/service-accounts/{service_account}/roles (the `PutAccountServiceAccountRoles` operationId).
+	PutAccountServiceAccountRolesWithBody(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutAccountServiceAccountRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutAccountServiceAccountRoles Set the roles of a service account on an account
+	//
+	// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/accounts/{id}/service-accounts/{service_account}/roles (the `PutAccountServiceAccountRoles` operationId).
+	PutAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutAccountServiceAccountRolesParams, body PutAccountServiceAccountRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAccountContents List the objects in an account that a person may view
 	//
 	// Returns the objects of one type that the actor may view, in a stable order. Each has the permissions that the actor has on it when the page is read. An object that is created after the first page does not appear on a later page. If the actor may view few of many objects, a page may have fewer entries than `limit`, or none. The list ends only when `next_cursor` is empty.
@@ -5316,6 +5604,20 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/schedules/{id} (the `GetSchedule` operationId).
 	GetSchedule(ctx context.Context, id ID, params *GetScheduleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteServiceAccount Delete a service account
+	//
+	// Needs `assign_roles` on the account, or `manage_roles` on the subscription, that the service account belongs to. Only people delete service accounts. The access of the service account ends in the first write. Its private connections and its open invitations are deleted; other objects that it created remain without a creator. If the same actor repeats the call, the answer is 200 again.
+	//
+	// Corresponds with DELETE /v1/service-accounts/{id} (the `DeleteServiceAccount` operationId).
+	DeleteServiceAccount(ctx context.Context, id ID, params *DeleteServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetServiceAccount Show a service account
+	//
+	// Needs `list_members` on the account, or `list_users` on the subscription, that the service account belongs to. `roles` are its roles there.
+	//
+	// Corresponds with GET /v1/service-accounts/{id} (the `GetServiceAccount` operationId).
+	GetServiceAccount(ctx context.Context, id ID, params *GetServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateServiceWithBody Create a service
 	//
 	// Needs `create_flow` on the workspace.
@@ -5572,6 +5874,56 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 	ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSubscriptionServiceAccounts List the service accounts of a subscription
+	//
+	// Needs `list_users` on the subscription. The pages list the service accounts that belonged to the subscription when the first page was read.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/service-accounts (the `ListSubscriptionServiceAccounts` operationId).
+	ListSubscriptionServiceAccounts(ctx context.Context, id ID, params *ListSubscriptionServiceAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubscriptionServiceAccountWithBody Create a service account in a subscription
+	//
+	// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/service-accounts (the `CreateSubscriptionServiceAccount` operationId).
+	CreateSubscriptionServiceAccountWithBody(ctx context.Context, id ID, params *CreateSubscriptionServiceAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubscriptionServiceAccount Create a service account in a subscription
+	//
+	// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/service-accounts (the `CreateSubscriptionServiceAccount` operationId).
+	CreateSubscriptionServiceAccount(ctx context.Context, id ID, params *CreateSubscriptionServiceAccountParams, body CreateSubscriptionServiceAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveSubscriptionServiceAccountRoles Remove all roles of a service account on its subscription
+	//
+	// Needs `list_users` on the subscription and, for each role of the service account, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+	//
+	// Corresponds with DELETE /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `RemoveSubscriptionServiceAccountRoles` operationId).
+	RemoveSubscriptionServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveSubscriptionServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubscriptionServiceAccountRolesWithBody Set the roles of a service account on its subscription
+	//
+	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `PutSubscriptionServiceAccountRoles` operationId).
+	PutSubscriptionServiceAccountRolesWithBody(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutSubscriptionServiceAccountRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubscriptionServiceAccountRoles Set the roles of a service account on its subscription
+	//
+	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `PutSubscriptionServiceAccountRoles` operationId).
+	PutSubscriptionServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutSubscriptionServiceAccountRolesParams, body PutSubscriptionServiceAccountRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TransferSubscriptionWithBody Transfer a subscription to another owner
 	//
@@ -6405,6 +6757,133 @@ func (c *Client) PutAccountMember(ctx context.Context, id ID, user User, params 
 // Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReportOffboardingRequest(c.Server, id, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccountServiceAccounts List the service accounts of an account
+//
+// Needs `list_members` on the account. The pages list the service accounts that belonged to the account when the first page was read.
+//
+// Corresponds with GET /v1/accounts/{id}/service-accounts (the `ListAccountServiceAccounts` operationId).
+func (c *Client) ListAccountServiceAccounts(ctx context.Context, id ID, params *ListAccountServiceAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountServiceAccountsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAccountServiceAccountWithBody Create a service account in an account
+//
+// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{id}/service-accounts (the `CreateAccountServiceAccount` operationId).
+func (c *Client) CreateAccountServiceAccountWithBody(ctx context.Context, id ID, params *CreateAccountServiceAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAccountServiceAccountRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAccountServiceAccount Create a service account in an account
+//
+// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{id}/service-accounts (the `CreateAccountServiceAccount` operationId).
+func (c *Client) CreateAccountServiceAccount(ctx context.Context, id ID, params *CreateAccountServiceAccountParams, body CreateAccountServiceAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAccountServiceAccountRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveAccountServiceAccountRoles Remove all roles of a service account on an account
+//
+// Needs `assign_roles` on the account. If the service account holds no role there, nothing changes. Open invitations to the account that the service account sent are withdrawn.
+//
+// Corresponds with DELETE /v1/accounts/{id}/service-accounts/{service_account}/roles (the `RemoveAccountServiceAccountRoles` operationId).
+func (c *Client) RemoveAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveAccountServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveAccountServiceAccountRolesRequest(c.Server, id, serviceAccount, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccountServiceAccountRoles Show the roles of a service account on an account
+//
+// Needs `list_members` on the account. If the service account holds no role on it, the answer is `not_found`.
+//
+// Corresponds with GET /v1/accounts/{id}/service-accounts/{service_account}/roles (the `GetAccountServiceAccountRoles` operationId).
+func (c *Client) GetAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *GetAccountServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountServiceAccountRolesRequest(c.Server, id, serviceAccount, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutAccountServiceAccountRolesWithBody Set the roles of a service account on an account
+//
+// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/accounts/{id}/service-accounts/{service_account}/roles (the `PutAccountServiceAccountRoles` operationId).
+func (c *Client) PutAccountServiceAccountRolesWithBody(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutAccountServiceAccountRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutAccountServiceAccountRolesRequestWithBody(c.Server, id, serviceAccount, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutAccountServiceAccountRoles Set the roles of a service account on an account
+//
+// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/accounts/{id}/service-accounts/{service_account}/roles (the `PutAccountServiceAccountRoles` operationId).
+func (c *Client) PutAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutAccountServiceAccountRolesParams, body PutAccountServiceAccountRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutAccountServiceAccountRolesRequest(c.Server, id, serviceAccount, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7879,6 +8358,40 @@ func (c *Client) GetSchedule(ctx context.Context, id ID, params *GetSchedulePara
 	return c.Client.Do(req)
 }
 
+// DeleteServiceAccount Delete a service account
+//
+// Needs `assign_roles` on the account, or `manage_roles` on the subscription, that the service account belongs to. Only people delete service accounts. The access of the service account ends in the first write. Its private connections and its open invitations are deleted; other objects that it created remain without a creator. If the same actor repeats the call, the answer is 200 again.
+//
+// Corresponds with DELETE /v1/service-accounts/{id} (the `DeleteServiceAccount` operationId).
+func (c *Client) DeleteServiceAccount(ctx context.Context, id ID, params *DeleteServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteServiceAccountRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetServiceAccount Show a service account
+//
+// Needs `list_members` on the account, or `list_users` on the subscription, that the service account belongs to. `roles` are its roles there.
+//
+// Corresponds with GET /v1/service-accounts/{id} (the `GetServiceAccount` operationId).
+func (c *Client) GetServiceAccount(ctx context.Context, id ID, params *GetServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetServiceAccountRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateServiceWithBody Create a service
 //
 // Needs `create_flow` on the workspace.
@@ -8436,6 +8949,116 @@ func (c *Client) PutMemberAccounts(ctx context.Context, id ID, user User, params
 // Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListSubscriptionPeopleRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSubscriptionServiceAccounts List the service accounts of a subscription
+//
+// Needs `list_users` on the subscription. The pages list the service accounts that belonged to the subscription when the first page was read.
+//
+// Corresponds with GET /v1/subscriptions/{id}/service-accounts (the `ListSubscriptionServiceAccounts` operationId).
+func (c *Client) ListSubscriptionServiceAccounts(ctx context.Context, id ID, params *ListSubscriptionServiceAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscriptionServiceAccountsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubscriptionServiceAccountWithBody Create a service account in a subscription
+//
+// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/service-accounts (the `CreateSubscriptionServiceAccount` operationId).
+func (c *Client) CreateSubscriptionServiceAccountWithBody(ctx context.Context, id ID, params *CreateSubscriptionServiceAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionServiceAccountRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubscriptionServiceAccount Create a service account in a subscription
+//
+// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/service-accounts (the `CreateSubscriptionServiceAccount` operationId).
+func (c *Client) CreateSubscriptionServiceAccount(ctx context.Context, id ID, params *CreateSubscriptionServiceAccountParams, body CreateSubscriptionServiceAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionServiceAccountRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveSubscriptionServiceAccountRoles Remove all roles of a service account on its subscription
+//
+// Needs `list_users` on the subscription and, for each role of the service account, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+//
+// Corresponds with DELETE /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `RemoveSubscriptionServiceAccountRoles` operationId).
+func (c *Client) RemoveSubscriptionServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveSubscriptionServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveSubscriptionServiceAccountRolesRequest(c.Server, id, serviceAccount, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubscriptionServiceAccountRolesWithBody Set the roles of a service account on its subscription
+//
+// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `PutSubscriptionServiceAccountRoles` operationId).
+func (c *Client) PutSubscriptionServiceAccountRolesWithBody(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutSubscriptionServiceAccountRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubscriptionServiceAccountRolesRequestWithBody(c.Server, id, serviceAccount, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubscriptionServiceAccountRoles Set the roles of a service account on its subscription
+//
+// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `PutSubscriptionServiceAccountRoles` operationId).
+func (c *Client) PutSubscriptionServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *PutSubscriptionServiceAccountRolesParams, body PutSubscriptionServiceAccountRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubscriptionServiceAccountRolesRequest(c.Server, id, serviceAccount, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10307,6 +10930,350 @@ func NewReportOffboardingRequest(server string, id ID, user User, params *Report
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListAccountServiceAccountsRequest constructs an http.Request for the ListAccountServiceAccounts method
+func NewListAccountServiceAccountsRequest(server string, id ID, params *ListAccountServiceAccountsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/service-accounts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCreateAccountServiceAccountRequest calls the generic CreateAccountServiceAccount builder with application/json body
+func NewCreateAccountServiceAccountRequest(server string, id ID, params *CreateAccountServiceAccountParams, body CreateAccountServiceAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAccountServiceAccountRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewCreateAccountServiceAccountRequestWithBody constructs an http.Request for the CreateAccountServiceAccount method, with any body, and a specified content type
+func NewCreateAccountServiceAccountRequestWithBody(server string, id ID, params *CreateAccountServiceAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/service-accounts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewRemoveAccountServiceAccountRolesRequest constructs an http.Request for the RemoveAccountServiceAccountRoles method
+func NewRemoveAccountServiceAccountRolesRequest(server string, id ID, serviceAccount ServiceAccountID, params *RemoveAccountServiceAccountRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "service_account", serviceAccount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/service-accounts/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetAccountServiceAccountRolesRequest constructs an http.Request for the GetAccountServiceAccountRoles method
+func NewGetAccountServiceAccountRolesRequest(server string, id ID, serviceAccount ServiceAccountID, params *GetAccountServiceAccountRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "service_account", serviceAccount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/service-accounts/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewPutAccountServiceAccountRolesRequest calls the generic PutAccountServiceAccountRoles builder with application/json body
+func NewPutAccountServiceAccountRolesRequest(server string, id ID, serviceAccount ServiceAccountID, params *PutAccountServiceAccountRolesParams, body PutAccountServiceAccountRolesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutAccountServiceAccountRolesRequestWithBody(server, id, serviceAccount, params, "application/json", bodyReader)
+}
+
+// NewPutAccountServiceAccountRolesRequestWithBody constructs an http.Request for the PutAccountServiceAccountRoles method, with any body, and a specified content type
+func NewPutAccountServiceAccountRolesRequestWithBody(server string, id ID, serviceAccount ServiceAccountID, params *PutAccountServiceAccountRolesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "service_account", serviceAccount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/service-accounts/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 
@@ -13613,6 +14580,109 @@ func NewGetScheduleRequest(server string, id ID, params *GetScheduleParams) (*ht
 	return req, nil
 }
 
+// NewDeleteServiceAccountRequest constructs an http.Request for the DeleteServiceAccount method
+func NewDeleteServiceAccountRequest(server string, id ID, params *DeleteServiceAccountParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/service-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewGetServiceAccountRequest constructs an http.Request for the GetServiceAccount method
+func NewGetServiceAccountRequest(server string, id ID, params *GetServiceAccountParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/service-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateServiceRequest calls the generic CreateService builder with application/json body
 func NewCreateServiceRequest(server string, params *CreateServiceParams, body CreateServiceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -15172,6 +16242,296 @@ func NewListSubscriptionPeopleRequest(server string, id ID, params *ListSubscrip
 		}
 
 		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListSubscriptionServiceAccountsRequest constructs an http.Request for the ListSubscriptionServiceAccounts method
+func NewListSubscriptionServiceAccountsRequest(server string, id ID, params *ListSubscriptionServiceAccountsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/service-accounts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCreateSubscriptionServiceAccountRequest calls the generic CreateSubscriptionServiceAccount builder with application/json body
+func NewCreateSubscriptionServiceAccountRequest(server string, id ID, params *CreateSubscriptionServiceAccountParams, body CreateSubscriptionServiceAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSubscriptionServiceAccountRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewCreateSubscriptionServiceAccountRequestWithBody constructs an http.Request for the CreateSubscriptionServiceAccount method, with any body, and a specified content type
+func NewCreateSubscriptionServiceAccountRequestWithBody(server string, id ID, params *CreateSubscriptionServiceAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/service-accounts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewRemoveSubscriptionServiceAccountRolesRequest constructs an http.Request for the RemoveSubscriptionServiceAccountRoles method
+func NewRemoveSubscriptionServiceAccountRolesRequest(server string, id ID, serviceAccount ServiceAccountID, params *RemoveSubscriptionServiceAccountRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "service_account", serviceAccount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/service-accounts/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewPutSubscriptionServiceAccountRolesRequest calls the generic PutSubscriptionServiceAccountRoles builder with application/json body
+func NewPutSubscriptionServiceAccountRolesRequest(server string, id ID, serviceAccount ServiceAccountID, params *PutSubscriptionServiceAccountRolesParams, body PutSubscriptionServiceAccountRolesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutSubscriptionServiceAccountRolesRequestWithBody(server, id, serviceAccount, params, "application/json", bodyReader)
+}
+
+// NewPutSubscriptionServiceAccountRolesRequestWithBody constructs an http.Request for the PutSubscriptionServiceAccountRoles method, with any body, and a specified content type
+func NewPutSubscriptionServiceAccountRolesRequestWithBody(server string, id ID, serviceAccount ServiceAccountID, params *PutSubscriptionServiceAccountRolesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "service_account", serviceAccount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/service-accounts/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
 
 	}
 

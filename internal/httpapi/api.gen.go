@@ -1618,6 +1618,19 @@ type ListedInvitation struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// ListedServiceAccount defines model for ListedServiceAccount.
+type ListedServiceAccount struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title The title. It is empty if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title StoredTitle `json:"title"`
+}
+
 // ListedSubscription defines model for ListedSubscription.
 type ListedSubscription struct {
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -1828,6 +1841,33 @@ type NewPartOfWorkspace struct {
 	//
 	// Example: alice@example.com
 	Workspace ID `json:"workspace"`
+}
+
+// NewServiceAccount defines model for NewServiceAccount.
+type NewServiceAccount struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles,omitempty"`
+
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
+}
+
+// NewServiceAccountRoles defines model for NewServiceAccountRoles.
+type NewServiceAccountRoles struct {
+	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
 }
 
 // NewSubscription defines model for NewSubscription.
@@ -2449,6 +2489,75 @@ type SearchedEntity struct {
 	Type string `json:"type"`
 }
 
+// ServiceAccount defines model for ServiceAccount.
+type ServiceAccount struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Account An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Account *ID `json:"account,omitempty"`
+
+	// Subscription An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	Subscription *ID `json:"subscription,omitempty"`
+
+	// Title The title. It is empty if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title *StoredTitle `json:"title,omitempty"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles *RoleNames `json:"roles,omitempty"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// ServiceAccountPage defines model for ServiceAccountPage.
+type ServiceAccountPage struct {
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor      NextCursor             `json:"next_cursor"`
+	ServiceAccounts []ListedServiceAccount `json:"service_accounts"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// ServiceAccountRoles defines model for ServiceAccountRoles.
+type ServiceAccountRoles struct {
+	// ServiceAccount An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ServiceAccount ID `json:"service_account"`
+
+	// Roles Names of roles that exist in the role set of the object.
+	Roles *RoleNames `json:"roles,omitempty"`
+
+	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
+	//
+	// Example: 2030-01-31T17:00:00Z
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // Sharing defines model for Sharing.
 type Sharing struct {
 	Users      *People    `json:"users,omitempty"`
@@ -2559,6 +2668,12 @@ type SubscriptionPage struct {
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
+}
+
+// SubscriptionServiceAccountRoles defines model for SubscriptionServiceAccountRoles.
+type SubscriptionServiceAccountRoles struct {
+	// Roles Names of roles that exist in the role set of the object.
+	Roles RoleNames `json:"roles"`
 }
 
 // SuggestedOperation defines model for SuggestedOperation.
@@ -2826,6 +2941,11 @@ type Resource = string
 // RoleFilter defines model for RoleFilter.
 type RoleFilter = string
 
+// ServiceAccountID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+//
+// Example: alice@example.com
+type ServiceAccountID = ID
+
 // User The id of a person. `user:bob` is the same person as `bob`.
 //
 // Example: alice@example.com
@@ -2935,6 +3055,24 @@ type GetAccountMemberParams struct {
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountServiceAccountsParams defines parameters for ListAccountServiceAccounts.
+type ListAccountServiceAccountsParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// GetAccountServiceAccountRolesParams defines parameters for GetAccountServiceAccountRoles.
+type GetAccountServiceAccountRolesParams struct {
 	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -3098,6 +3236,12 @@ type GetScheduleParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// GetServiceAccountParams defines parameters for GetServiceAccount.
+type GetServiceAccountParams struct {
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // GetServiceParams defines parameters for GetService.
 type GetServiceParams struct {
 	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
@@ -3184,6 +3328,18 @@ type GetSubscriptionMemberParams struct {
 
 // ListSubscriptionPeopleParams defines parameters for ListSubscriptionPeople.
 type ListSubscriptionPeopleParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListSubscriptionServiceAccountsParams defines parameters for ListSubscriptionServiceAccounts.
+type ListSubscriptionServiceAccountsParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3670,6 +3826,12 @@ type ServerInterface interface {
 	// ReportOffboarding Report the effects of removing a person from an account
 	// (GET /v1/accounts/{id}/members/{user}/offboarding)
 	ReportOffboarding(c *gin.Context, id ID, user User, params ReportOffboardingParams)
+	// ListAccountServiceAccounts List the service accounts of an account
+	// (GET /v1/accounts/{id}/service-accounts)
+	ListAccountServiceAccounts(c *gin.Context, id ID, params ListAccountServiceAccountsParams)
+	// GetAccountServiceAccountRoles Show the roles of a service account on an account
+	// (GET /v1/accounts/{id}/service-accounts/{service_account}/roles)
+	GetAccountServiceAccountRoles(c *gin.Context, id ID, serviceAccount ServiceAccountID, params GetAccountServiceAccountRolesParams)
 	// ListAccountContents List the objects in an account that a person may view
 	// (GET /v1/accounts/{id}/{collection})
 	ListAccountContents(c *gin.Context, id ID, collection ListAccountContentsParamsCollection, params ListAccountContentsParams)
@@ -3739,6 +3901,9 @@ type ServerInterface interface {
 	// GetSchedule Show a schedule
 	// (GET /v1/schedules/{id})
 	GetSchedule(c *gin.Context, id ID, params GetScheduleParams)
+	// GetServiceAccount Show a service account
+	// (GET /v1/service-accounts/{id})
+	GetServiceAccount(c *gin.Context, id ID, params GetServiceAccountParams)
 	// GetService Show a service
 	// (GET /v1/services/{id})
 	GetService(c *gin.Context, id ID, params GetServiceParams)
@@ -3769,6 +3934,9 @@ type ServerInterface interface {
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	// (GET /v1/subscriptions/{id}/people)
 	ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams)
+	// ListSubscriptionServiceAccounts List the service accounts of a subscription
+	// (GET /v1/subscriptions/{id}/service-accounts)
+	ListSubscriptionServiceAccounts(c *gin.Context, id ID, params ListSubscriptionServiceAccountsParams)
 	// ListUserAccounts List the accounts of a person
 	// (GET /v1/users/{user}/accounts)
 	ListUserAccounts(c *gin.Context, user User, params ListUserAccountsParams)
@@ -4480,6 +4648,135 @@ func (siw *ServerInterfaceWrapper) ReportOffboarding(c *gin.Context) {
 	}
 
 	siw.Handler.ReportOffboarding(c, id, user, params)
+}
+
+// ListAccountServiceAccounts operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountServiceAccounts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountServiceAccountsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountServiceAccounts(c, id, params)
+}
+
+// GetAccountServiceAccountRoles operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountServiceAccountRoles(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "service_account" -------------
+	var serviceAccount ServiceAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "service_account", c.Param("service_account"), &serviceAccount, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter service_account: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountServiceAccountRolesParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccountServiceAccountRoles(c, id, serviceAccount, params)
 }
 
 // ListAccountContents operation middleware
@@ -5496,6 +5793,58 @@ func (siw *ServerInterfaceWrapper) GetSchedule(c *gin.Context) {
 	siw.Handler.GetSchedule(c, id, params)
 }
 
+// GetServiceAccount operation middleware
+func (siw *ServerInterfaceWrapper) GetServiceAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetServiceAccountParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetServiceAccount(c, id, params)
+}
+
 // GetService operation middleware
 func (siw *ServerInterfaceWrapper) GetService(c *gin.Context) {
 
@@ -6105,6 +6454,74 @@ func (siw *ServerInterfaceWrapper) ListSubscriptionPeople(c *gin.Context) {
 	siw.Handler.ListSubscriptionPeople(c, id, params)
 }
 
+// ListSubscriptionServiceAccounts operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionServiceAccounts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionServiceAccountsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionServiceAccounts(c, id, params)
+}
+
 // ListUserAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListUserAccounts(c *gin.Context) {
 
@@ -6334,6 +6751,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/accounts/:id/members", wrapper.ListAccountMembers)
 	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.GetAccountMember)
 	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user/offboarding", wrapper.ReportOffboarding)
+	router.GET(options.BaseURL+"/v1/accounts/:id/service-accounts", wrapper.ListAccountServiceAccounts)
+	router.GET(options.BaseURL+"/v1/accounts/:id/service-accounts/:service_account/roles", wrapper.GetAccountServiceAccountRoles)
 	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
 	router.POST(options.BaseURL+"/v1/check", wrapper.Check)
 	router.POST(options.BaseURL+"/v1/check/bulk", wrapper.CheckBulk)
@@ -6356,6 +6775,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/reports/:id", wrapper.GetReport)
 	router.GET(options.BaseURL+"/v1/role-sets", wrapper.ListRoleSets)
 	router.GET(options.BaseURL+"/v1/schedules/:id", wrapper.GetSchedule)
+	router.GET(options.BaseURL+"/v1/service-accounts/:id", wrapper.GetServiceAccount)
 	router.GET(options.BaseURL+"/v1/services/:id", wrapper.GetService)
 	router.GET(options.BaseURL+"/v1/subscriptions", wrapper.ListSubscriptions)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id", wrapper.GetSubscription)
@@ -6366,6 +6786,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.GetSubscriptionMember)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/people", wrapper.ListSubscriptionPeople)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/service-accounts", wrapper.ListSubscriptionServiceAccounts)
 	router.GET(options.BaseURL+"/v1/users/:user/accounts", wrapper.ListUserAccounts)
 	router.GET(options.BaseURL+"/v1/workspaces/:id", wrapper.GetWorkspace)
 	router.GET(options.BaseURL+"/v1/workspaces/:id/:collection", wrapper.ListWorkspaceContents)

@@ -220,7 +220,11 @@ var boundedAnswers = map[string]string{
 	"ungroupConnection": request1000,
 	"listGroups":        page, "listGroupMembers": page, "listAccountGroups": page,
 	"getAccountGroup": schema, "getSubscriptionGroupRoles": schema, "putAccountGroup": schema, "putSubscriptionGroupRoles": schema,
-	"createWorkspace": request1000, "putConnector": schema, "createSubscription": schema, "putFeatures": schema,
+	"listAccountServiceAccounts": page, "listSubscriptionServiceAccounts": page, "getServiceAccount": schema,
+	"createAccountServiceAccount": schema, "createSubscriptionServiceAccount": schema,
+	"getAccountServiceAccountRoles": schema, "putAccountServiceAccountRoles": schema,
+	"putSubscriptionServiceAccountRoles": schema,
+	"createWorkspace":                    request1000, "putConnector": schema, "createSubscription": schema, "putFeatures": schema,
 	"getSubscription": schema, "inviteToAccount": schema, "inviteToSubscription": schema, "acceptInvitation": schema,
 	"copyImporter": "two ends",
 }

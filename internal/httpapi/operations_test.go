@@ -122,6 +122,65 @@ func TestOperations(t *testing.T) {
 			200, `{"user":"bob","accounts":{"a1":["editor"],"a2":[]},"accounts_expire_at":{"a1":"2030-01-01T00:00:00Z"},"token":"t1"}`,
 		},
 		{
+			"POST", "/v1/accounts/a1/service-accounts", `{"id":"sa1","title":"Robot","roles":["user"]}`, false,
+			"CreateServiceAccount",
+			args(operation.ServiceAccount{
+				ID: "sa1", Place: authz.Object{Type: "account", ID: "a1"}, Title: "Robot",
+			}, []string{"user"}), 201,
+			`{"id":"sa1","account":"a1","title":"Robot","roles":["user"],"token":"t1"}`,
+		},
+		{
+			"POST", "/v1/subscriptions/s1/service-accounts", `{"id":"sa1","title":"Robot"}`, false, "CreateServiceAccount",
+			args(operation.ServiceAccount{
+				ID: "sa1", Place: authz.Object{Type: "subscription", ID: "s1"}, Title: "Robot",
+			}, []string(nil)), 201,
+			`{"id":"sa1","subscription":"s1","title":"Robot","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/accounts/a1/service-accounts?limit=7&cursor=" + cursor("listAccountServiceAccounts", "a1", "abc"), "",
+			false, "ServiceAccounts",
+			args(authz.Object{Type: "account", ID: "a1"}, operation.Page{Limit: 7, Cursor: "abc"}), 200,
+			`{"service_accounts":[{"id":"sa1","title":"Robot"}],"next_cursor":"` +
+				cursor("listAccountServiceAccounts", "a1", "next") + `","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/service-accounts", "", false, "ServiceAccounts",
+			args(authz.Object{Type: "subscription", ID: "s1"}, firstPage), 200,
+			`{"service_accounts":[{"id":"sa1","title":"Robot"}],"next_cursor":"` +
+				cursor("listSubscriptionServiceAccounts", "s1", "next") + `","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/service-accounts/sa1", "", false, "GetServiceAccount", args(authz.ID("sa1")), 200,
+			`{"id":"sa1","account":"a1","title":"Robot","roles":["user"],"expires_at":"2030-01-01T12:00:00Z","token":"t1"}`,
+		},
+		{
+			"DELETE", "/v1/service-accounts/sa1", "", false, "Delete",
+			args(authz.Object{Type: "service_account", ID: "sa1"}), 200, done,
+		},
+		{
+			"GET", "/v1/accounts/a1/service-accounts/sa1/roles", "", false, "GetAccountServiceAccountRoles",
+			args(authz.ID("a1"), authz.ID("sa1")), 200, `{"service_account":"sa1","roles":["user"],"token":"t1"}`,
+		},
+		{
+			"PUT", "/v1/accounts/a1/service-accounts/sa1/roles",
+			`{"roles":["user"],"expires_at":"2030-01-01T12:00:00Z"}`, false, "PutAccountServiceAccountRoles",
+			args(authz.ID("a1"), authz.ID("sa1"), []string{"user"}, time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)), 200,
+			`{"service_account":"sa1","roles":["user"],"expires_at":"2030-01-01T12:00:00Z","token":"t1"}`,
+		},
+		{
+			"DELETE", "/v1/accounts/a1/service-accounts/sa1/roles", "", false, "RemoveAccountServiceAccountRoles",
+			args(authz.ID("a1"), authz.ID("sa1")), 200, done,
+		},
+		{
+			"PUT", "/v1/subscriptions/s1/service-accounts/sa1/roles", `{"roles":["it_admin"]}`, false,
+			"PutSubscriptionServiceAccountRoles", args(authz.ID("s1"), authz.ID("sa1"), []string{"it_admin"}), 200,
+			`{"service_account":"sa1","roles":["user"],"token":"t1"}`,
+		},
+		{
+			"DELETE", "/v1/subscriptions/s1/service-accounts/sa1/roles", "", false, "RemoveSubscriptionServiceAccountRoles",
+			args(authz.ID("s1"), authz.ID("sa1")), 200, done,
+		},
+		{
 			"POST", "/v1/subscriptions/s1/groups", `{"id":"g1","title":"Data team"}`, false, "CreateGroup",
 			args(operation.Group{ID: "g1", Subscription: "s1", Title: "Data team"}), 201, group,
 		},
@@ -340,7 +399,7 @@ func withoutHidden(t *testing.T, answer string) string {
 	}
 	maps.DeleteFunc(fields, func(field string, _ any) bool {
 		isSecret := field == "id" && fields["inviter"] != nil || field == "group" && fields["id"] != nil
-		return isSecret || !slices.Contains([]string{"id", "user", "group", "inviter", "token"}, field)
+		return isSecret || !slices.Contains([]string{"id", "user", "group", "service_account", "inviter", "token"}, field)
 	})
 	fields["replayed"] = true
 	hidden, err := json.Marshal(fields)

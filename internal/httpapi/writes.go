@@ -34,6 +34,14 @@ var writes = withSimpleTypes(map[string]write{
 	"writeRelationships":  {http.StatusOK, writeRelationships},
 	"deleteRelationships": {http.StatusOK, deleteRelationships},
 
+	"createAccountServiceAccount":           {http.StatusCreated, createServiceAccount("account")},
+	"createSubscriptionServiceAccount":      {http.StatusCreated, createServiceAccount("subscription")},
+	"deleteServiceAccount":                  {http.StatusOK, deleteObject(authz.TypeServiceAccount)},
+	"putAccountServiceAccountRoles":         {http.StatusOK, putAccountServiceAccountRoles},
+	"removeAccountServiceAccountRoles":      {http.StatusOK, removeAccountServiceAccountRoles},
+	"putSubscriptionServiceAccountRoles":    {http.StatusOK, putSubscriptionServiceAccountRoles},
+	"removeSubscriptionServiceAccountRoles": {http.StatusOK, removeSubscriptionServiceAccountRoles},
+
 	"createConnector": {http.StatusCreated, createInAccount("connector")},
 	"putConnector":    {http.StatusOK, putConnector},
 	"deleteConnector": {http.StatusOK, deleteObject("connector")},

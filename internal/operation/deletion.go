@@ -51,6 +51,9 @@ func deletedObject(deletion authz.Object) authz.Object {
 // After an interruption, a repeated call or Resume finishes the deletion.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	operation := deleteOperation(object)
+	if object.Type == serviceAccount && by.Actor.IsServiceAccount() {
+		return Done{}, errOnlyPeople(by, "delete service accounts")
+	}
 	var state job.State
 	done, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) (err error) {
 		if p.isReplay {
@@ -138,6 +141,9 @@ func readDeletionState(ctx context.Context, p *plan, object authz.Object) (job.S
 // contents. It returns the state of the deletion after the write: job.Cleaning, or job.Requested if the relationships
 // do not fit the write.
 func cutOff(ctx context.Context, p *plan, object authz.Object) (job.State, error) {
+	if object.Type == serviceAccount {
+		return job.Cleaning, cutOffServiceAccount(ctx, p, object)
+	}
 	own, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)
 	if err != nil || len(own) > p.Room() {
 		return job.Requested, err

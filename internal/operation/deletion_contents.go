@@ -17,6 +17,7 @@ type batch struct {
 	*plan
 	job       deletionJob
 	emptied   []authz.Object // objects whose relationships the write deletes completely
+	waitFor   []job.Job      // jobs that must end before the rest can be deleted
 	deleteAll *authz.Filter  // selects what the write deletes instead of the updates
 }
 
@@ -125,6 +126,11 @@ func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool,
 // references to it. It returns false if the batch is full.
 func (b *batch) addContents(ctx context.Context, object authz.Object) (complete bool, err error) {
 	referring := authz.Filter{SubjectType: object.Type, SubjectID: object.ID}
+	if object.Type == serviceAccount {
+		if complete, err := b.addRolesOf(ctx, object); err != nil || !complete {
+			return false, err
+		}
+	}
 	// byType collects the types of references that only a filter can delete: types that the product does not define,
 	// and types with ids that no delete can name.
 	var byType []authz.Type
@@ -135,6 +141,8 @@ func (b *batch) addContents(ctx context.Context, object authz.Object) (complete 
 		kind, isProduct := kinds[r.Resource.Type]
 		complete = true
 		switch {
+		case object.Type == serviceAccount && (isProduct || r.Resource.Type == deletionType):
+			complete, err = b.addOfServiceAccount(ctx, r)
 		case !isProduct: // see byType
 		case r.Relation == kind.place:
 			complete, err = b.addObject(ctx, r.Resource)

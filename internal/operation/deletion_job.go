@@ -86,7 +86,10 @@ func (j deletionJob) Next(ctx context.Context, failed int) (job.Step, error) {
 		return job.Step{}, err
 	}
 	if len(recorded) == 0 { // another request has finished the deletion
-		j.planDone(p)
+		// If a service account requested the deletion, it may be deleted since, and nothing may name it.
+		if j.record.Subject.Type != serviceAccount {
+			j.planDone(p)
+		}
 		return job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j.in(job.Done)}, nil
 	}
 	p.Require(j.record)
@@ -159,6 +162,8 @@ func (j deletionJob) planCleaning(ctx context.Context, p *plan, isRetry bool) (j
 		return job.Step{}, err
 	case b.deleteAll != nil:
 		return b.step(j.emptied), nil
+	case b.isEmpty() && len(b.waitFor) > 0:
+		return job.Step{WaitFor: b.waitFor}, nil
 	case b.isEmpty():
 		return j.planEnd(p, verified, later), nil
 	case complete:
@@ -212,8 +217,7 @@ func (j deletionJob) planEnd(p *plan, verified, later []authz.Object) job.Step {
 }
 
 // planDone plans to store for a day that the deletion is done, so that the person or service account that requested it
-// can repeat the call.
-// It stores nothing for the backend, which does not repeat calls.
+// can repeat the call. It stores nothing for the backend, which does not repeat calls.
 func (j deletionJob) planDone(p *plan) {
 	if !isActorType(j.record.Subject.Type) {
 		return

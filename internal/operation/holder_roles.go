@@ -44,8 +44,8 @@ func inOrder(found []authz.Relationship, set authz.RoleSet) (held []authz.Relati
 	return held
 }
 
-// parseHolderRoles parses the names of the roles that a group or service account is to hold. The list may have only
-// additional roles, since people can have a base role besides. It returns an error with CodeInvalid if the list is
+// parseHolderRoles parses the names of the roles that a group or service account is to hold. A group's list may
+// have only additional roles, since people can have a base role besides. It returns an error with CodeInvalid if the list is
 // empty or names a role that only people hold.
 func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([]authz.Role, error) {
 	var allowed []authz.Role
@@ -68,6 +68,9 @@ func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([
 			return nil, authz.Errorf(authz.CodeInvalid,
 				"roles[%d]: only people hold the role %s, so %s cannot; it can hold %s", i, role, holder, list(allowed))
 		}
+	}
+	if holder.Type == authz.TypeServiceAccount {
+		return set.Parse(names)
 	}
 	return set.ParseAdded(names)
 }

@@ -59,7 +59,7 @@ var kinds = withSimpleTypes(map[authz.Type]kind{
 	"workspace":        {visible: "view", place: "account", remove: "manage_workspaces", removeOnPlace: true},
 
 	authz.TypeGroup: {visible: "view", place: "subscription", remove: "manage", hasUnboundedMembers: true},
-	serviceAccount:  {visible: "view", place: "place"},
+	serviceAccount:  {visible: "view", place: "place", remove: "manage"},
 
 	"connector": {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},
 

@@ -154,6 +154,13 @@ func (s *server) found() {
 		)
 	}
 	s.must("POST", "/v1/subscriptions/s/groups", "olga", map[string]any{"id": "crew", "title": "Crew"})
+	for _, place := range []string{"subscriptions/s", "accounts/a"} {
+		for i := range 50 {
+			s.must("POST", "/v1/"+place+"/service-accounts", "olga", map[string]any{
+				"id": fmt.Sprintf("%s-%d", place[:1], i), "title": "Robot",
+			})
+		}
+	}
 	s.must("PATCH", "/v1/groups/crew/members", "olga", map[string]any{"add": names("p", 5*people)})
 	s.must("PUT", "/v1/accounts/a/groups/crew", "olga", map[string]any{"roles": []string{"user"}})
 	s.must("POST", "/v1/relationships", "", updates("create", "dashboard:d#editor@user:p%d"))

@@ -258,6 +258,29 @@ func expensive() map[string][]request {
 		"addGroupMember":    list("/v1/groups/crew/members/p1"),
 		"removeGroupMember": list("/v1/groups/crew/members/p2"),
 		"deleteGroup":       list("/v1/groups/crew"),
+		"createAccountServiceAccount": {{
+			path: "/v1/accounts/a/service-accounts", actor: "olga",
+			body: asJSON(map[string]any{"id": "new", "title": "New", "roles": []string{"user"}}),
+		}},
+		"createSubscriptionServiceAccount": {{
+			path: "/v1/subscriptions/s/service-accounts", actor: "olga",
+			body: asJSON(map[string]any{"id": "new2", "title": "New"}),
+		}},
+		"listAccountServiceAccounts":      list("/v1/accounts/a/service-accounts?limit=1000"),
+		"listSubscriptionServiceAccounts": list("/v1/subscriptions/s/service-accounts?limit=1000"),
+		"getServiceAccount":               list("/v1/service-accounts/a-1"),
+		"getAccountServiceAccountRoles":   list("/v1/accounts/a/service-accounts/a-1/roles"),
+		"putAccountServiceAccountRoles": {{
+			path: "/v1/accounts/a/service-accounts/a-1/roles", actor: "olga",
+			body: asJSON(map[string]any{"roles": []string{"user"}}),
+		}},
+		"removeAccountServiceAccountRoles": list("/v1/accounts/a/service-accounts/a-1/roles"),
+		"putSubscriptionServiceAccountRoles": {{
+			path: "/v1/subscriptions/s/service-accounts/s-1/roles", actor: "olga",
+			body: asJSON(map[string]any{"roles": []string{"it_admin"}}),
+		}},
+		"removeSubscriptionServiceAccountRoles": list("/v1/subscriptions/s/service-accounts/s-1/roles"),
+		"deleteServiceAccount":                  list("/v1/service-accounts/a-1"),
 		"evaluate": {
 			{name: "with a context of many keys", body: asJSON(map[string]any{
 				"subject": entity("user", "p1"), "action": map[string]any{"name": "view"}, "resource": entity("importer", "i1"),

@@ -1,0 +1,154 @@
+package operation
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/pages"
+	"github.com/sluice-authz/sluice/internal/visibility"
+)
+
+// ServiceAccount is a service account as operations show it: a program that holds roles, as a person does.
+type ServiceAccount struct {
+	ID authz.ID
+
+	// Place is the account or subscription that the service account belongs to. A service account of an account holds
+	// roles only there. One of a subscription holds roles on the subscription and on its accounts.
+	Place authz.Object
+	Title authz.ID
+
+	// Roles are its roles on Place. ExpiresAt is when the last of them ends; zero if one of them is permanent.
+	Roles     Roles
+	ExpiresAt time.Time
+}
+
+// ServiceAccounts is a page of service accounts; NextCursor is empty at the end.
+type ServiceAccounts struct {
+	ServiceAccounts []ServiceAccount
+	NextCursor      string
+}
+
+func serviceAccountObject(id authz.ID) authz.Object {
+	return authz.Object{Type: serviceAccount, ID: id}
+}
+
+// managesServiceAccounts is the permission on an account or subscription that is needed to create service accounts in
+// it. The schema gives its holders the permission manage on the service accounts.
+var managesServiceAccounts = map[authz.Type]authz.Permission{"account": "assign_roles", "subscription": "manage_roles"}
+
+// CreateServiceAccount creates a service account in an account or subscription, and gives it roles there. The actor
+// needs assign_roles on the account, or manage_roles on the subscription and the permission invite_ROLE for each role.
+func (s *Service) CreateServiceAccount(
+	ctx context.Context, by Caller, in ServiceAccount, roles []string,
+) (ServiceAccount, Done, error) {
+	build := func(ctx context.Context, p *plan) (ServiceAccount, error) {
+		created := in
+		if err := requirePermission(ctx, p, in.Place, managesServiceAccounts[in.Place.Type]); err != nil {
+			return created, err
+		}
+		object := serviceAccountObject(in.ID)
+		if err := claimID(ctx, p, object); err != nil {
+			return created, err
+		}
+		p.Create(object, kindOf(serviceAccount).place, only(in.Place))
+		p.Create(object, titleOf, titleSubject(in.Title))
+		if len(roles) == 0 {
+			created.Roles = Roles{}
+			return created, nil
+		}
+		change, err := readFirstRoles(ctx, p, in, roles)
+		if err != nil {
+			return created, err
+		}
+		created.Roles, created.ExpiresAt = change.wanted, change.until
+		change.write(p)
+		return created, nil
+	}
+	return runWithResult(ctx, s, by, "create_service_account", s.serviceAccountResult(by, in.ID), build)
+}
+
+// readFirstRoles reads the change that gives a new service account roles on its place.
+func readFirstRoles(ctx context.Context, p *plan, in ServiceAccount, roles []string) (holderChange, error) {
+	holder := serviceAccountHolder(in.ID)
+	if in.Place.Type == "subscription" {
+		return readSubscriptionChange(ctx, p, in.Place.ID, holder, roles, false)
+	}
+	facts, err := readAccount(ctx, p, in.Place.ID)
+	if err != nil {
+		return holderChange{}, err
+	}
+	return readHolderChange(ctx, p, facts, holder, roles, time.Time{})
+}
+
+// GetServiceAccount returns a service account that the actor may view, with its roles on the account or subscription
+// that it belongs to.
+func (s *Service) GetServiceAccount(
+	ctx context.Context, by Caller, id authz.ID,
+) (ServiceAccount, authz.Token, error) {
+	var account ServiceAccount
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		object := serviceAccountObject(id)
+		if err := viewOf(p).Require(ctx, visibility.Existence(object)); err != nil {
+			return err
+		}
+		place, err := readPlaceOf(ctx, p, object)
+		if err != nil {
+			return err
+		}
+		set, _, err := readRequiredRole(ctx, p, place)
+		if err != nil {
+			return err
+		}
+		held, err := readHolderRoles(ctx, p, place, set, serviceAccountHolder(id))
+		if err != nil {
+			return err
+		}
+		titles, err := readTitles(ctx, p, object)
+		account = ServiceAccount{
+			ID: id, Place: place, Title: titles[0], Roles: rolesOf(held), ExpiresAt: lastEnd(held),
+		}
+		return err
+	})
+	return answered(account, token, err)
+}
+
+// ServiceAccounts returns a page of the service accounts that belong to an account or subscription. The actor needs
+// list_members on the account, or list_users on the subscription. The page has no roles.
+func (s *Service) ServiceAccounts(
+	ctx context.Context, by Caller, place authz.Object, page Page,
+) (ServiceAccounts, authz.Token, error) {
+	var accounts ServiceAccounts
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		if err := viewOf(p).Require(ctx, visibility.Roles(place)); err != nil {
+			return err
+		}
+		cursors := pages.CursorsOf("service accounts", place)
+		rows, next, err := readPage(ctx, p, cursors, page, authz.Filter{
+			Type: serviceAccount, Relation: kindOf(serviceAccount).place, SubjectType: place.Type, SubjectID: place.ID,
+			SubjectPlain: true,
+		})
+		if err != nil {
+			return err
+		}
+		objects := make([]authz.Object, len(rows))
+		for i, r := range rows {
+			objects[i] = r.Resource
+		}
+		titles, err := readTitles(ctx, p, objects...)
+		accounts = ServiceAccounts{NextCursor: next}
+		for i, object := range objects {
+			found := ServiceAccount{ID: object.ID, Place: place, Title: titles[i]}
+			accounts.ServiceAccounts = append(accounts.ServiceAccounts, found)
+		}
+		return err
+	})
+	return answered(accounts, token, err)
+}
+
+func (s *Service) serviceAccountResult(by Caller, id authz.ID) result[ServiceAccount] {
+	named := ServiceAccount{ID: id}
+	return result[ServiceAccount]{named, func(ctx context.Context) (ServiceAccount, authz.Token, error) {
+		return s.GetServiceAccount(ctx, by, id)
+	}}
+}
