@@ -21,9 +21,9 @@ func ConditionalAll(text string) (map[Name]bool, error) {
 	if !strings.Contains(text, "all(") {
 		return nil, nil
 	}
-	compiled, err := compile(text, "schema")
+	compiled, err := Compiled(text)
 	if err != nil {
-		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+		return nil, err
 	}
 	g := newGraph(compiled)
 	names := make(map[Name]bool)

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/authzed/spicedb/pkg/schema"
 	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
 	"github.com/authzed/spicedb/pkg/schemadsl/generator"
 	"github.com/authzed/spicedb/pkg/schemadsl/input"
+
+	"github.com/sluice-authz/sluice/internal/authz"
 )
 
 // flatten resolves the imports of a schema's text, checks the types, and returns it as one text with its warnings.
@@ -39,7 +43,63 @@ func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) 
 	if strings.TrimSpace(plain) == "" {
 		return File{}, fmt.Errorf("%s: it declares no definition", name)
 	}
+	if plain == flat+"\n" {
+		lastCompiled.add(plain, compiled) // the same definitions
+	}
 	return File{Text: plain, Warnings: warnings}, nil
+}
+
+// Compiled returns the compiled form of a schema without imports. Callers share it and must not change it. Errors have
+// code authz.CodeInvalid.
+func Compiled(text string) (*compiler.CompiledSchema, error) {
+	if compiled := lastCompiled.find(text); compiled != nil {
+		return compiled, nil
+	}
+	compiled, err := compile(text, "schema")
+	if err != nil {
+		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+	}
+	lastCompiled.add(text, compiled)
+	return compiled, nil
+}
+
+// lastCompiled has the last results of Compiled. A server compiles the same few texts again and again: the product's
+// schema, the served one, and the stored one. Compiling the product's schema takes tens of milliseconds.
+var lastCompiled compiledTexts
+
+// maxCompiledTexts is the number of texts that compiledTexts remembers.
+const maxCompiledTexts = 4
+
+// compiledTexts remembers compiled schemas by their text.
+type compiledTexts struct {
+	mu   sync.Mutex
+	last []compiledText // the newest comes last
+}
+
+type compiledText struct {
+	text     string
+	compiled *compiler.CompiledSchema
+}
+
+// find returns nil for an unknown text.
+func (c *compiledTexts) find(text string) *compiler.CompiledSchema {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.last {
+		if one.text == text {
+			return one.compiled
+		}
+	}
+	return nil
+}
+
+func (c *compiledTexts) add(text string, compiled *compiler.CompiledSchema) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.last) == maxCompiledTexts {
+		c.last = c.last[1:]
+	}
+	c.last = append(slices.Clone(c.last), compiledText{text, compiled})
 }
 
 // compile parses a schema's text. The error is one line that begins with name, and line and column if they are known.

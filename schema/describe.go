@@ -28,9 +28,9 @@ type Summary struct {
 
 // Summarize reads a schema without imports. Errors have code authz.CodeInvalid.
 func Summarize(text string) (Summary, error) {
-	compiled, err := compile(text, "schema")
+	compiled, err := Compiled(text)
 	if err != nil {
-		return Summary{}, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+		return Summary{}, err
 	}
 	return Summary{
 		Definitions: describe(compiled), Dependencies: dependencies(compiled), CaveatParameters: caveatParameters(compiled),
@@ -40,9 +40,9 @@ func Summarize(text string) (Summary, error) {
 // Describe lists the definitions of a schema without imports in their order, without stampType. Errors have code
 // authz.CodeInvalid.
 func Describe(text string) ([]authz.Definition, error) {
-	compiled, err := compile(text, "schema")
+	compiled, err := Compiled(text)
 	if err != nil {
-		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+		return nil, err
 	}
 	return describe(compiled), nil
 }
@@ -67,6 +67,9 @@ func describe(compiled *compiler.CompiledSchema) []authz.Definition {
 				Name:     authz.Permission(relation.GetName()),
 				Doc:      sentence(relation.GetMetadata()),
 				Internal: strings.HasPrefix(relation.GetName(), internalPrefix),
+				Grantable: slices.ContainsFunc(
+					namespace.GetComments(relation.GetMetadata()), hasGrantableMark,
+				),
 			})
 		}
 		definitions = append(definitions, definition)
@@ -101,14 +104,21 @@ func caveatParameters(compiled *compiler.CompiledSchema) []string {
 	return slices.Compact(names)
 }
 
-// sentence returns the comments of a declaration as text in one line.
+// ignoredWarning begins a comment that tells zed which warning to suppress.
+const ignoredWarning = "// spicedb-ignore-warning:"
+
+// sentence returns the comments of a declaration as text in one line, without marks and comments for zed.
 func sentence(metadata *core.Metadata) string {
 	var words []string
 	for _, comment := range namespace.GetComments(metadata) {
+		if strings.HasPrefix(comment, ignoredWarning) {
+			continue
+		}
 		for line := range strings.Lines(stripMarks(comment)) {
 			words = append(words, strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "*"))...)
 		}
 	}
+	words = slices.DeleteFunc(words, func(word string) bool { return word == grantableMark })
 	return strings.Join(words, " ")
 }
 

@@ -14,9 +14,9 @@ import (
 // Expressions lists the expressions of a schema without imports. Permissions have the key type#permission, and caveats
 // their name. Errors have code authz.CodeInvalid.
 func Expressions(text string) (map[string]string, error) {
-	compiled, err := compile(text, "schema")
+	compiled, err := Compiled(text)
 	if err != nil {
-		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+		return nil, err
 	}
 	out := make(map[string]string)
 	for _, definition := range compiled.ObjectDefinitions {

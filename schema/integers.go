@@ -22,9 +22,9 @@ func ReadParameters(text string) (Parameters, error) {
 	if text == "" {
 		return nil, nil
 	}
-	compiled, err := compile(text, "schema")
+	compiled, err := Compiled(text)
 	if err != nil {
-		return nil, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+		return nil, err
 	}
 	return parametersOf(compiled), nil
 }
@@ -63,9 +63,9 @@ func ReadCaveats(text string) (Caveats, error) {
 	if text == "" {
 		return Caveats{}, nil
 	}
-	compiled, err := compile(text, "schema")
+	compiled, err := Compiled(text)
 	if err != nil {
-		return Caveats{}, authz.Errorf(authz.CodeInvalid, "%s", err.Error())
+		return Caveats{}, err
 	}
 	return Caveats{Parameters: parametersOf(compiled), graph: newGraph(compiled)}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 )
 
+//go:generate go run ./grants
 //go:generate go run ./roletables/gen
 
 // source has the product's .zed files. root.zed imports the others.

@@ -110,7 +110,7 @@ func TestZed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range []string{"definition importer", "permission edit", "/** May change the importer. */"} {
+		for _, part := range []string{"definition importer", "permission edit", "/** May change the importer. @grantable */"} {
 			if !strings.Contains(response.GetSchemaText(), part) {
 				t.Errorf("the schema does not hold %q", part)
 			}

@@ -34,6 +34,9 @@ type PermissionInfo struct {
 
 	// Internal reports that the permission (named as_…) is a schema step, which is used only inside other permissions.
 	Internal bool
+
+	// Grantable reports that custom roles can grant the permission.
+	Grantable bool
 }
 
 // Public returns the names of the permissions that applications check.

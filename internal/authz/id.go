@@ -24,10 +24,12 @@ const personPrefix = "user:"
 // reservedTypes are the product's types. No id may start with one of them and a colon, so that nobody takes a reference
 // such as user:bob for an id.
 var reservedTypes = withSimpleTypes(map[string]bool{
-	"account": true, "connection": true, "connection_group": true, "connector": true, "deletion": true,
+	"account": true, "connection": true, "connection_group": true, "connector": true,
+	"custom_role": true, "custom_role_slot": true, "custom_role_version": true, "deletion": true, "description": true,
 	"group": true, "idempotency_key": true, "importer": true, "invitation": true, "invitee": true, "membership": true,
-	"offboarding": true, "platform": true, "removed_user": true, "request": true, "role": true, "service_account": true,
-	"sluice_schema": true, "subscription": true, "title": true, "user": true, "workspace": true,
+	"offboarding": true, "platform": true, "removed_user": true, "request": true, "role": true, "role_binding": true,
+	"service_account": true,
+	"sluice_schema":   true, "subscription": true, "title": true, "user": true, "workspace": true,
 })
 
 // IsProductType reports whether the product's schema defines the type, so that a schema of the user's own cannot.

@@ -11,8 +11,8 @@ import (
 
 // internalTypes are the types in which the product stores its own records. Nobody has a permission on them.
 var internalTypes = []authz.Type{
-	"deletion", "offboarding", "idempotency_key", "invitation", "invitee", "membership", "removed_user", "request", "role",
-	"title",
+	"custom_role_slot", "custom_role_version", "deletion", "description", "offboarding", "idempotency_key", "invitation",
+	"invitee", "membership", "removed_user", "request", "role", "title",
 }
 
 // inspector rejects questions that need the scope inspect.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/authzed/spicedb/pkg/query"
 	"github.com/authzed/spicedb/pkg/schema/v2"
-	"github.com/authzed/spicedb/pkg/schemadsl/compiler"
-	"github.com/authzed/spicedb/pkg/schemadsl/input"
+
+	product "github.com/sluice-authz/sluice/schema"
 )
 
 // plans are the plans of one schema. Each is compiled on first use.
@@ -31,9 +31,7 @@ type plan struct {
 }
 
 func newPlans(text string) (*plans, error) {
-	compiled, err := compiler.Compile(
-		compiler.InputSchema{Source: input.Source("schema"), SchemaString: text}, compiler.AllowUnprefixedObjectType(),
-	)
+	compiled, err := product.Compiled(text)
 	if err != nil {
 		return nil, err
 	}

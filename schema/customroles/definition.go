@@ -1,0 +1,83 @@
+package customroles
+
+import (
+	"slices"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Allows reports by the definition of custom roles whether the subject has a public permission on an object. builtIn
+// answers without custom roles.
+func (s *Situation) Allows(permission authz.Permission, o Object, builtIn Asked) bool {
+	return builtIn(permission, o.Ref) || !s.needsCapability(permission, o) && s.grants(permission, o, builtIn)
+}
+
+// needsCapability reports whether the connector of a connection lacks what the permission needs.
+func (s *Situation) needsCapability(permission authz.Permission, o Object) bool {
+	return o.Type == "connection" && o.lacks && slices.Contains([]authz.Permission{
+		"modify_views", "change_locked_period_export", "change_reporting_currency", "change_forecast_budget",
+		"change_postgres_database",
+	}, permission)
+}
+
+// grants reports whether a custom role that the subject holds grants a permission on an object.
+func (s *Situation) grants(permission authz.Permission, o Object, builtIn Asked) bool {
+	name := string(o.Type) + "." + string(permission)
+	switch o.Type {
+	case "subscription":
+		return s.has(name, o.Ref)
+	case "account":
+		return permission == "view" && s.viewsAccount(o.Ref, builtIn) || s.inAccount(name, o.Ref)
+	case "connection":
+		if !o.open && !o.created && !o.member {
+			return false // a private connection stays closed
+		}
+		creates := o.created && s.inAccount("account.create_connection", o.place)
+		creatorMay := []authz.Permission{"view", "use", "reconnect", "disconnect"}
+		if creates && (slices.Contains(creatorMay, permission) || permission == "share" && o.team) {
+			return true
+		}
+		return s.inAccount(name, o.place) || s.onObject(name, o, builtIn)
+	case "importer":
+		creates := o.created && s.inAccount("account.create_importer", o.place)
+		return creates || s.inAccount(name, o.place) || s.onObject(name, o, builtIn)
+	case "workspace", "flow", "schedule", "service":
+		admitted := o.open || o.member || builtIn("as_administrator", o.place)
+		return admitted && s.inAccount(name, o.place) || s.onObject(name, o, builtIn)
+	default:
+		return s.inAccount(name, o.place)
+	}
+}
+
+// has reports whether a role given on a place grants a permission.
+func (s *Situation) has(name, place string) bool {
+	return !s.inactive && slices.ContainsFunc(s.given, func(g given) bool { return g.on == place && g.grants[name] })
+}
+
+// inAccount reports whether a role given on an account or its subscription grants a permission.
+func (s *Situation) inAccount(name, account string) bool {
+	return s.has(name, account) || s.has(name, s.subscriptionOf(account))
+}
+
+// onObject reports whether a role given on the object alone grants a permission.
+func (s *Situation) onObject(name string, o Object, builtIn Asked) bool {
+	return s.viewsAccount(o.place, builtIn) &&
+		slices.ContainsFunc(s.given, func(g given) bool { return g.on == o.inside && g.grants[name] })
+}
+
+// viewsAccount reports whether the subject may view an account: through a built-in role, or through any custom role on
+// the account or its subscription.
+func (s *Situation) viewsAccount(account string, builtIn Asked) bool {
+	places := []string{account, s.subscriptionOf(account)}
+	holds := slices.ContainsFunc(s.given, func(g given) bool { return slices.Contains(places, g.on) })
+	return holds && !s.inactive || builtIn("view", account)
+}
+
+func (s *Situation) subscriptionOf(account string) string {
+	for _, o := range s.Objects {
+		if o.Ref == account {
+			return o.place
+		}
+	}
+	return ""
+}
