@@ -58,6 +58,14 @@ func TestNoValueComesWithAnError(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = s.PutAccountGroup(t.Context(), by("ada"), "team", "crew", []string{"user"}, time.Time{})
 	require.NoError(t, err)
+	machine := operation.ServiceAccount{ID: "nightly", Place: authz.Object{Type: "account", ID: "team"}, Title: "Nightly"}
+	_, _, err = s.CreateServiceAccount(t.Context(), by("ada"), machine, []string{"user"})
+	require.NoError(t, err)
+	ofSubscription := operation.ServiceAccount{
+		ID: "builds", Place: authz.Object{Type: "subscription", ID: "acme"}, Title: "Builds",
+	}
+	_, _, err = s.CreateServiceAccount(t.Context(), by("ada"), ofSubscription, nil)
+	require.NoError(t, err)
 	page := operation.Page{}
 	arguments := map[string][]any{
 		"AccountMembers": {by("ada"), authz.ID("team"), "", page},
@@ -125,7 +133,17 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"PutSubscriptionGroupRoles": {by("ada"), authz.ID("acme"), authz.ID("crew"), []string{"member"}},
 		"RenameGroup":               {by("ada"), authz.ID("crew"), authz.ID("New")},
 		"SubscriptionGroups":        {by("ada"), authz.ID("acme"), page},
-		"Grants":                    nil, // its result is not an answer to a caller
+		"CreateServiceAccount": {
+			by("ada"), operation.ServiceAccount{ID: "new", Place: machine.Place, Title: "New"}, []string{"user"},
+		},
+		"GetServiceAccount":             {by("ada"), machine.ID},
+		"ServiceAccounts":               {by("ada"), machine.Place, page},
+		"GetAccountServiceAccountRoles": {by("ada"), authz.ID("team"), machine.ID},
+		"PutAccountServiceAccountRoles": {by("ada"), authz.ID("team"), machine.ID, []string{"guest"}, time.Time{}},
+		"PutSubscriptionServiceAccountRoles": {
+			by("ada"), authz.ID("acme"), ofSubscription.ID, []string{"member"},
+		},
+		"Grants": nil, // its result is not an answer to a caller
 	}
 	service := reflect.TypeFor[*operation.Service]()
 	for method := range service.Methods() {

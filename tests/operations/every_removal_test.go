@@ -238,6 +238,10 @@ func TestEveryOperationIsClassified(t *testing.T) {
 		"AccountGroups", "AddGroupMember", "ChangeGroupMembers", "CreateGroup", "GetAccountGroup", "GetGroup",
 		"GetSubscriptionGroupRoles", "GroupMembers", "PutAccountGroup", "PutSubscriptionGroupRoles", "RemainingGroups",
 		"RemoveAccountGroup", "RemoveGroupMember", "RemoveSubscriptionGroupRoles", "RenameGroup", "SubscriptionGroups",
+		// A change of a service account's roles withdraws none either, for the same reason.
+		"CreateServiceAccount", "GetAccountServiceAccountRoles", "GetServiceAccount", "PutAccountServiceAccountRoles",
+		"PutSubscriptionServiceAccountRoles", "RemoveAccountServiceAccountRoles", "RemoveSubscriptionServiceAccountRoles",
+		"ServiceAccounts",
 		// These two change only relationships of types that are not the product's.
 		"WriteRelationships", "DeleteRelationships",
 	}
