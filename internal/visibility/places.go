@@ -100,7 +100,9 @@ func (r Rules) Access(object authz.Object, places Places) []Fact {
 			facts = append(facts, Fact{aspect: unknowable})
 		case r.isOwn(at.Type):
 			seen[at] = true
-			facts = append(facts, Existence(at))
+			if at == object {
+				facts = append(facts, Existence(at))
+			}
 			for _, place := range places[at] {
 				walk(place)
 			}
