@@ -139,6 +139,28 @@ var reusedIDs = slices.Concat(reusedSimpleTypes(), []reusedID{
 		},
 		want: []string{"joe create_importer touch importer:~i#"},
 	},
+	{
+		name: "group", reader: "olga", object: "group:~x",
+		earlier: inAccount("team", "user",
+			"olga POST subscriptions/~s/groups {id: ~x, title: Crew}", "olga PUT groups/~x/members/~secret",
+			"olga PUT accounts/~a/groups/~x {roles: [guest]}", "olga DELETE groups/~x"),
+		again: []string{
+			"olga POST subscriptions/~s/groups {id: ~x, title: Crew}",
+			"olga PUT accounts/~a/groups/~x {roles: [user]}",
+		},
+		want: []string{"olga create_group touch group:~x#", "olga put_account_group touch account:~a#user@group:~x#"},
+	},
+	{
+		name: "service account", reader: "joe", object: "service_account:~x",
+		earlier: inAccount("team", "user",
+			"olga POST accounts/~a/service-accounts {id: ~x, title: Nightly, roles: [guest]}",
+			"olga DELETE service-accounts/~x"),
+		again: []string{"olga POST accounts/~a/service-accounts {id: ~x, title: Nightly, roles: [user]}"},
+		want: []string{
+			"olga create_service_account touch service_account:~x#",
+			"olga create_service_account touch account:~a#user@service_account:~x",
+		},
+	},
 	reusedPart("workspace", "workspaces {id: ~x, account: ~a, open: true}", "operations", "operator"),
 	reusedPart("connector", "connectors {id: ~x, account: ~a}", "operations", "operator", author),
 })

@@ -22,6 +22,9 @@ var creations = slices.Concat([]struct{ object, request string }{
 	{"workspace", "POST workspaces {id: $ID, account: ~xo, open: false}"},
 	{"connector", "POST connectors {id: $ID, account: ~xo}"},
 	{"group", "PUT connections/~xc/group {group: $ID}"},
+	{"crew", "POST subscriptions/~xs/groups {id: $ID, title: Crew}"},
+	{"machine", "POST accounts/~xt/service-accounts {id: $ID, title: Nightly, roles: [user]}"},
+	{"machine", "POST subscriptions/~xs/service-accounts {id: $ID, title: Nightly}"},
 }, simpleCreations())
 
 // newCreationScene creates a scene with the objects that creations need.
@@ -41,6 +44,8 @@ func newCreationScene(t *testing.T) scene {
 		"olga POST accounts {id: ~og, subscription: ~one, role_set: analytics}",
 		"olga POST connections {id: ~oc, account: ~og, connector: ~crm}",
 		"olga PUT connections/~oc/group {group: ~group}",
+		"olga POST subscriptions/~one/groups {id: ~crew, title: Crew}",
+		"olga POST subscriptions/~one/service-accounts {id: ~machine, title: Nightly}",
 	)
 	return s
 }
