@@ -18,23 +18,24 @@ import (
 // whose own fields are listed too.
 var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
-		Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user
-		ChangedMembers.replayed ChangedMembers.token Connection.id Connection.replayed Connection.token Connector.id
-		Connector.replayed Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id Group.replayed Group.token GroupRoles.group GroupRoles.replayed
-		GroupRoles.token ServiceAccount.id ServiceAccount.replayed ServiceAccount.token
-		ServiceAccountRoles.replayed ServiceAccountRoles.service_account ServiceAccountRoles.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed Importer.token Invitation.replayed
-		Invitation.token Member.user Offboarding.token Offboarding.user PartOfAccount.id PartOfAccount.replayed
-		PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed PartOfWorkspace.token Preview.effects
-		RemovedMember.reassigned RemovedMember.remaining Offboarding.groups Member.via RemovedMember.replayed RemovedMember.token Subscription.id Subscription.replayed
-		Subscription.token Workspace.id Workspace.replayed Workspace.token Invitation.inviter
-		Offboarding.connections Offboarding.importers Offboarding.invitations Offboarding.shares Reassigned.connections
-		Reassigned.importers Reassigned.private_connections OffboardingShares.workspaces Offboarding.roles
-		Offboarding.private_connections OffboardingPrivate.count OffboardingPrivate.used_by_others
-		OffboardingShares.connections ReassignedPrivate.disconnected ReassignedPrivate.moved Named.count
-		Explanation.failed Explanation.incomplete Explanation.suggestions Explanation.missing_context Explanation.path
-		TraceNode.cached TraceNode.condition TraceNode.parts Suggestion.operations Suggestion.relationships
-		Suggestion.without SuggestedOperation.needs SuggestedOperation.approvers SuggestedOperation.method
-		SuggestedOperation.scope`,
+		Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user ChangedMembers.replayed
+		ChangedMembers.token Connection.id Connection.replayed Connection.token Connector.id Connector.replayed
+		Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id
+		Group.replayed Group.token GroupRoles.group GroupRoles.replayed GroupRoles.token ServiceAccount.id
+		ServiceAccount.replayed ServiceAccount.token ServiceAccountRoles.replayed ServiceAccountRoles.service_account
+		ServiceAccountRoles.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed
+		Importer.token Invitation.replayed Invitation.token Member.user Offboarding.token Offboarding.user
+		PartOfAccount.id PartOfAccount.replayed PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed
+		PartOfWorkspace.token Preview.effects RemovedMember.reassigned RemovedMember.remaining Offboarding.groups
+		Member.via RemovedMember.replayed RemovedMember.token Subscription.id Subscription.replayed
+		Subscription.token Workspace.id Workspace.replayed Workspace.token Invitation.inviter Offboarding.connections
+		Offboarding.importers Offboarding.invitations Offboarding.shares Reassigned.connections Reassigned.importers
+		Reassigned.private_connections OffboardingShares.workspaces Offboarding.roles Offboarding.private_connections
+		OffboardingPrivate.count OffboardingPrivate.used_by_others OffboardingShares.connections
+		ReassignedPrivate.disconnected ReassignedPrivate.moved Named.count Explanation.failed Explanation.incomplete
+		Explanation.suggestions Explanation.missing_context Explanation.path TraceNode.cached TraceNode.condition
+		TraceNode.parts Suggestion.operations Suggestion.relationships Suggestion.without SuggestedOperation.needs
+		SuggestedOperation.approvers SuggestedOperation.method SuggestedOperation.scope`,
 	"TestOffboardingReportHidesMemberships":          "Offboarding.ends_membership",
 	"TestGroupsOfMembersAreShown":                    "AccountGroup.expires_at AccountGroup.group AccountGroup.roles",
 	"TestReassigningRemovalReportsReassignedObjects": "Named.ids",
@@ -52,16 +53,16 @@ var answerFields = map[string]string{
 		TraceCondition.caveat TraceCondition.expression TraceCondition.missing_context TraceCondition.result`,
 	"TestAnswersNameVisibleObjects": `AcceptedInvitation.account AcceptedInvitation.subscription Account.subscription
 		Connection.account Connection.connector Connector.account CopiedImporter.account CopiedImporter.destination
-		CopiedImporter.source Group.subscription ServiceAccount.account ServiceAccount.subscription Importer.account Importer.destination Importer.source Invitation.account
-		Invitation.subscription PartOfAccount.account PartOfWorkspace.workspace Workspace.account ChangedMember.accounts
-		Member.accounts`,
+		CopiedImporter.source Group.subscription ServiceAccount.account ServiceAccount.subscription Importer.account
+		Importer.destination Importer.source Invitation.account Invitation.subscription PartOfAccount.account
+		PartOfWorkspace.workspace Workspace.account ChangedMember.accounts Member.accounts`,
 	"TestReplaysShowWhatReadsShow": `AcceptedInvitation.roles AcceptedInvitation.expires_at Account.role_set
 		ChangedMembers.members Subscription.role_set Connection.group Connection.users Connection.visibility
-		Connector.capabilities CopiedImporter.left_out Group.title GroupRoles.expires_at GroupRoles.roles ServiceAccount.title
-		ServiceAccount.roles ServiceAccount.expires_at ServiceAccountRoles.roles ServiceAccountRoles.expires_at
-		Importer.hidden_ends
-		Invitation.expires_at Invitation.invitee Invitation.roles Subscription.features Workspace.open Workspace.users
-		ChangedMember.accounts_expire_at Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
+		Connector.capabilities CopiedImporter.left_out Group.title GroupRoles.expires_at GroupRoles.roles
+		ServiceAccount.title ServiceAccount.roles ServiceAccount.expires_at ServiceAccountRoles.roles
+		ServiceAccountRoles.expires_at Importer.hidden_ends Invitation.expires_at Invitation.invitee Invitation.roles
+		Subscription.features Workspace.open Workspace.users ChangedMember.accounts_expire_at
+		Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",
 	"TestBulkAnswerHidesRolesElsewhere":   "ChangedMember.roles Member.roles",
 	"TestPreviewNamesUndecidedObjects": `Preview.undecided Undecided.errors Undecided.resource ItemError.code

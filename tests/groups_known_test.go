@@ -50,7 +50,8 @@ func TestAnswersKnowGroups(t *testing.T) {
 	}).decode(t, &explained)
 	want := s.in("~nora has the permission list_members on account ~a through group ~crew, because group ~crew is a " +
 		"user of account ~a; ")
-	if !strings.HasPrefix(explained.Text, want) || !strings.Contains(explained.Text, s.in("~nora is member of group ~crew")) {
+	member := s.in("~nora is member of group ~crew")
+	if !strings.HasPrefix(explained.Text, want) || !strings.Contains(explained.Text, member) {
 		t.Errorf("explained as %q, want %q", explained.Text, want)
 	}
 

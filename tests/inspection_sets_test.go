@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"context"
 	"net/http"
 	"os"
 	"strings"
@@ -20,7 +19,7 @@ func TestSetsOfSubjectsNeedInspect(t *testing.T) {
 	s := newScene(t, memory.get(t))
 	text, err := os.ReadFile("testdata/own.zed")
 	require.NoError(t, err)
-	file, err := schema.Parse(context.Background(), string(text), "own.zed")
+	file, err := schema.Parse(t.Context(), string(text), "own.zed")
 	require.NoError(t, err)
 	definitions, err := schema.Describe(file.Text)
 	require.NoError(t, err)

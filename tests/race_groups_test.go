@@ -38,8 +38,8 @@ func raceOfGroups(t *testing.T, on *backend) {
 	}
 }
 
-// endsAccessWhileCreating deletes a path while busy creates two objects. An object that was not stored when the deletion
-// was answered must not be stored later.
+// endsAccessWhileCreating deletes a path while busy creates two objects. An object that was not stored when the
+// deletion was answered must not be stored later.
 func (s scene) endsAccessWhileCreating(path, round string) {
 	s.t.Helper()
 	objects := map[string]map[string]any{

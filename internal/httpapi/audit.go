@@ -103,7 +103,9 @@ type entryPage struct {
 
 // auditPage returns a page of all entries. Its second result is the number of the entry before which the next page
 // begins, or zero after the last page.
-func (a *auditAPI) auditPage(ctx context.Context, query audit.Query, _ authz.Actor, limit int) (entryPage, int64, error) {
+func (a *auditAPI) auditPage(
+	ctx context.Context, query audit.Query, _ authz.Actor, limit int,
+) (entryPage, int64, error) {
 	page := entryPage{Entries: []json.RawMessage{}}
 	full := func(updates, size int) bool { return updates >= maxPageUpdates || size >= maxPageBytes }
 	for updates, size := 0, 0; len(page.Entries) < limit && !full(updates, size); {

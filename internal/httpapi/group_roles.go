@@ -38,7 +38,9 @@ func (a *productAPI) ListAccountGroups(c *gin.Context, id ID, params ListAccount
 			ctx, callOf(c).caller(), authz.ID(id), page(params.Limit, params.Cursor),
 		)
 		listed := optional(showGroups(groups.Groups))
-		return AccountGroupPage{Groups: append([]AccountGroup{}, listed...), NextCursor: groups.NextCursor, Token: string(token)}, err
+		page := AccountGroupPage{NextCursor: groups.NextCursor, Token: string(token)}
+		page.Groups = append([]AccountGroup{}, listed...)
+		return page, err
 	})
 }
 

@@ -178,7 +178,8 @@ func (k *call) readActor(values []string) error {
 		)
 	case len(values) == 0:
 		return authz.Errorf(
-			authz.CodeInvalid, "the header %s is missing: it names the person or service account that performs the operation", actorHeader,
+			authz.CodeInvalid, "the header %s is missing: it names the person or service account that performs the operation",
+			actorHeader,
 		)
 	case len(values) > 1:
 		return authz.Errorf(authz.CodeInvalid, "the header %s is given more than once", actorHeader)

@@ -129,8 +129,10 @@ func (a *previewAPI) matchPreviewed(
 	}
 	path, err := url.Parse(body.Path)
 	if err != nil {
-		return match, "", &authz.Error{Code: authz.CodeInvalid, Cause: err,
-			Message: `the field "path" is malformed: percent-encode its ids, for example /v1/accounts/acme/members/100%25`}
+		return match, "", &authz.Error{
+			Code: authz.CodeInvalid, Cause: err,
+			Message: `the field "path" is malformed: percent-encode its ids, for example /v1/accounts/acme/members/100%25`,
+		}
 	}
 	match, err = a.matcher.find(ctx, string(body.Method), path)
 	return match, path.RawQuery, err

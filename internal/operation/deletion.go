@@ -160,8 +160,8 @@ func refused(err error) bool {
 }
 
 // leavePlace plans to store for a day that the actor, a person, left an object; the caller plans the removal of the
-// roles. isDone is true if the actor holds no role on the object, and is in no group of it. Then the actor left earlier,
-// or has access only through another object, and nothing is left to remove. leavePlace returns an error with
+// roles. isDone is true if the actor holds no role on the object, and is in no group of it. Then the actor left
+// earlier, or has access only through another object, and nothing is left to remove. leavePlace returns an error with
 // CodeNotFound if the actor may not view the object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (isDone bool, err error) {
 	held, err := p.Find(ctx, rolesFilter(object, p.by.Actor.Person()))

@@ -93,8 +93,8 @@ func grantEndError(p *plan, account accountFacts, end time.Time) error {
 		p.by.Actor, account.object, end.Format(time.RFC3339))
 }
 
-// requireOwnEnd returns an error with CodeForbidden if the right of the actors to grant roles has an end, and they would
-// give themselves a role that lasts longer.
+// requireOwnEnd returns an error with CodeForbidden if the right of the actors to grant roles has an end, and they
+// would give themselves a role that lasts longer.
 func requireOwnEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) error {
 	if change.who != p.by.Actor.Person() || !slices.ContainsFunc(change.wanted, change.gives) {
 		return nil

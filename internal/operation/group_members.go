@@ -38,7 +38,9 @@ const membersPerWrite = 500
 // ChangeGroupMembers adds people to a group and removes others. The actor needs manage on the group. A change of more
 // than membersPerWrite people takes several writes, first those that remove people. If one of them fails, the earlier
 // ones remain. A repeated call continues the change.
-func (s *Service) ChangeGroupMembers(ctx context.Context, by Caller, id authz.ID, add, remove []authz.ID) (Done, error) {
+func (s *Service) ChangeGroupMembers(
+	ctx context.Context, by Caller, id authz.ID, add, remove []authz.ID,
+) (Done, error) {
 	if len(add)+len(remove) == 0 {
 		return Done{}, authz.Errorf(authz.CodeInvalid, `"add" or "remove" must name at least one person`)
 	}

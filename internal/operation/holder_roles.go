@@ -44,9 +44,9 @@ func inOrder(found []authz.Relationship, set authz.RoleSet) (held []authz.Relati
 	return held
 }
 
-// parseHolderRoles parses the names of the roles that a group or service account is to hold. A group's list may
-// have only additional roles, since people can have a base role besides. It returns an error with CodeInvalid if the list is
-// empty or names a role that only people hold.
+// parseHolderRoles parses the names of the roles that a group or service account is to hold. A group's list may have
+// only additional roles, since people can have a base role besides. It returns an error with CodeInvalid if the list
+// is empty or names a role that only people hold.
 func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([]authz.Role, error) {
 	var allowed []authz.Role
 	for _, role := range set.Names() {
@@ -60,7 +60,8 @@ func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([
 	}
 	if len(names) == 0 {
 		return nil, authz.Errorf(
-			authz.CodeInvalid, "roles must name at least one of %s; to remove all roles of %s, use DELETE", list(allowed), holder,
+			authz.CodeInvalid, "roles must name at least one of %s; to remove all roles of %s, use DELETE", list(allowed),
+			holder,
 		)
 	}
 	for i, name := range names {

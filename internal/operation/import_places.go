@@ -40,6 +40,7 @@ func (r *ImportRules) problemOfID(object authz.Object) string {
 		if own, found := objectOfRelationships(object); found {
 			id = own.ID
 		}
+	default: // the id of the object itself
 	}
 	_, err := authz.ParseID(string(id))
 	switch {

@@ -143,8 +143,9 @@ func isReference(r authz.Relationship) bool {
 	// An invitation can expire before the relationship that refers to it.
 	case user, platform.Type, roleType, requestType, invitationType:
 		return false
+	default:
+		return !r.Subject.Wildcard
 	}
-	return !r.Subject.Wildcard
 }
 
 // isOfProduct reports whether only operations write the relationships of objects of the type.

@@ -63,8 +63,8 @@ func leaveGroupsOf(ctx context.Context, p *plan, id, who authz.ID) error {
 	return err
 }
 
-// RemoveAccountMemberAndGroups removes a person from an account, as RemoveAccountMember does, and from all groups of its
-// subscription. If the person is not the actor, the actor also needs manage_groups on the subscription.
+// RemoveAccountMemberAndGroups removes a person from an account, as RemoveAccountMember does, and from all groups of
+// its subscription. If the person is not the actor, the actor also needs manage_groups on the subscription.
 func (s *Service) RemoveAccountMemberAndGroups(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.removeAccountMember(ctx, by, id, who, true)
 }

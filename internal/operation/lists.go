@@ -109,9 +109,9 @@ func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 // sortedKeys returns the keys of a map, sorted.
 func sortedKeys[V any](m map[authz.ID]V) []authz.ID { return slices.Sorted(maps.Keys(m)) }
 
-// readVisibleAccounts returns a page of the accounts that a person or service account may view, with their roles there. sorted holds the
-// ids of all candidates. It reads only as many candidates as the page needs. It omits the subscription of an account if
-// the actor may not view the subscription.
+// readVisibleAccounts returns a page of the accounts that a person or service account may view, with their roles
+// there. sorted holds the ids of all candidates. It reads only as many candidates as the page needs. It omits the
+// subscription of an account if the actor may not view the subscription.
 func readVisibleAccounts(
 	ctx context.Context, p *plan, sorted []authz.ID, who authz.Object, page Page,
 ) (accounts Accounts, err error) {

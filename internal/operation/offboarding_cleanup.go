@@ -39,8 +39,9 @@ func accountsOfPlace(ctx context.Context, p *plan, place authz.Object) (func(aut
 			_, found := slices.BinarySearch(accounts, id)
 			return found
 		}, err
+	default:
+		return func(authz.ID) bool { return true }, nil
 	}
-	return func(authz.ID) bool { return true }, nil
 }
 
 // accountsWithoutRole returns a function that reports whether in returns true for an account and the person holds no

@@ -86,7 +86,8 @@ func (s *Service) readOffboardings(ctx context.Context) ([]job.Job, error) {
 	return jobs, nil
 }
 
-// resumingCaller returns the caller who finishes a job that a person, a service account or the backend itself requested.
+// resumingCaller returns the caller who finishes a job that a person, a service account or the backend itself
+// requested.
 func resumingCaller(requestedBy authz.Subject) Caller {
 	by := Caller{Key: "resume"}
 	if requestedBy.Object != platform {

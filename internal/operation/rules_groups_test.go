@@ -148,8 +148,8 @@ func (r *recording) Write(ctx context.Context, write authz.Write) (authz.Token, 
 	return r.Store.Write(ctx, write)
 }
 
-// TestDecisionThroughGroupIsAPrecondition performs operations of a person whose roles come from a group. Each write must
-// require the role of the group and the person's membership, and nothing about groups that the person is not in.
+// TestDecisionThroughGroupIsAPrecondition performs operations of a person whose roles come from a group. Each write
+// must require the role of the group and the person's membership, and nothing about groups that the person is not in.
 func TestDecisionThroughGroupIsAPrecondition(t *testing.T) {
 	given := strings.Fields(`group:crew#subscription@subscription:s group:crew#member@user:rex
 		group:others#subscription@subscription:s group:others#member@user:ed group:elsewhere#member@user:rex

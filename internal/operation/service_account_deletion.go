@@ -15,8 +15,8 @@ func rolesOfServiceAccount(account authz.Object, on authz.Type) authz.Filter {
 }
 
 // cutOffServiceAccount plans the cut-off of a service account: it deletes the service account's own relationships, so
-// that no operation succeeds in its name, and its roles. If very many roles do not fit the write, the next writes delete
-// the others.
+// that no operation succeeds in its name, and its roles. If very many roles do not fit the write, the next writes
+// delete the others.
 func cutOffServiceAccount(ctx context.Context, p *plan, account authz.Object) error {
 	own, err := p.FindSome(ctx, authz.Filter{Type: account.Type, ID: account.ID}, 0)
 	if err != nil {

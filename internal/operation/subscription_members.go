@@ -248,8 +248,8 @@ func ownerMovesByTransfer(facts subscriptionFacts) error {
 }
 
 // RemoveSubscriptionMember deletes all roles of a person on a subscription and its accounts, and the person's
-// memberships of its groups, connection shares and workspace memberships there. It also withdraws the person's open invitations, received and
-// sent. The actor needs remove_users, but people may remove themselves.
+// memberships of its groups, connection shares and workspace memberships there. It also withdraws the person's open
+// invitations, received and sent. The actor needs remove_users, but people may remove themselves.
 func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	for {
 		removed := false

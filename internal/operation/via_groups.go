@@ -63,8 +63,8 @@ func addGroupMembers(
 	return nil
 }
 
-// keepRole drops the people who hold the role neither directly nor through a group. It returns an error with CodeInvalid
-// if the role set has no such role. An empty role keeps everybody.
+// keepRole drops the people who hold the role neither directly nor through a group. It returns an error with
+// CodeInvalid if the role set has no such role. An empty role keeps everybody.
 func keepRole(people map[authz.ID]Member, set authz.RoleSet, role string) error {
 	if role == "" {
 		return nil

@@ -58,8 +58,8 @@ func (p product) compare(t *testing.T, text string, situations int) (difference 
 	empty, err := replica.NewFixed(text, nil)
 	require.NoError(t, err)
 	depended = make(map[string]int)
-	for seed := range uint64(situations) { //nolint:gosec // it is positive
-		s := customroles.New(rand.New(rand.NewPCG(seed, 14)), p.grantable) //nolint:gosec // tests repeat it
+	for seed := range uint64(situations) {
+		s := customroles.New(rand.New(rand.NewPCG(seed, 14)), p.grantable)
 		builtIn := asked(t, empty.With(relationships(t, s.BuiltIn)), s.Subject)
 		custom := asked(t, empty.With(relationships(t, append(slices.Clone(s.BuiltIn), s.Custom...))), s.Subject)
 		for _, o := range s.Objects {

@@ -9,8 +9,8 @@ import (
 	"github.com/authzed/spicedb/pkg/development"
 )
 
-// cacheSchema makes a development context decode each definition only once. Otherwise SpiceDB decodes a definition again
-// in each step of each check, which takes two thirds of the time.
+// cacheSchema makes a development context decode each definition only once. Otherwise SpiceDB decodes a definition
+// again in each step of each check, which takes two thirds of the time.
 func cacheSchema(dev *development.DevContext) {
 	dev.DataLayer = &cachingLayer{DataLayer: dev.DataLayer, definitions: make(map[string]definition)}
 	dev.Ctx = datalayer.ContextWithDataLayer(dev.Ctx, dev.DataLayer)

@@ -33,7 +33,7 @@ func TestCustomRolesOnSpiceDB(t *testing.T) {
 		}
 	}
 	for seed := range uint64(testsize.Of(2, 20)) {
-		r := rand.New(rand.NewPCG(seed, 15)) //nolint:gosec // the test repeats it
+		r := rand.New(rand.NewPCG(seed, 15))
 		s := customroles.New(r, grantable)
 		var b strings.Builder
 		b.WriteString("schemaFile: " + roletables.SchemaFile + "\nrelationships: |-\n")

@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// BenchmarkStart measures the start of a server with an embedded SpiceDB in memory, until it answers. The start includes
-// the write of the schema.
+// BenchmarkStart measures the start of a server with an embedded SpiceDB in memory, until it answers. The start
+// includes the write of the schema.
 func BenchmarkStart(b *testing.B) {
 	config := app.DefaultConfig()
 	config.Listen, config.Store = "127.0.0.1:0", app.StoreConfig{Datastore: "memory"}

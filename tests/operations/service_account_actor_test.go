@@ -182,7 +182,8 @@ func TestInvitationOfServiceAccount(t *testing.T) {
 			engine := withNightly(t)
 			s := operation.New(engine)
 			team := authz.Object{Type: "account", ID: "team"}
-			sent, _, err := s.Invite(t.Context(), by(nightly), operation.NewInvitation{To: team, Invitee: "ida", Roles: []string{"user"}})
+			invitation := operation.NewInvitation{To: team, Invitee: "ida", Roles: []string{"user"}}
+			sent, _, err := s.Invite(t.Context(), by(nightly), invitation)
 			require.NoError(t, err)
 			require.Equal(t, nightly, sent.Inviter)
 			listed, _, err := s.Invitations(t.Context(), by("uma"), team, operation.Page{})
