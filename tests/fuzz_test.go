@@ -20,7 +20,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		answer := newCaller(t, memory.get(t).url).withKey(checkKey).call(http.MethodPost, "check", body)
+		answer := newCaller(t, memory.get(t).url).call(http.MethodPost, "check", body)
 		switch answer.status {
 		case http.StatusOK:
 			if !json.Valid(body) {
