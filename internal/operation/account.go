@@ -172,6 +172,9 @@ func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFac
 		return err
 	}
 	if needed == "invite_members" && len(change.held) == 0 {
+		if err := requireNoGroupRole(ctx, p, account.object, change.who); err != nil {
+			return err
+		}
 		if err := requireNotRemoved(ctx, p, account.object, change.who); err != nil {
 			return err
 		}
@@ -266,7 +269,11 @@ func planRemovalFromAccount(ctx context.Context, p *plan, id, who authz.ID) erro
 	if err := g.need(needed); err != nil {
 		return err
 	}
-	if len(held) > 0 && needed == "remove_members" {
+	through, err := readGroupRoles(ctx, p, account.object, who)
+	if err != nil {
+		return err
+	}
+	if len(held)+len(through) > 0 && needed == "remove_members" {
 		rememberRemoval(p, account.object, who)
 	}
 	return removeAccountRoles(ctx, p, account, who)

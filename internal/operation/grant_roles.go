@@ -14,6 +14,10 @@ func accountGrants(ctx context.Context, p *plan, who authz.ID, account accountFa
 	if err != nil {
 		return nil, err
 	}
+	through, err := readGroupRoles(ctx, p, account.object, who)
+	if err != nil {
+		return nil, err
+	}
 	id := account.object.ID
 	holders := append(holdersOf(account.object, account.set), subscriptionHolders(account.subscription)...)
 	for _, roles := range choices(account.set, rolesOf(change.held)) {
@@ -25,7 +29,7 @@ func accountGrants(ctx context.Context, p *plan, who authz.ID, account accountFa
 		grant.Action = GiveAccountRoles{Account: id, Person: who, Roles: roles, Until: change.until}
 		grant.Holders = holders
 		grant.Needs = []authz.Permission{"assign_roles"}
-		if change.invites(account.set.Default) {
+		if change.invites(account.set.Default) && len(through) == 0 {
 			grant.Needs = []authz.Permission{"invite_members"}
 		}
 		for _, info := range account.set.Roles {

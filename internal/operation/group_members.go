@@ -84,6 +84,9 @@ func (s *Service) changeGroupMembers(
 		if _, err := readPlaceOf(ctx, p, groupObject(id)); err != nil {
 			return err
 		}
+		if err := planLeaving(ctx, p, left); err != nil {
+			return err
+		}
 		for _, u := range left.next() {
 			p.Update(u.Action, u.Relationship)
 			if err := requireNoOffboarding(ctx, p, u.Relationship.Subject.ID, u.Action == authz.Touch); err != nil {
@@ -106,6 +109,16 @@ func (c *chunks) add(group authz.ID, action authz.Action, people []authz.ID) {
 		r := authz.Relationship{Resource: groupObject(group), Relation: groupMember, Subject: person(who)}
 		c.left = append(c.left, authz.Update{Action: action, Relationship: r})
 	}
+}
+
+// deleted returns those relationships of the next write that it deletes.
+func (c *chunks) deleted() (rows []authz.Relationship) {
+	for _, u := range c.next() {
+		if u.Action == authz.Delete {
+			rows = append(rows, u.Relationship)
+		}
+	}
+	return rows
 }
 
 // next returns the updates of the next write.

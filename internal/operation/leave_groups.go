@@ -59,7 +59,12 @@ func leaveGroupsOf(ctx context.Context, p *plan, id, who authz.ID) error {
 		}
 	}
 	memberships, err := readMembershipsIn(ctx, p, subscription, who)
+	if err != nil {
+		return err
+	}
 	deleteIf(p, true, memberships)
+	accounts, err := readAccountsOfGroups(ctx, p, memberships)
+	rememberLeaving(p, memberships, accounts)
 	return err
 }
 
