@@ -4749,7 +4749,7 @@ type ClientInterface interface {
 
 	// PutAccountGroupWithBody Set the roles of a group on an account
 	//
-	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4758,7 +4758,7 @@ type ClientInterface interface {
 
 	// PutAccountGroup Set the roles of a group on an account
 	//
-	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4846,7 +4846,7 @@ type ClientInterface interface {
 
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
-	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
 	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
@@ -4857,7 +4857,7 @@ type ClientInterface interface {
 
 	// PutAccountMember Set the roles of a person on an account
 	//
-	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
 	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
@@ -6503,7 +6503,7 @@ func (c *Client) GetAccountGroup(ctx context.Context, id ID, group GroupID, para
 
 // PutAccountGroupWithBody Set the roles of a group on an account
 //
-// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6522,7 +6522,7 @@ func (c *Client) PutAccountGroupWithBody(ctx context.Context, id ID, group Group
 
 // PutAccountGroup Set the roles of a group on an account
 //
-// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6710,7 +6710,7 @@ func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params 
 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
-// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
 // If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 // The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //
@@ -6731,7 +6731,7 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 
 // PutAccountMember Set the roles of a person on an account
 //
-// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
 // If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 // The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //

@@ -84,7 +84,8 @@ func (s *Service) GetAccountGroup(
 }
 
 // PutAccountGroup sets the roles of a group on an account to exactly these. If an end is given, the roles expire then.
-// The group must be in the account's subscription. The actor needs assign_roles.
+// The group must be in the account's subscription. The actor needs assign_roles. If the group holds no role on the
+// account yet, the actor must be allowed to view the group.
 func (s *Service) PutAccountGroup(
 	ctx context.Context, by Caller, id, group authz.ID, roles []string, until time.Time,
 ) (HolderRoles, Done, error) {
@@ -101,7 +102,7 @@ func (s *Service) PutAccountGroup(
 		if err != nil {
 			return HolderRoles{}, err
 		}
-		if err := requireGroupIn(ctx, p, holder, account.subscription.object); err != nil {
+		if err := requireKnownGroup(ctx, p, holder, account); err != nil {
 			return HolderRoles{}, err
 		}
 		change, err := readHolderChange(ctx, p, account, holder, roles, until)

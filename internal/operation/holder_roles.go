@@ -86,6 +86,21 @@ func requireGroupIn(ctx context.Context, p *plan, group authz.Holder, subscripti
 	return err
 }
 
+// requireKnownGroup is requireGroupIn for the subscription of an account. It also returns an error with CodeNotFound if
+// the actor may not view the group, unless the group holds a role on the account already: then the account shows it.
+func requireKnownGroup(ctx context.Context, p *plan, group authz.Holder, account accountFacts) error {
+	held, err := readHolderRoles(ctx, p, account.object, account.set, group)
+	if err != nil {
+		return err
+	}
+	if len(held) == 0 {
+		if _, err := readPermissions(ctx, p, group.Object()); err != nil {
+			return err
+		}
+	}
+	return requireGroupIn(ctx, p, group, account.subscription.object)
+}
+
 // holderChange replaces the roles of a group or service account on an object by the wanted roles. If until is set, the
 // wanted roles end at that time.
 type holderChange struct {

@@ -31,6 +31,13 @@ func removeGroupMember(actor, id, who authz.ID) func(context.Context, *operation
 	}
 }
 
+func putAccountGroup(actor, account, group authz.ID, roles ...string) func(context.Context, *operation.Service) error {
+	return func(ctx context.Context, s *operation.Service) error {
+		_, _, err := s.PutAccountGroup(ctx, by(actor), account, group, roles, forever)
+		return err
+	}
+}
+
 func invite(
 	actor authz.ID, to authz.Object, who authz.ID, roles ...string,
 ) func(context.Context, *operation.Service) error {
@@ -177,4 +184,56 @@ func TestSuggestedGrantToMemberOfAGroupNeedsAssignRoles(t *testing.T) {
 		})
 		require.Equal(t, []authz.Permission{needed}, grants[i].Needs, who)
 	}
+}
+
+// TestHiddenGroupDoesNotExist checks that an actor who may not view a group learns nothing about it, until it holds a
+// role on an account of the actor.
+func TestHiddenGroupDoesNotExist(t *testing.T) {
+	const denied, holds = "view@group:crew", "account:t#guest@group:crew#member "
+	getGroup := func(ctx context.Context, s *operation.Service) error {
+		_, _, err := s.GetAccountGroup(ctx, by("peter"), "t", "crew")
+		return err
+	}
+	removeGroup := func(ctx context.Context, s *operation.Service) error {
+		_, err := s.RemoveAccountGroup(ctx, by("peter"), "t", "crew")
+		return err
+	}
+	put := putAccountGroup("peter", "t", "crew", "user")
+	runRules(t, []ruleCase{
+		{
+			name: "a first role of a hidden group", given: crew, denied: denied, do: put,
+			code: authz.CodeNotFound, says: "there is no group:crew",
+		},
+		{
+			name: "a first role of a missing group", do: put,
+			code: authz.CodeNotFound, says: "there is no group:crew",
+		},
+		{
+			name: "a first role of a hidden group elsewhere", denied: denied, do: put,
+			given: strings.ReplaceAll(crew, "subscription:s", "subscription:one"),
+			code:  authz.CodeNotFound, says: "there is no group:crew",
+		},
+		{
+			name: "another role of a hidden group", given: crew + holds, denied: denied, do: put, changes: `
+				+ account:t#user@group:crew#member
+				- account:t#guest@group:crew#member
+			`,
+		},
+		{
+			name: "a hidden group with a role on another account", given: crew + "account:n#viewer@group:crew#member",
+			denied: denied, do: put, code: authz.CodeNotFound, says: "there is no group:crew",
+		},
+		{name: "a first role of a visible group", given: crew, do: put, changes: "+ account:t#user@group:crew#member"},
+		{
+			name: "the roles of a hidden group", given: crew, denied: denied, do: getGroup,
+			code: authz.CodeNotFound, says: "group:crew holds no role on account:t",
+		},
+		{name: "the roles of a missing group", do: getGroup, code: authz.CodeNotFound, says: "group:crew holds no role on account:t"},
+		{name: "removing a hidden group", given: crew, denied: denied, do: removeGroup},
+		{name: "removing a missing group", do: removeGroup},
+		{
+			name: "removing a hidden group with a role", given: crew + holds, denied: denied, do: removeGroup,
+			changes: "- account:t#guest@group:crew#member",
+		},
+	})
 }
