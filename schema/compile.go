@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -134,6 +135,10 @@ func (e reusedNameError) Error() string {
 	return fmt.Sprintf("%s: %s is defined twice; choose another name for one definition", e.at, e.name)
 }
 
+// caveatName is SpiceDB's pattern for the names of caveats in the text of a relationship. SpiceDB v1.56.0 compiles other
+// names too, but no tool can read relationships with them.
+var caveatName = regexp.MustCompile(`^([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]$`)
+
 // validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. If
 // one question can evaluate two caveats with a parameter of the same name, the parameters must have the same type. It
 // returns warnings about expressions that grant nothing.
@@ -142,6 +147,14 @@ func validate(ctx context.Context, compiled *compiler.CompiledSchema, name strin
 	for _, definition := range compiled.ObjectDefinitions {
 		if _, err := types.GetValidatedDefinition(ctx, definition.GetName()); err != nil {
 			return nil, fmt.Errorf("%s: definition %s: %w", name, definition.GetName(), oneLine(err))
+		}
+	}
+	for _, caveat := range compiled.CaveatDefinitions {
+		if !caveatName.MatchString(caveat.GetName()) {
+			return nil, fmt.Errorf(
+				"%s: the name of the caveat %s must have 3 to 64 characters: lower-case letters, digits and _; it must begin "+
+					"with a letter and not end with _", name, caveat.GetName(),
+			)
 		}
 	}
 	graph := newGraph(compiled)

@@ -128,6 +128,13 @@ func TestLoadRefuses(t *testing.T) {
 			"a.zed", "use import\nimport \"sluice/root.zed\"\n\ndefinition group {}\n",
 			"a.zed:4:1: group is a type of the product; choose another name for this definition",
 		},
+		"a short name of a caveat": {"a.zed", "definition user {}\ncaveat ip(a int) { a > 1 }", "the caveat ip must have 3 to 64"},
+		"capitals in the name of a caveat": {
+			"a.zed", "definition user {}\ncaveat InHours(a int) { a > 1 }", "the caveat InHours must have",
+		},
+		"an underscore at the end of the name of a caveat": {
+			"a.zed", "definition user {}\ncaveat abc_(a int) { a > 1 }", "the caveat abc_ must have",
+		},
 		"a name twice":      {"a.zed", "definition page {}\ndefinition page {}", "a.zed:2:1: page is defined twice"},
 		"inline":            {"a.yaml", "schema: |-\n  definition user {", "a.yaml (schema):1:"},
 		"YAML":              {"a.yaml", "schema: [", "a.yaml: "},
