@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/sluice-authz/sluice/internal/apikey"
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -133,7 +132,7 @@ func (r *relationshipReader) update(field string, sent RelationshipUpdate) (upda
 	if sent.Operation == TouchRelationship {
 		update.Action = authz.Touch
 	}
-	update.Relationship.ExpiresAt = endOf(sent.ExpiresAt).Truncate(time.Second)
+	update.Relationship.ExpiresAt = endOf(sent.ExpiresAt)
 	if sent.Caveat != nil {
 		r.caveat(field+".caveat", *sent.Caveat, &update.Relationship)
 	}

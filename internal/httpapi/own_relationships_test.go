@@ -76,7 +76,7 @@ func TestWriteRelationshipsIsDecoded(t *testing.T) {
 		}
 	}
 	expiring, conditional, plain := viewer("bob"), viewer("bob"), viewer("bob")
-	expiring.ExpiresAt = time.Date(2040, 1, 2, 3, 4, 5, 0, time.UTC)
+	expiring.ExpiresAt = time.Date(2040, 1, 2, 3, 4, 5, 600_000_000, time.UTC)
 	conditional.Caveat, conditional.CaveatContext = "in_hours", `{"hour":12}`
 	everybody := viewer("")
 	everybody.Subject = authz.Everybody("user")

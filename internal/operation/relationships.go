@@ -56,6 +56,7 @@ func planRelationships(ctx context.Context, p *plan, write RelationshipWrite) er
 		p.AddPrecondition(precondition)
 	}
 	for i, update := range write.Updates {
+		update.Relationship.ExpiresAt = fullSecond(update.Relationship.ExpiresAt)
 		if err := checkFuture(p, i, update.Relationship.ExpiresAt); err != nil {
 			return err
 		}
@@ -67,10 +68,14 @@ func planRelationships(ctx context.Context, p *plan, write RelationshipWrite) er
 	return checkSize(p)
 }
 
-// checkFuture returns an error with CodeInvalid if the relationship of an update would have expired already. Zero
-// stands for never.
+// checkFuture returns an error with CodeInvalid if the relationship of an update would have expired already, or would
+// end after the year 9999. Zero stands for never.
 func checkFuture(p *plan, index int, ends time.Time) error {
-	if ends.IsZero() || ends.After(p.now) {
+	switch {
+	case ends.UTC().Year() > 9999:
+		return authz.Errorf(authz.CodeInvalid, "the field \"updates[%d].expires_at\" must be before the year 10000; "+
+			"leave it out for a relationship that does not end", index)
+	case ends.IsZero(), ends.After(p.now):
 		return nil
 	}
 	return authz.Errorf(authz.CodeInvalid, "the field \"updates[%d].expires_at\" must be in the future, not %s", index,

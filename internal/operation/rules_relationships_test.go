@@ -101,6 +101,19 @@ func TestRulesOfRelationships(t *testing.T) {
 			code: authz.CodeInvalid, says: `"updates[0].expires_at" must be in the future`,
 		},
 		{
+			name: "a fraction of a second", do: writing([]authz.Update{ending(until.Add(time.Second / 2))}),
+			changes: "+ dashboard:d#editor@user:bob for 2h0m0s",
+		},
+		{
+			name: "an end next to the zero time", do: writing([]authz.Update{ending(time.Time{}.Add(1))}),
+			code: authz.CodeInvalid, says: `"updates[0].expires_at" must be in the future`,
+		},
+		{
+			name: "an end in the year 10000",
+			do:   writing([]authz.Update{ending(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))}),
+			code: authz.CodeInvalid, says: `"updates[0].expires_at" must be before the year 10000`,
+		},
+		{
 			name: "delete all relationships of an object", do: deleting,
 			given:   "dashboard:d#editor@user:bob dashboard:d#account@account:t dashboard:e#editor@user:bob",
 			changes: "- dashboard:d#account@account:t\n- dashboard:d#editor@user:bob",
