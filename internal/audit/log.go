@@ -108,10 +108,8 @@ func openFile(ctx context.Context, directory string, trusting bool) (*Log, error
 		return nil, fmt.Errorf("the data directory: %w", err)
 	}
 	path := filepath.Join(directory, FileName)
-	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", FileName + "-journal", "audit.lock"} {
-		if err := ownfile.RefuseLink(filepath.Join(directory, name)); err != nil {
-			return nil, fmt.Errorf("the data directory: %w", err)
-		}
+	if err := refuseLinks(directory); err != nil {
+		return nil, err
 	}
 	// The operating system releases the lock when the process ends.
 	lock := flock.New(filepath.Join(directory, "audit.lock"), flock.SetPermissions(0o600))
@@ -143,6 +141,16 @@ func openFile(ctx context.Context, directory string, trusting bool) (*Log, error
 
 func escapePath(path string) string {
 	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+}
+
+// refuseLinks returns an error if a file of the log in the data directory is a link.
+func refuseLinks(directory string) error {
+	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", FileName + "-journal", "audit.lock"} {
+		if err := ownfile.RefuseLink(filepath.Join(directory, name)); err != nil {
+			return fmt.Errorf("the data directory: %w", err)
+		}
+	}
+	return nil
 }
 
 // OpenPostgres opens or creates the log in a PostgreSQL database. Several servers can share it.

@@ -260,5 +260,9 @@ func TestLogRefusesLinks(t *testing.T) {
 		require.NoError(t, os.Symlink(victim, filepath.Join(directory, name)))
 		_, err := audit.OpenFile(t.Context(), directory)
 		require.ErrorIs(t, err, ownfile.ErrForeign, name)
+		if name == audit.FileName {
+			_, err := audit.ReadFile(t.Context(), directory)
+			require.ErrorIs(t, err, ownfile.ErrForeign, name)
+		}
 	}
 }

@@ -18,6 +18,9 @@ func ReadFile(ctx context.Context, directory string) (*Log, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("there is no audit log: %w", err)
 	}
+	if err := refuseLinks(directory); err != nil {
+		return nil, err
+	}
 	mode := "?mode=ro"
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, os.ErrNotExist) {
 		// No process has the file open, so it can be read as immutable. This also works in a directory without write

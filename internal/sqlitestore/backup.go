@@ -37,6 +37,9 @@ func Backup(ctx context.Context, directory, file string) (_ Contents, err error)
 		return Contents{}, err
 	}
 	source := filepath.Join(directory, storeFile)
+	if err := refuseLinks(directory); err != nil {
+		return Contents{}, err
+	}
 	if err := checkHeader(source); err != nil {
 		return Contents{}, err
 	}

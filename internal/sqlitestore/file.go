@@ -39,10 +39,8 @@ func openDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: cannot make the data directory: %w", errNotWritable, err)
 	}
-	for _, name := range []string{lockFile, storeFile, storeFile + "-wal", storeFile + "-shm", storeFile + "-journal"} {
-		if err := ownfile.RefuseLink(filepath.Join(path, name)); err != nil {
-			return nil, fmt.Errorf("%w: %w", errForeign, err)
-		}
+	if err := refuseLinks(path); err != nil {
+		return nil, err
 	}
 	lock := flock.New(filepath.Join(path, lockFile), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	d := &directory{path: path, lock: lock}
@@ -73,6 +71,16 @@ func (d *directory) holder() string {
 func (d *directory) file() string { return filepath.Join(d.path, storeFile) }
 
 func (d *directory) close() error { return d.lock.Close() }
+
+// refuseLinks returns errForeign if a file of the data directory is a link.
+func refuseLinks(directory string) error {
+	for _, name := range []string{lockFile, storeFile, storeFile + "-wal", storeFile + "-shm", storeFile + "-journal"} {
+		if err := ownfile.RefuseLink(filepath.Join(directory, name)); err != nil {
+			return fmt.Errorf("%w: %w", errForeign, err)
+		}
+	}
+	return nil
+}
 
 // requireStore returns ErrNone if the directory has no store.
 func requireStore(path string) error {
