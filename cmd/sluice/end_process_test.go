@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,6 +38,32 @@ func TestStuckProcessEnds(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	require.Equal(t, 2, cmd.ProcessState.ExitCode())
+}
+
+// TestCommandThatReadsAPipeEnds stops a command while it waits for somebody to write to a pipe.
+func TestCommandThatReadsAPipeEnds(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for name, args := range map[string][]string{
+		"import":       {"import", pipe, "--dry-run", "--data-dir", t.TempDir()},
+		"schema print": {"schema", "print", "--schema", pipe},
+	} {
+		cmd := program(t.Context(), args...)
+		cmd.Env = append(cmd.Env, "SLUICE_TEST_STOP_GRACE=1ms")
+		stderr, err := cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		// The open for writing waits until the command has opened the pipe. So the signal comes while the command reads.
+		writer, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+		require.NoError(t, err)
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		said, err := io.ReadAll(stderr)
+		require.NoError(t, err)
+		_ = cmd.Wait()
+		require.Equal(t, 2, cmd.ProcessState.ExitCode(), name)
+		require.Contains(t, string(said), "the command still runs", name)
+		require.NoError(t, writer.Close())
+	}
 }
 
 // fill writes to a pipe until it is full.

@@ -40,6 +40,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 			}
 		}
 	}
+	stopWaiting := func() {}
+	defer func() { stopWaiting() }()
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		if cmd.Name() != serveName { // a server ends later, see serve
+			stopWaiting = endAfter(ctx, stopGrace, func() {
+				fmt.Fprintf(os.Stderr, "sluice: the command still runs %s after the signal to stop\n", stopGrace)
+				os.Exit(2)
+			})
+		}
+	}
 	misspelt := rejectMisspeltHelp(root)
 	root.SetFlagErrorFunc(rejectMisspeltCommand)
 	err := root.ExecuteContext(ctx)

@@ -25,7 +25,7 @@ func newServe() *cobra.Command {
 	var logFormat, logLevel string
 	var demo bool
 	cmd := &cobra.Command{
-		Use:   "serve",
+		Use:   serveName,
 		Short: "Run the server",
 		Long: `Run the server. Without flags it runs a SpiceDB in its own process, stores everything in the
 directory ./data, and generates and prints its keys. With --demo it stores everything in memory,
@@ -186,13 +186,15 @@ func quietly(
 	}
 }
 
-// stopGrace is how long the end of a server may take after --shutdown-delay and --drain-timeout. It is longer than
-// closeGrace in internal/app, so that the server can first report which of its parts does not end. Only tests change
-// it.
+const serveName = "serve"
+
+// stopGrace is how long a command may run after the signal to stop, for example while it reads a pipe that nobody
+// writes to. For a server, --shutdown-delay and --drain-timeout are added. It is longer than closeGrace in
+// internal/app, so that the server can first report which of its parts does not end. Only tests change it.
 var stopGrace = 10 * time.Second
 
 // endAfter waits for the end of ctx, which a signal causes. It calls exit after a further time, even if a part of the
-// server blocks. Calling stop before that time prevents this.
+// program blocks. Calling stop before that time prevents this.
 func endAfter(ctx context.Context, after time.Duration, exit func()) (stop func()) {
 	stopped, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
