@@ -88,7 +88,8 @@ func (p Places) readPlaces(ctx context.Context, r Rules, object authz.Object, re
 // Access returns the facts that together show who has permissions on an object:
 //   - the roles on the object or, if its type has no roles, on the nearest containing object that has roles. Without
 //     such an object, it is the object's existence;
-//   - for an object of an own type, its existence, and Access for all objects that contain it.
+//   - for an object of an own type, its existence, and all roles to which its relationships lead. The existence of own
+//     objects on the way is not needed.
 func (r Rules) Access(object authz.Object, places Places) []Fact {
 	var facts []Fact
 	seen := make(map[authz.Object]bool)
