@@ -223,18 +223,22 @@ func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who au
 func (s *Service) removeAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, leavesGroups bool,
 ) (Done, error) {
+	groups := &leaving{who: who, account: id}
 	return s.run(ctx, by, "remove_account_member", func(ctx context.Context, p *plan) error {
+		if groups.isPending {
+			return groups.plan(ctx, p)
+		}
 		if err := planRemovalFromAccount(ctx, p, id, who); err != nil || !leavesGroups {
 			return err
 		}
-		return leaveGroupsOf(ctx, p, id, who)
+		return groups.plan(ctx, p)
 	})
 }
 
 // planRemovalFromAccount plans that the actor removes a person from an account.
 func planRemovalFromAccount(ctx context.Context, p *plan, id, who authz.ID) error {
 	if who == p.by.Actor.Person() {
-		if done, err := leavePlace(ctx, p, accountObject(id), p.now); done || err != nil {
+		if done, err := leavePlace(ctx, p, accountObject(id)); done || err != nil {
 			return err
 		}
 		account, err := readAccount(ctx, p, id)

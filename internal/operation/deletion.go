@@ -159,11 +159,18 @@ func refused(err error) bool {
 	return errors.Is(err, authz.CodeForbidden) || errors.Is(err, authz.CodeNotFound)
 }
 
+// rememberPlaceLeft plans to store for a day that the actor, a person, left an object.
+func rememberPlaceLeft(p *plan, object authz.Object) {
+	p.Update(authz.Touch, authz.Relationship{
+		Resource: leavingOf(object), Relation: deletionDone, Subject: p.actor(), ExpiresAt: p.now.Add(rememberFor),
+	})
+}
+
 // leavePlace plans to store for a day that the actor, a person, left an object; the caller plans the removal of the
 // roles. isDone is true if the actor holds no role on the object, and is in no group of it. Then the actor left
 // earlier, or has access only through another object, and nothing is left to remove. leavePlace returns an error with
 // CodeNotFound if the actor may not view the object.
-func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time) (isDone bool, err error) {
+func leavePlace(ctx context.Context, p *plan, object authz.Object) (isDone bool, err error) {
 	held, err := p.Find(ctx, rolesFilter(object, p.by.Actor.Person()))
 	if err != nil {
 		return false, err
@@ -173,15 +180,7 @@ func leavePlace(ctx context.Context, p *plan, object authz.Object, now time.Time
 		return false, err
 	}
 	if len(held)+len(memberships) > 0 {
-		p.Update(
-			authz.Touch,
-			authz.Relationship{
-				Resource:  leavingOf(object),
-				Relation:  deletionDone,
-				Subject:   p.actor(),
-				ExpiresAt: now.Add(rememberFor),
-			},
-		)
+		rememberPlaceLeft(p, object)
 		return false, nil
 	}
 	if err := finishRemoval(ctx, p, p.by.Actor.Person()); err != nil {

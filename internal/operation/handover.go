@@ -74,27 +74,33 @@ func (s *Service) HandOverAccountMember(
 	if err != nil {
 		return nil, Done{}, err
 	}
+	groups := &leaving{who: who, account: id}
 	may := func(ctx context.Context, p *plan) (bool, error) {
+		if groups.isPending {
+			return true, groups.plan(ctx, p)
+		}
 		gone := false
 		if who == by.Actor.Person() {
 			var err error
-			if gone, err = leavePlace(ctx, p, d.from, s.now()); err != nil {
+			if gone, err = leavePlace(ctx, p, d.from); err != nil {
 				return gone, err
 			}
 		}
 		err := requirePermission(ctx, p, d.from, "assign_roles")
 		if gone && refused(err) {
+			if to.LeavesGroups { // an earlier call may have been interrupted
+				return true, groups.plan(ctx, p)
+			}
 			return true, nil
 		}
 		return false, err
 	}
 	build := func(ctx context.Context, p *plan, d offboarding, to Handover) (*offboarding, error) {
-		if to.LeavesGroups {
-			if err := leaveGroupsOf(ctx, p, id, who); err != nil {
-				return nil, err
-			}
+		begun, err := planHandover(ctx, p, d, to)
+		if err == nil && to.LeavesGroups {
+			err = groups.plan(ctx, p)
 		}
-		return planHandover(ctx, p, d, to)
+		return begun, err
 	}
 	return s.reassign(ctx, by, "remove_account_member", d, to, may, build)
 }
@@ -112,7 +118,7 @@ func (s *Service) HandOverSubscriptionMember(
 	}
 	may := func(ctx context.Context, p *plan) (bool, error) {
 		if who == by.Actor.Person() {
-			return leavePlace(ctx, p, d.from, s.now())
+			return leavePlace(ctx, p, d.from)
 		}
 		return false, requirePermission(ctx, p, d.from, "remove_users")
 	}

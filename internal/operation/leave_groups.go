@@ -40,9 +40,30 @@ func readMembershipsIn(
 	return in, nil
 }
 
-// leaveGroupsOf plans that a person leaves the groups of the account's subscription. The person may do so themselves.
-// Another actor needs manage_groups on the subscription.
-func leaveGroupsOf(ctx context.Context, p *plan, id, who authz.ID) error {
+// leaving divides the end of a person's memberships of groups among several writes. The first write also ends the
+// direct roles. Between two writes, isPending is set.
+type leaving struct {
+	who, account authz.ID
+	isPending    bool // a write was made, and memberships remain
+	hasMore      bool // memberships remain after the write of the current plan
+}
+
+// more reports whether memberships remain after the current plan.
+func (l *leaving) more() bool { return l != nil && l.hasMore }
+
+// written records that the current plan is written.
+func (l *leaving) written() {
+	if l != nil {
+		l.isPending = l.hasMore
+	}
+}
+
+// plan plans that the person leaves groups of the account's subscription, as many as fit the write. Groups that hold
+// roles on the account come first. The person may leave themselves. Another actor needs manage_groups on the
+// subscription.
+func (l *leaving) plan(ctx context.Context, p *plan) error {
+	p.leaving, l.hasMore = l, false
+	id, who := l.account, l.who
 	account, err := readAccount(ctx, p, id)
 	if err != nil {
 		return err
@@ -59,17 +80,56 @@ func leaveGroupsOf(ctx context.Context, p *plan, id, who authz.ID) error {
 		}
 	}
 	memberships, err := readMembershipsIn(ctx, p, subscription, who)
-	if err != nil {
+	if err != nil || len(memberships) == 0 {
 		return err
 	}
-	deleteIf(p, true, memberships)
+	if who == p.by.Actor.Person() {
+		// A person who holds roles only through groups can then no longer view the account, but can repeat the call.
+		rememberPlaceLeft(p, account.object)
+	}
+	if memberships, err = groupsOnFirst(ctx, p, account.object, memberships); err != nil {
+		return err
+	}
+	for i, m := range memberships {
+		// After a conflict, the write is smaller, since a small write conflicts with fewer other writes.
+		if !fitsOffboarding(p, maxUpdatesPerPlace+maxAccountsOfGroups) || p.isRetry && i == maxRolesAtOnce {
+			l.hasMore, memberships = true, memberships[:i]
+			break
+		}
+		p.Delete(m)
+	}
 	accounts, err := readAccountsOfGroups(ctx, p, memberships)
 	rememberLeaving(p, memberships, accounts)
 	return err
 }
 
+// groupsOnFirst sorts memberships: those of groups that hold roles on the account come first.
+func groupsOnFirst(
+	ctx context.Context, p *plan, account authz.Object, memberships []authz.Relationship,
+) ([]authz.Relationship, error) {
+	rows, err := p.Find(ctx, holdersRows(account, authz.TypeGroup))
+	if err != nil {
+		return nil, err
+	}
+	holdsRole := make(map[authz.Object]bool, len(rows))
+	for _, r := range rows {
+		holdsRole[r.Subject.Object] = true
+	}
+	var first, others []authz.Relationship
+	for _, m := range memberships {
+		if holdsRole[m.Resource] {
+			first = append(first, m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	return append(first, others...), nil
+}
+
 // RemoveAccountMemberAndGroups removes a person from an account, as RemoveAccountMember does, and from all groups of
-// its subscription. If the person is not the actor, the actor also needs manage_groups on the subscription.
+// its subscription. If the person is not the actor, the actor also needs manage_groups on the subscription. If the
+// person is in very many groups, the removal takes several writes, see leaving. A repeated call finishes an interrupted
+// removal.
 func (s *Service) RemoveAccountMemberAndGroups(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.removeAccountMember(ctx, by, id, who, true)
 }

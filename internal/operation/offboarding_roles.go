@@ -185,11 +185,10 @@ func readFactsOfMany(ctx context.Context, p *plan, held []holding) error {
 	return err
 }
 
-// deleteRoles plans to delete the person's roles on an object and on everything in it, and their memberships of groups
-// in it. It stops when room returns
-// false. It returns the places that would lose their last owner or administrator. For each changed place, the write
-// requires as a precondition that another owner or administrator exists. The person may get another role meanwhile,
-// since an offboarding reads again until no role is left.
+// deleteRoles plans to delete the person's roles on an object and on everything in it, and then their memberships of
+// groups in it. It stops when room returns false. It returns the places that would lose their last owner or
+// administrator. For each changed place, the write requires as a precondition that another owner or administrator
+// exists. The person may get another role meanwhile, since an offboarding reads again until no role is left.
 func deleteRoles(
 	ctx context.Context, p *plan, d offboarding, room func() bool,
 ) (orphaned places, err error) {
@@ -203,16 +202,6 @@ func deleteRoles(
 			return orphaned, err
 		}
 		deleteIf(p, true, administers)
-	}
-	memberships, err := readMembershipsIn(ctx, p, d.from, d.who)
-	if err != nil {
-		return orphaned, err
-	}
-	for _, m := range memberships {
-		if !room() {
-			return orphaned, nil
-		}
-		p.Delete(m)
 	}
 	observer := p.observer()
 	for _, h := range held {
@@ -251,7 +240,19 @@ func deleteRoles(
 		}
 		deleteIf(p, d.erases(), h.rows) // another tool wrote these: roles that the role set does not have
 	}
-	return orphaned, nil
+	return orphaned, deleteMemberships(ctx, p, d, room)
+}
+
+// deleteMemberships plans to delete the person's memberships of groups in an object. It stops when room returns false.
+func deleteMemberships(ctx context.Context, p *plan, d offboarding, room func() bool) error {
+	memberships, err := readMembershipsIn(ctx, p, d.from, d.who)
+	for _, m := range memberships {
+		if !room() {
+			break
+		}
+		p.Delete(m)
+	}
+	return err
 }
 
 // deleteReasons plans to delete roles on an account from the reasons for a membership.

@@ -55,6 +55,8 @@ type plan struct {
 	portions *portions
 	// chunks divides updates that do not depend on each other among several writes. It is nil if one write has all.
 	chunks *chunks
+	// leaving divides the end of memberships of groups among several writes. It is nil if one write has all.
+	leaving *leaving
 	// lowered is how many updates store a weaker or shorter role, see roleChange.lowers.
 	lowered int
 	decided map[authz.Object]bool // see requireDecision

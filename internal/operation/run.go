@@ -153,7 +153,7 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	if err != nil {
 		return outcome{}, err
 	}
-	done.more = deletesOnly || p.portions.more() || p.chunks.more()
+	done.more = deletesOnly || p.portions.more() || p.chunks.more() || p.leaving.more()
 	if !done.more {
 		rememberKey(p, s.now().Add(rememberFor))
 	}
@@ -168,6 +168,7 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 	if !deletesOnly {
 		p.portions.written()
 		p.chunks.written()
+		p.leaving.written()
 		for _, d := range p.offboardings {
 			done.jobs = append(done.jobs, s.offboardingJob(p.by, operation, d))
 		}

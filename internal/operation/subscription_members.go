@@ -256,7 +256,7 @@ func (s *Service) RemoveSubscriptionMember(ctx context.Context, by Caller, id, w
 		done, err := s.run(ctx, by, "remove_subscription_member", func(ctx context.Context, p *plan) error {
 			object := subscriptionObject(id)
 			if who == by.Actor.Person() {
-				if done, err := leavePlace(ctx, p, object, s.now()); done || err != nil {
+				if done, err := leavePlace(ctx, p, object); done || err != nil {
 					return err
 				}
 			} else if err := requirePermission(ctx, p, object, "remove_users"); err != nil {
