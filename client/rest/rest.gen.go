@@ -5244,7 +5244,7 @@ type ClientInterface interface {
 
 	// PatchGroupMembersWithBody Add and remove members of a group
 	//
-	// Needs `manage_groups` on the subscription. The number of people is not limited. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+	// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5253,7 +5253,7 @@ type ClientInterface interface {
 
 	// PatchGroupMembers Add and remove members of a group
 	//
-	// Needs `manage_groups` on the subscription. The number of people is not limited. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+	// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7578,7 +7578,7 @@ func (c *Client) ListGroupMembers(ctx context.Context, id ID, params *ListGroupM
 
 // PatchGroupMembersWithBody Add and remove members of a group
 //
-// Needs `manage_groups` on the subscription. The number of people is not limited. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7597,7 +7597,7 @@ func (c *Client) PatchGroupMembersWithBody(ctx context.Context, id ID, params *P
 
 // PatchGroupMembers Add and remove members of a group
 //
-// Needs `manage_groups` on the subscription. The number of people is not limited. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
 //
 // Takes a body of the `application/json` content type.
 //

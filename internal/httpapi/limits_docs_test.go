@@ -153,6 +153,7 @@ func TestSecurityPageStatesTheLimitsOfTheCode(t *testing.T) {
 			"`GET /v1/audit`":               {grouped(maxPageUpdates) + " updates", mib(maxPageBytes)},
 			"`GET /v1/relationships`":       {grouped(operation.MaxLimit) + " a page"},
 			"`PATCH /v1/accounts":           {grouped(maxEntries) + " people", grouped(authz.MaxUpdates) + " updates"},
+			"`PATCH /v1/groups":             {grouped(maxEntries) + " people in `add` and " + grouped(maxEntries) + " people"},
 			"`DELETE /v1/subscriptions":     {grouped(authz.MaxUpdates) + " updates"},
 			"`GET /v1/accounts/{id}/m":      {grouped(operation.MaxLimit) + " ids"},
 			"`POST /access/v1/evaluations`": {grouped(maxEntries) + " evaluations", mib(maxBatchContext)},
