@@ -87,20 +87,58 @@ func (s *Service) changeGroupMembers(
 		if err := planLeaving(ctx, p, left); err != nil {
 			return err
 		}
-		for _, u := range left.next() {
-			p.Update(u.Action, u.Relationship)
-			if err := requireNoOffboarding(ctx, p, u.Relationship.Subject.ID, u.Action == authz.Touch); err != nil {
+		return planGroupMembers(ctx, p, id, left)
+	})
+}
+
+// planGroupMembers plans the next updates of the members of a group, as many as fit the write. With the updates of
+// people who join, it plans to delete their stale shares.
+func planGroupMembers(ctx context.Context, p *plan, id authz.ID, left *chunks) error {
+	updates := left.next()
+	if err := readOfMany(ctx, p, joining(updates), naming...); err != nil {
+		return err
+	}
+	shares := 0 // how many stale shares the write deletes
+	for i, u := range updates {
+		var stale []endShares
+		who, joins := u.Relationship.Subject.ID, u.Action == authz.Touch
+		if joins {
+			var err error
+			if stale, err = readStaleShares(ctx, p, id, who); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+		for _, ends := range stale {
+			shares += ends.size()
+		}
+		if joins && i > 0 && max(len(p.Updates())+shares, len(p.Preconditions())) > maxJoining {
+			left.planned = i
+			return nil
+		}
+		p.Update(u.Action, u.Relationship)
+		p.ending = append(p.ending, stale...)
+		if err := requireNoOffboarding(ctx, p, who, joins); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joining returns the people whom the updates add to a group.
+func joining(updates []authz.Update) (people []authz.ID) {
+	for _, u := range updates {
+		if u.Action == authz.Touch {
+			people = append(people, u.Relationship.Subject.ID)
+		}
+	}
+	return people
 }
 
 // chunks divides updates that do not depend on each other among several writes.
 type chunks struct {
-	left []authz.Update // updates that are not written yet
-	size int            // how many of them one write has
+	left    []authz.Update // updates that are not written yet
+	size    int            // how many of them one write has at most
+	planned int            // how many of them the current plan has
 }
 
 // add adds the updates of people's membership of a group.
@@ -121,15 +159,18 @@ func (c *chunks) deleted() (rows []authz.Relationship) {
 	return rows
 }
 
-// next returns the updates of the next write.
-func (c *chunks) next() []authz.Update { return c.left[:min(len(c.left), c.size)] }
+// next starts a plan and returns the updates of the next write.
+func (c *chunks) next() []authz.Update {
+	c.planned = min(len(c.left), c.size)
+	return c.left[:c.planned]
+}
 
-// more reports whether writes remain after the next one.
-func (c *chunks) more() bool { return c != nil && len(c.left) > c.size }
+// more reports whether writes remain after the current plan.
+func (c *chunks) more() bool { return c != nil && len(c.left) > c.planned }
 
-// written removes the updates of the last write.
+// written removes the updates of the current plan, after its write.
 func (c *chunks) written() {
 	if c != nil {
-		c.left = c.left[len(c.next()):]
+		c.left = c.left[c.planned:]
 	}
 }

@@ -1,0 +1,81 @@
+package operation
+
+import (
+	"context"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+)
+
+// Stale shares are the connection shares and workspace memberships that an expired role left behind. They give nothing
+// while the person has no role on the account. If the person gets a role there through a group, the same write must
+// delete them.
+
+// maxJoining is how many updates the plan of one write has for people who join a group, including the end of their
+// stale shares.
+const maxJoining = authz.MaxUpdates * 9 / 10
+
+// readStaleShares reads the stale shares of a person who joins a group: those in accounts on which the group holds
+// roles and on which the person has no role, neither directly nor through another group. It requires as preconditions
+// that this is still so.
+func readStaleShares(ctx context.Context, p *plan, group, who authz.ID) ([]endShares, error) {
+	rows := make(map[authz.ID][]authz.Relationship)
+	var account authz.ID
+	in := func(id authz.ID) bool {
+		account = id
+		return id != ""
+	}
+	err := forEachNamed(ctx, p, who, in, func(r authz.Relationship) bool {
+		rows[account] = append(rows[account], r)
+		return true
+	})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	holds, err := readAccountsOfGroup(ctx, p, group)
+	if err != nil {
+		return nil, err
+	}
+	var stale []endShares
+	for _, id := range sortedKeys(rows) {
+		if !holds[id] {
+			requireSome(p, []authz.Precondition{{Absent: true, Filter: rolesFilterOfGroup(id, group)}})
+			continue
+		}
+		isPresent, err := readIsPresent(ctx, p, accountObject(id), who)
+		if err != nil {
+			return nil, err
+		}
+		if !isPresent {
+			requireSome(p, []authz.Precondition{{Absent: true, Filter: rolesFilter(accountObject(id), who)}})
+			stale = append(stale, endShares{who: who, from: accountObject(id), arrives: true, rows: rows[id]})
+		}
+	}
+	return stale, nil
+}
+
+// readAccountsOfGroup reads the accounts on which a group holds roles.
+func readAccountsOfGroup(ctx context.Context, p *plan, group authz.ID) (map[authz.ID]bool, error) {
+	rows, err := p.Find(ctx, authz.Filter{Type: "account", SubjectType: authz.TypeGroup, SubjectID: group})
+	accounts := make(map[authz.ID]bool, len(rows))
+	for _, r := range rows {
+		accounts[r.Resource.ID] = true
+	}
+	return accounts, err
+}
+
+// readIsPresent reports whether a person has a role on an account, directly or through a group.
+func readIsPresent(ctx context.Context, p *plan, account authz.Object, who authz.ID) (bool, error) {
+	direct, err := p.Find(ctx, rolesFilter(account, who))
+	if err != nil || len(direct) > 0 {
+		return true, err
+	}
+	roles, err := readGroupRoles(ctx, p, account, who)
+	return len(roles) > 0, err
+}
+
+// rolesFilterOfGroup returns a filter for the roles of a group on an account.
+func rolesFilterOfGroup(account, group authz.ID) authz.Filter {
+	filter := holdersRows(accountObject(account), authz.TypeGroup)
+	filter.SubjectID = group
+	return filter
+}
