@@ -8,8 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Sluice stores for a day that a person left an account or was removed from it, or left a group with roles there. During this day, adding the person
-// again needs assign_roles. Otherwise an actor without assign_roles could change a role by a removal and a grant.
+// Sluice stores for a day that a person left an account or was removed from it, or from a group with roles there. During
+// this day, adding the person again needs assign_roles. Otherwise an actor without assign_roles could change a role by a
+// removal and a grant.
 const (
 	removedType authz.Type     = "removed_user"
 	removedFrom authz.Relation = "from"
@@ -39,8 +40,8 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 	return err
 }
 
-// requireNoGroupRole returns an error with CodeForbidden if the person has a role on the account through a group. For an
-// actor without assign_roles, such a role counts as a role that the person holds. No precondition is necessary: if the
+// requireNoGroupRole returns an error with CodeForbidden if the person has a role on the account through a group. For
+// an actor without assign_roles, such a role counts as a role that the person holds. No precondition is necessary: if the
 // person joins a group at the same time, the result is the same as if they had joined it after the grant.
 func requireNoGroupRole(ctx context.Context, p *plan, account authz.Object, who authz.ID) error {
 	through, err := readGroupRoles(ctx, p, account, who)

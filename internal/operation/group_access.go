@@ -66,13 +66,29 @@ func planLeaving(ctx context.Context, p *plan, left *chunks) error {
 	for _, of := range accounts {
 		most = max(most, len(of))
 	}
-	if most == 0 {
-		return nil
-	}
 	left.size = membersPerWrite / (1 + most)
-	memberships, err := readStored(ctx, p, left.deleted())
+	deleted := left.deleted()
+	if hasRoles, err := hasRolesOnSubscription(ctx, p, deleted); err != nil || most == 0 && !hasRoles {
+		return err
+	}
+	memberships, err := readStored(ctx, p, deleted)
+	if err != nil {
+		return err
+	}
 	rememberLeaving(p, memberships, accounts)
-	return err
+	return withdrawLeaving(ctx, p, memberships)
+}
+
+// hasRolesOnSubscription reports whether the group of the memberships holds a role on its subscription.
+func hasRolesOnSubscription(ctx context.Context, p *plan, memberships []authz.Relationship) (bool, error) {
+	if len(memberships) == 0 {
+		return false, nil
+	}
+	group := memberships[0].Resource
+	rows, err := p.FindSome(ctx, authz.Filter{
+		Type: "subscription", SubjectType: group.Type, SubjectID: group.ID, SubjectRelation: groupMember,
+	}, 1)
+	return len(rows) > 0, err
 }
 
 // readStored returns those of the relationships that are stored.

@@ -99,8 +99,11 @@ func (l *leaving) plan(ctx context.Context, p *plan) error {
 		p.Delete(m)
 	}
 	accounts, err := readAccountsOfGroups(ctx, p, memberships)
+	if err != nil {
+		return err
+	}
 	rememberLeaving(p, memberships, accounts)
-	return err
+	return withdrawLeaving(ctx, p, memberships)
 }
 
 // groupsOnFirst sorts memberships: those of groups that hold roles on the account come first.

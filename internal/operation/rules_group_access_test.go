@@ -237,3 +237,80 @@ func TestHiddenGroupDoesNotExist(t *testing.T) {
 		},
 	})
 }
+
+// TestLeavingGroupsWithdrawsInvitations checks which open invitations end when a person leaves a group.
+func TestLeavingGroupsWithdrawsInvitations(t *testing.T) {
+	const record = "+ removed_user:nina#from@account:t for 24h0m0s\n"
+	const left = "- group:crew#member@user:nina\n"
+	const withdrawn = `- invitation:h#invitee@user:nina for 168h0m0s
+		- invitation:h#inviter@user:peter for 168h0m0s
+		- invitation:h#place@account:t for 168h0m0s
+		- invitation:h#role@role:user for 168h0m0s
+		- invitee:nina#latest@invitation:h for 24h0m0s
+	`
+	swapped := strings.NewReplacer("user:nina", "user:peter", "user:peter", "user:nina", "invitee:nina", "invitee:peter")
+	leave := removeGroupMember("olga", "crew", "nina")
+	replaced := func(old, by, in string) string { return strings.ReplaceAll(in, old, by) }
+	onOne := replaced("subscription:s", "subscription:one", crew) +
+		"group:crew#member@user:nina subscription:one#it_admin@group:crew#member "
+	runRules(t, []ruleCase{
+		{
+			name: "an invitation of the person", given: crewOnTeam + invitation, do: leave,
+			changes: record + left + withdrawn,
+		},
+		{
+			name: "an invitation by the person", given: crewOnTeam + swapped.Replace(invitation), do: leave,
+			changes: record + left + swapped.Replace(withdrawn),
+		},
+		{
+			name: "a change of the group", given: crewOnTeam + invitation,
+			do:      changeGroup("olga", "crew", nil, []authz.ID{"nina"}),
+			changes: record + left + withdrawn,
+		},
+		{
+			name: "a person with a direct role", given: crewOnTeam + invitation + "account:t#guest@user:nina", do: leave,
+			changes: record + left,
+		},
+		{
+			name: "a person with a role through another group", do: leave, changes: record + left,
+			given: crewOnTeam + invitation + "group:others#member@user:nina account:t#guest@group:others#member",
+		},
+		{
+			name: "an invitation to another account", do: leave, changes: record + left,
+			given: crewOnTeam + replaced("account:t", "account:n", invitation),
+		},
+		{
+			name: "a person who is not in the group", do: leave,
+			given: replaced("group:crew#member@user:nina", "", crewOnTeam) + invitation,
+		},
+		{
+			name: "a group that holds no roles", do: leave, changes: left,
+			given: crew + "group:crew#member@user:nina " + invitation,
+		},
+		{
+			name:  "a removal from another account that also leaves groups",
+			given: crewOnTeam + invitation, do: removeMemberAndGroups("olga", "o", "nina"),
+			changes: record + left + withdrawn,
+		},
+		{
+			name: "an invitation to the subscription", do: removeGroupMember("uma", "crew", "nina"),
+			given:   onOne + replaced("account:t", "subscription:one", invitation),
+			changes: left + replaced("account:t", "subscription:one", withdrawn),
+		},
+		{
+			name: "an invitation to an account of the subscription", do: removeGroupMember("uma", "crew", "nina"),
+			given:   onOne + replaced("account:t", "account:of-one", invitation),
+			changes: left + replaced("account:t", "account:of-one", withdrawn),
+		},
+		{
+			name: "an invitation to an account of the subscription where a role remains",
+			do:   removeGroupMember("uma", "crew", "nina"), changes: left,
+			given: onOne + replaced("account:t", "account:of-one", invitation) + "account:of-one#guest@user:nina",
+		},
+		{
+			name: "a person who keeps a role on the subscription", do: removeGroupMember("uma", "crew", "nina"),
+			given:   onOne + replaced("account:t", "account:of-one", invitation) + "subscription:one#read_only@user:nina",
+			changes: left,
+		},
+	})
+}
