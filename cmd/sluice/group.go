@@ -49,7 +49,9 @@ func (g groupCommand) command() *cobra.Command {
 	repeats := strings.HasSuffix(g.arguments[least-1], "...")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > least && !repeats {
-			return fmt.Errorf("usage: sluice group %s; given: %s", cmd.Use, authz.Count(len(args), "argument", "arguments"))
+			example, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
+			return fmt.Errorf("give %s, for example: %s; given: %s",
+				strings.Join(g.arguments, " "), example, authz.Count(len(args), "argument", "arguments"))
 		}
 		return nil
 	}

@@ -44,7 +44,7 @@ func TestGroupCommands(t *testing.T) {
 	require.Equal(t, "dan\ndora\n", run("members", "data-team"))
 
 	fails("--actor, the person on whose behalf the command runs, is required", "get", "night-shift")
-	fails("usage: sluice group add GROUP PERSON...", "add", "night-shift", "--actor", "ada")
+	fails("give GROUP PERSON..., for example: sluice group add data-team bob carol", "add", "night-shift", "--actor", "ada")
 	fails("there is no group:night-shift", "get", "night-shift", "--actor", "ada")
 	fails("--expires-at", "grant", "marketing", "night-shift", "guest", "--expires-at", "soon", "--actor", "ada")
 	help, _, _ := sluice(t, "group", "add", "--help")
