@@ -109,6 +109,11 @@ func (s *Service) PutAccountGroup(
 		if err != nil {
 			return HolderRoles{}, err
 		}
+		if len(change.held) == 0 {
+			if err := endStaleSharesOfMembers(ctx, p, account.object, group); err != nil {
+				return HolderRoles{}, err
+			}
+		}
 		change.write(p)
 		return HolderRoles{Holder: holder, Roles: change.wanted, ExpiresAt: change.until}, nil
 	}

@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -78,4 +79,76 @@ func rolesFilterOfGroup(account, group authz.ID) authz.Filter {
 	filter := holdersRows(accountObject(account), authz.TypeGroup)
 	filter.SubjectID = group
 	return filter
+}
+
+// endStaleSharesOfMembers plans to delete the stale shares of people who get their only role on an account when a group
+// gets its first role there. It reads the shares in the account, and no members of the group without shares. If one
+// write cannot delete all of them, earlier writes delete them before the group gets the role.
+func endStaleSharesOfMembers(ctx context.Context, p *plan, account authz.Object, group authz.ID) error {
+	shares, err := readSharesIn(ctx, p, account)
+	if err != nil {
+		return err
+	}
+	people := sortedKeys(shares)
+	for chunk := range slices.Chunk(people, readChunk) {
+		filters := make([]authz.Filter, len(chunk))
+		for i, who := range chunk {
+			filters[i] = rolesFilter(account, who)
+		}
+		if _, err := p.FindAll(ctx, filters); err != nil { // so that readIsPresent finds them in memory
+			return err
+		}
+	}
+	p.AllowSplit()
+	for _, who := range people {
+		isPresent, err := readIsPresent(ctx, p, account, who)
+		if err != nil {
+			return err
+		}
+		if isPresent {
+			continue
+		}
+		membership := authz.Exactly(authz.Relationship{
+			Resource: groupObject(group), Relation: groupMember, Subject: person(who),
+		})
+		isMember, err := p.Find(ctx, membership)
+		if err != nil {
+			return err
+		}
+		if len(isMember) == 0 {
+			requireSome(p, []authz.Precondition{{Absent: true, Filter: membership}})
+			continue
+		}
+		requireSome(p, []authz.Precondition{{Absent: true, Filter: rolesFilter(account, who)}})
+		deleteIf(p, true, shares[who])
+	}
+	return nil
+}
+
+// readSharesIn reads the connection shares and workspace memberships of people in an account.
+func readSharesIn(ctx context.Context, p *plan, account authz.Object) (map[authz.ID][]authz.Relationship, error) {
+	shares := make(map[authz.ID][]authz.Relationship)
+	for _, filter := range naming {
+		objects, err := p.Find(ctx, authz.Filter{
+			Type: filter.Type, Relation: kindOf(filter.Type).place, SubjectType: account.Type, SubjectID: account.ID,
+		})
+		if err != nil {
+			return nil, err
+		}
+		for chunk := range slices.Chunk(objects, readChunk) {
+			filters := make([]authz.Filter, len(chunk))
+			for i, r := range chunk {
+				filters[i] = filter
+				filters[i].ID = r.Resource.ID
+			}
+			found, err := p.FindAll(ctx, filters)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range slices.Concat(found...) {
+				shares[r.Subject.ID] = append(shares[r.Subject.ID], r)
+			}
+		}
+	}
+	return shares, nil
 }
