@@ -100,8 +100,9 @@ func connections() http.RoundTripper {
 // errors.
 func (c *Client) REST() *rest.Client { return c.rest }
 
-// As returns an actor for the person with this id, which the application chose, or for a service account: As("bob"),
-// As("service_account:nightly"). The server decides for each operation whether the actor may perform it.
+// As returns an actor. The argument is the id of a person, which the application chose, or the reference to a service
+// account: As("bob"), As("service_account:nightly"). The server decides for each operation whether the actor may
+// perform it.
 func (c *Client) As(user string) *Actor {
 	as := *c.rest
 	as.RequestEditors = append(as.RequestEditors[:len(as.RequestEditors):len(as.RequestEditors)],

@@ -52,8 +52,8 @@ func (a *Actor) GroupMembers(ctx context.Context, id string) iter.Seq2[string, e
 	})
 }
 
-// ChangeGroupMembers adds people to a group and removes others. A change of more than 500 people takes several writes,
-// first those that remove people.
+// ChangeGroupMembers adds people to a group and removes others. A change of more than 500 people takes several
+// writes, which first remove people and then add people.
 func (a *Actor) ChangeGroupMembers(ctx context.Context, id string, add, remove []string) error {
 	return done(a.rest.PatchGroupMembers(ctx, id, nil, rest.GroupMembers{Add: add, Remove: remove}))
 }
@@ -103,12 +103,14 @@ func (a *Actor) RemoveAccountGroup(ctx context.Context, account, group string) e
 	return done(a.rest.RemoveAccountGroup(ctx, account, group, nil))
 }
 
-// GetSubscriptionGroupRoles returns the roles of a group on its subscription. If it holds none, the error is NotFound.
+// GetSubscriptionGroupRoles returns the roles of a group on its subscription. If the group holds no role there, the
+// error is NotFound.
 func (a *Actor) GetSubscriptionGroupRoles(ctx context.Context, subscription, group string) (GroupRoles, error) {
 	return answer[GroupRoles](a.rest.GetSubscriptionGroupRoles(ctx, subscription, group, nil))
 }
 
-// PutSubscriptionGroupRoles sets the roles of a group on its subscription, which has the role set single_owner.
+// PutSubscriptionGroupRoles sets the roles of a group on its subscription. The subscription must have the role set
+// single_owner.
 func (a *Actor) PutSubscriptionGroupRoles(
 	ctx context.Context, subscription, group string, roles ...string,
 ) (GroupRoles, error) {

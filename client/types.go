@@ -45,7 +45,7 @@ type (
 	// Group is a group of a subscription.
 	Group = rest.Group
 
-	// RemovedMember is the result of a removal: the groups through which the person still has roles.
+	// RemovedMember is the answer to a removal. Remaining has the groups through which the person still has roles.
 	RemovedMember = rest.RemovedMember
 
 	// GroupRoles are the roles of a group on an account or a subscription.

@@ -15,10 +15,10 @@ import (
 // GrantsFile is the name of the file with the partials that CustomPermissions generates.
 const GrantsFile = "custom_permissions.zed"
 
-// grantableMark, in the comment of a permission, says that custom roles can grant the permission.
+// grantableMark in the comment of a permission says that custom roles can grant the permission.
 const grantableMark = "@grantable"
 
-// viewOfAccount needs no step of its own: the holder of any custom role may view the account.
+// viewOfAccount needs no step of its own, because the holder of any custom role may view the account.
 var viewOfAccount = Name{"account", "view"}
 
 // grantsHeader begins GrantsFile.

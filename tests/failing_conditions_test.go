@@ -108,8 +108,8 @@ func TestFailingConditionsFailTheirItemsAlone(t *testing.T) {
 	}
 }
 
-// TestChecksRejectLargeIntegersByName sends an integer beyond 64 bits. A check that needs the condition is invalid, and
-// its error names the number. So is the explanation of the check.
+// TestChecksRejectLargeIntegersByName sends an integer beyond 64 bits. A check that needs the condition must be
+// invalid, and so must the explanation of the check. The error must name the number.
 func TestChecksRejectLargeIntegersByName(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "failing.yaml")

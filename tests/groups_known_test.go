@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestAnswersKnowGroups checks that answers about permissions, effects and history know the roles of groups.
+// TestAnswersKnowGroups checks that the roles of groups count in answers about permissions, effects and history.
 func TestAnswersKnowGroups(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -11,9 +11,9 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestSetsOfSubjectsNeedInspect names every relation and permission of the schema as the relation of a subject, in
-// every call that accepts one. If no relation accepts such subjects, a key with only the scope check gets an error.
-// Otherwise, and with every scope, it gets an answer.
+// TestSetsOfSubjectsNeedInspect sends a set of subjects for every relation and permission of the schema, in every
+// call that accepts one. If no relation accepts such sets, a key with only the scope check gets an error. If a
+// relation accepts them, or if the key has every scope, it gets an answer.
 func TestSetsOfSubjectsNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -75,7 +75,7 @@ func TestSetsOfSubjectsNeedInspect(t *testing.T) {
 	}
 }
 
-// setQuestionsOf returns all calls that accept the relation of a subject.
+// setQuestionsOf returns all calls that accept a set of subjects.
 func setQuestionsOf(typ, relation string) map[string]any {
 	type object = map[string]any
 	check := object{"subject": typ + ":x#" + relation, "permission": "view", "resource": "importer:x"}

@@ -45,7 +45,7 @@ var readsAgain = map[string]func(r replayedRequest) map[string]any{
 // ids that the request names.
 var identities = []string{"id", "user", "group", "service_account", "inviter", "token"}
 
-// reportOnly are fields of the report of a removal, which a replay never has.
+// reportOnly are the fields that only the first answer of a removal has, and no replay.
 var reportOnly = []string{"reassigned", "remaining"}
 
 // schemaOfAnswer returns the schema of the successful answer of an endpoint with its name.

@@ -23,10 +23,10 @@ import (
 //	not stored account:~a#guest@user:~bob
 //	nothing left of account:~a
 //
-// An actor "service_account:robot" is a service account. The
-// actor "backend" stands for the backend itself, without an actor. After "=>" comes the expected status, followed by
-// the code of the problem with words of its detail, or by fields of the answer. Without "=>", the request must succeed.
-// A rejected request must change nothing (see backend.few).
+// The actor is a person, or a service account in the form "service_account:robot". "backend" stands for the backend
+// itself, without an actor. After "=>" comes the expected status, followed by the code of the problem with words of its
+// detail, or by fields of the answer. Without "=>", the request must succeed. A rejected request must change nothing
+// (see backend.few).
 type step interface {
 	run(s scene)
 }

@@ -140,8 +140,8 @@ func TestPostgres(t *testing.T) {
 	run(t, on, races)
 }
 
-// TestContainer runs the remote suites with a SpiceDB in a container. The replica is off, so SpiceDB answers every
-// check.
+// TestContainer runs the remote suites with a SpiceDB in a container. The in-memory replica is off, so SpiceDB
+// answers every check.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)

@@ -16,8 +16,9 @@ func newGroup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "group",
 		Short: "Manage groups of people and their roles through a running server",
-		Long: `Manage groups through a running server. A group is people of a subscription who get roles together. Every
-command needs --actor, the person on whose behalf it runs.`,
+		Long: `Manage groups through a running server. A group belongs to a subscription. Its members are people,
+who get the roles of the group. Every command needs --actor: the person or service account on whose
+behalf it runs.`,
 		Example: `  sluice group create s1 data-team --title "Data team" --actor olga
   sluice group add data-team bob carol --actor olga
   sluice group grant marketing data-team user --actor olga`,
@@ -31,8 +32,8 @@ command needs --actor, the person on whose behalf it runs.`,
 	return cmd
 }
 
-// groupCommand is a command about groups: the names of its arguments, and what it does on behalf of the actor. The last
-// argument may be given several times if its name ends in "...".
+// groupCommand is a command about groups: the names of its arguments, and the function that runs on behalf of the
+// actor. If the name of the last argument ends in "...", this argument may be given several times.
 type groupCommand struct {
 	cobra.Command
 
@@ -69,7 +70,7 @@ func (g groupCommand) command() *cobra.Command {
 		return g.run(cmd, to.As(actor), args)
 	}
 	from.flags(cmd, "the scope operate")
-	cmd.Flags().StringVar(&actor, "actor", "", "the person on whose behalf the command runs")
+	cmd.Flags().StringVar(&actor, "actor", "", "the person or service account on whose behalf the command runs")
 	fromEnvironment(cmd)
 	return cmd
 }

@@ -101,8 +101,8 @@ func TestKeyNew(t *testing.T) {
 	require.NotContains(t, lines[1], lines[0])
 }
 
-// TestKeyNewChecksWriteTypes checks the types of scopes write:TYPE. Only --schema can reveal that a type of the user's
-// own is unknown.
+// TestKeyNewChecksWriteTypes checks the types of scopes write:TYPE. Without --schema, the command cannot know that
+// the schema lacks a type.
 func TestKeyNewChecksWriteTypes(t *testing.T) {
 	schema, err := filepath.Abs("../../tests/testdata/own.zed")
 	require.NoError(t, err)

@@ -97,9 +97,9 @@ func TestImportWarnsOfNewerSchema(t *testing.T) {
 	require.Contains(t, stderr, "the store keeps its schema, which is newer than the file's")
 }
 
-// exportForeignIDs checks that the export of a running server with the demo company can always be imported: with ids
-// that another tool stored, and after operations have removed them. Without the first line of an export, the import
-// rejects the ids.
+// exportForeignIDs checks that an export can always be imported, even if another tool stored ids in the running
+// server with the demo company, and after operations have removed the objects with these ids. Without the first line
+// of an export, the import rejects the ids.
 func exportForeignIDs(t *testing.T, s *serving) {
 	t.Helper()
 	export := func() string {

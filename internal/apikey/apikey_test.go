@@ -42,7 +42,8 @@ func TestParse(t *testing.T) {
 		// A text after write: is a type only if another colon follows.
 		{"app:write:" + secret, apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf(secret)}, ""},
 		{"app:write:abc+def", apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf("abc+def")}, ""},
-		// A text between write: and a colon is never a part of the key: the key would then write all types.
+		// A text between write: and a colon must be a type. If it were a part of the key, the key could write all
+		// types.
 		{"app:write:Dashboard:" + secret, apikey.Key{}, "must be the name of a type"},
 		{"app:check+write:ab:" + secret, apikey.Key{}, "must be the name of a type"},
 		{"app:write:" + secret + ":x", apikey.Key{}, "put another scope last"},

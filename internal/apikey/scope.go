@@ -61,9 +61,10 @@ func scopeOf(name string) Scopes {
 // writePrefix begins a scope write that is limited to the type after it.
 const writePrefix = "write:"
 
-// ParseScopes parses names of scopes joined by '+'. The name write:TYPE limits the scope Write to a type. types are the
-// types to which Write is limited, sorted; without types, it has no such limit. The error lists the valid names but
-// nothing of the text except names of the product's types, since the text may contain a misplaced key.
+// ParseScopes parses names of scopes joined by '+'. The name write:TYPE limits the scope Write to a type. types are
+// the types to which Write is limited, sorted; if it is empty, Write has no such limit. The error lists the valid
+// names. It quotes nothing of the text except names of the product's types, since the text may contain a misplaced
+// key.
 func ParseScopes(text string) (scopes Scopes, types []authz.Type, err error) {
 	for name := range strings.SplitSeq(text, "+") {
 		limit, isLimited := strings.CutPrefix(name, writePrefix)

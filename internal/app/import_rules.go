@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ImportRules returns the rules for an import into a store. engine is nil if there is no store yet. The rules come from
-// the schema in the file, or from the stored schema if the file has none. For the product's schema they include the
-// rules of the product. In an export, they accept ids that another tool stored.
+// ImportRules returns the rules for an import into a store. engine is nil if there is no store yet. The rules come
+// from the schema in the file, or from the stored schema if the file has none. For the product's schema they include
+// the rules of the product. For a file that an export wrote, they accept ids that another tool stored.
 func ImportRules(engine Store) transfer.NewRules {
 	return func(ctx context.Context, head transfer.Head) (transfer.Rules, error) {
 		text := head.Schema

@@ -74,8 +74,8 @@ func (s *Server) warnOfUnknownTypes() {
 	}
 }
 
-// CheckWriteTypes returns an error unless the schema has the types and they are not the product's. file is the name of
-// a schema file.
+// CheckWriteTypes returns an error if a type is one of the product's, or if the schema does not have it. file is the
+// name of a schema file.
 func CheckWriteTypes(ctx context.Context, file string, types []authz.Type) error {
 	var served servedSchema
 	var err error

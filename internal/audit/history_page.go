@@ -219,7 +219,8 @@ func (l *Log) placesOf(ctx context.Context, place authz.Relation, objects []auth
 	return found, nil
 }
 
-// placesOfObject implements visibility.PlaceReader at the position of the log. It skips relationships with people.
+// placesOfObject implements visibility.PlaceReader at the position of the log. It skips relationships whose subject
+// is a person.
 func (h *History) placesOfObject(
 	ctx context.Context, object authz.Object,
 ) (found []authz.Relationship, complete bool, err error) {

@@ -22,17 +22,17 @@ func newSecret() string {
 
 // errNoPosition is the error of OpenPosition.
 var errNoPosition = authz.Errorf(
-	authz.CodeInvalid, "the cursor or event id was issued for another person or account, or is damaged",
+	authz.CodeInvalid, "the cursor or event id was issued for another reader or account, or is damaged",
 )
 
-// SealPosition encrypts the number of an entry for a person who reads an account's history. The text reveals nothing
-// about the number. Every server that shares the log returns the same text for the same number.
+// SealPosition encrypts the number of an entry for the reader of an account's history. The text reveals nothing about
+// the number. Every server that shares the log returns the same text for the same number.
 func (l *Log) SealPosition(seq int64, reader authz.Actor, of authz.ID) string {
 	number := binary.BigEndian.AppendUint64(nil, uint64(seq)) //nolint:gosec // numbers are not negative
 	return pages.NewSeal([]byte(l.secret)).Close(number, aboutPosition(reader, of))
 }
 
-// OpenPosition returns the number that SealPosition sealed for the same person and account. For any other text, the
+// OpenPosition returns the number that SealPosition sealed for the same reader and account. For any other text, the
 // error has CodeInvalid.
 func (l *Log) OpenPosition(text string, reader authz.Actor, of authz.ID) (int64, error) {
 	number, ok := pages.NewSeal([]byte(l.secret)).Open(text, aboutPosition(reader, of))

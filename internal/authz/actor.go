@@ -5,10 +5,9 @@ import "strings"
 // serviceAccountPrefix starts the name of an actor that is a service account.
 const serviceAccountPrefix = string(TypeServiceAccount) + ":"
 
-// Actor is the person or service account on whose behalf a call is performed, in its shortest form: the id of a person,
-// for example bob, or the reference to a service account, for example service_account:nightly. It is empty if the
-// backend itself performs the call. The two forms cannot be confused, since no id begins with service_account and a
-// colon.
+// Actor is the person or service account on whose behalf a call is performed. It is the id of a person, for example
+// bob, or the reference to a service account, for example service_account:nightly. It is empty if the backend itself
+// performs the call. The two forms cannot be confused, since no id begins with service_account and a colon.
 type Actor string
 
 // ParseActor parses the name of an actor. "bob" and "user:bob" are the same person. The error has code CodeInvalid.

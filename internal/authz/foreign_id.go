@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// DescribeForeign says why no caller can have chosen the id of an object, for which IsForeign holds. If the id lacks
-// an escape, or has one of the wrong form, the text shows the stored form that was probably meant.
+// DescribeForeign says why no caller can have chosen the id of an object. The id must be foreign, see ID.IsForeign.
+// If the id lacks an escape, or has an escape of the wrong form, the text shows the stored form that was probably
+// meant.
 func DescribeForeign(object Object) string {
 	stored := strings.TrimPrefix(string(object.ID), storedPrefix)
 	subject := fmt.Sprintf("the id %q of %s", Echo(stored), WithArticle(object.Type))
@@ -42,7 +43,7 @@ func messageOf(err error) string {
 	return err.Error()
 }
 
-// unescapeAny decodes the escapes of a stored id, also those that EncodeID would not have written. It reports false if
+// unescapeAny decodes the escapes of a stored id, including escapes that EncodeID does not write. It reports false if
 // an '=' does not begin an escape.
 func unescapeAny(stored string) (string, bool) {
 	decoded := make([]byte, 0, len(stored))

@@ -44,8 +44,8 @@ func ParseHolder(s string) (Holder, error) {
 	return Person(id), err
 }
 
-// HolderOf returns the holder that a relationship's subject stands for. It reports false if the subject is not a
-// holder, for example a wildcard.
+// HolderOf returns the holder of roles that the subject of a relationship stands for. It reports false if the subject
+// is not a holder, for example if it is a wildcard.
 func HolderOf(subject Subject) (Holder, bool) {
 	holder := Holder{subject.Type, subject.ID}
 	return holder, slices.Contains(HolderTypes, holder.Type) && subject.ID != "" && subject == holder.Subject()

@@ -32,7 +32,8 @@ var reservedTypes = withSimpleTypes(map[string]bool{
 	"sluice_schema":   true, "subscription": true, "title": true, "user": true, "workspace": true,
 })
 
-// IsProductType reports whether the product's schema defines the type, so that a schema of the user's own cannot.
+// IsProductType reports whether the product's schema defines the type. A schema of the user's own cannot define such
+// a type.
 func IsProductType(typ Type) bool { return reservedTypes[string(typ)] }
 
 func withSimpleTypes(types map[string]bool) map[string]bool {

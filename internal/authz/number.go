@@ -153,8 +153,8 @@ func ParseContext(name, text string) (map[string]any, error) {
 	return values, CheckNumbers(name, values)
 }
 
-// checkKeys returns an error with CodeInvalid if an object within a valid JSON value has a key twice. The error names
-// the field, which starts with name.
+// checkKeys returns an error with CodeInvalid if the text, which is valid JSON, has an object with a repeated key.
+// The error names the path of the object, which starts with name.
 func checkKeys(name, text string) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()

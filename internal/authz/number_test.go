@@ -134,7 +134,8 @@ func TestCheckNumbers(t *testing.T) {
 	}
 }
 
-// TestParseContextRejectsRepeatedKeys checks that the error about a repeated key names the key and its place.
+// TestParseContextRejectsRepeatedKeys checks that the error about a repeated key names the key and the object that
+// has it.
 func TestParseContextRejectsRepeatedKeys(t *testing.T) {
 	for text, says := range map[string]string{
 		`{"hour":1,"day":2,"hour":3}`:       `the field "context" has the key "hour" twice`,

@@ -118,7 +118,7 @@ func (i *inquiry) isRole(r authz.Relationship) bool {
 		})
 }
 
-// isGroup reports whether a subject is a group of the product, as a holder of roles.
+// isGroup reports whether a subject has the form group:ID#member, in which a group of the product holds roles.
 func (i *inquiry) isGroup(s authz.Subject) bool {
 	holder, isHolder := authz.HolderOf(s)
 	return i.operations != nil && isHolder && holder.Type == authz.TypeGroup

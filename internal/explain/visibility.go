@@ -31,7 +31,8 @@ func (e *Explainer) viewOf(question Question, at authz.Token, definitions []auth
 	)
 }
 
-// readPlaces is a visibility.PlaceReader. It reads only relationships to types of places.
+// readPlaces is a visibility.PlaceReader. It reads only relationships whose subject has a type that can contain other
+// objects.
 func (e *Explainer) readPlaces(
 	ctx context.Context, object authz.Object, rules visibility.Rules, definition authz.Definition, at authz.Consistency,
 ) (found []authz.Relationship, complete bool, err error) {

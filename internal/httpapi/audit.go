@@ -132,7 +132,7 @@ func (a *auditAPI) auditPage(
 	return page, query.Before, nil
 }
 
-// visiblePage is auditPage for a person: its page has only entries that the person may see.
+// visiblePage is auditPage for a reader: its page has only entries that the reader may see.
 func (a *auditAPI) visiblePage(
 	ctx context.Context, query audit.Query, reader authz.Actor, limit int,
 ) (entryPage, int64, error) {
@@ -151,8 +151,8 @@ func (a *auditAPI) visiblePage(
 	return page, before, nil
 }
 
-// auditPosition formats the number of an entry for cursors and event ids. For a person it encrypts the number, because
-// plain numbers would reveal how many hidden entries there are.
+// auditPosition formats the number of an entry for cursors and event ids. For a reader it encrypts the number,
+// because plain numbers would reveal how many hidden entries there are.
 func (a *auditAPI) auditPosition(seq int64, reader authz.Actor, account authz.ID) string {
 	if reader == "" {
 		return strconv.FormatInt(seq, 10)

@@ -22,10 +22,10 @@ type inspector struct {
 }
 
 // requireInspection returns an error for a question that needs a key with the scope inspect and a request without an
-// actor. Such a question names an internal type of the product or, instead of a permission, a relation or a schema step
-// (as_…), so its answer does not depend on an actor. Or its subject is a set that no relation accepts, see acceptsSet.
-// The error has CodeForbidden if the key lacks the scope, and CodeInvalid if the request has an actor.
-// requireInspection accepts names that the schema lacks, because the engine rejects them.
+// actor. Such a question names an internal type of the product, or a relation or a schema step (as_…) instead of a
+// permission, or a subject in the form of a set that no relation accepts, see acceptsSet. So its answer does not
+// depend on an actor. The error has CodeForbidden if the key lacks the scope, and CodeInvalid if the request has an
+// actor. requireInspection accepts names that the schema lacks, because the engine rejects them.
 func (r inspector) requireInspection(
 	ctx context.Context, subject authz.Subject, resource authz.Type, permission authz.Permission,
 ) error {
@@ -73,10 +73,10 @@ func (r inspector) requireInspection(
 	return nil
 }
 
-// acceptsSet reports whether a relation of the schema accepts a set such as group:g#member as a subject. A permission
-// of such a set says with whom something is shared. For any other set, for example account:a#as_team_user,
-// SpiceDB decides whether the permission depends on this relation or permission of this object. So the answer reveals
-// stored relationships, for example whether a connection is shared with its account.
+// acceptsSet reports whether a relation of the schema accepts a set such as group:g#member as a subject. The answer
+// about such a set says only what is shared with the set. For any other set, for example account:a#as_team_user, the
+// answer says whether the permission depends on this relation or permission of the account. So it reveals stored
+// relationships, for example whether a connection is shared with its account.
 func acceptsSet(definitions []authz.Definition, set authz.Subject) bool {
 	for _, definition := range definitions {
 		for _, accepted := range definition.Accepts {
@@ -112,7 +112,7 @@ func (r inspector) requireCheck(ctx context.Context, check authz.Check) error {
 	return r.requireInspection(ctx, check.Subject, check.Resource.Type, check.Permission)
 }
 
-// ofType returns a subject of a type, for a question that names no other part of its subject.
+// ofType returns a subject of a type. It stands for the subject of a question that names only its type.
 func ofType(typ authz.Type) authz.Subject { return authz.Subject{Object: authz.Object{Type: typ}} }
 
 // requireChecks runs requireCheck for each well-formed check, and records its error.

@@ -112,8 +112,8 @@ func removeAccountMember(r request) (writeCall, error) {
 	}, nil
 }
 
-// performRemoval removes the person in the path from the account in the path. If to is not nil, the person's creations
-// get a new owner.
+// performRemoval removes the person in the path from the account in the path. If to is not nil, the person's
+// creations get a new owner. If leavesGroups is set, the person also leaves the groups of the account's subscription.
 func performRemoval(
 	ctx context.Context, on Operations, r request, to *operation.Handover, leavesGroups bool,
 ) (*operation.Reassigned, operation.Done, error) {

@@ -191,8 +191,8 @@ func (r *route) checkQuery(query map[string][]string) error {
 	return nil
 }
 
-// exampleOf returns the end of an error message that shows a right value of a parameter. It returns an empty string if
-// the contract has no example of the parameter.
+// exampleOf returns the end of an error message, which shows a valid value of a parameter. It returns an empty string
+// if the contract has no example of the parameter.
 func exampleOf(parameter *openapi3.Parameter) string {
 	if parameter.Example == nil {
 		return ""

@@ -44,7 +44,7 @@ func membershipsOf(who authz.ID) authz.Filter {
 	return authz.Filter{Type: authz.TypeGroup, Relation: groupMember, SubjectType: user, SubjectID: who}
 }
 
-// requireGroupRoles adds, as preconditions, the roles that the actor has on an object through groups, and the
+// requireGroupRoles adds, as preconditions, the roles that the actor has on an object through groups, and the actor's
 // memberships of these groups. A decision about the actor and the object may depend on them.
 func requireGroupRoles(ctx context.Context, p *plan, object authz.Object) error {
 	roles, err := readGroupRoles(ctx, p, object, p.by.Actor.Person())

@@ -167,9 +167,9 @@ func rememberPlaceLeft(p *plan, object authz.Object) {
 }
 
 // leavePlace plans to store for a day that the actor, a person, left an object; the caller plans the removal of the
-// roles. isDone is true if the actor holds no role on the object, and is in no group of it. Then the actor left
-// earlier, or has access only through another object, and nothing is left to remove. leavePlace returns an error with
-// CodeNotFound if the actor may not view the object.
+// roles. isDone is true if the actor holds no role on the object, and is a member of none of its groups. Then the
+// actor left earlier, or has access only through another object, and nothing is left to remove. leavePlace returns an
+// error with CodeNotFound if the actor may not view the object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object) (isDone bool, err error) {
 	held, err := p.Find(ctx, rolesFilter(object, p.by.Actor.Person()))
 	if err != nil {

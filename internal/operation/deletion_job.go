@@ -86,7 +86,8 @@ func (j deletionJob) Next(ctx context.Context, failed int) (job.Step, error) {
 		return job.Step{}, err
 	}
 	if len(recorded) == 0 { // another request has finished the deletion
-		// If a service account requested the deletion, it may be deleted since, and nothing may name it.
+		// The service account that requested the deletion may itself be deleted by now. No relationship may name it
+		// then.
 		if j.record.Subject.Type != serviceAccount {
 			j.planDone(p)
 		}

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Sluice stores for a day that a person left an account or was removed from it, or from a group with roles there. During
-// this day, adding the person again needs assign_roles. Otherwise an actor without assign_roles could change a role by a
-// removal and a grant.
+// Sluice stores for a day that a person left an account or was removed from it. It stores the same if a person left a
+// group that holds roles on the account, or was removed from this group. During this day, adding the person again
+// needs assign_roles. Otherwise an actor without assign_roles could change a role by a removal and a grant.
 const (
 	removedType authz.Type     = "removed_user"
 	removedFrom authz.Relation = "from"
@@ -41,8 +41,8 @@ func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who a
 }
 
 // requireNoGroupRole returns an error with CodeForbidden if the person has a role on the account through a group. For
-// an actor without assign_roles, such a role counts as a role that the person holds. No precondition is necessary: if the
-// person joins a group at the same time, the result is the same as if they had joined it after the grant.
+// an actor without assign_roles, such a role counts as a role that the person holds. No precondition is necessary: if
+// the person joins a group at the same time, the result is the same as if the person had joined after the grant.
 func requireNoGroupRole(ctx context.Context, p *plan, account authz.Object, who authz.ID) error {
 	through, err := readGroupRoles(ctx, p, account, who)
 	if err == nil && len(through) > 0 {
@@ -53,9 +53,9 @@ func requireNoGroupRole(ctx context.Context, p *plan, account authz.Object, who 
 	return err
 }
 
-// readGrantEnd returns when the actor's right to grant roles on an account ends: when the base role that gives the
-// right ends, which the actor holds directly or through groups. It returns zero if the right has no end, for example
-// for an owner of the subscription or an administrator of the platform.
+// readGrantEnd returns when the actor's right to grant roles on an account ends. This is the end of the base role
+// that gives the right. The actor holds this role directly or through groups. readGrantEnd returns zero if the right
+// has no end, for example for an owner of the subscription or an administrator of the platform.
 func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time, error) {
 	own, err := readRolesOf(ctx, p, account.object, account.set, p.by.Actor.Object())
 	if err != nil {
@@ -107,8 +107,8 @@ func grantEndError(p *plan, account accountFacts, end time.Time) error {
 		p.by.Actor, account.object, end.Format(time.RFC3339))
 }
 
-// requireOwnEnd returns an error with CodeForbidden if the right of the actors to grant roles has an end, and they
-// would give themselves a role that lasts longer.
+// requireOwnEnd returns an error with CodeForbidden if actors would give themselves a role that ends later than their
+// own right to grant roles.
 func requireOwnEnd(ctx context.Context, p *plan, account accountFacts, change roleChange) error {
 	if change.who != p.by.Actor.Person() || !slices.ContainsFunc(change.wanted, change.gives) {
 		return nil

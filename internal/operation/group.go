@@ -68,7 +68,7 @@ func (s *Service) GetGroup(ctx context.Context, by Caller, id authz.ID) (Group, 
 	return answered(group, token, err)
 }
 
-// readGroup reads a group, and requires as a precondition that it is in its subscription.
+// readGroup reads a group. It requires as a precondition that the group stays in its subscription.
 func readGroup(ctx context.Context, p *plan, id authz.ID) (Group, error) {
 	place, err := readPlaceOf(ctx, p, groupObject(id))
 	if err != nil {
@@ -78,7 +78,7 @@ func readGroup(ctx context.Context, p *plan, id authz.ID) (Group, error) {
 	return Group{ID: id, Subscription: place.ID, Title: titles[0]}, err
 }
 
-// readTitles reads the titles of objects, several at a time. An object without a title has an empty one.
+// readTitles reads the titles of objects, several objects in one call. The title of an object without one is empty.
 func readTitles(ctx context.Context, p *plan, objects ...authz.Object) ([]authz.ID, error) {
 	filters, titles := make([]authz.Filter, len(objects)), make([]authz.ID, len(objects))
 	for i, object := range objects {
@@ -111,7 +111,7 @@ func (s *Service) RenameGroup(ctx context.Context, by Caller, id, title authz.ID
 	return runWithResult(ctx, s, by, "rename_group", s.groupResult(by, id), build)
 }
 
-// planTitle plans that an object has the title and no other one.
+// planTitle plans the write after which an object has this title and no other.
 func planTitle(ctx context.Context, p *plan, object authz.Object, title authz.ID) error {
 	filter := authz.Filter{Type: object.Type, ID: object.ID, Relation: titleOf}
 	stored, err := p.Find(ctx, filter)
@@ -160,8 +160,9 @@ func (s *Service) SubscriptionGroups(
 	return answered(groups, token, err)
 }
 
-// readPage reads a page of the relationships that match the filter, in the order of the store, and the cursor of the
-// next page. It reads no other relationships. A cursor continues the list as it was when the first page was read.
+// readPage reads a page of the relationships that match the filter, in the order of the store. next is the cursor of
+// the next page. readPage reads no other relationships. A cursor continues the list as it was when the first page was
+// read.
 func readPage(
 	ctx context.Context, p *plan, cursors pages.Cursors, page Page, filter authz.Filter,
 ) (rows []authz.Relationship, next string, err error) {

@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	// maxAccountsOfGroups is the highest number of accounts for which Sluice stores that a person left groups with roles
-	// there.
+	// maxAccountsOfGroups limits the accounts for which one write stores that people left groups with roles there.
 	maxAccountsOfGroups = 100
 
 	// maxRolesOfGroup is the highest number of roles that a group holds on one account.
 	maxRolesOfGroup = 8
 )
 
-// readAccountsOfGroups reads on which accounts groups hold roles, at most maxAccountsOfGroups in total.
+// readAccountsOfGroups reads the accounts on which the groups of the memberships hold roles. It returns at most
+// maxAccountsOfGroups accounts, by group.
 func readAccountsOfGroups(
 	ctx context.Context, p *plan, memberships []authz.Relationship,
 ) (map[authz.Object][]authz.Object, error) {
@@ -45,7 +45,8 @@ func readAccountsOfGroups(
 	return accounts, nil
 }
 
-// rememberLeaving plans to store, for people who leave groups, that they were removed from the accounts of the groups.
+// rememberLeaving plans to store, for people who leave groups, that they were removed from the accounts on which
+// these groups hold roles.
 func rememberLeaving(p *plan, memberships []authz.Relationship, accounts map[authz.Object][]authz.Object) {
 	for _, m := range memberships {
 		for _, account := range accounts[m.Resource] {
@@ -54,8 +55,8 @@ func rememberLeaving(p *plan, memberships []authz.Relationship, accounts map[aut
 	}
 }
 
-// planLeaving plans the effects of the memberships of one group that the next write deletes. It limits the size of this
-// write.
+// planLeaving plans to store that people left a group, for the memberships that the next write deletes. It reduces
+// the number of people in this write, so that all updates fit.
 func planLeaving(ctx context.Context, p *plan, left *chunks) error {
 	left.size = membersPerWrite
 	accounts, err := readAccountsOfGroups(ctx, p, left.deleted())
@@ -91,7 +92,7 @@ func hasRolesOnSubscription(ctx context.Context, p *plan, memberships []authz.Re
 	return len(rows) > 0, err
 }
 
-// readStored returns those of the relationships that are stored.
+// readStored reads which of the relationships are stored.
 func readStored(ctx context.Context, p *plan, rows []authz.Relationship) (stored []authz.Relationship, err error) {
 	filters := make([]authz.Filter, len(rows))
 	for i, r := range rows {

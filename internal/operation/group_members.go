@@ -36,8 +36,8 @@ func (s *Service) GroupMembers(
 const membersPerWrite = 500
 
 // ChangeGroupMembers adds people to a group and removes others. The actor needs manage on the group. A change of more
-// than membersPerWrite people takes several writes, first those that remove people. If one of them fails, the earlier
-// ones remain. A repeated call continues the change.
+// than membersPerWrite people takes several writes, which first remove people and then add people. If a write fails,
+// the earlier ones remain. A repeated call continues the change.
 func (s *Service) ChangeGroupMembers(
 	ctx context.Context, by Caller, id authz.ID, add, remove []authz.ID,
 ) (Done, error) {
@@ -141,7 +141,7 @@ type chunks struct {
 	planned int            // how many of them the current plan has
 }
 
-// add adds the updates of people's membership of a group.
+// add appends an update of the membership of a group for each person.
 func (c *chunks) add(group authz.ID, action authz.Action, people []authz.ID) {
 	for _, who := range people {
 		r := authz.Relationship{Resource: groupObject(group), Relation: groupMember, Subject: person(who)}
@@ -149,7 +149,7 @@ func (c *chunks) add(group authz.ID, action authz.Action, people []authz.ID) {
 	}
 }
 
-// deleted returns those relationships of the next write that it deletes.
+// deleted returns the relationships that the next write deletes.
 func (c *chunks) deleted() (rows []authz.Relationship) {
 	for _, u := range c.next() {
 		if u.Action == authz.Delete {

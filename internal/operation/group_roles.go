@@ -61,7 +61,7 @@ func readListedAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts,
 
 func groupHolder(id authz.ID) authz.Holder { return authz.Holder{Type: authz.TypeGroup, ID: id} }
 
-// holderRolesOf describes the roles that the relationships store.
+// holderRolesOf returns the roles that the relationships of a holder store.
 func holderRolesOf(holder authz.Holder, held []authz.Relationship) HolderRoles {
 	return HolderRoles{Holder: holder, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}
 }
@@ -123,8 +123,8 @@ func (s *Service) PutAccountGroup(
 	return runWithResult(ctx, s, by, "put_account_group", again, build)
 }
 
-// readHolderChange reads the change of the roles of a group or service account on an account to the named roles. It
-// returns an error if the role set, the features or the end of the actor's own right do not allow them.
+// readHolderChange returns the change after which a group or service account holds the named roles on an account. It
+// returns an error if the role set, a missing feature or the end of the actor's own right forbids one of the roles.
 func readHolderChange(
 	ctx context.Context, p *plan, account accountFacts, holder authz.Holder, roles []string, until time.Time,
 ) (holderChange, error) {
@@ -205,7 +205,8 @@ func (s *Service) RemoveSubscriptionGroupRoles(ctx context.Context, by Caller, i
 	})
 }
 
-// readSubscriptionOfActor reads a subscription whose members the actor may list.
+// readSubscriptionOfActor reads a subscription. It returns an error if the actor may not list the members of the
+// subscription.
 func readSubscriptionOfActor(ctx context.Context, p *plan, id authz.ID) (subscriptionFacts, error) {
 	if err := requirePermission(ctx, p, subscriptionObject(id), kindOf("subscription").list); err != nil {
 		return subscriptionFacts{}, err

@@ -44,9 +44,9 @@ func inOrder(found []authz.Relationship, set authz.RoleSet) (held []authz.Relati
 	return held
 }
 
-// parseHolderRoles parses the names of the roles that a group or service account is to hold. A group's list may have
-// only additional roles, since people can have a base role besides. It returns an error with CodeInvalid if the list
-// is empty or names a role that only people hold.
+// parseHolderRoles parses the names of the roles that a group or service account is to hold. A group may hold an
+// additional role without a base role, since its members can have a base role in another way. The error has
+// CodeInvalid if the list is empty or names a role that only people can hold.
 func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([]authz.Role, error) {
 	var allowed []authz.Role
 	for _, role := range set.Names() {
@@ -156,9 +156,9 @@ func (c holderChange) write(p *plan) {
 	}
 }
 
-// limitHolderEnd limits the end of a change to the end of the actor's right to grant roles on the account, as limitEnd
-// does for people. A change without an end gets this end. It returns an error with CodeForbidden if the requested end
-// is later.
+// limitHolderEnd limits the end of the roles that a change gives to the end of the actor's right to grant roles on
+// the account, as limitEnd does for people. A change without an end gets this end. If the requested end is later, the
+// error has CodeForbidden.
 func limitHolderEnd(ctx context.Context, p *plan, account accountFacts, change holderChange) (holderChange, error) {
 	if !slices.ContainsFunc(change.wanted, change.gives) {
 		return change, nil

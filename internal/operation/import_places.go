@@ -10,7 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// checkIDs reports ids that the API does not accept. In an export it accepts ids that another tool stored.
+// checkIDs reports ids that the API does not accept. In a file that an export wrote, it accepts ids that another tool
+// stored.
 func checkIDs(r *ImportRules, line int, relationship authz.Relationship) {
 	objects := []authz.Object{relationship.Resource}
 	if !relationship.Subject.Wildcard {
@@ -138,8 +139,9 @@ func checkConnector(_ context.Context, r *ImportRules, o *importedObject) error 
 	return nil
 }
 
-// requirePairs reports the flags of a connector that hold for service accounts, but not for people. The start of a
-// server and the end of an import complete only flags for people, see app.CompleteFlags.
+// requirePairs reports the flags of a connector that are stored for service accounts, but not for people.
+// app.CompleteFlags, at the start of a server and at the end of an import, adds only the missing flags for service
+// accounts.
 func (r *ImportRules) requirePairs(o *importedObject) {
 	relations := []authz.Relation{"catalogue"}
 	for _, capability := range capabilities {

@@ -14,7 +14,7 @@ type productRule struct {
 	types []authz.Type
 	check func(context.Context, *ImportRules, *importedObject) error
 
-	// checkRow checks one relationship of any type, also of a type of the user's own.
+	// checkRow checks one relationship of any type, including types of the user's own.
 	checkRow func(r *ImportRules, line int, relationship authz.Relationship)
 }
 

@@ -259,8 +259,8 @@ func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvita
 	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }
 
-// actAs calls do with another actor of the plan. It returns an error with CodeForbidden if the actor is a service
-// account that does not exist.
+// actAs calls do while another actor is the actor of the plan. It returns an error with CodeForbidden if this actor
+// is a service account that does not exist.
 func actAs(ctx context.Context, p *plan, actor authz.Actor, do func() error) error {
 	own := p.by.Actor
 	defer func() { p.by.Actor = own }()

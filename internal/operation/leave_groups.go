@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// readMembershipsIn reads in which groups of a subscription a person is a member or, for the platform, in which groups
-// at all. An account has no groups.
+// readMembershipsIn reads a person's memberships of the groups in a place. For a subscription, these are its groups;
+// for the platform, all groups; for an account, none.
 func readMembershipsIn(
 	ctx context.Context, p *plan, place authz.Object, who authz.ID,
 ) ([]authz.Relationship, error) {
@@ -59,8 +59,7 @@ func (l *leaving) written() {
 }
 
 // plan plans that the person leaves groups of the account's subscription, as many as fit the write. Groups that hold
-// roles on the account come first. The person may leave themselves. Another actor needs manage_groups on the
-// subscription.
+// roles on the account come first. An actor other than the person needs manage_groups on the subscription.
 func (l *leaving) plan(ctx context.Context, p *plan) error {
 	p.leaving, l.hasMore = l, false
 	id, who := l.account, l.who
@@ -72,8 +71,8 @@ func (l *leaving) plan(ctx context.Context, p *plan) error {
 	if who != p.by.Actor.Person() {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, "manage_groups", subscription)})
 		if err == nil && !may[0] {
-			err = lacks("manage_groups", "%s lacks the permission manage_groups on the subscription of %s; leave out "+
-				"the parameter groups", p.by.Actor, account.object)
+			err = lacks("manage_groups", "%s lacks the permission manage_groups on the subscription of %s; to "+
+				"remove the person only from the account, leave out the parameter groups", p.by.Actor, account.object)
 		}
 		if err != nil {
 			return err
@@ -137,8 +136,8 @@ func (s *Service) RemoveAccountMemberAndGroups(ctx context.Context, by Caller, i
 	return s.removeAccountMember(ctx, by, id, who, true)
 }
 
-// RemainingGroups returns the groups through which a person has roles on an account. It returns none if the actor is
-// another person and may not list the members of the account.
+// RemainingGroups returns the groups through which a person has roles on an account. It returns none if the actor may
+// not know the roles of this person.
 func (s *Service) RemainingGroups(ctx context.Context, by Caller, id, who authz.ID) ([]HolderRoles, error) {
 	var groups []HolderRoles
 	_, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {

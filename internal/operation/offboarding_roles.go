@@ -188,7 +188,8 @@ func readFactsOfMany(ctx context.Context, p *plan, held []holding) error {
 // deleteRoles plans to delete the person's roles on an object and on everything in it, and then their memberships of
 // groups in it. It stops when room returns false. It returns the places that would lose their last owner or
 // administrator. For each changed place, the write requires as a precondition that another owner or administrator
-// exists. The person may get another role meanwhile, since an offboarding reads again until no role is left.
+// exists. If the person gets another role meanwhile, the offboarding deletes it too: it reads again until no role is
+// left.
 func deleteRoles(
 	ctx context.Context, p *plan, d offboarding, room func() bool,
 ) (orphaned places, err error) {

@@ -91,8 +91,9 @@ func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
 	return firstEnd(held)
 }
 
-// effectiveEnd returns when the strongest base role ends that is among the rows, which may store a role several times:
-// held directly and through groups. It returns zero if one of them does not end.
+// effectiveEnd returns when the strongest base role in the rows ends. The rows may have the role several times: held
+// directly and through groups. The latest end counts; zero means that the role does not end. If the rows have no base
+// role, effectiveEnd returns the earliest end of the rows.
 func effectiveEnd(set authz.RoleSet, rows []authz.Relationship) time.Time {
 	for _, info := range set.Roles {
 		of := slices.DeleteFunc(slices.Clone(rows), func(r authz.Relationship) bool {

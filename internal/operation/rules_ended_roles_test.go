@@ -7,7 +7,7 @@ import (
 )
 
 // TestEndedRoleIsNoRemoval checks who may add a person whose role has ended on its date. Such an end is no removal,
-// since only a person with assign_roles can bring it about.
+// since only an actor with assign_roles can change the date.
 func TestEndedRoleIsNoRemoval(t *testing.T) {
 	const ended, running = "account:t#user@user:nina[expiration:2030-01-01T11:59:59Z]", "account:t#user@user:nina[expiration:2030-01-01T15:00:00Z]"
 	const denied = "assign_roles@account:t"

@@ -149,7 +149,8 @@ func (r *recording) Write(ctx context.Context, write authz.Write) (authz.Token, 
 }
 
 // TestDecisionThroughGroupIsAPrecondition performs operations of a person whose roles come from a group. Each write
-// must require the role of the group and the person's membership, and nothing about groups that the person is not in.
+// must require the role of the group and the person's membership. It must not require anything about groups of which
+// the person is not a member.
 func TestDecisionThroughGroupIsAPrecondition(t *testing.T) {
 	given := strings.Fields(`group:crew#subscription@subscription:s group:crew#member@user:rex
 		group:others#subscription@subscription:s group:others#member@user:ed group:elsewhere#member@user:rex

@@ -19,7 +19,7 @@ const (
 	robotOfS = "service_account:robot#place@subscription:s service_account:robot#title@title:Robot "
 )
 
-// robotsTraces are relationships that operations in the name of the service account robot store.
+// robotsTraces are relationships that operations on behalf of the service account robot store.
 const robotsTraces = "account:t#user@service_account:robot " +
 	"importer:made#account@account:t importer:made#creator@service_account:robot " +
 	"connection:open#account@account:t connection:open#creator@service_account:robot connection:open#shared@account:t " +

@@ -121,7 +121,7 @@ type Member struct {
 	// ExpiresAt is when the last of the roles ends; zero if one of them is permanent.
 	ExpiresAt time.Time
 
-	// Via are the groups through which the person has more roles. Only lists of members and single members have it.
+	// Via has the groups through which the person has roles. Only lists of members and single members have it.
 	Via []HolderRoles
 
 	// Accounts are the person's roles on the accounts of the subscription, if the call asked for them. AccountsExpireAt

@@ -33,8 +33,8 @@ func serviceAccountObject(id authz.ID) authz.Object {
 	return authz.Object{Type: serviceAccount, ID: id}
 }
 
-// managesServiceAccounts is the permission on an account or subscription that is needed to create service accounts in
-// it. The schema gives its holders the permission manage on the service accounts.
+// managesServiceAccounts has the permission on an account or subscription that an actor needs to create service
+// accounts in it. In the schema, actors with this permission have the permission manage on these service accounts.
 var managesServiceAccounts = map[authz.Type]authz.Permission{"account": "assign_roles", "subscription": "manage_roles"}
 
 // CreateServiceAccount creates a service account in an account or subscription, and gives it roles there. The actor
@@ -68,7 +68,8 @@ func (s *Service) CreateServiceAccount(
 	return runWithResult(ctx, s, by, "create_service_account", s.serviceAccountResult(by, in.ID), build)
 }
 
-// readFirstRoles reads the change that gives a new service account roles on its place.
+// readFirstRoles returns the change that gives roles to a new service account on the account or subscription that it
+// belongs to.
 func readFirstRoles(ctx context.Context, p *plan, in ServiceAccount, roles []string) (holderChange, error) {
 	holder := serviceAccountHolder(in.ID)
 	if in.Place.Type == "subscription" {

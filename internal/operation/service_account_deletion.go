@@ -6,7 +6,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleTypes are the types of objects on which service accounts hold roles. The roles on accounts may be many.
+// roleTypes are the types of objects on which service accounts hold roles. A service account can hold roles on many
+// accounts.
 var roleTypes = []authz.Type{"subscription", "account"}
 
 // rolesOfServiceAccount returns a filter for the roles of a service account on all objects of a type.
@@ -14,9 +15,9 @@ func rolesOfServiceAccount(account authz.Object, on authz.Type) authz.Filter {
 	return authz.Filter{Type: on, SubjectType: account.Type, SubjectID: account.ID}
 }
 
-// cutOffServiceAccount plans the cut-off of a service account: it deletes the service account's own relationships, so
-// that no operation succeeds in its name, and its roles. If very many roles do not fit the write, the next writes
-// delete the others.
+// cutOffServiceAccount plans the cut-off of a service account. It deletes the relationships whose resource is the
+// service account, so that no operation succeeds in its name. It also deletes the roles that fit the write. Later
+// writes delete the other roles.
 func cutOffServiceAccount(ctx context.Context, p *plan, account authz.Object) error {
 	own, err := p.FindSome(ctx, authz.Filter{Type: account.Type, ID: account.ID}, 0)
 	if err != nil {
@@ -41,7 +42,7 @@ func cutOffServiceAccount(ctx context.Context, p *plan, account authz.Object) er
 	return nil
 }
 
-// addRolesOf makes the write delete the roles of a service account that the cut-off left. It returns false if there are
+// addRolesOf makes the write delete roles of a service account that the cut-off left. It returns false if there were
 // any.
 func (b *batch) addRolesOf(ctx context.Context, account authz.Object) (complete bool, err error) {
 	for _, on := range roleTypes {
@@ -57,9 +58,9 @@ func (b *batch) addRolesOf(ctx context.Context, account authz.Object) (complete 
 	return true, nil
 }
 
-// addOfServiceAccount adds the deletion of a relationship whose subject is a service account that is being deleted. It
-// deletes invitations that the service account sent, and its private connections. Its other creations remain without a
-// creator. It waits for deletions and offboardings that the service account requested.
+// addOfServiceAccount adds the deletion of a relationship whose subject is a service account that is being deleted.
+// Invitations that the service account sent, and its private connections, are deleted as a whole. Its other creations
+// remain without a creator. Deletions and offboardings that it requested must end first.
 func (b *batch) addOfServiceAccount(ctx context.Context, r authz.Relationship) (complete bool, err error) {
 	switch {
 	case r.Resource.Type == invitationType:

@@ -125,8 +125,8 @@ func (s *Service) RemoveSubscriptionServiceAccountRoles(
 	})
 }
 
-// readSubscriptionChange reads the change of the roles of a service account on a subscription to the named roles, or
-// to none if removes is set. It returns an error unless the actor may list the members of the subscription, and may
+// readSubscriptionChange returns the change after which a service account holds the named roles on a subscription, or
+// no roles if removes is set. It returns an error unless the actor may list the members of the subscription, and may
 // give and remove each changed role.
 func readSubscriptionChange(
 	ctx context.Context, p *plan, id authz.ID, holder authz.Holder, roles []string, removes bool,
@@ -164,9 +164,9 @@ func requireMayChangeHolder(ctx context.Context, p *plan, change holderChange) e
 	return nil
 }
 
-// requireServiceAccountIn requires as a precondition that the service account of a change belongs to one of the places.
-// It returns an error with CodeNotFound if it does not, or if the actor may know neither the service account nor its
-// roles on the object of the change.
+// requireServiceAccountIn requires as a precondition that the service account of a change belongs to one of the
+// places. If it does not, the error has CodeNotFound. So does the error if the service account holds no role on the
+// object of the change, and the actor may not view the service account.
 func requireServiceAccountIn(ctx context.Context, p *plan, change holderChange, places ...authz.Object) error {
 	object := change.holder.Object()
 	place, err := readPlaceOf(ctx, p, object)

@@ -20,7 +20,8 @@ func readGroupsOf(
 	return rolesOfGroups(rows, set), err
 }
 
-// rolesOfGroups returns the groups that hold roles according to one object's relationships, sorted by id.
+// rolesOfGroups returns the groups that hold roles, with these roles, sorted by id. rows are the relationships of one
+// object.
 func rolesOfGroups(rows []authz.Relationship, set authz.RoleSet) (groups []HolderRoles) {
 	held := make(map[authz.ID][]authz.Relationship)
 	for _, r := range inOrder(rows, set) {
@@ -32,8 +33,8 @@ func rolesOfGroups(rows []authz.Relationship, set authz.RoleSet) (groups []Holde
 	return groups
 }
 
-// addGroupMembers adds to the members of an object the people who have roles there through groups, and to each of these
-// people the groups. It reads several groups at a time.
+// addGroupMembers adds to the members of an object the people who have roles there through groups. It sets Via of
+// each of these people. It reads several groups in one call.
 func addGroupMembers(
 	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, people map[authz.ID]Member,
 ) error {
@@ -63,8 +64,8 @@ func addGroupMembers(
 	return nil
 }
 
-// keepRole drops the people who hold the role neither directly nor through a group. It returns an error with
-// CodeInvalid if the role set has no such role. An empty role keeps everybody.
+// keepRole deletes the people who have the role neither directly nor through a group. It returns an error with
+// CodeInvalid if the role set has no such role. If role is empty, it keeps everybody.
 func keepRole(people map[authz.ID]Member, set authz.RoleSet, role string) error {
 	if role == "" {
 		return nil

@@ -31,7 +31,8 @@ func (u undecidable) CheckBulk(
 
 func (undecidable) Write(context.Context, authz.Write) (authz.Token, error) { return "", nil }
 
-// A check that cannot be decided is the most expensive one. Its result after the operation does not matter.
+// TestPreviewAsksUndecidedQuestionsOnlyOnce checks that a preview does not repeat a check that could not be decided
+// before the operation. Such a check is the most expensive one, and its result after the operation does not matter.
 func TestPreviewAsksUndecidedQuestionsOnlyOnce(t *testing.T) {
 	doc := authz.Object{Type: "doc", ID: "1"}
 	c := comparison{

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Fixed answers checks on a schema and relationships that do not change, without SpiceDB. Tests use it to try very many
-// situations.
+// Fixed answers checks on a schema and relationships that do not change, without SpiceDB. It is the evaluation of the
+// in-memory replica. Tests use it to try very many situations.
 type Fixed struct{ state *state }
 
 // NewFixed returns a Fixed for a schema without imports. Errors about the schema have code authz.CodeInvalid.
@@ -30,7 +30,7 @@ func (f *Fixed) With(relationships []*v1.Relationship) *Fixed {
 	return &Fixed{s}
 }
 
-// Check decides one check at a time. The error says why the replica would leave the check to SpiceDB.
+// Check decides one check at a time. The error says why the in-memory replica would leave the check to SpiceDB.
 func (f *Fixed) Check(ctx context.Context, check authz.Check, now time.Time) (authz.Decision, error) {
 	decision, why := f.state.check(ctx, check, now)
 	if why != "" {

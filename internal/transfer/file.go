@@ -19,8 +19,8 @@ const (
 	indentation      = "  "
 )
 
-// exportMark is the first line of an export. It says that the ids of the file were stored as they are. So an import
-// accepts the ids that another tool stored, which the import of any other file reports as mistakes.
+// exportMark is the first line of an export. An import accepts ids that another tool stored in a file with this line.
+// In any other file, it reports such ids as mistakes.
 const exportMark = "# sluice export: the ids are as they were stored"
 
 // head returns the beginning of a file, up to the first relationship.
@@ -54,7 +54,7 @@ type reader struct {
 	ahead   string // a line that was read ahead
 
 	beforeSchema int  // number of the line before the first line of the schema
-	isExport     bool // the line exportMark was read outside of the blocks
+	isExport     bool // exportMark was read, outside of the schema and the relationships
 }
 
 // maxLine is longer than any relationship with a caveat context, in bytes.

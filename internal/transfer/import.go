@@ -51,8 +51,8 @@ type Rules interface {
 type Head struct {
 	Schema string
 
-	// IsExport is set if the file says that ExportTo or Export wrote it. Then its ids are as they were stored, also those
-	// that another tool chose.
+	// IsExport is set if the file says that ExportTo or Export wrote it. Then it may have ids that another tool
+	// stored.
 	IsExport bool
 }
 

@@ -7,12 +7,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Places maps each object to the objects that contain it. An object of the product has at most one such object. An
-// object of an own type belongs to every object to which its relationships lead, see Rules.IsOwn.
+// Places maps each object to the objects that contain it. An object of the product is contained in at most one
+// object. An object of an own type is contained in every object to which its relationships lead, see Rules.IsOwn.
 type Places map[authz.Object][]authz.Object
 
-// unreadable stands for containing objects that were not read, because there are too many. Nobody may know their
-// people.
+// unreadable stands for containing objects that were not read, because there are too many. If an object has it as a
+// place, the people of the object are hidden from everybody.
 var unreadable authz.Object
 
 // Limits of ReadPlaces: levels of containing objects, and objects. MaxPlacesOfObject is how many relationships of one
@@ -88,8 +88,9 @@ func (p Places) readPlaces(ctx context.Context, r Rules, object authz.Object, re
 // Access returns the facts that together show who has permissions on an object:
 //   - the roles on the object or, if its type has no roles, on the nearest containing object that has roles. Without
 //     such an object, it is the object's existence;
-//   - for an object of an own type, its existence, and all roles to which its relationships lead. The existence of own
-//     objects on the way is not needed.
+//   - for an object of an own type, its existence and, for each object of the product to which its relationships lead,
+//     Access of that object. The relationships can lead there through other objects of own types, whose existence is
+//     not among the facts.
 func (r Rules) Access(object authz.Object, places Places) []Fact {
 	var facts []Fact
 	seen := make(map[authz.Object]bool)

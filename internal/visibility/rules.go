@@ -27,8 +27,9 @@ type Rules struct {
 	// empty for own types.
 	Place func(authz.Type) authz.Relation
 
-	// IsOwn reports whether a type is an own type: one that the schema defines besides the product's. Its objects have
-	// no place, but their relationships lead to objects that have one. A nil IsOwn means that no type is an own type.
+	// IsOwn reports whether a type is an own type: one that the schema defines in addition to the product's types.
+	// Place is empty for it, but the relationships of its objects lead to containing objects, see LeadsToPlace. If
+	// IsOwn is nil, no type is an own type.
 	IsOwn func(authz.Type) bool
 
 	// People is the type of people. A person who is the subject of a relationship is not hidden, but their role may be.
@@ -90,9 +91,9 @@ func (r Rules) Naming(object authz.Object) []Fact {
 	return []Fact{Existence(object)}
 }
 
-// Relationship returns the facts that a relationship reveals to a reader: that both objects exist and, if the subject
-// is another person or another holder of roles, who is in the relations of the resource, see PeopleOf. A wildcard
-// reveals no subject. known are subjects that the reader knows already, because the request names them.
+// Relationship returns the facts that a relationship reveals to a reader: the existence of both objects and, if the
+// subject is another person or another holder of roles, who is in the relations of the resource, see PeopleOf. A
+// wildcard reveals no subject. known are subjects that the reader knows already, because the request names them.
 func (r Rules) Relationship(
 	reader authz.Subject, relationship authz.Relationship, places Places, known ...authz.Subject,
 ) []Fact {

@@ -222,8 +222,8 @@ func (v *View) MaySeeRelationship(
 }
 
 // MayKnowRole reports whether the reader may know the role of a subject on an object. Everybody may know their own
-// role. A relation to an object of the product without roles is not a role. A relation to an object of an own type
-// counts as one, see Rules.PeopleOf.
+// role. On an object of an own type, every relation counts as a role, see Rules.PeopleOf. On any other object without
+// roles, no relation is a role, so the answer is true.
 func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.Object) (bool, error) {
 	if subject == v.reader.Subject || !v.rules.HasRoles(on.Type) && !v.rules.isOwn(on.Type) {
 		return true, nil

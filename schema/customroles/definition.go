@@ -6,13 +6,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Allows reports by the definition of custom roles whether the subject has a public permission on an object. builtIn
-// answers without custom roles.
+// Allows reports whether the subject has a public permission on an object according to the definition of custom
+// roles. builtIn answers without custom roles.
 func (s *Situation) Allows(permission authz.Permission, o Object, builtIn Asked) bool {
 	return builtIn(permission, o.Ref) || !s.needsCapability(permission, o) && s.grants(permission, o, builtIn)
 }
 
-// needsCapability reports whether the connector of a connection lacks what the permission needs.
+// needsCapability reports whether a permission on a connection needs a capability that the connector lacks.
 func (s *Situation) needsCapability(permission authz.Permission, o Object) bool {
 	return o.Type == "connection" && o.lacks && slices.Contains([]authz.Permission{
 		"modify_views", "change_locked_period_export", "change_reporting_currency", "change_forecast_budget",

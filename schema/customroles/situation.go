@@ -1,5 +1,5 @@
-// Package customroles makes random situations in which a subject holds custom roles, and says by the definition of
-// custom roles which permissions follow. Tests compare this with the answers of the schema.
+// Package customroles makes random situations in which a subject holds custom roles. It has a definition of custom
+// roles in Go, which says which permissions follow. Tests compare this definition with the answers of the schema.
 package customroles
 
 import (
@@ -52,7 +52,7 @@ const (
 	subscription = "subscription:s"
 	elsewhere    = "subscription:z"
 
-	// The ends of relationships that count, and that do not.
+	// later is the end of a relationship that counts, and before the end of one that has expired.
 	later  = "[expiration:2999-01-01T00:00:00Z]"
 	before = "[expiration:2001-01-01T00:00:00Z]"
 )
@@ -205,8 +205,8 @@ func (s *Situation) place(r *rand.Rand) string {
 	return found[r.IntN(len(found))]
 }
 
-// hold makes the subject a holder of a binding in one of several ways. It reports whether the subject then counts as a
-// holder.
+// hold makes the subject a holder of a binding in one of several ways. It reports whether the subject then counts as
+// a holder. It does not count in two of the ways: there is no relationship to it, or this relationship has expired.
 func (s *Situation) hold(r *rand.Rand, binding string, add func(string, ...any)) bool {
 	isPerson := strings.HasPrefix(s.Subject, "user:")
 	switch way := r.IntN(7); {

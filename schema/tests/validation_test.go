@@ -135,8 +135,8 @@ func newDevContext(t *testing.T, content []byte) *development.YAMLDevContext {
 	return dev
 }
 
-// checkAll runs the assertions of a file, which are very many. SpiceDB's tools take a minute for them. So in the normal
-// size of the test, the in-memory replica answers them, which other tests compare with SpiceDB.
+// checkAll runs the many assertions of a file. SpiceDB's tools need a minute for them. So in the normal size of the
+// test, the in-memory replica answers them. Other tests compare the in-memory replica with SpiceDB.
 func checkAll(t *testing.T, file string, content []byte, dev *development.YAMLDevContext) {
 	t.Helper()
 	if !testsize.IsLong() {
@@ -157,7 +157,7 @@ func checkAll(t *testing.T, file string, content []byte, dev *development.YAMLDe
 	)
 }
 
-// fixed returns the replica with the relationships of a file.
+// fixed returns an in-memory replica with the relationships of a file.
 func fixed(t *testing.T, content []byte) *replica.Fixed {
 	t.Helper()
 	file, err := validationfile.DecodeValidationFile(content)
@@ -171,7 +171,7 @@ func fixed(t *testing.T, content []byte) *replica.Fixed {
 	return empty.With(stored)
 }
 
-// withoutRelationships returns the replica with the schema alone.
+// withoutRelationships returns an in-memory replica with the schema alone.
 var withoutRelationships = sync.OnceValues(func() (*replica.Fixed, error) {
 	text, err := os.ReadFile(roletables.SchemaFile)
 	if err != nil {

@@ -234,7 +234,8 @@ func TestEveryOperationIsClassified(t *testing.T) {
 		"GroupConnection", "Invitations", "Invite", "PutAccountMember", "PutConnector", "PutFeatures", "PutSubscriptionMember",
 		"ReportOffboarding", "Resume", "SetImporterEnds", "SetWorkspaceAccess", "ShareConnection", "SubscriptionAccounts",
 		"SubscriptionMembers", "SubscriptionPeople", "UngroupConnection", "UserAccounts", "WithdrawInvitation",
-		// A change of a group withdraws no invitation: accepting one needs a present right of the inviter.
+		// A change of a group withdraws no invitation of its members: when an invitation is accepted, the inviter
+		// must still have the right to send it.
 		"AccountGroups", "AddGroupMember", "ChangeGroupMembers", "CreateGroup", "GetAccountGroup", "GetGroup",
 		"GetSubscriptionGroupRoles", "GroupMembers", "PutAccountGroup", "PutSubscriptionGroupRoles", "RemainingGroups",
 		"RemoveAccountGroup", "RemoveGroupMember", "RemoveSubscriptionGroupRoles", "RenameGroup", "SubscriptionGroups",

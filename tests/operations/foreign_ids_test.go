@@ -13,12 +13,13 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// foreignPeople are ids that only another tool can have stored: with a character '=' that begins no escape, beginning
-// with a type, and too long for a caller.
+// foreignPeople are ids that only another tool can have stored: an id with a character '=' that begins no escape, an
+// id that begins with a type and a colon, and an id that is too long for a caller.
 var foreignPeople = []authz.ID{"stored:bad=zz", "stored:user=3Aed", "stored:" + authz.ID(fmt.Sprintf("%0300d", 7))}
 
 // TestEveryWriteAboutForeignIDsCanBeImported performs operations about objects and people whose ids another tool
-// stored. After each write, also of an interrupted operation, the rules of an import accept all stored relationships.
+// stored. After each write, even one of an interrupted operation, the rules of an import must accept all stored
+// relationships.
 func TestEveryWriteAboutForeignIDsCanBeImported(t *testing.T) {
 	text, err := schema.Flatten()
 	require.NoError(t, err)

@@ -82,8 +82,8 @@ func TestServiceAccountPerformsOperations(t *testing.T) {
 	}
 }
 
-// TestServiceAccountWithoutRoleOrPlaceDoesNothing also covers a service account to which another tool gave a role, but
-// which does not exist.
+// TestServiceAccountWithoutRoleOrPlaceDoesNothing checks that all operations fail for a service account without a
+// role. It also covers a service account that does not exist, but to which another tool gave a role.
 func TestServiceAccountWithoutRoleOrPlaceDoesNothing(t *testing.T) {
 	t.Parallel()
 	engine := withNightly(t)
@@ -172,8 +172,8 @@ func TestRemovedRoleRacesWithServiceAccount(t *testing.T) {
 	}
 }
 
-// TestInvitationOfServiceAccount accepts an invitation that a service account sent. Once the service account lost its
-// role or was deleted, nobody can accept it.
+// TestInvitationOfServiceAccount accepts an invitation that a service account sent. After the service account has
+// lost its role or was deleted, nobody can accept it.
 func TestInvitationOfServiceAccount(t *testing.T) {
 	t.Parallel()
 	for _, missing := range []string{"", nightlyRole, nightlyPlace} {
