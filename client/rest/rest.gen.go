@@ -1362,7 +1362,7 @@ type Group struct {
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title StoredTitle `json:"title,omitempty,omitzero"`
@@ -1434,7 +1434,7 @@ type GroupRoles struct {
 
 // GroupTitle defines model for GroupTitle.
 type GroupTitle struct {
-	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 	//
 	// Example: Data team
 	Title Title `json:"title"`
@@ -1596,7 +1596,7 @@ type ListedGroup struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title StoredTitle `json:"title"`
@@ -1629,7 +1629,7 @@ type ListedServiceAccount struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title StoredTitle `json:"title"`
@@ -1780,7 +1780,7 @@ type NewGroup struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 	//
 	// Example: Data team
 	Title Title `json:"title"`
@@ -1857,7 +1857,7 @@ type NewServiceAccount struct {
 	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
-	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 	//
 	// Example: Data team
 	Title Title `json:"title"`
@@ -1935,7 +1935,7 @@ type Offboarding struct {
 	// EndsMembership True if the person's membership of the subscription ends together with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
 
-	// Groups The groups through which the person has roles on the account, and keeps them after the removal. Left out if there are none.
+	// Groups The groups through which the person has roles on the account. The person keeps these roles after the removal, unless it has `groups=leave`. Left out if there are none.
 	Groups []AccountGroup `json:"groups,omitempty,omitzero"`
 
 	// Importers The importers that the person created.
@@ -2510,7 +2510,7 @@ type ServiceAccount struct {
 	// Example: alice@example.com
 	Subscription ID `json:"subscription,omitempty,omitzero"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title StoredTitle `json:"title,omitempty,omitzero"`
@@ -2568,7 +2568,7 @@ type Sharing struct {
 	Visibility Visibility `json:"visibility"`
 }
 
-// StoredTitle The title. It is empty if another tool has stored the object without a title.
+// StoredTitle The title. It is empty or left out if another tool has stored the object without a title.
 //
 // Example: Data team
 type StoredTitle = string
@@ -2598,7 +2598,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Looks up groups instead of objects. A group is all subjects in this relation of an object, for example `subscription:acme#owner`. If no relation of the schema accepts such groups, the key also needs the scope `inspect`. The groups of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no groups.
+	// SubjectRelation Looks up sets of subjects instead of objects. A set has all subjects in this relation of an object, for example `subscription:acme#owner`. If no relation of the schema accepts such sets, the key also needs the scope `inspect`. The sets of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no sets.
 	SubjectRelation string `json:"subject_relation,omitempty,omitzero"`
 
 	// SubjectType The name of a type of the schema.
@@ -2739,7 +2739,7 @@ type Suggestion struct {
 	RequiresFeature string `json:"requires_feature,omitempty,omitzero"`
 }
 
-// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 //
 // Example: Data team
 type Title = string
@@ -3002,7 +3002,7 @@ type AccessThenParams struct {
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3011,7 +3011,7 @@ type CreateAccountParams struct {
 
 // DeleteAccountParams defines parameters for DeleteAccount.
 type DeleteAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3020,7 +3020,7 @@ type DeleteAccountParams struct {
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3032,13 +3032,13 @@ type ListAccountGroupsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // RemoveAccountGroupParams defines parameters for RemoveAccountGroup.
 type RemoveAccountGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3047,13 +3047,13 @@ type RemoveAccountGroupParams struct {
 
 // GetAccountGroupParams defines parameters for GetAccountGroup.
 type GetAccountGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutAccountGroupParams defines parameters for PutAccountGroup.
 type PutAccountGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3068,13 +3068,13 @@ type ListAccountInvitationsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToAccountParams defines parameters for InviteToAccount.
 type InviteToAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3083,7 +3083,7 @@ type InviteToAccountParams struct {
 
 // WithdrawAccountInvitationParams defines parameters for WithdrawAccountInvitation.
 type WithdrawAccountInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3092,7 +3092,7 @@ type WithdrawAccountInvitationParams struct {
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
-	// Role Returns only people who have this role, directly or through a group.
+	// Role Returns only people who have this role directly or through a group.
 	Role *RoleFilter `form:"role,omitempty" json:"role,omitempty"`
 
 	// Limit The highest number of entries on the page.
@@ -3101,13 +3101,13 @@ type ListAccountMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PatchAccountMembersParams defines parameters for PatchAccountMembers.
 type PatchAccountMembersParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3122,10 +3122,10 @@ type RemoveAccountMemberParams struct {
 	// PrivateConnections Together with `reassign_to`: what happens to the private connections that the person created. `disconnect` deletes them, and importers that use them lose them. `leave` changes nothing: the person stays their creator, importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// Groups `leave`: the person also leaves the groups of the account's subscription.
+	// Groups With `leave`, the removed person also leaves all groups of the account's subscription.
 	Groups *GroupsOfRemoved `form:"groups,omitempty" json:"groups,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3134,13 +3134,13 @@ type RemoveAccountMemberParams struct {
 
 // GetAccountMemberParams defines parameters for GetAccountMember.
 type GetAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutAccountMemberParams defines parameters for PutAccountMember.
 type PutAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. The key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation. The key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3149,7 +3149,7 @@ type PutAccountMemberParams struct {
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3161,13 +3161,13 @@ type ListAccountServiceAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateAccountServiceAccountParams defines parameters for CreateAccountServiceAccount.
 type CreateAccountServiceAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3176,7 +3176,7 @@ type CreateAccountServiceAccountParams struct {
 
 // RemoveAccountServiceAccountRolesParams defines parameters for RemoveAccountServiceAccountRoles.
 type RemoveAccountServiceAccountRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3185,13 +3185,13 @@ type RemoveAccountServiceAccountRolesParams struct {
 
 // GetAccountServiceAccountRolesParams defines parameters for GetAccountServiceAccountRoles.
 type GetAccountServiceAccountRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutAccountServiceAccountRolesParams defines parameters for PutAccountServiceAccountRoles.
 type PutAccountServiceAccountRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3200,7 +3200,7 @@ type PutAccountServiceAccountRolesParams struct {
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
 type ListAccountContentsParams struct {
-	// Actor The id of the person who reads the list, or `service_account:ID`. The list has only objects that this actor may view.
+	// Actor The reader of the list: the id of a person, or `service_account:ID`. The list has only objects that this reader may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
@@ -3218,10 +3218,10 @@ type ListAuditParams struct {
 	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Returns only entries about this account and the objects in it. Objects of types of your own do not count as objects in it.
+	// Account Returns only entries about this account and the objects in it. Objects of your own types count as in no account.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
+	// Actor Returns only operations of this actor: the id of a person, or `service_account:ID`.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Returns only this operation. The value is the `operation` of an entry.
@@ -3239,13 +3239,13 @@ type ListAuditParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateConnectionParams defines parameters for CreateConnection.
 type CreateConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3254,7 +3254,7 @@ type CreateConnectionParams struct {
 
 // DeleteConnectionParams defines parameters for DeleteConnection.
 type DeleteConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3263,13 +3263,13 @@ type DeleteConnectionParams struct {
 
 // GetConnectionParams defines parameters for GetConnection.
 type GetConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // UngroupConnectionParams defines parameters for UngroupConnection.
 type UngroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3278,7 +3278,7 @@ type UngroupConnectionParams struct {
 
 // GroupConnectionParams defines parameters for GroupConnection.
 type GroupConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3287,7 +3287,7 @@ type GroupConnectionParams struct {
 
 // ShareConnectionParams defines parameters for ShareConnection.
 type ShareConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3296,7 +3296,7 @@ type ShareConnectionParams struct {
 
 // CreateConnectorParams defines parameters for CreateConnector.
 type CreateConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3305,7 +3305,7 @@ type CreateConnectorParams struct {
 
 // DeleteConnectorParams defines parameters for DeleteConnector.
 type DeleteConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3314,7 +3314,7 @@ type DeleteConnectorParams struct {
 
 // GetConnectorParams defines parameters for GetConnector.
 type GetConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3329,16 +3329,16 @@ type StreamAuditParams struct {
 	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Returns only entries about this account and the objects in it. Objects of types of your own do not count as objects in it.
+	// Account Returns only entries about this account and the objects in it. Objects of your own types count as in no account.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
+	// Actor Returns only operations of this actor: the id of a person, or `service_account:ID`.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
 	// LastEventID The `id` of the last event that you received, from a stream for the same actor and account. 0 begins with the first entry of the log.
@@ -3347,13 +3347,13 @@ type StreamAuditParams struct {
 
 // ExplainParams defines parameters for Explain.
 type ExplainParams struct {
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateExportParams defines parameters for CreateExport.
 type CreateExportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3362,7 +3362,7 @@ type CreateExportParams struct {
 
 // DeleteExportParams defines parameters for DeleteExport.
 type DeleteExportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3371,13 +3371,13 @@ type DeleteExportParams struct {
 
 // GetExportParams defines parameters for GetExport.
 type GetExportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateFlowParams defines parameters for CreateFlow.
 type CreateFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3386,7 +3386,7 @@ type CreateFlowParams struct {
 
 // DeleteFlowParams defines parameters for DeleteFlow.
 type DeleteFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3395,13 +3395,13 @@ type DeleteFlowParams struct {
 
 // GetFlowParams defines parameters for GetFlow.
 type GetFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // DeleteGroupParams defines parameters for DeleteGroup.
 type DeleteGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3410,13 +3410,13 @@ type DeleteGroupParams struct {
 
 // GetGroupParams defines parameters for GetGroup.
 type GetGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutGroupParams defines parameters for PutGroup.
 type PutGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3431,13 +3431,13 @@ type ListGroupMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PatchGroupMembersParams defines parameters for PatchGroupMembers.
 type PatchGroupMembersParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3446,7 +3446,7 @@ type PatchGroupMembersParams struct {
 
 // RemoveGroupMemberParams defines parameters for RemoveGroupMember.
 type RemoveGroupMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3455,7 +3455,7 @@ type RemoveGroupMemberParams struct {
 
 // AddGroupMemberParams defines parameters for AddGroupMember.
 type AddGroupMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3464,7 +3464,7 @@ type AddGroupMemberParams struct {
 
 // CreateImporterParams defines parameters for CreateImporter.
 type CreateImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3473,7 +3473,7 @@ type CreateImporterParams struct {
 
 // DeleteImporterParams defines parameters for DeleteImporter.
 type DeleteImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3482,13 +3482,13 @@ type DeleteImporterParams struct {
 
 // GetImporterParams defines parameters for GetImporter.
 type GetImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetImporterConnectionsParams defines parameters for SetImporterConnections.
 type SetImporterConnectionsParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3497,7 +3497,7 @@ type SetImporterConnectionsParams struct {
 
 // CopyImporterParams defines parameters for CopyImporter.
 type CopyImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3506,7 +3506,7 @@ type CopyImporterParams struct {
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3515,7 +3515,7 @@ type CreateIntegrationParams struct {
 
 // DeleteIntegrationParams defines parameters for DeleteIntegration.
 type DeleteIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3524,13 +3524,13 @@ type DeleteIntegrationParams struct {
 
 // GetIntegrationParams defines parameters for GetIntegration.
 type GetIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // AcceptInvitationParams defines parameters for AcceptInvitation.
 type AcceptInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3539,7 +3539,7 @@ type AcceptInvitationParams struct {
 
 // DeclineInvitationParams defines parameters for DeclineInvitation.
 type DeclineInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3569,7 +3569,7 @@ type DeleteRelationshipsParams struct {
 	// Resource A reference to an object of a type of your own, as a string or as JSON in the object form.
 	Resource OwnResource `form:"resource" json:"resource"`
 
-	// SluiceActor The id of the person on whose behalf the relationships are written, or `service_account:ID`, for the audit log. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The person or service account on whose behalf the relationships are written, for the audit log: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *RecordedActor `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3593,7 +3593,7 @@ type ListRelationshipsParams struct {
 
 // WriteRelationshipsParams defines parameters for WriteRelationships.
 type WriteRelationshipsParams struct {
-	// SluiceActor The id of the person on whose behalf the relationships are written, or `service_account:ID`, for the audit log. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The person or service account on whose behalf the relationships are written, for the audit log: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *RecordedActor `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3602,7 +3602,7 @@ type WriteRelationshipsParams struct {
 
 // CreateReportParams defines parameters for CreateReport.
 type CreateReportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3611,7 +3611,7 @@ type CreateReportParams struct {
 
 // DeleteReportParams defines parameters for DeleteReport.
 type DeleteReportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3620,13 +3620,13 @@ type DeleteReportParams struct {
 
 // GetReportParams defines parameters for GetReport.
 type GetReportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateScheduleParams defines parameters for CreateSchedule.
 type CreateScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3635,7 +3635,7 @@ type CreateScheduleParams struct {
 
 // DeleteScheduleParams defines parameters for DeleteSchedule.
 type DeleteScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3644,13 +3644,13 @@ type DeleteScheduleParams struct {
 
 // GetScheduleParams defines parameters for GetSchedule.
 type GetScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // DeleteServiceAccountParams defines parameters for DeleteServiceAccount.
 type DeleteServiceAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3659,13 +3659,13 @@ type DeleteServiceAccountParams struct {
 
 // GetServiceAccountParams defines parameters for GetServiceAccount.
 type GetServiceAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateServiceParams defines parameters for CreateService.
 type CreateServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3674,7 +3674,7 @@ type CreateServiceParams struct {
 
 // DeleteServiceParams defines parameters for DeleteService.
 type DeleteServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3683,7 +3683,7 @@ type DeleteServiceParams struct {
 
 // GetServiceParams defines parameters for GetService.
 type GetServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3704,7 +3704,7 @@ type CreateSubscriptionParams struct {
 
 // DeleteSubscriptionParams defines parameters for DeleteSubscription.
 type DeleteSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3713,7 +3713,7 @@ type DeleteSubscriptionParams struct {
 
 // GetSubscriptionParams defines parameters for GetSubscription.
 type GetSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3725,7 +3725,7 @@ type ListSubscriptionAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3743,13 +3743,13 @@ type ListGroupsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateGroupParams defines parameters for CreateGroup.
 type CreateGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3758,7 +3758,7 @@ type CreateGroupParams struct {
 
 // RemoveSubscriptionGroupRolesParams defines parameters for RemoveSubscriptionGroupRoles.
 type RemoveSubscriptionGroupRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3767,13 +3767,13 @@ type RemoveSubscriptionGroupRolesParams struct {
 
 // GetSubscriptionGroupRolesParams defines parameters for GetSubscriptionGroupRoles.
 type GetSubscriptionGroupRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutSubscriptionGroupRolesParams defines parameters for PutSubscriptionGroupRoles.
 type PutSubscriptionGroupRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3788,13 +3788,13 @@ type ListSubscriptionInvitationsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // InviteToSubscriptionParams defines parameters for InviteToSubscription.
 type InviteToSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3803,7 +3803,7 @@ type InviteToSubscriptionParams struct {
 
 // WithdrawSubscriptionInvitationParams defines parameters for WithdrawSubscriptionInvitation.
 type WithdrawSubscriptionInvitationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3821,7 +3821,7 @@ type ListSubscriptionMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3833,7 +3833,7 @@ type RemoveSubscriptionMemberParams struct {
 	// PrivateConnections Together with `reassign_to`: what happens to the private connections that the person created. `disconnect` deletes them, and importers that use them lose them. `leave` changes nothing: the person stays their creator, importers continue to use them, and nobody else manages them.
 	PrivateConnections *PrivateConnections `form:"private_connections,omitempty" json:"private_connections,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3842,13 +3842,13 @@ type RemoveSubscriptionMemberParams struct {
 
 // GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
 type GetSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // PutSubscriptionMemberParams defines parameters for PutSubscriptionMember.
 type PutSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. The key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation. The key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3857,7 +3857,7 @@ type PutSubscriptionMemberParams struct {
 
 // PutMemberAccountsParams defines parameters for PutMemberAccounts.
 type PutMemberAccountsParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3872,7 +3872,7 @@ type ListSubscriptionPeopleParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3884,13 +3884,13 @@ type ListSubscriptionServiceAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // CreateSubscriptionServiceAccountParams defines parameters for CreateSubscriptionServiceAccount.
 type CreateSubscriptionServiceAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3899,7 +3899,7 @@ type CreateSubscriptionServiceAccountParams struct {
 
 // RemoveSubscriptionServiceAccountRolesParams defines parameters for RemoveSubscriptionServiceAccountRoles.
 type RemoveSubscriptionServiceAccountRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3908,7 +3908,7 @@ type RemoveSubscriptionServiceAccountRolesParams struct {
 
 // PutSubscriptionServiceAccountRolesParams defines parameters for PutSubscriptionServiceAccountRoles.
 type PutSubscriptionServiceAccountRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3917,7 +3917,7 @@ type PutSubscriptionServiceAccountRolesParams struct {
 
 // TransferSubscriptionParams defines parameters for TransferSubscription.
 type TransferSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`; the key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation; the key then needs the scope `provision`, and the request a `reason`.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. The key needs the scope `operate`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. Without the header, the backend itself performs the operation. The key then needs the scope `provision`, and the request a `reason`.
 	SluiceActor *ActorOrBackend `json:"Sluice-Actor,omitempty"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3938,13 +3938,13 @@ type ListUserAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // CreateWorkspaceParams defines parameters for CreateWorkspace.
 type CreateWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3953,7 +3953,7 @@ type CreateWorkspaceParams struct {
 
 // DeleteWorkspaceParams defines parameters for DeleteWorkspace.
 type DeleteWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3962,13 +3962,13 @@ type DeleteWorkspaceParams struct {
 
 // GetWorkspaceParams defines parameters for GetWorkspace.
 type GetWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // SetWorkspaceAccessParams defines parameters for SetWorkspaceAccess.
 type SetWorkspaceAccessParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 
 	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
@@ -3977,7 +3977,7 @@ type SetWorkspaceAccessParams struct {
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParams struct {
-	// Actor The id of the person who reads the list, or `service_account:ID`. The list has only objects that this actor may view.
+	// Actor The reader of the list: the id of a person, or `service_account:ID`. The list has only objects that this reader may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
@@ -4749,7 +4749,7 @@ type ClientInterface interface {
 
 	// PutAccountGroupWithBody Set the roles of a group on an account
 	//
-	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor also needs `list_users` on the subscription; otherwise the answer is `not_found`, as for a missing group. Only people can hold the roles `owner` and `administrator`. A group may hold an additional role without a base role. The additional role then counts for each member who has a base role directly or through another group. If the roles of the actor on the account end, the roles of the group end at the same time or earlier.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4758,7 +4758,7 @@ type ClientInterface interface {
 
 	// PutAccountGroup Set the roles of a group on an account
 	//
-	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+	// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor also needs `list_users` on the subscription; otherwise the answer is `not_found`, as for a missing group. Only people can hold the roles `owner` and `administrator`. A group may hold an additional role without a base role. The additional role then counts for each member who has a base role directly or through another group. If the roles of the actor on the account end, the roles of the group end at the same time or earlier.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4801,7 +4801,7 @@ type ClientInterface interface {
 
 	// ListAccountMembers List the members of an account
 	//
-	// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the roles that they have through groups.
+	// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the groups through which the person has roles.
 	//
 	// Corresponds with GET /v1/accounts/{id}/members (the `ListAccountMembers` operationId).
 	ListAccountMembers(ctx context.Context, id ID, params *ListAccountMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4831,7 +4831,7 @@ type ClientInterface interface {
 	// Removing an owner or administrator needs `assign_roles`. Removing another person needs `remove_members`. Actors may always remove themselves.
 	// With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the account. This needs `assign_roles`, even if actors remove themselves. The roles of the new creator must let them create such objects. Otherwise the answer is `invalid`.
 	// Private connections: if actors remove themselves, the new creator gets these too. Otherwise `private_connections` says what happens to them. If there are any and `private_connections` is left out, the answer is a `conflict` with their number.
-	// The removed person keeps the roles that they have through groups; `remaining` lists these groups. With `groups=leave`, the person also leaves all groups of the account's subscription. Unless actors remove themselves, this needs `manage_groups` on the subscription.
+	// The removed person keeps the roles that they have through groups; `remaining` lists these groups. With `groups=leave`, the person also leaves all groups of the account's subscription. This needs `manage_groups` on the subscription, unless actors remove themselves.
 	// If the removal does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too. Until then, if an operation would give the person a role on an object on which they hold none, the answer is a `conflict`. The answer reports which objects this call reassigned and disconnected.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
@@ -4846,7 +4846,7 @@ type ClientInterface interface {
 
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
-	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
 	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
@@ -4857,7 +4857,7 @@ type ClientInterface interface {
 
 	// PutAccountMember Set the roles of a person on an account
 	//
-	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
+	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
 	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
@@ -4882,7 +4882,7 @@ type ClientInterface interface {
 
 	// CreateAccountServiceAccountWithBody Create a service account in an account
 	//
-	// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+	// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Only people can hold the roles `owner` and `administrator`. The id is unique among all service accounts.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4891,7 +4891,7 @@ type ClientInterface interface {
 
 	// CreateAccountServiceAccount Create a service account in an account
 	//
-	// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+	// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Only people can hold the roles `owner` and `administrator`. The id is unique among all service accounts.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4900,7 +4900,7 @@ type ClientInterface interface {
 
 	// RemoveAccountServiceAccountRoles Remove all roles of a service account on an account
 	//
-	// Needs `assign_roles` on the account. If the service account holds no role there, nothing changes. Open invitations to the account that the service account sent are withdrawn.
+	// Needs `assign_roles` on the account. If the service account holds no role there, nothing changes. The call also withdraws open invitations to the account that the service account sent.
 	//
 	// Corresponds with DELETE /v1/accounts/{id}/service-accounts/{service_account}/roles (the `RemoveAccountServiceAccountRoles` operationId).
 	RemoveAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveAccountServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4914,7 +4914,7 @@ type ClientInterface interface {
 
 	// PutAccountServiceAccountRolesWithBody Set the roles of a service account on an account
 	//
-	// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+	// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account or to its subscription. If it holds no role on the account yet, the actor must also be allowed to view it. Otherwise the answer is `not_found`. Only people can hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the same time or earlier.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4923,7 +4923,7 @@ type ClientInterface interface {
 
 	// PutAccountServiceAccountRoles Set the roles of a service account on an account
 	//
-	// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+	// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account or to its subscription. If it holds no role on the account yet, the actor must also be allowed to view it. Otherwise the answer is `not_found`. Only people can hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the same time or earlier.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5205,21 +5205,21 @@ type ClientInterface interface {
 
 	// DeleteGroup Delete a group
 	//
-	// Needs `manage_groups` on the subscription. The access that its members had through the group ends in one write. The roles of the group are removed after this write. If the same actor repeats the call, the answer is 200 again.
+	// Needs `manage_groups` on the subscription of the group. One write ends the access that the members have through the group. Later writes delete the roles of the group. For a day, a repeated call of the same actor answers 200 again.
 	//
 	// Corresponds with DELETE /v1/groups/{id} (the `DeleteGroup` operationId).
 	DeleteGroup(ctx context.Context, id ID, params *DeleteGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetGroup Show a group
 	//
-	// Needs `list_users` on the subscription.
+	// Needs `list_users` on the subscription of the group.
 	//
 	// Corresponds with GET /v1/groups/{id} (the `GetGroup` operationId).
 	GetGroup(ctx context.Context, id ID, params *GetGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutGroupWithBody Change the title of a group
 	//
-	// Needs `manage_groups` on the subscription.
+	// Needs `manage_groups` on the subscription of the group.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5228,7 +5228,7 @@ type ClientInterface interface {
 
 	// PutGroup Change the title of a group
 	//
-	// Needs `manage_groups` on the subscription.
+	// Needs `manage_groups` on the subscription of the group.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5237,14 +5237,14 @@ type ClientInterface interface {
 
 	// ListGroupMembers List the members of a group
 	//
-	// Needs `list_users` on the subscription. The pages list the people who were members when the first page was read.
+	// Needs `list_users` on the subscription of the group. The pages list the people who were members when the first page was read.
 	//
 	// Corresponds with GET /v1/groups/{id}/members (the `ListGroupMembers` operationId).
 	ListGroupMembers(ctx context.Context, id ID, params *ListGroupMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PatchGroupMembersWithBody Add and remove members of a group
 	//
-	// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+	// Needs `manage_groups` on the subscription of the group. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, which first remove people and then add people. If the call fails between two writes, the earlier ones remain. Repeat the call to continue.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5253,7 +5253,7 @@ type ClientInterface interface {
 
 	// PatchGroupMembers Add and remove members of a group
 	//
-	// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+	// Needs `manage_groups` on the subscription of the group. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, which first remove people and then add people. If the call fails between two writes, the earlier ones remain. Repeat the call to continue.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5262,14 +5262,14 @@ type ClientInterface interface {
 
 	// RemoveGroupMember Remove a person from a group
 	//
-	// Needs `manage_groups` on the subscription. If the person is no member, nothing changes.
+	// Needs `manage_groups` on the subscription of the group. If the person is not a member, nothing changes.
 	//
 	// Corresponds with DELETE /v1/groups/{id}/members/{user} (the `RemoveGroupMember` operationId).
 	RemoveGroupMember(ctx context.Context, id ID, user User, params *RemoveGroupMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddGroupMember Add a person to a group
 	//
-	// Needs `manage_groups` on the subscription. The person gets all roles of the group. If the person is a member already, nothing changes.
+	// Needs `manage_groups` on the subscription of the group. The person gets all roles of the group. If the person is a member already, nothing changes.
 	//
 	// Corresponds with PUT /v1/groups/{id}/members/{user} (the `AddGroupMember` operationId).
 	AddGroupMember(ctx context.Context, id ID, user User, params *AddGroupMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5606,14 +5606,14 @@ type ClientInterface interface {
 
 	// DeleteServiceAccount Delete a service account
 	//
-	// Needs `assign_roles` on the account, or `manage_roles` on the subscription, that the service account belongs to. Only people delete service accounts. The access of the service account ends in the first write. Its private connections and its open invitations are deleted; other objects that it created remain without a creator. If the same actor repeats the call, the answer is 200 again.
+	// A service account belongs to an account or a subscription. The call needs `assign_roles` on this account, or `manage_roles` on this subscription. A service account cannot delete service accounts. The first write ends the access of the deleted service account. Later writes delete its private connections and the open invitations that it sent. Other objects that it created remain without a creator. For a day, a repeated call of the same actor answers 200 again.
 	//
 	// Corresponds with DELETE /v1/service-accounts/{id} (the `DeleteServiceAccount` operationId).
 	DeleteServiceAccount(ctx context.Context, id ID, params *DeleteServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetServiceAccount Show a service account
 	//
-	// Needs `list_members` on the account, or `list_users` on the subscription, that the service account belongs to. `roles` are its roles there.
+	// A service account belongs to an account or a subscription. The call needs `list_members` on this account, or `list_users` on this subscription. `roles` has the roles that the service account holds there.
 	//
 	// Corresponds with GET /v1/service-accounts/{id} (the `GetServiceAccount` operationId).
 	GetServiceAccount(ctx context.Context, id ID, params *GetServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5741,7 +5741,7 @@ type ClientInterface interface {
 
 	// RemoveSubscriptionGroupRoles Remove all roles of a group on its subscription
 	//
-	// Needs `list_users` on the subscription and, for each role of the group, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+	// Needs `list_users` on the subscription. For each role of the group, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/groups/{group}/roles (the `RemoveSubscriptionGroupRoles` operationId).
 	RemoveSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *RemoveSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5755,7 +5755,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionGroupRolesWithBody Set the roles of a group on its subscription
 	//
-	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5764,7 +5764,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionGroupRoles Set the roles of a group on its subscription
 	//
-	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5884,7 +5884,7 @@ type ClientInterface interface {
 
 	// CreateSubscriptionServiceAccountWithBody Create a service account in a subscription
 	//
-	// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+	// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5893,7 +5893,7 @@ type ClientInterface interface {
 
 	// CreateSubscriptionServiceAccount Create a service account in a subscription
 	//
-	// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+	// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5902,14 +5902,14 @@ type ClientInterface interface {
 
 	// RemoveSubscriptionServiceAccountRoles Remove all roles of a service account on its subscription
 	//
-	// Needs `list_users` on the subscription and, for each role of the service account, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+	// Needs `list_users` on the subscription. For each role of the service account, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `RemoveSubscriptionServiceAccountRoles` operationId).
 	RemoveSubscriptionServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveSubscriptionServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutSubscriptionServiceAccountRolesWithBody Set the roles of a service account on its subscription
 	//
-	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5918,7 +5918,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionServiceAccountRoles Set the roles of a service account on its subscription
 	//
-	// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6503,7 +6503,7 @@ func (c *Client) GetAccountGroup(ctx context.Context, id ID, group GroupID, para
 
 // PutAccountGroupWithBody Set the roles of a group on an account
 //
-// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor also needs `list_users` on the subscription; otherwise the answer is `not_found`, as for a missing group. Only people can hold the roles `owner` and `administrator`. A group may hold an additional role without a base role. The additional role then counts for each member who has a base role directly or through another group. If the roles of the actor on the account end, the roles of the group end at the same time or earlier.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6522,7 +6522,7 @@ func (c *Client) PutAccountGroupWithBody(ctx context.Context, id ID, group Group
 
 // PutAccountGroup Set the roles of a group on an account
 //
-// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor must also be allowed to see the group, so this needs `list_users` on the subscription; otherwise the answer is `not_found`, too. Only people hold the roles `owner` and `administrator`. A group can hold only additional roles: they count for its members who have a base role besides. If the roles of the actor on the account end, the roles of the group end at the latest at the same time.
+// Needs `assign_roles` on the account. The group gets exactly these roles, and each of its members has them. The group must be in the subscription of the account; otherwise the answer is `not_found`. If the group holds no role on the account yet, the actor also needs `list_users` on the subscription; otherwise the answer is `not_found`, as for a missing group. Only people can hold the roles `owner` and `administrator`. A group may hold an additional role without a base role. The additional role then counts for each member who has a base role directly or through another group. If the roles of the actor on the account end, the roles of the group end at the same time or earlier.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6615,7 +6615,7 @@ func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Ha
 
 // ListAccountMembers List the members of an account
 //
-// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the roles that they have through groups.
+// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the groups through which the person has roles.
 //
 // Corresponds with GET /v1/accounts/{id}/members (the `ListAccountMembers` operationId).
 func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAccountMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6675,7 +6675,7 @@ func (c *Client) PatchAccountMembers(ctx context.Context, id ID, params *PatchAc
 // Removing an owner or administrator needs `assign_roles`. Removing another person needs `remove_members`. Actors may always remove themselves.
 // With `reassign_to`, this person becomes the creator of the importers and connections that the removed person created in the account. This needs `assign_roles`, even if actors remove themselves. The roles of the new creator must let them create such objects. Otherwise the answer is `invalid`.
 // Private connections: if actors remove themselves, the new creator gets these too. Otherwise `private_connections` says what happens to them. If there are any and `private_connections` is left out, the answer is a `conflict` with their number.
-// The removed person keeps the roles that they have through groups; `remaining` lists these groups. With `groups=leave`, the person also leaves all groups of the account's subscription. Unless actors remove themselves, this needs `manage_groups` on the subscription.
+// The removed person keeps the roles that they have through groups; `remaining` lists these groups. With `groups=leave`, the person also leaves all groups of the account's subscription. This needs `manage_groups` on the subscription, unless actors remove themselves.
 // If the removal does not fit one write, further writes finish it. If they are interrupted, repeat the call: it finishes them. The start of a server does so too. Until then, if an operation would give the person a role on an object on which they hold none, the answer is a `conflict`. The answer reports which objects this call reassigned and disconnected.
 //
 // Corresponds with DELETE /v1/accounts/{id}/members/{user} (the `RemoveAccountMember` operationId).
@@ -6710,7 +6710,7 @@ func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params 
 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
-// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
 // If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 // The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //
@@ -6731,7 +6731,7 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 
 // PutAccountMember Set the roles of a person on an account
 //
-// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group, or is removed from it, leaves the accounts of the group.
+// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
 // If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 // The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //
@@ -6786,7 +6786,7 @@ func (c *Client) ListAccountServiceAccounts(ctx context.Context, id ID, params *
 
 // CreateAccountServiceAccountWithBody Create a service account in an account
 //
-// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Only people can hold the roles `owner` and `administrator`. The id is unique among all service accounts.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6805,7 +6805,7 @@ func (c *Client) CreateAccountServiceAccountWithBody(ctx context.Context, id ID,
 
 // CreateAccountServiceAccount Create a service account in an account
 //
-// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Its id is unique among all service accounts. The required role is for people only.
+// Needs `assign_roles` on the account. The new service account belongs to the account, and gets the roles there. Only people can hold the roles `owner` and `administrator`. The id is unique among all service accounts.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6824,7 +6824,7 @@ func (c *Client) CreateAccountServiceAccount(ctx context.Context, id ID, params 
 
 // RemoveAccountServiceAccountRoles Remove all roles of a service account on an account
 //
-// Needs `assign_roles` on the account. If the service account holds no role there, nothing changes. Open invitations to the account that the service account sent are withdrawn.
+// Needs `assign_roles` on the account. If the service account holds no role there, nothing changes. The call also withdraws open invitations to the account that the service account sent.
 //
 // Corresponds with DELETE /v1/accounts/{id}/service-accounts/{service_account}/roles (the `RemoveAccountServiceAccountRoles` operationId).
 func (c *Client) RemoveAccountServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveAccountServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6858,7 +6858,7 @@ func (c *Client) GetAccountServiceAccountRoles(ctx context.Context, id ID, servi
 
 // PutAccountServiceAccountRolesWithBody Set the roles of a service account on an account
 //
-// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account or to its subscription. If it holds no role on the account yet, the actor must also be allowed to view it. Otherwise the answer is `not_found`. Only people can hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the same time or earlier.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6877,7 +6877,7 @@ func (c *Client) PutAccountServiceAccountRolesWithBody(ctx context.Context, id I
 
 // PutAccountServiceAccountRoles Set the roles of a service account on an account
 //
-// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account, or to its subscription and be visible to the actor; otherwise the answer is `not_found`. Only people hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the latest at the same time.
+// Needs `assign_roles` on the account. The service account gets exactly these roles. It must belong to the account or to its subscription. If it holds no role on the account yet, the actor must also be allowed to view it. Otherwise the answer is `not_found`. Only people can hold the roles `owner` and `administrator`. If the roles of the actor on the account end, the roles of the service account end at the same time or earlier.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7489,7 +7489,7 @@ func (c *Client) GetFlow(ctx context.Context, id ID, params *GetFlowParams, reqE
 
 // DeleteGroup Delete a group
 //
-// Needs `manage_groups` on the subscription. The access that its members had through the group ends in one write. The roles of the group are removed after this write. If the same actor repeats the call, the answer is 200 again.
+// Needs `manage_groups` on the subscription of the group. One write ends the access that the members have through the group. Later writes delete the roles of the group. For a day, a repeated call of the same actor answers 200 again.
 //
 // Corresponds with DELETE /v1/groups/{id} (the `DeleteGroup` operationId).
 func (c *Client) DeleteGroup(ctx context.Context, id ID, params *DeleteGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7506,7 +7506,7 @@ func (c *Client) DeleteGroup(ctx context.Context, id ID, params *DeleteGroupPara
 
 // GetGroup Show a group
 //
-// Needs `list_users` on the subscription.
+// Needs `list_users` on the subscription of the group.
 //
 // Corresponds with GET /v1/groups/{id} (the `GetGroup` operationId).
 func (c *Client) GetGroup(ctx context.Context, id ID, params *GetGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7523,7 +7523,7 @@ func (c *Client) GetGroup(ctx context.Context, id ID, params *GetGroupParams, re
 
 // PutGroupWithBody Change the title of a group
 //
-// Needs `manage_groups` on the subscription.
+// Needs `manage_groups` on the subscription of the group.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7542,7 +7542,7 @@ func (c *Client) PutGroupWithBody(ctx context.Context, id ID, params *PutGroupPa
 
 // PutGroup Change the title of a group
 //
-// Needs `manage_groups` on the subscription.
+// Needs `manage_groups` on the subscription of the group.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7561,7 +7561,7 @@ func (c *Client) PutGroup(ctx context.Context, id ID, params *PutGroupParams, bo
 
 // ListGroupMembers List the members of a group
 //
-// Needs `list_users` on the subscription. The pages list the people who were members when the first page was read.
+// Needs `list_users` on the subscription of the group. The pages list the people who were members when the first page was read.
 //
 // Corresponds with GET /v1/groups/{id}/members (the `ListGroupMembers` operationId).
 func (c *Client) ListGroupMembers(ctx context.Context, id ID, params *ListGroupMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7578,7 +7578,7 @@ func (c *Client) ListGroupMembers(ctx context.Context, id ID, params *ListGroupM
 
 // PatchGroupMembersWithBody Add and remove members of a group
 //
-// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+// Needs `manage_groups` on the subscription of the group. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, which first remove people and then add people. If the call fails between two writes, the earlier ones remain. Repeat the call to continue.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7597,7 +7597,7 @@ func (c *Client) PatchGroupMembersWithBody(ctx context.Context, id ID, params *P
 
 // PatchGroupMembers Add and remove members of a group
 //
-// Needs `manage_groups` on the subscription. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, first those that remove people. If the call fails in between, the earlier writes remain, and a repetition of the call continues.
+// Needs `manage_groups` on the subscription of the group. Adds up to 1,000 people, and removes up to 1,000. A change of more than 500 people takes several writes, which first remove people and then add people. If the call fails between two writes, the earlier ones remain. Repeat the call to continue.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7616,7 +7616,7 @@ func (c *Client) PatchGroupMembers(ctx context.Context, id ID, params *PatchGrou
 
 // RemoveGroupMember Remove a person from a group
 //
-// Needs `manage_groups` on the subscription. If the person is no member, nothing changes.
+// Needs `manage_groups` on the subscription of the group. If the person is not a member, nothing changes.
 //
 // Corresponds with DELETE /v1/groups/{id}/members/{user} (the `RemoveGroupMember` operationId).
 func (c *Client) RemoveGroupMember(ctx context.Context, id ID, user User, params *RemoveGroupMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7633,7 +7633,7 @@ func (c *Client) RemoveGroupMember(ctx context.Context, id ID, user User, params
 
 // AddGroupMember Add a person to a group
 //
-// Needs `manage_groups` on the subscription. The person gets all roles of the group. If the person is a member already, nothing changes.
+// Needs `manage_groups` on the subscription of the group. The person gets all roles of the group. If the person is a member already, nothing changes.
 //
 // Corresponds with PUT /v1/groups/{id}/members/{user} (the `AddGroupMember` operationId).
 func (c *Client) AddGroupMember(ctx context.Context, id ID, user User, params *AddGroupMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8360,7 +8360,7 @@ func (c *Client) GetSchedule(ctx context.Context, id ID, params *GetSchedulePara
 
 // DeleteServiceAccount Delete a service account
 //
-// Needs `assign_roles` on the account, or `manage_roles` on the subscription, that the service account belongs to. Only people delete service accounts. The access of the service account ends in the first write. Its private connections and its open invitations are deleted; other objects that it created remain without a creator. If the same actor repeats the call, the answer is 200 again.
+// A service account belongs to an account or a subscription. The call needs `assign_roles` on this account, or `manage_roles` on this subscription. A service account cannot delete service accounts. The first write ends the access of the deleted service account. Later writes delete its private connections and the open invitations that it sent. Other objects that it created remain without a creator. For a day, a repeated call of the same actor answers 200 again.
 //
 // Corresponds with DELETE /v1/service-accounts/{id} (the `DeleteServiceAccount` operationId).
 func (c *Client) DeleteServiceAccount(ctx context.Context, id ID, params *DeleteServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8377,7 +8377,7 @@ func (c *Client) DeleteServiceAccount(ctx context.Context, id ID, params *Delete
 
 // GetServiceAccount Show a service account
 //
-// Needs `list_members` on the account, or `list_users` on the subscription, that the service account belongs to. `roles` are its roles there.
+// A service account belongs to an account or a subscription. The call needs `list_members` on this account, or `list_users` on this subscription. `roles` has the roles that the service account holds there.
 //
 // Corresponds with GET /v1/service-accounts/{id} (the `GetServiceAccount` operationId).
 func (c *Client) GetServiceAccount(ctx context.Context, id ID, params *GetServiceAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8665,7 +8665,7 @@ func (c *Client) CreateGroup(ctx context.Context, id ID, params *CreateGroupPara
 
 // RemoveSubscriptionGroupRoles Remove all roles of a group on its subscription
 //
-// Needs `list_users` on the subscription and, for each role of the group, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+// Needs `list_users` on the subscription. For each role of the group, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/groups/{group}/roles (the `RemoveSubscriptionGroupRoles` operationId).
 func (c *Client) RemoveSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *RemoveSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8699,7 +8699,7 @@ func (c *Client) GetSubscriptionGroupRoles(ctx context.Context, id ID, group Gro
 
 // PutSubscriptionGroupRolesWithBody Set the roles of a group on its subscription
 //
-// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -8718,7 +8718,7 @@ func (c *Client) PutSubscriptionGroupRolesWithBody(ctx context.Context, id ID, g
 
 // PutSubscriptionGroupRoles Set the roles of a group on its subscription
 //
-// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8978,7 +8978,7 @@ func (c *Client) ListSubscriptionServiceAccounts(ctx context.Context, id ID, par
 
 // CreateSubscriptionServiceAccountWithBody Create a service account in a subscription
 //
-// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 //
 // Takes any type of body and a specified content type.
 //
@@ -8997,7 +8997,7 @@ func (c *Client) CreateSubscriptionServiceAccountWithBody(ctx context.Context, i
 
 // CreateSubscriptionServiceAccount Create a service account in a subscription
 //
-// Needs `manage_roles` on the subscription. The new service account belongs to the subscription, and gets the roles there. For each of its roles, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. Only people hold `owner` and `member`. Its id is unique among all service accounts.
+// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9016,7 +9016,7 @@ func (c *Client) CreateSubscriptionServiceAccount(ctx context.Context, id ID, pa
 
 // RemoveSubscriptionServiceAccountRoles Remove all roles of a service account on its subscription
 //
-// Needs `list_users` on the subscription and, for each role of the service account, `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+// Needs `list_users` on the subscription. For each role of the service account, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/service-accounts/{service_account}/roles (the `RemoveSubscriptionServiceAccountRoles` operationId).
 func (c *Client) RemoveSubscriptionServiceAccountRoles(ctx context.Context, id ID, serviceAccount ServiceAccountID, params *RemoveSubscriptionServiceAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9033,7 +9033,7 @@ func (c *Client) RemoveSubscriptionServiceAccountRoles(ctx context.Context, id I
 
 // PutSubscriptionServiceAccountRolesWithBody Set the roles of a service account on its subscription
 //
-// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9052,7 +9052,7 @@ func (c *Client) PutSubscriptionServiceAccountRolesWithBody(ctx context.Context,
 
 // PutSubscriptionServiceAccountRoles Set the roles of a service account on its subscription
 //
-// Needs `list_users` on the subscription and, for each role that it adds or removes, `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -1358,7 +1358,7 @@ type Group struct {
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title *StoredTitle `json:"title,omitempty"`
@@ -1430,7 +1430,7 @@ type GroupRoles struct {
 
 // GroupTitle defines model for GroupTitle.
 type GroupTitle struct {
-	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 	//
 	// Example: Data team
 	Title Title `json:"title"`
@@ -1592,7 +1592,7 @@ type ListedGroup struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title StoredTitle `json:"title"`
@@ -1625,7 +1625,7 @@ type ListedServiceAccount struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title StoredTitle `json:"title"`
@@ -1776,7 +1776,7 @@ type NewGroup struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 	//
 	// Example: Data team
 	Title Title `json:"title"`
@@ -1853,7 +1853,7 @@ type NewServiceAccount struct {
 	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles,omitempty"`
 
-	// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 	//
 	// Example: Data team
 	Title Title `json:"title"`
@@ -1931,7 +1931,7 @@ type Offboarding struct {
 	// EndsMembership True if the person's membership of the subscription ends together with these roles, because it came only from roles on accounts. Present only if the actor may list the members of the subscription.
 	EndsMembership *bool `json:"ends_membership,omitempty"`
 
-	// Groups The groups through which the person has roles on the account, and keeps them after the removal. Left out if there are none.
+	// Groups The groups through which the person has roles on the account. The person keeps these roles after the removal, unless it has `groups=leave`. Left out if there are none.
 	Groups *[]AccountGroup `json:"groups,omitempty"`
 
 	// Importers The importers that the person created.
@@ -2506,7 +2506,7 @@ type ServiceAccount struct {
 	// Example: alice@example.com
 	Subscription *ID `json:"subscription,omitempty"`
 
-	// Title The title. It is empty if another tool has stored the object without a title.
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
 	//
 	// Example: Data team
 	Title *StoredTitle `json:"title,omitempty"`
@@ -2564,7 +2564,7 @@ type Sharing struct {
 	Visibility Visibility `json:"visibility"`
 }
 
-// StoredTitle The title. It is empty if another tool has stored the object without a title.
+// StoredTitle The title. It is empty or left out if another tool has stored the object without a title.
 //
 // Example: Data team
 type StoredTitle = string
@@ -2594,7 +2594,7 @@ type SubjectLookup struct {
 	// Example: user:alice@example.com
 	Resource Reference `json:"resource"`
 
-	// SubjectRelation Looks up groups instead of objects. A group is all subjects in this relation of an object, for example `subscription:acme#owner`. If no relation of the schema accepts such groups, the key also needs the scope `inspect`. The groups of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no groups.
+	// SubjectRelation Looks up sets of subjects instead of objects. A set has all subjects in this relation of an object, for example `subscription:acme#owner`. If no relation of the schema accepts such sets, the key also needs the scope `inspect`. The sets of an account, for example `account:acme#owner`, are never found: a role on an account counts only together with a flag that holds people and no sets.
 	SubjectRelation *string `json:"subject_relation,omitempty"`
 
 	// SubjectType The name of a type of the schema.
@@ -2735,7 +2735,7 @@ type Suggestion struct {
 	RequiresFeature *string `json:"requires_feature,omitempty"`
 }
 
-// Title A title: up to 256 bytes of UTF-8 without invisible characters.
+// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
 //
 // Example: Data team
 type Title = string
@@ -2998,7 +2998,7 @@ type AccessThenParams struct {
 
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3010,13 +3010,13 @@ type ListAccountGroupsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetAccountGroupParams defines parameters for GetAccountGroup.
 type GetAccountGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3028,13 +3028,13 @@ type ListAccountInvitationsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
-	// Role Returns only people who have this role, directly or through a group.
+	// Role Returns only people who have this role directly or through a group.
 	Role *RoleFilter `form:"role,omitempty" json:"role,omitempty"`
 
 	// Limit The highest number of entries on the page.
@@ -3043,19 +3043,19 @@ type ListAccountMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetAccountMemberParams defines parameters for GetAccountMember.
 type GetAccountMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3067,19 +3067,19 @@ type ListAccountServiceAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetAccountServiceAccountRolesParams defines parameters for GetAccountServiceAccountRoles.
 type GetAccountServiceAccountRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListAccountContentsParams defines parameters for ListAccountContents.
 type ListAccountContentsParams struct {
-	// Actor The id of the person who reads the list, or `service_account:ID`. The list has only objects that this actor may view.
+	// Actor The reader of the list: the id of a person, or `service_account:ID`. The list has only objects that this reader may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
@@ -3097,10 +3097,10 @@ type ListAuditParams struct {
 	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Returns only entries about this account and the objects in it. Objects of types of your own do not count as objects in it.
+	// Account Returns only entries about this account and the objects in it. Objects of your own types count as in no account.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
+	// Actor Returns only operations of this actor: the id of a person, or `service_account:ID`.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Returns only this operation. The value is the `operation` of an entry.
@@ -3118,19 +3118,19 @@ type ListAuditParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // GetConnectionParams defines parameters for GetConnection.
 type GetConnectionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetConnectorParams defines parameters for GetConnector.
 type GetConnectorParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3139,16 +3139,16 @@ type StreamAuditParams struct {
 	// Object Returns only entries that name this object, as resource or as subject. The value is a reference, as a string or as JSON in the object form.
 	Object *AuditObject `form:"object,omitempty" json:"object,omitempty"`
 
-	// Account Returns only entries about this account and the objects in it. Objects of types of your own do not count as objects in it.
+	// Account Returns only entries about this account and the objects in it. Objects of your own types count as in no account.
 	Account *AuditAccount `form:"account,omitempty" json:"account,omitempty"`
 
-	// Actor Returns only operations of this person, or of this service account: `service_account:ID`.
+	// Actor Returns only operations of this actor: the id of a person, or `service_account:ID`.
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Returns only this operation. The value is the `operation` of an entry.
 	Operation *AuditOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 
 	// LastEventID The `id` of the last event that you received, from a stream for the same actor and account. 0 begins with the first entry of the log.
@@ -3157,25 +3157,25 @@ type StreamAuditParams struct {
 
 // ExplainParams defines parameters for Explain.
 type ExplainParams struct {
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor *Reader `json:"Sluice-Actor,omitempty"`
 }
 
 // GetExportParams defines parameters for GetExport.
 type GetExportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetFlowParams defines parameters for GetFlow.
 type GetFlowParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetGroupParams defines parameters for GetGroup.
 type GetGroupParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3187,19 +3187,19 @@ type ListGroupMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetImporterParams defines parameters for GetImporter.
 type GetImporterParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetIntegrationParams defines parameters for GetIntegration.
 type GetIntegrationParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3226,25 +3226,25 @@ type ListRelationshipsParams struct {
 
 // GetReportParams defines parameters for GetReport.
 type GetReportParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetScheduleParams defines parameters for GetSchedule.
 type GetScheduleParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetServiceAccountParams defines parameters for GetServiceAccount.
 type GetServiceAccountParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetServiceParams defines parameters for GetService.
 type GetServiceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3259,7 +3259,7 @@ type ListSubscriptionsParams struct {
 
 // GetSubscriptionParams defines parameters for GetSubscription.
 type GetSubscriptionParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3271,7 +3271,7 @@ type ListSubscriptionAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3283,13 +3283,13 @@ type ListGroupsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetSubscriptionGroupRolesParams defines parameters for GetSubscriptionGroupRoles.
 type GetSubscriptionGroupRolesParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3301,7 +3301,7 @@ type ListSubscriptionInvitationsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3316,13 +3316,13 @@ type ListSubscriptionMembersParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // GetSubscriptionMemberParams defines parameters for GetSubscriptionMember.
 type GetSubscriptionMemberParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3334,7 +3334,7 @@ type ListSubscriptionPeopleParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3346,7 +3346,7 @@ type ListSubscriptionServiceAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
@@ -3358,19 +3358,19 @@ type ListUserAccountsParams struct {
 	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// SluiceActor The id of the person who reads the answer, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
+	// SluiceActor The reader of the answer: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII. A key with the scope `inspect` may leave it out.
 	SluiceActor *OptionalActor `json:"Sluice-Actor,omitempty"`
 }
 
 // GetWorkspaceParams defines parameters for GetWorkspace.
 type GetWorkspaceParams struct {
-	// SluiceActor The id of the person who performs the operation, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
 // ListWorkspaceContentsParams defines parameters for ListWorkspaceContents.
 type ListWorkspaceContentsParams struct {
-	// Actor The id of the person who reads the list, or `service_account:ID`. The list has only objects that this actor may view.
+	// Actor The reader of the list: the id of a person, or `service_account:ID`. The list has only objects that this reader may view.
 	Actor ActorQuery `form:"actor" json:"actor"`
 
 	// Limit The highest number of entries on the page.
