@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -20,25 +21,34 @@ func readAccountsOfGroups(
 	ctx context.Context, p *plan, memberships []authz.Relationship,
 ) (map[authz.Object][]authz.Object, error) {
 	accounts := make(map[authz.Object][]authz.Object) // of each group
-	room := maxAccountsOfGroups
+	var filters []authz.Filter
 	for _, m := range memberships {
 		group := m.Resource
-		if _, known := accounts[group]; known || room == 0 {
-			continue
+		if _, known := accounts[group]; !known {
+			accounts[group] = nil
+			filters = append(filters, authz.Filter{
+				Type: "account", SubjectType: group.Type, SubjectID: group.ID, SubjectRelation: groupMember,
+			})
 		}
-		rows, err := p.FindSome(ctx, authz.Filter{
-			Type: "account", SubjectType: group.Type, SubjectID: group.ID, SubjectRelation: groupMember,
-		}, room*maxRolesOfGroup)
+	}
+	room := maxAccountsOfGroups
+	for chunk := range slices.Chunk(filters, readChunk) {
+		if room == 0 {
+			break
+		}
+		found, err := p.FindSomeOfEach(ctx, chunk, room*maxRolesOfGroup)
 		if err != nil {
 			return nil, err
 		}
-		accounts[group] = nil
-		seen := make(map[authz.Object]bool)
-		for _, r := range rows {
-			if !seen[r.Resource] && room > 0 {
-				accounts[group] = append(accounts[group], r.Resource)
-				seen[r.Resource] = true
-				room--
+		for _, rows := range found {
+			seen := make(map[authz.Object]bool)
+			for _, r := range rows {
+				if !seen[r.Resource] && room > 0 {
+					group := r.Subject.Object
+					accounts[group] = append(accounts[group], r.Resource)
+					seen[r.Resource] = true
+					room--
+				}
 			}
 		}
 	}

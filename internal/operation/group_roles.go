@@ -114,8 +114,8 @@ func (s *Service) PutAccountGroup(
 				return HolderRoles{}, err
 			}
 		}
-		change.write(p)
-		return HolderRoles{Holder: holder, Roles: change.wanted, ExpiresAt: change.until}, nil
+		given := HolderRoles{Holder: holder, Roles: change.wanted, ExpiresAt: change.until}
+		return given, change.writeOfGroup(ctx, p)
 	}
 	again := result[HolderRoles]{HolderRoles{Holder: holder}, func(ctx context.Context) (HolderRoles, authz.Token, error) {
 		return s.GetAccountGroup(ctx, by, id, group)
@@ -162,8 +162,11 @@ func (s *Service) RemoveAccountGroup(ctx context.Context, by Caller, id, group a
 		}
 		holder := groupHolder(group)
 		held, err := readHolderRoles(ctx, p, account.object, account.set, holder)
-		holderChange{object: account.object, set: account.set, holder: holder, held: held}.write(p)
-		return err
+		if err != nil {
+			return err
+		}
+		change := holderChange{object: account.object, set: account.set, holder: holder, held: held}
+		return change.writeOfGroup(ctx, p)
 	})
 }
 
@@ -234,8 +237,7 @@ func changeSubscriptionGroup(
 			return err
 		}
 	}
-	change.write(p)
-	return nil
+	return change.writeOfGroup(ctx, p)
 }
 
 // GetSubscriptionGroupRoles returns the roles of a group on its subscription. It returns an error with CodeNotFound if

@@ -136,6 +136,21 @@ func (c holderChange) changes(role authz.Role) bool {
 	return c.gives(role) || has && !slices.Contains(c.wanted, role)
 }
 
+// reduces reports whether the holder no longer has the rights of one of its roles after the change.
+func (c holderChange) reduces() bool {
+	return !slices.Equal(c.set.Union(c.wanted, rolesOf(c.held)), c.wanted)
+}
+
+// writeOfGroup is write for a group. If the change reduces the roles of the group, it also plans to withdraw
+// invitations, see withdrawOfGroup.
+func (c holderChange) writeOfGroup(ctx context.Context, p *plan) error {
+	c.write(p)
+	if !c.reduces() {
+		return nil
+	}
+	return withdrawOfGroup(ctx, p, c.holder.Object(), c.object)
+}
+
 // write plans the change. It requires as preconditions that the holder still has exactly the roles that were read.
 func (c holderChange) write(p *plan) {
 	for _, role := range c.set.Names() {
