@@ -135,8 +135,8 @@ func (e reusedNameError) Error() string {
 	return fmt.Sprintf("%s: %s is defined twice; choose another name for one definition", e.at, e.name)
 }
 
-// caveatName is SpiceDB's pattern for the names of caveats in the text of a relationship. SpiceDB v1.56.0 compiles other
-// names too, but no tool can read relationships with them.
+// caveatName is SpiceDB's pattern for the names of caveats in the text of a relationship. SpiceDB v1.56.0 compiles
+// other names too, but no tool can read relationships with them.
 var caveatName = regexp.MustCompile(`^([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]$`)
 
 // validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. If

@@ -140,8 +140,8 @@ func TestLeavingGroupsIsARemoval(t *testing.T) {
 	})
 }
 
-// TestManyPeopleLeaveAGroupWithRolesOnManyAccounts checks that the writes have a limited size, and that each of them can
-// be the last one before an interruption.
+// TestManyPeopleLeaveAGroupWithRolesOnManyAccounts checks that the writes have a limited size, and that each of them
+// can be the last one before an interruption.
 func TestManyPeopleLeaveAGroupWithRolesOnManyAccounts(t *testing.T) {
 	given := append(company[:len(company):len(company)], strings.Fields(crew)...)
 	for i := range 150 {
