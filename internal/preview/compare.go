@@ -279,9 +279,8 @@ func (a answers) fail(q question, err error) error {
 	return nil
 }
 
-// decided returns the questions that have an answer. A question without an answer before the operation stays
-// undecided, whatever the answer after the operation is. Such questions cost most, so a preview does not ask them a
-// second time.
+// decided returns the questions that have an answer. A question without an answer before the operation stays undecided,
+// so a preview does not ask it again after the operation. Such questions cost most.
 func (a answers) decided(questions []question) []question {
 	return slices.DeleteFunc(slices.Clone(questions), func(q question) bool { return a.failed[q] != nil })
 }
