@@ -115,7 +115,7 @@ func (a *Actor) PutSubscriptionGroupRoles(
 	ctx context.Context, subscription, group string, roles ...string,
 ) (GroupRoles, error) {
 	return answer[GroupRoles](a.rest.PutSubscriptionGroupRoles(
-		ctx, subscription, group, nil, rest.SubscriptionGroupRoles{Roles: list(roles)},
+		ctx, subscription, group, nil, rest.SubscriptionHolderRoles{Roles: list(roles)},
 	))
 }
 

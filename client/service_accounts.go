@@ -66,7 +66,7 @@ func (a *Actor) GetAccountServiceAccountRoles(
 func (a *Actor) PutAccountServiceAccountRoles(
 	ctx context.Context, account, serviceAccount string, until time.Time, roles ...string,
 ) (ServiceAccountRoles, error) {
-	body := rest.NewServiceAccountRoles{Roles: list(roles), ExpiresAt: until}
+	body := rest.HolderRoles{Roles: list(roles), ExpiresAt: until}
 	return answer[ServiceAccountRoles](a.rest.PutAccountServiceAccountRoles(ctx, account, serviceAccount, nil, body))
 }
 
@@ -79,7 +79,7 @@ func (a *Actor) RemoveAccountServiceAccountRoles(ctx context.Context, account, s
 func (a *Actor) PutSubscriptionServiceAccountRoles(
 	ctx context.Context, subscription, serviceAccount string, roles ...string,
 ) (ServiceAccountRoles, error) {
-	body := rest.SubscriptionServiceAccountRoles{Roles: list(roles)}
+	body := rest.SubscriptionHolderRoles{Roles: list(roles)}
 	return answer[ServiceAccountRoles](
 		a.rest.PutSubscriptionServiceAccountRoles(ctx, subscription, serviceAccount, nil, body),
 	)

@@ -1863,17 +1863,6 @@ type NewServiceAccount struct {
 	Title Title `json:"title"`
 }
 
-// NewServiceAccountRoles defines model for NewServiceAccountRoles.
-type NewServiceAccountRoles struct {
-	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
-	//
-	// Example: 2030-01-31T17:00:00Z
-	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
-
-	// Roles Names of roles that exist in the role set of the object.
-	Roles RoleNames `json:"roles"`
-}
-
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
 	// Features Names of features: `user_permissions` and `dashboards`.
@@ -2658,8 +2647,8 @@ type Subscription struct {
 	Token Token `json:"token"`
 }
 
-// SubscriptionGroupRoles defines model for SubscriptionGroupRoles.
-type SubscriptionGroupRoles struct {
+// SubscriptionHolderRoles defines model for SubscriptionHolderRoles.
+type SubscriptionHolderRoles struct {
 	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
@@ -2672,12 +2661,6 @@ type SubscriptionPage struct {
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
-}
-
-// SubscriptionServiceAccountRoles defines model for SubscriptionServiceAccountRoles.
-type SubscriptionServiceAccountRoles struct {
-	// Roles Names of roles that exist in the role set of the object.
-	Roles RoleNames `json:"roles"`
 }
 
 // SuggestedOperation defines model for SuggestedOperation.
@@ -4024,7 +4007,7 @@ type PutAccountMemberJSONRequestBody = AccountRoles
 type CreateAccountServiceAccountJSONRequestBody = NewServiceAccount
 
 // PutAccountServiceAccountRolesJSONRequestBody defines body for PutAccountServiceAccountRoles for application/json ContentType.
-type PutAccountServiceAccountRolesJSONRequestBody = NewServiceAccountRoles
+type PutAccountServiceAccountRolesJSONRequestBody = HolderRoles
 
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = CheckRequest
@@ -4108,7 +4091,7 @@ type PutFeaturesJSONRequestBody = Features
 type CreateGroupJSONRequestBody = NewGroup
 
 // PutSubscriptionGroupRolesJSONRequestBody defines body for PutSubscriptionGroupRoles for application/json ContentType.
-type PutSubscriptionGroupRolesJSONRequestBody = SubscriptionGroupRoles
+type PutSubscriptionGroupRolesJSONRequestBody = SubscriptionHolderRoles
 
 // InviteToSubscriptionJSONRequestBody defines body for InviteToSubscription for application/json ContentType.
 type InviteToSubscriptionJSONRequestBody = NewInvitation
@@ -4123,7 +4106,7 @@ type PutMemberAccountsJSONRequestBody = MemberAccounts
 type CreateSubscriptionServiceAccountJSONRequestBody = NewServiceAccount
 
 // PutSubscriptionServiceAccountRolesJSONRequestBody defines body for PutSubscriptionServiceAccountRoles for application/json ContentType.
-type PutSubscriptionServiceAccountRolesJSONRequestBody = SubscriptionServiceAccountRoles
+type PutSubscriptionServiceAccountRolesJSONRequestBody = SubscriptionHolderRoles
 
 // TransferSubscriptionJSONRequestBody defines body for TransferSubscription for application/json ContentType.
 type TransferSubscriptionJSONRequestBody = Transfer

@@ -1859,17 +1859,6 @@ type NewServiceAccount struct {
 	Title Title `json:"title"`
 }
 
-// NewServiceAccountRoles defines model for NewServiceAccountRoles.
-type NewServiceAccountRoles struct {
-	// ExpiresAt The time at which the roles end, in RFC 3339. Sluice drops a fraction of a second. If it is left out, the roles become permanent, even if they had an end before. `owner` and `administrator` cannot have an end.
-	//
-	// Example: 2030-01-31T17:00:00Z
-	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
-
-	// Roles Names of roles that exist in the role set of the object.
-	Roles RoleNames `json:"roles"`
-}
-
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
 	// Features Names of features: `user_permissions` and `dashboards`.
@@ -2654,8 +2643,8 @@ type Subscription struct {
 	Token Token `json:"token"`
 }
 
-// SubscriptionGroupRoles defines model for SubscriptionGroupRoles.
-type SubscriptionGroupRoles struct {
+// SubscriptionHolderRoles defines model for SubscriptionHolderRoles.
+type SubscriptionHolderRoles struct {
 	// Roles Names of roles that exist in the role set of the object.
 	Roles RoleNames `json:"roles"`
 }
@@ -2668,12 +2657,6 @@ type SubscriptionPage struct {
 
 	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
 	Token Token `json:"token"`
-}
-
-// SubscriptionServiceAccountRoles defines model for SubscriptionServiceAccountRoles.
-type SubscriptionServiceAccountRoles struct {
-	// Roles Names of roles that exist in the role set of the object.
-	Roles RoleNames `json:"roles"`
 }
 
 // SuggestedOperation defines model for SuggestedOperation.

@@ -11,7 +11,7 @@ import (
 )
 
 type groupOperations interface {
-	groupRoleOperations
+	holderRoleOperations
 	CreateGroup(
 		ctx context.Context, by operation.Caller, in operation.Group,
 	) (operation.Group, operation.Done, error)

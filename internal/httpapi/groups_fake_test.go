@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"context"
-	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/operation"
@@ -16,17 +15,6 @@ func (o *operations) CreateGroup(
 	return in, o.done(), o.record(ctx, "CreateGroup", by, in)
 }
 
-var someGroupRoles = operation.HolderRoles{
-	Holder: authz.Holder{Type: "group", ID: "g1"}, Roles: operation.Roles{"viewer"}, ExpiresAt: time.Unix(1893456000, 0),
-}
-
-func (o *operations) AccountGroups(
-	ctx context.Context, by operation.Caller, id authz.ID, page operation.Page,
-) (operation.AccountGroups, authz.Token, error) {
-	return operation.AccountGroups{Groups: []operation.HolderRoles{someGroupRoles}, NextCursor: "next"}, token,
-		o.record(ctx, "AccountGroups", by, id, page)
-}
-
 func (o *operations) RemoveAccountMemberAndGroups(
 	ctx context.Context, by operation.Caller, id, user authz.ID,
 ) (operation.Done, error) {
@@ -37,42 +25,6 @@ func (o *operations) RemainingGroups(
 	context.Context, operation.Caller, authz.ID, authz.ID,
 ) ([]operation.HolderRoles, error) {
 	return nil, nil
-}
-
-func (o *operations) GetAccountGroup(
-	ctx context.Context, by operation.Caller, id, group authz.ID,
-) (operation.HolderRoles, authz.Token, error) {
-	return someGroupRoles, token, o.record(ctx, "GetAccountGroup", by, id, group)
-}
-
-func (o *operations) PutAccountGroup(
-	ctx context.Context, by operation.Caller, id, group authz.ID, roles []string, until time.Time,
-) (operation.HolderRoles, operation.Done, error) {
-	return someGroupRoles, o.done(), o.record(ctx, "PutAccountGroup", by, id, group, roles, until)
-}
-
-func (o *operations) RemoveAccountGroup(
-	ctx context.Context, by operation.Caller, id, group authz.ID,
-) (operation.Done, error) {
-	return o.done(), o.record(ctx, "RemoveAccountGroup", by, id, group)
-}
-
-func (o *operations) PutSubscriptionGroupRoles(
-	ctx context.Context, by operation.Caller, id, group authz.ID, roles []string,
-) (operation.HolderRoles, operation.Done, error) {
-	return someGroupRoles, o.done(), o.record(ctx, "PutSubscriptionGroupRoles", by, id, group, roles)
-}
-
-func (o *operations) GetSubscriptionGroupRoles(
-	ctx context.Context, by operation.Caller, id, group authz.ID,
-) (operation.HolderRoles, authz.Token, error) {
-	return someGroupRoles, token, o.record(ctx, "GetSubscriptionGroupRoles", by, id, group)
-}
-
-func (o *operations) RemoveSubscriptionGroupRoles(
-	ctx context.Context, by operation.Caller, id, group authz.ID,
-) (operation.Done, error) {
-	return o.done(), o.record(ctx, "RemoveSubscriptionGroupRoles", by, id, group)
 }
 
 func (o *operations) GetGroup(

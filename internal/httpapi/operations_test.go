@@ -39,6 +39,9 @@ func (o *operations) wantCall(t *testing.T, name string, caller operation.Caller
 func TestOperations(t *testing.T) {
 	shared := `{"id":"c1","account":"acme","connector":"crm","visibility":"shared","users":["bob"],"group":"emea","token":"t1"}`
 	done := `{"token":"t1"}`
+	serviceAccountRoles := `{"service_account":"sa1","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`
+	nightly, crew := authz.Holder{Type: "service_account", ID: "sa1"}, authz.Holder{Type: "group", ID: "g1"}
+	onAccount, onSubscription := authz.Object{Type: "account", ID: "a1"}, authz.Object{Type: "subscription", ID: "s1"}
 	groupRoles := `{"group":"g1","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`
 	group := `{"id":"g1","subscription":"s1","title":"Data team","token":"t1"}`
 	firstPage := operation.Page{}
@@ -158,27 +161,24 @@ func TestOperations(t *testing.T) {
 			args(authz.Object{Type: "service_account", ID: "sa1"}), 200, done,
 		},
 		{
-			"GET", "/v1/accounts/a1/service-accounts/sa1/roles", "", false, "GetAccountServiceAccountRoles",
-			args(authz.ID("a1"), authz.ID("sa1")), 200, `{"service_account":"sa1","roles":["user"],"token":"t1"}`,
+			"GET", "/v1/accounts/a1/service-accounts/sa1/roles", "", false, "GetHolderRoles",
+			args(onAccount, nightly), 200, serviceAccountRoles,
 		},
 		{
-			"PUT", "/v1/accounts/a1/service-accounts/sa1/roles",
-			`{"roles":["user"],"expires_at":"2030-01-01T12:00:00Z"}`, false, "PutAccountServiceAccountRoles",
-			args(authz.ID("a1"), authz.ID("sa1"), []string{"user"}, time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)), 200,
-			`{"service_account":"sa1","roles":["user"],"expires_at":"2030-01-01T12:00:00Z","token":"t1"}`,
+			"PUT", "/v1/accounts/a1/service-accounts/sa1/roles", `{"roles":["user"],"expires_at":"2030-01-01T12:00:00Z"}`, false, "PutHolderRoles",
+			args(onAccount, nightly, []string{"user"}, time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)), 200, serviceAccountRoles,
 		},
 		{
-			"DELETE", "/v1/accounts/a1/service-accounts/sa1/roles", "", false, "RemoveAccountServiceAccountRoles",
-			args(authz.ID("a1"), authz.ID("sa1")), 200, done,
+			"DELETE", "/v1/accounts/a1/service-accounts/sa1/roles", "", false, "RemoveHolderRoles",
+			args(onAccount, nightly), 200, done,
 		},
 		{
-			"PUT", "/v1/subscriptions/s1/service-accounts/sa1/roles", `{"roles":["it_admin"]}`, false,
-			"PutSubscriptionServiceAccountRoles", args(authz.ID("s1"), authz.ID("sa1"), []string{"it_admin"}), 200,
-			`{"service_account":"sa1","roles":["user"],"token":"t1"}`,
+			"PUT", "/v1/subscriptions/s1/service-accounts/sa1/roles", `{"roles":["it_admin"]}`, false, "PutHolderRoles",
+			args(onSubscription, nightly, []string{"it_admin"}, time.Time{}), 200, serviceAccountRoles,
 		},
 		{
-			"DELETE", "/v1/subscriptions/s1/service-accounts/sa1/roles", "", false, "RemoveSubscriptionServiceAccountRoles",
-			args(authz.ID("s1"), authz.ID("sa1")), 200, done,
+			"DELETE", "/v1/subscriptions/s1/service-accounts/sa1/roles", "", false, "RemoveHolderRoles",
+			args(onSubscription, nightly), 200, done,
 		},
 		{
 			"POST", "/v1/subscriptions/s1/groups", `{"id":"g1","title":"Data team"}`, false, "CreateGroup",
@@ -193,18 +193,30 @@ func TestOperations(t *testing.T) {
 			"GET", "/v1/accounts/acme/groups", "", false, "AccountGroups", args(authz.ID("acme"), firstPage), 200,
 			`{"groups":[{"group":"g1","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z"}],"next_cursor":"` + cursor("listAccountGroups", "acme", "next") + `","token":"t1"}`,
 		},
-		{"GET", "/v1/accounts/acme/groups/g1", "", false, "GetAccountGroup", args(authz.ID("acme"), authz.ID("g1")), 200, groupRoles},
 		{
-			"PUT", "/v1/accounts/acme/groups/g1", `{"roles":["viewer"]}`, false, "PutAccountGroup",
-			args(authz.ID("acme"), authz.ID("g1"), []string{"viewer"}, time.Time{}), 200, groupRoles,
+			"GET", "/v1/accounts/a1/groups/g1", "", false, "GetHolderRoles",
+			args(onAccount, crew), 200, groupRoles,
 		},
-		{"DELETE", "/v1/accounts/acme/groups/g1", "", false, "RemoveAccountGroup", args(authz.ID("acme"), authz.ID("g1")), 200, done},
 		{
-			"PUT", "/v1/subscriptions/s1/groups/g1/roles", `{"roles":["it_admin"]}`, false, "PutSubscriptionGroupRoles",
-			args(authz.ID("s1"), authz.ID("g1"), []string{"it_admin"}), 200, groupRoles,
+			"PUT", "/v1/accounts/a1/groups/g1", `{"roles":["viewer"]}`, false, "PutHolderRoles",
+			args(onAccount, crew, []string{"viewer"}, time.Time{}), 200, groupRoles,
 		},
-		{"GET", "/v1/subscriptions/s1/groups/g1/roles", "", false, "GetSubscriptionGroupRoles", args(authz.ID("s1"), authz.ID("g1")), 200, groupRoles},
-		{"DELETE", "/v1/subscriptions/s1/groups/g1/roles", "", false, "RemoveSubscriptionGroupRoles", args(authz.ID("s1"), authz.ID("g1")), 200, done},
+		{
+			"DELETE", "/v1/accounts/a1/groups/g1", "", false, "RemoveHolderRoles",
+			args(onAccount, crew), 200, done,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/groups/g1/roles", "", false, "GetHolderRoles",
+			args(onSubscription, crew), 200, groupRoles,
+		},
+		{
+			"PUT", "/v1/subscriptions/s1/groups/g1/roles", `{"roles":["it_admin"]}`, false, "PutHolderRoles",
+			args(onSubscription, crew, []string{"it_admin"}, time.Time{}), 200, groupRoles,
+		},
+		{
+			"DELETE", "/v1/subscriptions/s1/groups/g1/roles", "", false, "RemoveHolderRoles",
+			args(onSubscription, crew), 200, done,
+		},
 		{
 			"DELETE", "/v1/accounts/acme/members/bob?groups=leave", "", false, "RemoveAccountMemberAndGroups",
 			args(authz.ID("acme"), authz.ID("bob")), 200, done,

@@ -8,15 +8,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-var (
-	someServiceAccount = operation.ServiceAccount{
-		ID: "sa1", Place: authz.Object{Type: "account", ID: "a1"}, Title: "Robot", Roles: operation.Roles{"user"},
-		ExpiresAt: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC),
-	}
-	someHolderRoles = operation.HolderRoles{
-		Holder: authz.Holder{Type: authz.TypeServiceAccount, ID: "sa1"}, Roles: operation.Roles{"user"},
-	}
-)
+var someServiceAccount = operation.ServiceAccount{
+	ID: "sa1", Place: authz.Object{Type: "account", ID: "a1"}, Title: "Robot", Roles: operation.Roles{"user"},
+	ExpiresAt: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC),
+}
 
 func (o *operations) CreateServiceAccount(
 	ctx context.Context, by operation.Caller, in operation.ServiceAccount, roles []string,
@@ -41,36 +36,4 @@ func (o *operations) ServiceAccounts(
 		ServiceAccounts: []operation.ServiceAccount{someServiceAccount}, NextCursor: "next",
 	}
 	return accounts, token, o.record(ctx, "ServiceAccounts", by, place, page)
-}
-
-func (o *operations) GetAccountServiceAccountRoles(
-	ctx context.Context, by operation.Caller, id, account authz.ID,
-) (operation.HolderRoles, authz.Token, error) {
-	return someHolderRoles, token, o.record(ctx, "GetAccountServiceAccountRoles", by, id, account)
-}
-
-func (o *operations) PutAccountServiceAccountRoles(
-	ctx context.Context, by operation.Caller, id, account authz.ID, roles []string, until time.Time,
-) (operation.HolderRoles, operation.Done, error) {
-	given := someHolderRoles
-	given.ExpiresAt = until
-	return given, o.done(), o.record(ctx, "PutAccountServiceAccountRoles", by, id, account, roles, until)
-}
-
-func (o *operations) RemoveAccountServiceAccountRoles(
-	ctx context.Context, by operation.Caller, id, account authz.ID,
-) (operation.Done, error) {
-	return o.done(), o.record(ctx, "RemoveAccountServiceAccountRoles", by, id, account)
-}
-
-func (o *operations) PutSubscriptionServiceAccountRoles(
-	ctx context.Context, by operation.Caller, id, account authz.ID, roles []string,
-) (operation.HolderRoles, operation.Done, error) {
-	return someHolderRoles, o.done(), o.record(ctx, "PutSubscriptionServiceAccountRoles", by, id, account, roles)
-}
-
-func (o *operations) RemoveSubscriptionServiceAccountRoles(
-	ctx context.Context, by operation.Caller, id, account authz.ID,
-) (operation.Done, error) {
-	return o.done(), o.record(ctx, "RemoveSubscriptionServiceAccountRoles", by, id, account)
 }

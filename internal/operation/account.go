@@ -60,7 +60,7 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 		if err != nil {
 			return err
 		}
-		held, err := readRolesOf(ctx, p, facts.object, facts.set, by.Actor.Object())
+		held, err := readHolderRoles(ctx, p, facts.object, facts.set, authz.Holder(by.Actor.Object()))
 		if err != nil {
 			return err
 		}

@@ -152,26 +152,7 @@ func requireRoleSet(p *plan, object authz.Object, flags []authz.Relation) (authz
 func readRoles(
 	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, who authz.ID,
 ) ([]authz.Relationship, error) {
-	return readRolesOf(ctx, p, object, set, person(who).Object)
-}
-
-// readRolesOf is readRoles for a person or service account.
-func readRolesOf(
-	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, holder authz.Object,
-) ([]authz.Relationship, error) {
-	found, err := p.Find(ctx, rolesFilterOf(object, holder))
-	if err != nil {
-		return nil, err
-	}
-	var held []authz.Relationship
-	for _, name := range set.Names() {
-		for _, r := range found {
-			if r.Relation == authz.Relation(name) {
-				held = append(held, r)
-			}
-		}
-	}
-	return held, nil
+	return readHolderRoles(ctx, p, object, set, authz.Person(who))
 }
 
 // few is the highest number of people for whom a plan reads one by one. For more people, it reads all in one query.

@@ -57,7 +57,7 @@ func requireNoGroupRole(ctx context.Context, p *plan, account authz.Object, who 
 // that gives the right. The actor holds this role directly or through groups. readGrantEnd returns zero if the right
 // has no end, for example for an owner of the subscription or an administrator of the platform.
 func readGrantEnd(ctx context.Context, p *plan, account accountFacts) (time.Time, error) {
-	own, err := readRolesOf(ctx, p, account.object, account.set, p.by.Actor.Object())
+	own, err := readHolderRoles(ctx, p, account.object, account.set, authz.Holder(p.by.Actor.Object()))
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -139,25 +139,38 @@ func (s *Service) SubscriptionGroups(
 		if err := viewOf(p).Require(ctx, visibility.Roles(place)); err != nil {
 			return err
 		}
-		rows, next, err := readPage(ctx, p, pages.CursorsOf("groups", id), page, authz.Filter{
-			Type: authz.TypeGroup, Relation: kindOf(authz.TypeGroup).place, SubjectType: place.Type, SubjectID: place.ID,
-			SubjectPlain: true,
-		})
-		if err != nil {
-			return err
-		}
-		objects := make([]authz.Object, len(rows))
-		for i, r := range rows {
-			objects[i] = r.Resource
-		}
-		titles, err := readTitles(ctx, p, objects...)
+		found, next, err := readTitledPage(ctx, p, authz.TypeGroup, place, page)
 		groups = Groups{NextCursor: next}
-		for i, object := range objects {
-			groups.Groups = append(groups.Groups, Group{ID: object.ID, Subscription: id, Title: titles[i]})
+		for _, group := range found {
+			groups.Groups = append(groups.Groups, Group{ID: group.id, Subscription: id, Title: group.title})
 		}
 		return err
 	})
 	return answered(groups, token, err)
+}
+
+// titled is the id of an object with its title.
+type titled struct{ id, title authz.ID }
+
+// readTitledPage reads a page of the groups or service accounts of a place, with their titles.
+func readTitledPage(
+	ctx context.Context, p *plan, typ authz.Type, place authz.Object, page Page,
+) (found []titled, next string, err error) {
+	rows, next, err := readPage(ctx, p, pages.CursorsOf(typ, place), page, authz.Filter{
+		Type: typ, Relation: kindOf(typ).place, SubjectType: place.Type, SubjectID: place.ID, SubjectPlain: true,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	objects := make([]authz.Object, len(rows))
+	for i, r := range rows {
+		objects[i] = r.Resource
+	}
+	titles, err := readTitles(ctx, p, objects...)
+	for i, object := range objects {
+		found = append(found, titled{object.ID, titles[i]})
+	}
+	return found, next, err
 }
 
 // readPage reads a page of the relationships that match the filter, in the order of the store. next is the cursor of

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
 // HolderRoles are the roles of a holder on an account or a subscription.
@@ -17,174 +18,231 @@ type HolderRoles struct {
 	ExpiresAt time.Time
 }
 
-// holdersRows returns a filter for the roles of all holders of a type on an object.
-func holdersRows(object authz.Object, holders authz.Type) authz.Filter {
-	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: holders}
+// AccountGroups is a page of the groups that hold roles on an account; NextCursor is empty at the end.
+type AccountGroups struct {
+	Groups     []HolderRoles
+	NextCursor string
 }
 
-// readHolderRoles reads the roles of the set that a holder has on an object, in the order of the set.
-func readHolderRoles(
-	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, holder authz.Holder,
-) ([]authz.Relationship, error) {
-	filter := holdersRows(object, holder.Type)
-	filter.SubjectID = holder.ID
-	found, err := p.Find(ctx, filter)
-	return inOrder(found, set), err
-}
-
-// inOrder returns the relationships that store roles of the set, in the order of the set.
-func inOrder(found []authz.Relationship, set authz.RoleSet) (held []authz.Relationship) {
-	for _, name := range set.Names() {
-		for _, r := range found {
-			if r.Relation == authz.Relation(name) && !r.Subject.Wildcard {
-				held = append(held, r)
+// AccountGroups returns a page of the groups that hold roles on an account, sorted by id. The actor needs
+// list_members.
+func (s *Service) AccountGroups(
+	ctx context.Context, by Caller, id authz.ID, page Page,
+) (AccountGroups, authz.Token, error) {
+	var groups AccountGroups
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		place, err := readListedPlace(ctx, p, accountObject(id))
+		if err != nil {
+			return err
+		}
+		found, err := p.FindSome(ctx, holdersRows(place.object, authz.TypeGroup), 0)
+		if err != nil {
+			return err
+		}
+		all := rolesOfGroups(found, place.set)
+		ids := make([]authz.ID, len(all))
+		for i, h := range all {
+			ids[i] = h.Holder.ID
+		}
+		ids, next, err := page.of("account groups", id).cut(ids)
+		groups = AccountGroups{NextCursor: next}
+		for _, h := range all {
+			if _, onPage := slices.BinarySearch(ids, h.Holder.ID); onPage {
+				groups.Groups = append(groups.Groups, h)
 			}
 		}
-	}
-	return held
+		return err
+	})
+	return answered(groups, token, err)
 }
 
-// parseHolderRoles parses the names of the roles that a group or service account is to hold. A group may hold an
-// additional role without a base role, since its members can have a base role in another way. The error has
-// CodeInvalid if the list is empty or names a role that only people can hold.
-func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([]authz.Role, error) {
-	var allowed []authz.Role
-	for _, role := range set.Names() {
-		if !set.IsForPeopleOnly(role) {
-			allowed = append(allowed, role)
+// GetHolderRoles returns the roles of a group or service account on an account or subscription. It returns an error
+// with CodeNotFound if the holder has none. The actor needs list_members on the account, or list_users on the
+// subscription.
+func (s *Service) GetHolderRoles(
+	ctx context.Context, by Caller, on authz.Object, holder authz.Holder,
+) (HolderRoles, authz.Token, error) {
+	var roles HolderRoles
+	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
+		place, err := readListedPlace(ctx, p, on)
+		if err != nil {
+			return err
 		}
-	}
-	if len(allowed) == 0 {
-		return nil, authz.Errorf(authz.CodeInvalid,
-			"under the role set %s, only people hold roles on the %s, so %s cannot", set.Name, set.On, holder)
-	}
-	if len(names) == 0 {
-		return nil, authz.Errorf(
-			authz.CodeInvalid, "roles must name at least one of %s; to remove all roles of %s, use DELETE", list(allowed),
-			holder,
-		)
-	}
-	for i, name := range names {
-		if role := authz.Role(name); slices.Contains(set.Names(), role) && set.IsForPeopleOnly(role) {
-			return nil, authz.Errorf(authz.CodeInvalid,
-				"roles[%d]: only people hold the role %s, so %s cannot; it can hold %s", i, role, holder, list(allowed))
+		held, err := readHolderRoles(ctx, p, on, place.set, holder)
+		if err == nil && len(held) == 0 {
+			err = authz.Errorf(authz.CodeNotFound, "%s holds no role on %s", holder, on)
 		}
-	}
-	if holder.Type == authz.TypeServiceAccount {
-		return set.Parse(names)
-	}
-	return set.ParseAdded(names)
+		roles = holderRolesOf(holder, held)
+		return err
+	})
+	return answered(roles, token, err)
 }
 
-// requireGroupIn requires as a precondition that a group is in the subscription. For a group that does not exist or
-// that is in another subscription, it returns an error with CodeNotFound.
-func requireGroupIn(ctx context.Context, p *plan, group authz.Holder, subscription authz.Object) error {
-	place, err := readPlaceOf(ctx, p, group.Object())
-	if err == nil && place != subscription {
-		err = notFoundError(p, group.Object())
+// PutHolderRoles sets the roles of a group or service account on an account or subscription to exactly these. If an
+// end is given, the roles expire then; roles on a subscription have no end. On an account, the actor needs
+// assign_roles. On a subscription, the actor needs list_users, and the permission invite_ROLE for each role that
+// the call adds or removes.
+//
+// The holder must belong to the subscription, or to the account itself. If the holder has no role there yet, the
+// actor must be allowed to view the holder.
+func (s *Service) PutHolderRoles(
+	ctx context.Context, by Caller, on authz.Object, holder authz.Holder, roles []string, until time.Time,
+) (HolderRoles, Done, error) {
+	until = fullSecond(until)
+	build := func(ctx context.Context, p *plan) (HolderRoles, error) {
+		if err := s.inFuture(until); err != nil {
+			return HolderRoles{}, err
+		}
+		place, err := readChangedPlace(ctx, p, on)
+		if err != nil {
+			return HolderRoles{}, err
+		}
+		change, err := readHolderChange(ctx, p, place, holder, roles, until)
+		if err != nil {
+			return HolderRoles{}, err
+		}
+		if err := requireKnownHolder(ctx, p, place, change); err != nil {
+			return HolderRoles{}, err
+		}
+		return HolderRoles{Holder: holder, Roles: change.wanted, ExpiresAt: change.until}, change.plan(ctx, p)
+	}
+	named := HolderRoles{Holder: holder}
+	again := result[HolderRoles]{named, func(ctx context.Context) (HolderRoles, authz.Token, error) {
+		return s.GetHolderRoles(ctx, by, on, holder)
+	}}
+	return runWithResult(ctx, s, by, "put_"+holderOperation(on, holder), again, build)
+}
+
+// RemoveHolderRoles deletes all roles of a group or service account on an account or subscription. The actor needs
+// the same permissions as for PutHolderRoles.
+func (s *Service) RemoveHolderRoles(
+	ctx context.Context, by Caller, on authz.Object, holder authz.Holder,
+) (Done, error) {
+	return s.run(ctx, by, "remove_"+holderOperation(on, holder), func(ctx context.Context, p *plan) error {
+		place, err := readChangedPlace(ctx, p, on)
+		if err != nil {
+			return err
+		}
+		change := holderChange{object: on, set: place.set, holder: holder}
+		if change.held, err = readHolderRoles(ctx, p, on, place.set, holder); err != nil {
+			return err
+		}
+		if err := requireMayChangeHolder(ctx, p, change); err != nil {
+			return err
+		}
+		return change.plan(ctx, p)
+	})
+}
+
+// holderOperation returns the name in the audit log, without its verb, of an operation that changes roles of a
+// holder.
+func holderOperation(on authz.Object, holder authz.Holder) string {
+	name := string(on.Type) + "_" + string(holder.Type)
+	if name == "account_group" {
+		return name
+	}
+	return name + "_roles"
+}
+
+// rolePlace has the facts about an account or subscription on which holders have roles.
+type rolePlace struct {
+	object authz.Object
+	set    authz.RoleSet
+
+	// subscription is the place itself, or the subscription of the account.
+	subscription subscriptionFacts
+}
+
+// readRolePlace reads an account or subscription.
+func readRolePlace(ctx context.Context, p *plan, object authz.Object) (rolePlace, error) {
+	if object.Type == "account" {
+		account, err := readAccount(ctx, p, object.ID)
+		return rolePlace(account), err
+	}
+	facts, err := readSubscription(ctx, p, object.ID)
+	return rolePlace{object, facts.set, facts}, err
+}
+
+// readListedPlace reads an account or subscription whose members the actor may list.
+func readListedPlace(ctx context.Context, p *plan, object authz.Object) (rolePlace, error) {
+	if err := viewOf(p).Require(ctx, visibility.Roles(object)); err != nil {
+		return rolePlace{}, err
+	}
+	return readRolePlace(ctx, p, object)
+}
+
+// readChangedPlace reads an account or subscription on which the actor changes roles of holders. It returns an
+// error unless the actor has assign_roles on the account, or list_users on the subscription. For the roles on a
+// subscription, requireMayChangeHolder checks further permissions.
+func readChangedPlace(ctx context.Context, p *plan, object authz.Object) (rolePlace, error) {
+	needed := kindOf(object.Type).list
+	if object.Type == "account" {
+		needed = "assign_roles"
+	}
+	if err := requirePermission(ctx, p, object, needed); err != nil {
+		return rolePlace{}, err
+	}
+	return readRolePlace(ctx, p, object)
+}
+
+// requireKnownHolder requires as a precondition that the holder of a change belongs to the subscription of a place,
+// or to the place itself. If it does not, the error has CodeNotFound. So does the error if the holder has no role
+// there, and the actor may not view the holder: a role shows the holder to everybody who may list the members of
+// the place.
+func requireKnownHolder(ctx context.Context, p *plan, place rolePlace, change holderChange) error {
+	holder := change.holder.Object()
+	if len(change.held) == 0 {
+		if _, err := readPermissions(ctx, p, holder); err != nil {
+			return err
+		}
+	}
+	owner, err := readPlaceOf(ctx, p, holder)
+	if err == nil && owner != place.object && owner != place.subscription.object {
+		err = notFoundError(p, holder)
 	}
 	return err
 }
 
-// requireKnownGroup is requireGroupIn for the subscription of an account. It also returns an error with CodeNotFound if
-// the actor may not view the group, unless the group holds a role on the account already: then the account shows it.
-func requireKnownGroup(ctx context.Context, p *plan, group authz.Holder, account accountFacts) error {
-	held, err := readHolderRoles(ctx, p, account.object, account.set, group)
-	if err != nil {
-		return err
+// readHolderChange returns the change after which a group or service account holds the named roles on a place. It
+// returns an error if the role set, a missing feature, a missing permission or the end of the actor's own right
+// forbids one of the roles.
+func readHolderChange(
+	ctx context.Context, p *plan, place rolePlace, holder authz.Holder, roles []string, until time.Time,
+) (change holderChange, err error) {
+	change = holderChange{object: place.object, set: place.set, holder: holder, until: until}
+	if change.wanted, err = parseHolderRoles(place.set, roles, holder); err != nil {
+		return change, err
 	}
-	if len(held) == 0 {
-		if _, err := readPermissions(ctx, p, group.Object()); err != nil {
+	if change.held, err = readHolderRoles(ctx, p, place.object, place.set, holder); err != nil {
+		return change, err
+	}
+	for _, role := range place.set.Roles {
+		if !change.gives(role.Name) {
+			continue
+		}
+		if err := requireFeature(p, place.subscription, role); err != nil {
+			return change, err
+		}
+	}
+	if place.object.Type == "account" {
+		return limitHolderEnd(ctx, p, accountFacts(place), change)
+	}
+	return change, requireMayChangeHolder(ctx, p, change)
+}
+
+// requireMayChangeHolder returns an error unless the actor may give and remove each changed role on a subscription.
+// On an account, assign_roles is enough, see readChangedPlace.
+func requireMayChangeHolder(ctx context.Context, p *plan, change holderChange) error {
+	if change.object.Type == "account" {
+		return nil
+	}
+	for _, role := range change.set.Names() {
+		if !change.changes(role) {
+			continue
+		}
+		if err := requirePermission(ctx, p, change.object, authz.Permission("invite_"+role)); err != nil {
 			return err
 		}
 	}
-	return requireGroupIn(ctx, p, group, account.subscription.object)
-}
-
-// holderChange replaces the roles of a group or service account on an object by the wanted roles. If until is set, the
-// wanted roles end at that time.
-type holderChange struct {
-	object authz.Object
-	set    authz.RoleSet
-	holder authz.Holder
-	held   []authz.Relationship
-	wanted []authz.Role
-	until  time.Time
-}
-
-// stored returns the relationship that stores a role of the holder, if the holder has it.
-func (c holderChange) stored(role authz.Role) (authz.Relationship, bool) {
-	i := slices.IndexFunc(c.held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })
-	if i < 0 {
-		return authz.Relationship{}, false
-	}
-	return c.held[i], true
-}
-
-// gives reports whether the change gives the holder a role, or makes a role last longer.
-func (c holderChange) gives(role authz.Role) bool {
-	if !slices.Contains(c.wanted, role) {
-		return false
-	}
-	held, has := c.stored(role)
-	return !has || !held.ExpiresAt.IsZero() && (c.until.IsZero() || c.until.After(held.ExpiresAt))
-}
-
-// changes reports whether the change gives or removes a role.
-func (c holderChange) changes(role authz.Role) bool {
-	_, has := c.stored(role)
-	return c.gives(role) || has && !slices.Contains(c.wanted, role)
-}
-
-// reduces reports whether the holder no longer has the rights of one of its roles after the change.
-func (c holderChange) reduces() bool {
-	return !slices.Equal(c.set.Union(c.wanted, rolesOf(c.held)), c.wanted)
-}
-
-// writeOfGroup is write for a group. If the change reduces the roles of the group, it also plans to withdraw
-// invitations, see withdrawOfGroup.
-func (c holderChange) writeOfGroup(ctx context.Context, p *plan) error {
-	c.write(p)
-	if !c.reduces() {
-		return nil
-	}
-	return withdrawOfGroup(ctx, p, c.holder.Object(), c.object)
-}
-
-// write plans the change. It requires as preconditions that the holder still has exactly the roles that were read.
-func (c holderChange) write(p *plan) {
-	for _, role := range c.set.Names() {
-		row := authz.Relationship{Resource: c.object, Relation: authz.Relation(role), Subject: c.holder.Subject()}
-		held, has := c.stored(role)
-		if has {
-			p.Require(row)
-		} else {
-			p.Forbid(authz.Exactly(row))
-		}
-		switch isWanted := slices.Contains(c.wanted, role); {
-		case has && !isWanted:
-			p.Delete(row)
-		case isWanted && (!has || !held.ExpiresAt.Equal(c.until)):
-			row.ExpiresAt = c.until
-			p.Update(authz.Touch, row)
-		}
-	}
-}
-
-// limitHolderEnd limits the end of the roles that a change gives to the end of the actor's right to grant roles on
-// the account, as limitEnd does for people. A change without an end gets this end. If the requested end is later, the
-// error has CodeForbidden.
-func limitHolderEnd(ctx context.Context, p *plan, account accountFacts, change holderChange) (holderChange, error) {
-	if !slices.ContainsFunc(change.wanted, change.gives) {
-		return change, nil
-	}
-	end, err := readGrantEnd(ctx, p, account)
-	if err != nil || end.IsZero() || !change.until.IsZero() && !change.until.After(end) {
-		return change, err
-	}
-	if !change.until.IsZero() {
-		return change, grantEndError(p, account, end)
-	}
-	change.until = end
-	return change, nil
+	return nil
 }

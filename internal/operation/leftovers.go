@@ -84,7 +84,7 @@ func (l *Leftovers) isGone(ctx context.Context, who authz.Object, places ...auth
 		filters[0] = authz.Filter{Type: deletionType, ID: deletionOf(who).ID, Relation: deletionRequestedBy}
 	}
 	for _, place := range places {
-		filters = append(filters, rolesFilterOf(place, who))
+		filters = append(filters, rolesFilterOf(place, authz.Holder(who)))
 	}
 	for _, filter := range filters {
 		found, err := l.plan.FindSome(ctx, filter, 1)

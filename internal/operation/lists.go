@@ -181,7 +181,7 @@ func readAccountPage(ctx context.Context, p *plan, sorted []authz.ID, who authz.
 			if err != nil {
 				return accounts, err
 			}
-			held, err := readRolesOf(ctx, p, facts.object, facts.set, who)
+			held, err := readHolderRoles(ctx, p, facts.object, facts.set, authz.Holder(who))
 			if err != nil {
 				return accounts, err
 			}

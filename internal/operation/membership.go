@@ -223,11 +223,11 @@ func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) 
 
 // rolesFilter returns a filter for the roles of a person on an object.
 func rolesFilter(object authz.Object, who authz.ID) authz.Filter {
-	return rolesFilterOf(object, person(who).Object)
+	return rolesFilterOf(object, authz.Person(who))
 }
 
-// rolesFilterOf returns a filter for the roles of a person or service account on an object.
-func rolesFilterOf(object, holder authz.Object) authz.Filter {
+// rolesFilterOf returns a filter for the roles of a holder on an object.
+func rolesFilterOf(object authz.Object, holder authz.Holder) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: holder.Type, SubjectID: holder.ID}
 }
 

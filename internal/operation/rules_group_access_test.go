@@ -31,9 +31,14 @@ func removeGroupMember(actor, id, who authz.ID) func(context.Context, *operation
 	}
 }
 
+// on returns the object on which a holder has roles.
+func on(typ authz.Type, id authz.ID) authz.Object { return authz.Object{Type: typ, ID: id} }
+
+func groupOf(id authz.ID) authz.Holder { return authz.Holder{Type: authz.TypeGroup, ID: id} }
+
 func putAccountGroup(actor, account, group authz.ID, roles ...string) func(context.Context, *operation.Service) error {
 	return func(ctx context.Context, s *operation.Service) error {
-		_, _, err := s.PutAccountGroup(ctx, by(actor), account, group, roles, forever)
+		_, _, err := s.PutHolderRoles(ctx, by(actor), on("account", account), groupOf(group), roles, forever)
 		return err
 	}
 }
@@ -191,11 +196,11 @@ func TestSuggestedGrantToMemberOfAGroupNeedsAssignRoles(t *testing.T) {
 func TestHiddenGroupDoesNotExist(t *testing.T) {
 	const denied, holds = "view@group:crew", "account:t#guest@group:crew#member "
 	getGroup := func(ctx context.Context, s *operation.Service) error {
-		_, _, err := s.GetAccountGroup(ctx, by("peter"), "t", "crew")
+		_, _, err := s.GetHolderRoles(ctx, by("peter"), on("account", "t"), groupOf("crew"))
 		return err
 	}
 	removeGroup := func(ctx context.Context, s *operation.Service) error {
-		_, err := s.RemoveAccountGroup(ctx, by("peter"), "t", "crew")
+		_, err := s.RemoveHolderRoles(ctx, by("peter"), on("account", "t"), groupOf("crew"))
 		return err
 	}
 	put := putAccountGroup("peter", "t", "crew", "user")

@@ -21,7 +21,7 @@ func TestFewerRolesOfAGroupWithdrawInvitations(t *testing.T) {
 	`
 	swapped := strings.NewReplacer("user:nina", "user:rex", "user:peter", "user:nina", "invitee:nina", "invitee:rex")
 	remove := func(ctx context.Context, s *operation.Service) error {
-		_, err := s.RemoveAccountGroup(ctx, by("olga"), "t", "crew")
+		_, err := s.RemoveHolderRoles(ctx, by("olga"), on("account", "t"), groupOf("crew"))
 		return err
 	}
 	onOne := strings.ReplaceAll(crewAndNina, "subscription:s", "subscription:one") +
@@ -67,7 +67,7 @@ func TestFewerRolesOfAGroupWithdrawInvitations(t *testing.T) {
 		{
 			name: "an invitation to the subscription", given: onOne + toOne,
 			do: func(ctx context.Context, s *operation.Service) error {
-				_, err := s.RemoveSubscriptionGroupRoles(ctx, by("uma"), "one", "crew")
+				_, err := s.RemoveHolderRoles(ctx, by("uma"), on("subscription", "one"), groupOf("crew"))
 				return err
 			},
 			changes: strings.ReplaceAll(withdrawn, "account:t", "subscription:one") +
@@ -76,7 +76,9 @@ func TestFewerRolesOfAGroupWithdrawInvitations(t *testing.T) {
 		{
 			name: "another role on the subscription", given: onOne + toOne,
 			do: func(ctx context.Context, s *operation.Service) error {
-				_, _, err := s.PutSubscriptionGroupRoles(ctx, by("uma"), "one", "crew", []string{"it_admin", "read_only"})
+				_, _, err := s.PutHolderRoles(
+					ctx, by("uma"), on("subscription", "one"), groupOf("crew"), []string{"it_admin", "read_only"}, forever,
+				)
 				return err
 			},
 			changes: "+ subscription:one#read_only@group:crew#member",

@@ -180,7 +180,7 @@ func TestDecisionThroughGroupIsAPrecondition(t *testing.T) {
 			return err
 		}},
 		"give a group a role": {"account:n#editor", func(ctx context.Context, s *operation.Service) error {
-			_, _, err := s.PutAccountGroup(ctx, by("rex"), "n", "others", []string{"editor"}, until)
+			_, _, err := s.PutHolderRoles(ctx, by("rex"), on("account", "n"), groupOf("others"), []string{"editor"}, until)
 			return err
 		}},
 	} {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/pages"
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
@@ -33,6 +32,10 @@ func serviceAccountObject(id authz.ID) authz.Object {
 	return authz.Object{Type: serviceAccount, ID: id}
 }
 
+func serviceAccountHolder(id authz.ID) authz.Holder {
+	return authz.Holder{Type: serviceAccount, ID: id}
+}
+
 // managesServiceAccounts has the permission on an account or subscription that an actor needs to create service
 // accounts in it. In the schema, actors with this permission have the permission manage on these service accounts.
 var managesServiceAccounts = map[authz.Type]authz.Permission{"account": "assign_roles", "subscription": "manage_roles"}
@@ -57,7 +60,11 @@ func (s *Service) CreateServiceAccount(
 			created.Roles = Roles{}
 			return created, nil
 		}
-		change, err := readFirstRoles(ctx, p, in, roles)
+		place, err := readChangedPlace(ctx, p, in.Place)
+		if err != nil {
+			return created, err
+		}
+		change, err := readHolderChange(ctx, p, place, serviceAccountHolder(in.ID), roles, time.Time{})
 		if err != nil {
 			return created, err
 		}
@@ -66,20 +73,6 @@ func (s *Service) CreateServiceAccount(
 		return created, nil
 	}
 	return runWithResult(ctx, s, by, "create_service_account", s.serviceAccountResult(by, in.ID), build)
-}
-
-// readFirstRoles returns the change that gives roles to a new service account on the account or subscription that it
-// belongs to.
-func readFirstRoles(ctx context.Context, p *plan, in ServiceAccount, roles []string) (holderChange, error) {
-	holder := serviceAccountHolder(in.ID)
-	if in.Place.Type == "subscription" {
-		return readSubscriptionChange(ctx, p, in.Place.ID, holder, roles, false)
-	}
-	facts, err := readAccount(ctx, p, in.Place.ID)
-	if err != nil {
-		return holderChange{}, err
-	}
-	return readHolderChange(ctx, p, facts, holder, roles, time.Time{})
 }
 
 // GetServiceAccount returns a service account that the actor may view, with its roles on the account or subscription
@@ -97,11 +90,11 @@ func (s *Service) GetServiceAccount(
 		if err != nil {
 			return err
 		}
-		set, _, err := readRequiredRole(ctx, p, place)
+		facts, err := readRolePlace(ctx, p, place)
 		if err != nil {
 			return err
 		}
-		held, err := readHolderRoles(ctx, p, place, set, serviceAccountHolder(id))
+		held, err := readHolderRoles(ctx, p, place, facts.set, serviceAccountHolder(id))
 		if err != nil {
 			return err
 		}
@@ -124,23 +117,12 @@ func (s *Service) ServiceAccounts(
 		if err := viewOf(p).Require(ctx, visibility.Roles(place)); err != nil {
 			return err
 		}
-		cursors := pages.CursorsOf("service accounts", place)
-		rows, next, err := readPage(ctx, p, cursors, page, authz.Filter{
-			Type: serviceAccount, Relation: kindOf(serviceAccount).place, SubjectType: place.Type, SubjectID: place.ID,
-			SubjectPlain: true,
-		})
-		if err != nil {
-			return err
-		}
-		objects := make([]authz.Object, len(rows))
-		for i, r := range rows {
-			objects[i] = r.Resource
-		}
-		titles, err := readTitles(ctx, p, objects...)
+		found, next, err := readTitledPage(ctx, p, serviceAccount, place, page)
 		accounts = ServiceAccounts{NextCursor: next}
-		for i, object := range objects {
-			found := ServiceAccount{ID: object.ID, Place: place, Title: titles[i]}
-			accounts.ServiceAccounts = append(accounts.ServiceAccounts, found)
+		for _, account := range found {
+			accounts.ServiceAccounts = append(
+				accounts.ServiceAccounts, ServiceAccount{ID: account.id, Place: place, Title: account.title},
+			)
 		}
 		return err
 	})

@@ -123,13 +123,6 @@ func TestJoiningAGroupEndsVeryManyStaleShares(t *testing.T) {
 	}
 }
 
-func putGroup(actor, account, group authz.ID, roles ...string) func(context.Context, *operation.Service) error {
-	return func(ctx context.Context, s *operation.Service) error {
-		_, _, err := s.PutAccountGroup(ctx, by(actor), account, group, roles, forever)
-		return err
-	}
-}
-
 // TestFirstRoleOfAGroupEndsStaleShares gives roles to a group whose members have shares of a time without a role.
 func TestFirstRoleOfAGroupEndsStaleShares(t *testing.T) {
 	const (
@@ -138,31 +131,31 @@ func TestFirstRoleOfAGroupEndsStaleShares(t *testing.T) {
 	)
 	runRules(t, []ruleCase{
 		{
-			name: "a member without a role", given: crew + carl, do: putGroup("olga", "t", "crew", "user"),
+			name: "a member without a role", given: crew + carl, do: putAccountGroup("olga", "t", "crew", "user"),
 			changes: gives + "\n- connection:crm#shared_with@user:carl",
 		},
 		{
 			name:    "a member of a workspace",
 			given:   crew + "group:crew#member@user:carl workspace:etl#member@user:carl",
-			do:      putGroup("olga", "o", "crew", "operator"),
+			do:      putAccountGroup("olga", "o", "crew", "operator"),
 			changes: "+ account:o#operator@group:crew#member\n- workspace:etl#member@user:carl",
 		},
 		{
 			name: "a member with a direct role", given: crew + carl + "account:t#guest@user:carl",
-			do: putGroup("olga", "t", "crew", "user"), changes: gives,
+			do: putAccountGroup("olga", "t", "crew", "user"), changes: gives,
 		},
 		{
 			name:  "a member with a role through another group",
 			given: crew + carl + "account:t#guest@group:band#member group:band#member@user:carl",
-			do:    putGroup("olga", "t", "crew", "user"), changes: gives,
+			do:    putAccountGroup("olga", "t", "crew", "user"), changes: gives,
 		},
 		{
 			name: "a person outside the group", given: crew + "connection:crm#shared_with@user:rex",
-			do: putGroup("olga", "t", "crew", "user"), changes: gives,
+			do: putAccountGroup("olga", "t", "crew", "user"), changes: gives,
 		},
 		{
 			name: "a group with a role already", given: crew + carl + "account:t#guest@group:crew#member",
-			do: putGroup("olga", "t", "crew", "user"), changes: gives + "\n- account:t#guest@group:crew#member",
+			do: putAccountGroup("olga", "t", "crew", "user"), changes: gives + "\n- account:t#guest@group:crew#member",
 		},
 	})
 }
@@ -175,10 +168,10 @@ func TestFirstRoleOfAGroupEndsVeryManyStaleShares(t *testing.T) {
 	store.Now, store.Allow = nowOfRules, func(authz.Check) bool { return true }
 	recorded := &recording{Store: store.Store}
 	s := operation.New(store, operation.WithClock(store.Now))
-	require.ErrorIs(t, putGroup("olga", "t", "crew", "user")(t.Context(), s), errStopped)
+	require.ErrorIs(t, putAccountGroup("olga", "t", "crew", "user")(t.Context(), s), errStopped)
 	require.NotContains(t, store.Stored(), "account:t#user@group:crew#member")
 	s = operation.New(recorded, operation.WithClock(store.Now))
-	require.NoError(t, putGroup("olga", "t", "crew", "user")(t.Context(), s))
+	require.NoError(t, putAccountGroup("olga", "t", "crew", "user")(t.Context(), s))
 	require.Contains(t, store.Stored(), "account:t#user@group:crew#member")
 	require.False(t, strings.Contains(strings.Join(store.Stored(), "\n"), "#shared_with@user:ed"))
 	absent := authz.Precondition{

@@ -54,17 +54,13 @@ func TestNoValueComesWithAnError(t *testing.T) {
 	engine := newEngine(t)
 	s := operation.New(engine)
 	company(t, s)
+	machine := operation.ServiceAccount{ID: "nightly", Place: authz.Object{Type: "account", ID: "team"}, Title: "Nightly"}
+	crew := authz.Holder{Type: authz.TypeGroup, ID: "crew"}
 	_, _, err := s.CreateGroup(t.Context(), by("ada"), operation.Group{ID: "crew", Subscription: "acme", Title: "Crew"})
 	require.NoError(t, err)
-	_, _, err = s.PutAccountGroup(t.Context(), by("ada"), "team", "crew", []string{"user"}, time.Time{})
+	_, _, err = s.PutHolderRoles(t.Context(), by("ada"), machine.Place, crew, []string{"user"}, time.Time{})
 	require.NoError(t, err)
-	machine := operation.ServiceAccount{ID: "nightly", Place: authz.Object{Type: "account", ID: "team"}, Title: "Nightly"}
 	_, _, err = s.CreateServiceAccount(t.Context(), by("ada"), machine, []string{"user"})
-	require.NoError(t, err)
-	ofSubscription := operation.ServiceAccount{
-		ID: "builds", Place: authz.Object{Type: "subscription", ID: "acme"}, Title: "Builds",
-	}
-	_, _, err = s.CreateServiceAccount(t.Context(), by("ada"), ofSubscription, nil)
 	require.NoError(t, err)
 	page := operation.Page{}
 	arguments := map[string][]any{
@@ -112,38 +108,31 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"PutMemberAccounts": {
 			by("ada"), authz.ID("acme"), authz.ID("nina"), map[authz.ID][]string{"team": {"user"}}, time.Time{},
 		},
-		"PutSubscriptionMember":     {by("ada"), authz.ID("acme"), authz.ID("nina"), []string{"member"}},
-		"ReportOffboarding":         {by("ada"), authz.ID("team"), authz.ID("uma")},
-		"SetImporterEnds":           {by("uma"), authz.ID("i1"), operation.ImporterEnds{Source: new(authz.ID("warehouse"))}},
-		"SetWorkspaceAccess":        {by("ada"), authz.ID("closed"), operation.Access{Open: true}},
-		"ShareConnection":           {by("uma"), authz.ID("crm"), operation.Sharing{Visibility: "shared"}},
-		"SubscriptionAccounts":      {by("ada"), authz.ID("acme"), page},
-		"SubscriptionMembers":       {by("ada"), authz.ID("acme"), true, page},
-		"SubscriptionPeople":        {by("ada"), authz.ID("acme"), page},
-		"UngroupConnection":         {by("ada"), authz.ID("warehouse")},
-		"UserAccounts":              {by("ada"), authz.ID("ada"), false, page},
-		"AcceptInvitation":          {by("nina"), "unknown"},
-		"AccountGroups":             {by("ada"), authz.ID("team"), page},
-		"CreateGroup":               {by("ada"), operation.Group{ID: "new", Subscription: "acme", Title: "New"}},
-		"GetAccountGroup":           {by("ada"), authz.ID("team"), authz.ID("crew")},
-		"GetGroup":                  {by("ada"), authz.ID("crew")},
-		"GetSubscriptionGroupRoles": {by("ada"), authz.ID("acme"), authz.ID("crew")},
-		"GroupMembers":              {by("ada"), authz.ID("crew"), page},
-		"PutAccountGroup":           {by("ada"), authz.ID("team"), authz.ID("crew"), []string{"guest"}, time.Time{}},
-		"PutSubscriptionGroupRoles": {by("ada"), authz.ID("acme"), authz.ID("crew"), []string{"member"}},
-		"RenameGroup":               {by("ada"), authz.ID("crew"), authz.ID("New")},
-		"SubscriptionGroups":        {by("ada"), authz.ID("acme"), page},
+		"PutSubscriptionMember": {by("ada"), authz.ID("acme"), authz.ID("nina"), []string{"member"}},
+		"ReportOffboarding":     {by("ada"), authz.ID("team"), authz.ID("uma")},
+		"SetImporterEnds":       {by("uma"), authz.ID("i1"), operation.ImporterEnds{Source: new(authz.ID("warehouse"))}},
+		"SetWorkspaceAccess":    {by("ada"), authz.ID("closed"), operation.Access{Open: true}},
+		"ShareConnection":       {by("uma"), authz.ID("crm"), operation.Sharing{Visibility: "shared"}},
+		"SubscriptionAccounts":  {by("ada"), authz.ID("acme"), page},
+		"SubscriptionMembers":   {by("ada"), authz.ID("acme"), true, page},
+		"SubscriptionPeople":    {by("ada"), authz.ID("acme"), page},
+		"UngroupConnection":     {by("ada"), authz.ID("warehouse")},
+		"UserAccounts":          {by("ada"), authz.ID("ada"), false, page},
+		"AcceptInvitation":      {by("nina"), "unknown"},
+		"AccountGroups":         {by("ada"), authz.ID("team"), page},
+		"CreateGroup":           {by("ada"), operation.Group{ID: "new", Subscription: "acme", Title: "New"}},
+		"GetGroup":              {by("ada"), authz.ID("crew")},
+		"GroupMembers":          {by("ada"), authz.ID("crew"), page},
+		"RenameGroup":           {by("ada"), authz.ID("crew"), authz.ID("New")},
+		"SubscriptionGroups":    {by("ada"), authz.ID("acme"), page},
 		"CreateServiceAccount": {
 			by("ada"), operation.ServiceAccount{ID: "new", Place: machine.Place, Title: "New"}, []string{"user"},
 		},
-		"GetServiceAccount":             {by("ada"), machine.ID},
-		"ServiceAccounts":               {by("ada"), machine.Place, page},
-		"GetAccountServiceAccountRoles": {by("ada"), authz.ID("team"), machine.ID},
-		"PutAccountServiceAccountRoles": {by("ada"), authz.ID("team"), machine.ID, []string{"guest"}, time.Time{}},
-		"PutSubscriptionServiceAccountRoles": {
-			by("ada"), authz.ID("acme"), ofSubscription.ID, []string{"member"},
-		},
-		"Grants": nil, // its result is not an answer to a caller
+		"GetServiceAccount": {by("ada"), machine.ID},
+		"ServiceAccounts":   {by("ada"), machine.Place, page},
+		"GetHolderRoles":    {by("ada"), machine.Place, crew},
+		"PutHolderRoles":    {by("ada"), machine.Place, crew, []string{"guest"}, time.Time{}},
+		"Grants":            nil, // its result is not an answer to a caller
 	}
 	service := reflect.TypeFor[*operation.Service]()
 	for method := range service.Methods() {

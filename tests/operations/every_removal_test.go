@@ -236,12 +236,11 @@ func TestEveryOperationIsClassified(t *testing.T) {
 		"SubscriptionMembers", "SubscriptionPeople", "UngroupConnection", "UserAccounts", "WithdrawInvitation",
 		// A change of a group withdraws no invitation of its members: when an invitation is accepted, the inviter
 		// must still have the right to send it.
-		"AccountGroups", "AddGroupMember", "ChangeGroupMembers", "CreateGroup", "GetAccountGroup", "GetGroup",
-		"GetSubscriptionGroupRoles", "GroupMembers", "PutAccountGroup", "PutSubscriptionGroupRoles", "RemainingGroups",
-		"RemoveAccountGroup", "RemoveGroupMember", "RemoveSubscriptionGroupRoles", "RenameGroup", "SubscriptionGroups",
-		// A change of a service account's roles withdraws none either, for the same reason.
-		"CreateServiceAccount", "GetAccountServiceAccountRoles", "GetServiceAccount", "PutAccountServiceAccountRoles",
-		"PutSubscriptionServiceAccountRoles", "RemoveAccountServiceAccountRoles", "RemoveSubscriptionServiceAccountRoles",
+		"AccountGroups", "AddGroupMember", "ChangeGroupMembers", "CreateGroup", "GetGroup", "GroupMembers",
+		"RemainingGroups", "RemoveGroupMember", "RenameGroup", "SubscriptionGroups",
+		// A change of the roles of a group or service account withdraws invitations that its members or the service
+		// account sent, not those of the person who is removed.
+		"CreateServiceAccount", "GetHolderRoles", "GetServiceAccount", "PutHolderRoles", "RemoveHolderRoles",
 		"ServiceAccounts",
 		// These two change only relationships of types that are not the product's.
 		"WriteRelationships", "DeleteRelationships",
