@@ -12,6 +12,7 @@ import (
 
 //go:generate go run ./grants
 //go:generate go run ./roletables/gen
+//go:generate go run ./rolegrants/gen
 
 // source has the product's .zed files. root.zed imports the others.
 //

@@ -44,7 +44,10 @@ func withSimpleTypes(types map[string]bool) map[string]bool {
 }
 
 // longTypes are the product's types whose ids contain another id, so that they may be longer than MaxIDBytes.
-var longTypes = map[Type]bool{"connection_group": true, "deletion": true, "membership": true}
+var longTypes = map[Type]bool{
+	"connection_group": true, TypeCustomRole: true, "custom_role_slot": true, "deletion": true, "membership": true,
+	TypeRoleBinding: true,
+}
 
 // ID names an object within its type, as the caller wrote it. It is UTF-8 of 1 to MaxIDBytes bytes without invisible
 // characters (see Invisible). Its only white space are spaces between other characters. It does not start with a type

@@ -26,10 +26,11 @@ type Feature string
 const (
 	FeatureUserPermissions Feature = "user_permissions"
 	FeatureDashboards      Feature = "dashboards"
+	FeatureCustomRoles     Feature = "custom_roles"
 )
 
 // Features lists all features of a subscription.
-var Features = []Feature{FeatureUserPermissions, FeatureDashboards}
+var Features = []Feature{FeatureUserPermissions, FeatureDashboards, FeatureCustomRoles}
 
 // RoleSetName names a role set. It is also the relation that stores the role set of an object as a flag.
 type RoleSetName string
@@ -247,6 +248,11 @@ func (s RoleSet) Union(held, given []Role) []Role {
 	}
 	return roles
 }
+
+// Grants returns the permissions that a role of the set grants unconditionally: on each object of the type that somebody
+// else created, except private connections and restricted workspaces, in each account to which the role applies. For an
+// additional role, it returns the permissions that the role adds to a base role.
+func (s RoleSet) Grants(role Role) []Grant { return builtInGrants[s.Name][role] }
 
 // Names returns the names of the set's roles, in the set's order.
 func (s RoleSet) Names() []Role {

@@ -1262,12 +1262,12 @@ type Explanation struct {
 	Token Token `json:"token"`
 }
 
-// FeatureNames Names of features: `user_permissions` and `dashboards`.
+// FeatureNames Names of features: `user_permissions`, `dashboards` and `custom_roles`.
 type FeatureNames = []string
 
 // Features defines model for Features.
 type Features struct {
-	// Features Names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions`, `dashboards` and `custom_roles`.
 	Features FeatureNames `json:"features"`
 }
 
@@ -1639,7 +1639,7 @@ type ListedSubscription struct {
 	ID      ID     `json:"id"`
 	RoleSet string `json:"role_set"`
 
-	// Features Names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions`, `dashboards` and `custom_roles`.
 	Features FeatureNames `json:"features"`
 }
 
@@ -1861,7 +1861,7 @@ type NewServiceAccount struct {
 
 // NewSubscription defines model for NewSubscription.
 type NewSubscription struct {
-	// Features Names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions`, `dashboards` and `custom_roles`.
 	Features *FeatureNames `json:"features,omitempty"`
 
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -2633,7 +2633,7 @@ type Subscription struct {
 	ID      ID      `json:"id"`
 	RoleSet *string `json:"role_set,omitempty"`
 
-	// Features Names of features: `user_permissions` and `dashboards`.
+	// Features Names of features: `user_permissions`, `dashboards` and `custom_roles`.
 	Features *FeatureNames `json:"features,omitempty"`
 
 	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.

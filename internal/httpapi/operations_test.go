@@ -69,7 +69,7 @@ func TestOperations(t *testing.T) {
 		},
 		{
 			"PUT", "/v1/subscriptions/s1/features", `{"features":[]}`, true, "PutFeatures", args(authz.ID("s1"), []string{}),
-			200, `{"id":"s1","role_set":"multi_owner","features":["user_permissions","dashboards"],"token":"t1"}`,
+			200, `{"id":"s1","role_set":"multi_owner","features":["user_permissions","dashboards","custom_roles"],"token":"t1"}`,
 		},
 		{"GET", "/v1/subscriptions/s1", "", false, "GetSubscription", args(authz.ID("s1")), 200, `{"id":"s1","role_set":"multi_owner","features":[],"token":"t1"}`},
 		{"DELETE", "/v1/subscriptions/s1", "", false, "Delete", args(authz.Object{Type: "subscription", ID: "s1"}), 200, done},
