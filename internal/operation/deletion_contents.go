@@ -98,7 +98,7 @@ func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool,
 			return false, err
 		}
 		hasAny = true
-		if r.Relation == kindOf(object.Type).place {
+		if leadsToContainer(r) {
 			places = append(places, r)
 			continue
 		}
@@ -122,6 +122,13 @@ func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool,
 	return true, nil
 }
 
+// leadsToContainer reports whether the resource of a relationship is deleted together with its subject. A role binding
+// is deleted with its place, and also with its role.
+func leadsToContainer(r authz.Relationship) bool {
+	return r.Relation == kindOf(r.Resource.Type).place ||
+		r.Resource.Type == authz.TypeRoleBinding && r.Relation == bindingRole
+}
+
 // addContents adds every relationship whose subject is the object: its contents, with their own contents, and the
 // references to it. It returns false if the batch is full.
 func (b *batch) addContents(ctx context.Context, object authz.Object) (complete bool, err error) {
@@ -138,13 +145,13 @@ func (b *batch) addContents(ctx context.Context, object authz.Object) (complete 
 		if err != nil {
 			return false, err
 		}
-		kind, isProduct := kinds[r.Resource.Type]
+		_, isProduct := kinds[r.Resource.Type]
 		complete = true
 		switch {
 		case object.Type == serviceAccount && (isProduct || r.Resource.Type == deletionType):
 			complete, err = b.addOfServiceAccount(ctx, r)
 		case !isProduct: // see byType
-		case r.Relation == kind.place:
+		case leadsToContainer(r):
 			complete, err = b.addObject(ctx, r.Resource)
 		default:
 			complete = b.add(r)

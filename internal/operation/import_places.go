@@ -41,6 +41,8 @@ func (r *ImportRules) problemOfID(object authz.Object) string {
 		if own, found := objectOfRelationships(object); found {
 			id = own.ID
 		}
+	case authz.TypeCustomRole, authz.TypeRoleBinding, slotType:
+		return "" // the rules of custom roles check these ids
 	default: // the id of the object itself
 	}
 	_, err := authz.ParseID(string(id))

@@ -28,6 +28,7 @@ type ImportRules struct {
 	objects map[authz.Object]*importedObject
 	order   []*importedObject
 	peeked  map[authz.Object]*importedObject // deletions and offboardings that no line names
+	slots   map[authz.Object]authz.Object    // the custom role in each slot
 	// ended maps each object to the people whose relationship with it has expired.
 	ended    map[authz.Object][]authz.ID
 	problems []importProblem
@@ -66,6 +67,7 @@ func NewImportRules(
 		rules: productRules, definitions: make(map[authz.Type]authz.Definition), stored: stored, now: time.Now(),
 		lines: make(map[[16]byte]int), objects: make(map[authz.Object]*importedObject),
 		peeked: make(map[authz.Object]*importedObject), ended: make(map[authz.Object][]authz.ID),
+		slots: make(map[authz.Object]authz.Object),
 	}
 	for _, d := range definitions {
 		r.definitions[d.Type] = d

@@ -124,7 +124,39 @@ var brokenImports = []brokenImport{
 	{"offboarding", "", "offboarding:former#reassign_to@user:olga", "", "reassigns nothing"},
 	{"offboarding", "offboarding:uma#reassign_to@user:olga", "", "offboarding:uma#disconnects_private@user:*", "private connections"},
 	{"offboarding", "", "offboarding:uma#moves_private@user:*", "", "private connections"},
+	{"custom role", "custom_role:s/auditor#title@title:Auditor", "", "custom_role:s/auditor#scope@account:t", "has no title"},
+	{"custom role", "", "custom_role:s/auditor#slot@custom_role_slot:account/t/2", "", "has several slots"},
+	{"custom role", "custom_role:s/auditor#slot@custom_role_slot:account/t/1", "custom_role:s/auditor#slot@custom_role_slot:account/t/51", "", "which is none of account:t"},
+	{"custom role", "custom_role:s/auditor#slot@custom_role_slot:account/t/1", "custom_role:s/auditor#slot@custom_role_slot:account/t/01", "", "which is none of account:t"},
+	{"custom role", "", strings.ReplaceAll(strings.ReplaceAll(otherRole("custom_role:s/second", "account:t", 2), "custom_role:s/second#active@user:* ", ""), "custom_role:s/second#active@service_account:* ", ""), "custom_role:s/second#title@title:Second", "is not active"},
+	{"custom role", "custom_role:s/auditor#active@user:*", "", "custom_role:s/auditor#active@service_account:*", "but not for user:*"},
+	{"custom role", "custom_role:s/auditor#importer_view@service_account:*", "", "custom_role:s/auditor#importer_view@user:*", "but not for service_account:*"},
+	{"custom role", "", "custom_role:s/auditor#importer_run@service_account:* custom_role:s/auditor#importer_run@user:*", "custom_role:s/auditor#version@custom_role_version:JE91HCX6XtEUMZogLDxk3YP6uvpYiEhtdyM5M_FDyIk", "but its content has"},
+	{"custom role", "", "custom_role:s/auditor#description@description:Reads", "custom_role:s/auditor#version@custom_role_version:JE91HCX6XtEUMZogLDxk3YP6uvpYiEhtdyM5M_FDyIk", "but its content has"},
+	{"custom role", "", otherRole("custom_role:one/second", "account:t", 2), "custom_role:one/second#title@title:Second", `its id must begin with "s/"`},
+	{"custom role", "", otherRole("custom_role:second", "account:t", 2), "custom_role:second#title@title:Second", `its id must begin with "s/"`},
+	{"custom role", "", otherRole("custom_role:s/owner", "account:t", 2), "custom_role:s/owner#title@title:Second", `"owner" is the name of a built-in role`},
+	{"one slot", "", otherRole("custom_role:s/second", "account:t", 1), "custom_role:s/second#slot@custom_role_slot:account/t/1", "have the same slot"},
+	{"role binding", bindingT + "#place@account:t", "", bindingT + "#role@custom_role:s/auditor", "has 1 role and 0 places"},
+	{"role binding", bindingT + "#role@custom_role:s/auditor", "", bindingT + "#place@account:t", "has 0 roles and 1 place"},
+	{"role binding", "", "role_binding:x/s/auditor#place@account:t role_binding:x/s/auditor#role@custom_role:s/auditor", "role_binding:x/s/auditor#place@account:t", "so it must have the id VsaV8"},
+	{"role binding", "", bindingO + "#place@account:o " + bindingO + "#role@custom_role:s/auditor", bindingO + "#place@account:o", "but the role belongs to account:t"},
+	{"binding of the place", "", "account:o#role_binding@" + bindingT, "", "which is of another place"},
 	{"idempotency key", "", "idempotency_key:k#done@request:other" + ends, "", "more than one done"},
+}
+
+// The bindings of the company's custom role on the accounts t and o. The first one is stored.
+const (
+	bindingT = "role_binding:VsaV8JCkML-ff9Oh0E-SMxca9hOj1Py3Hz9R3xQC8kM/s/auditor"
+	bindingO = "role_binding:603BgDLygACkqW7XZb1wXMaiLaGXUrgEJT4K9FIg_0A/s/auditor"
+)
+
+// otherRole returns the relationships of a custom role without grants.
+func otherRole(role, scope string, slot int) string {
+	version := CustomRole{Title: "Second"}.version()
+	place := strings.Replace(scope, ":", "/", 1)
+	return fmt.Sprintf("%s#title@title:Second %[1]s#version@custom_role_version:%s %[1]s#active@user:* "+
+		"%[1]s#active@service_account:* %[1]s#slot@custom_role_slot:%[3]s/%[4]d %[1]s#scope@%[5]s", role, version, place, slot, scope)
 }
 
 func companyRows(t *testing.T) []string {

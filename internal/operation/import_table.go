@@ -164,6 +164,27 @@ var productRules = []productRule{
 		types: []authz.Type{offboardingType}, check: checkOffboarding,
 	},
 	{
+		name: "custom role",
+		sentence: "a custom role has one scope, title, version of its content and slot of its scope; its id has those of " +
+			"its subscription and of the role; its flags hold for people and service accounts",
+		types: []authz.Type{authz.TypeCustomRole}, check: checkCustomRole,
+	},
+	{
+		name:     "one slot",
+		sentence: "no two custom roles have the same slot",
+		types:    []authz.Type{authz.TypeCustomRole}, check: checkOneSlot,
+	},
+	{
+		name:     "role binding",
+		sentence: "a role binding gives one role on one place in the scope of the role, and its id has both",
+		types:    []authz.Type{authz.TypeRoleBinding}, check: checkRoleBinding,
+	},
+	{
+		name:     "binding of the place",
+		sentence: "an object refers only to role bindings that give roles on it",
+		types:    bindingTypes, check: checkBindingOfPlace,
+	},
+	{
 		name:     "idempotency key",
 		sentence: "an idempotency key stands for one request",
 		types:    []authz.Type{idempotencyType}, check: atMostOne(idempotencyDone),

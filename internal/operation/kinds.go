@@ -32,6 +32,10 @@ type kind struct {
 	// other people's invitations. Both are empty if nobody can be invited to the object.
 	invitations, withdraw authz.Permission
 
+	// dependsOnPlace is set if all permissions on the object depend only on its place. So no other relationship of the
+	// object is a precondition of an operation.
+	dependsOnPlace bool
+
 	// hasUnboundedMembers is set if an object can have too many members to read all of them at once. Operations read
 	// all members of such an object only if they cannot avoid it.
 	hasUnboundedMembers bool
@@ -60,6 +64,9 @@ var kinds = withSimpleTypes(map[authz.Type]kind{
 
 	authz.TypeGroup: {visible: "view", place: "subscription", remove: "manage", hasUnboundedMembers: true},
 	serviceAccount:  {visible: "view", place: "place", remove: "manage"},
+
+	authz.TypeCustomRole:  {visible: "view", place: roleScope, remove: "manage", dependsOnPlace: true},
+	authz.TypeRoleBinding: {place: bindingPlace, hasUnboundedMembers: true},
 
 	"connector": {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},
 

@@ -70,7 +70,9 @@ func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	p.decided[object] = true
 	kind, actor := kindOf(object.Type), p.by.Actor.Object()
 	filters := []authz.Filter{{Type: object.Type, ID: object.ID}}
-	if kind.hasUnboundedMembers {
+	if kind.dependsOnPlace {
+		filters[0].Relation = kind.place
+	} else if kind.hasUnboundedMembers {
 		filters[0].SubjectType, filters[0].SubjectID = actor.Type, actor.ID
 		if kind.place != "" {
 			filters = append(filters,
