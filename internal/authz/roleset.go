@@ -59,6 +59,9 @@ type RoleInfo struct {
 	// Requires is the feature that a subscription needs before anybody can get the role, or "".
 	Requires Feature
 
+	// CustomIn is the id of the subscription in which a customer defined the role. It is empty for a built-in role.
+	CustomIn ID
+
 	// MakesMember reports that, under multi_owner, a person who gets the role becomes a member of the subscription.
 	MakesMember bool
 }
@@ -68,12 +71,12 @@ type RoleSet struct {
 	Name RoleSetName
 	On   Type
 
-	// Roles lists the roles. If a person may hold only one base role, stronger roles come first. Under multi_owner, the
-	// creator of an account gets the first role.
+	// Roles lists the roles. If a person may hold only one base role, stronger roles come first. Under multi_owner,
+	// the creator of an account gets the first role.
 	Roles []RoleInfo
 
-	// Default is the role of an invited person if the invitation names none. The permission invite_members suffices to
-	// give it.
+	// Default is the role of an invited person if the invitation names none. The permission invite_members suffices
+	// to give it.
 	Default Role
 
 	// Required is the required role: at least one person always holds it, and without an expiration.
@@ -86,13 +89,14 @@ type RoleSet struct {
 	Transferred bool
 }
 
-// IsForPeopleOnly reports whether only people may hold a role, not groups and service accounts: a required role, a role
-// of the platform, and the role of member of a subscription.
+// IsForPeopleOnly reports whether only people may hold a role, not groups and service accounts: a required role, a
+// role of the platform, and the role of member of a subscription.
 func (s RoleSet) IsForPeopleOnly(role Role) bool {
 	return s.On == "platform" || role == s.Required || s.On == "subscription" && role == RoleMember
 }
 
-// RoleSets lists all role sets. It is the only place in Go that declares roles. The schema declares their permissions.
+// RoleSets lists all role sets. It is the only place in Go that declares roles. The schema declares their
+// permissions.
 var RoleSets = []RoleSet{
 	{
 		Name: SingleOwner, On: "subscription", Required: RoleOwner, SeveralRoles: true, Transferred: true,
@@ -186,19 +190,25 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 	if err != nil || len(roles) == 0 {
 		return roles, err
 	}
-	var base []Role
+	var additional, base []Role
 	for _, info := range s.Roles {
-		if info.Additional {
-			continue
-		}
-		if slices.Contains(roles, info.Name) {
+		isNamed := slices.Contains(roles, info.Name)
+		switch {
+		case info.Additional && isNamed:
+			additional = append(additional, info.Name)
+		case info.Additional || info.IsCustom():
+		case isNamed:
 			return roles, nil
+		default:
+			base = append(base, info.Name)
 		}
-		base = append(base, info.Name)
+	}
+	if len(additional) == 0 {
+		return roles, nil
 	}
 	return nil, Errorf(
 		CodeInvalid, "under the role set %s, a person cannot hold only %s: name one of %s as well", s.Name,
-		joinNames(roles), joinNames(base),
+		joinNames(additional), joinNames(base),
 	)
 }
 
@@ -207,7 +217,7 @@ func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {
 			return nil, Errorf(
-				CodeInvalid, "%q is not a role of the role set %s; roles are %s", name, s.Name, joinNames(s.Names()),
+				CodeInvalid, "%q is not a role of the role set %s; roles are %s", name, s.Name, joinNames(s.BuiltIn().Names()),
 			)
 		}
 	}
@@ -217,7 +227,7 @@ func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 			continue
 		}
 		roles = append(roles, info.Name)
-		if !info.Additional {
+		if !info.Additional && !info.IsCustom() {
 			base = append(base, info.Name)
 		}
 	}
@@ -230,7 +240,7 @@ func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 }
 
 // Union returns the roles of a person who holds some roles and gets others, in the set's order. If a person may hold
-// only one base role, Union keeps only the strongest one.
+// only one base role, Union keeps only the strongest one. Roles that are not in the set come last.
 func (s RoleSet) Union(held, given []Role) []Role {
 	var roles []Role
 	hasBase := false
@@ -238,7 +248,7 @@ func (s RoleSet) Union(held, given []Role) []Role {
 		if !slices.Contains(held, info.Name) && !slices.Contains(given, info.Name) {
 			continue
 		}
-		if !info.Additional {
+		if !info.Additional && !info.IsCustom() {
 			if hasBase && !s.SeveralRoles {
 				continue
 			}
@@ -246,12 +256,17 @@ func (s RoleSet) Union(held, given []Role) []Role {
 		}
 		roles = append(roles, info.Name)
 	}
+	for _, role := range slices.Sorted(slices.Values(slices.Concat(held, given))) {
+		if _, found := s.Role(role); !found && !slices.Contains(roles, role) { // a custom role that is not in the set
+			roles = append(roles, role)
+		}
+	}
 	return roles
 }
 
-// Grants returns the permissions that a role of the set grants unconditionally: on each object of the type that somebody
-// else created, except private connections and restricted workspaces, in each account to which the role applies. For an
-// additional role, it returns the permissions that the role adds to a base role.
+// Grants returns the permissions that a role of the set grants unconditionally: on each object of the type that
+// somebody else created, except private connections and restricted workspaces, in each account to which the role
+// applies. For an additional role, it returns the permissions that the role adds to a base role.
 func (s RoleSet) Grants(role Role) []Grant { return builtInGrants[s.Name][role] }
 
 // Names returns the names of the set's roles, in the set's order.
