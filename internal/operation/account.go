@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// CreateAccount creates an account in a subscription. Under the role set multi_owner, the actor gets the strongest role
-// of the account's role set, which comes first in the set.
+// CreateAccount creates an account in a subscription. Under the role set multi_owner, the actor gets the strongest
+// role of the account's role set, which comes first in the set.
 func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (Account, Done, error) {
 	set, err := authz.ParseRoleSet(in.RoleSet, "account")
 	if err != nil {
@@ -41,7 +41,8 @@ func (s *Service) CreateAccount(ctx context.Context, by Caller, in NewAccount) (
 			return created, err
 		}
 		created.Roles = Roles{set.Roles[0].Name}
-		// Touch and not Create, because an expired relationship of an earlier account with this id may still be stored.
+		// Touch and not Create, because an expired relationship of an earlier account with this id may still be
+		// stored.
 		p.Touch(object, authz.Relation(set.Roles[0].Name), p.actor())
 		return created, nil
 	}
@@ -74,8 +75,8 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 	return answered(account, token, err)
 }
 
-// AccountMembers returns a page of the people who have a role on an account, directly or through groups. If role is not
-// empty, it returns only people who have this role.
+// AccountMembers returns a page of the people who have a role on an account, directly or through groups. If role is
+// not empty, it returns only people who have this role.
 func (s *Service) AccountMembers(
 	ctx context.Context, by Caller, id authz.ID, role string, page Page,
 ) (Members, authz.Token, error) {
@@ -87,6 +88,11 @@ func (s *Service) AccountMembers(
 		facts, err := readAccount(ctx, p, id)
 		if err != nil {
 			return err
+		}
+		if role != "" {
+			if facts.set, err = withCustomRoles(ctx, p, facts.object, facts.set, []string{role}); err != nil {
+				return err
+			}
 		}
 		people, err := readPeople(ctx, p, facts.object, facts.set)
 		if err != nil {
@@ -105,8 +111,9 @@ func (s *Service) AccountMembers(
 }
 
 // PutAccountMember sets the roles of a person on an account to exactly these. If an end is given, the roles expire
-// then. The actor needs invite_members to give the role set's default role to a person without a role, and assign_roles
-// for any other change. Without an actor, the backend adds an owner or administrator, and must give a reason.
+// then. The actor needs invite_members to give the role set's default role to a person without a role, and
+// assign_roles for any other change. Without an actor, the backend adds an owner or administrator, and must give a
+// reason.
 func (s *Service) PutAccountMember(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string, until time.Time,
 ) (Member, Done, error) {
@@ -124,6 +131,9 @@ func (s *Service) PutAccountMember(
 		}
 		account, err := readAccount(ctx, p, id)
 		if err != nil {
+			return Member{}, err
+		}
+		if account.set, err = withCustomRoles(ctx, p, account.object, account.set, roles); err != nil {
 			return Member{}, err
 		}
 		wanted, err := parseRoles(account.set, roles)
@@ -158,8 +168,8 @@ func requireMayGiveSome(g grants, set authz.RoleSet, wanted []authz.Role) error 
 	return g.need("assign_roles")
 }
 
-// giveAccountRoles plans a change of one person's roles on an account. g says whether the actor has invite_members and
-// assign_roles there.
+// giveAccountRoles plans a change of one person's roles on an account. g says whether the actor has invite_members
+// and assign_roles there.
 func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFacts, change roleChange) error {
 	needed := authz.Permission("assign_roles")
 	if change.invites(account.set.Default) && !g.allowed[needed] {
@@ -182,8 +192,8 @@ func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFac
 	return changeAccount(ctx, p, account, change)
 }
 
-// parseRoles parses the names of the roles that a person is to hold. It returns an error with CodeInvalid if no role is
-// named.
+// parseRoles parses the names of the roles that a person is to hold. It returns an error with CodeInvalid if no
+// role is named.
 func parseRoles(set authz.RoleSet, names []string) ([]authz.Role, error) {
 	if err := someRole(set, names); err != nil {
 		return nil, err
@@ -210,10 +220,10 @@ func someRole(set authz.RoleSet, names []string) error {
 	return nil
 }
 
-// RemoveAccountMember deletes all roles of a person on an account. It also deletes the connection shares and workspace
-// memberships of the person there, and withdraws the open invitations to the account that the person received or sent.
-// The actor needs assign_roles to remove an owner or administrator, and remove_members to remove another member. All
-// members may remove themselves.
+// RemoveAccountMember deletes all roles of a person on an account. It also deletes the connection shares and
+// workspace memberships of the person there, and withdraws the open invitations to the account that the person
+// received or sent. The actor needs assign_roles to remove an owner or administrator, and remove_members to remove
+// another member. All members may remove themselves.
 //
 // The person keeps the access that they have through groups, see RemoveAccountMemberAndGroups.
 func (s *Service) RemoveAccountMember(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
@@ -291,9 +301,9 @@ func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who 
 	return changeAccount(ctx, p, account, change)
 }
 
-// PatchAccountMembers sets the roles of many people on an account: each person gets exactly the roles in their entry.
-// If the entry has an end, the roles expire then. A person whose entry is empty loses all roles. A change that fits one
-// write is atomic. A larger change takes several writes, see portions.
+// PatchAccountMembers sets the roles of many people on an account: each person gets exactly the roles in their
+// entry. If the entry has an end, the roles expire then. A person whose entry is empty loses all roles. A change
+// that fits one write is atomic. A larger change takes several writes, see portions.
 func (s *Service) PatchAccountMembers(
 	ctx context.Context, by Caller, id authz.ID, members map[authz.ID][]string, until time.Time,
 ) ([]Member, Done, error) {
@@ -318,6 +328,11 @@ func (s *Service) PatchAccountMembers(
 		}
 		if err := readRolesOfMany(ctx, p, account, divided.next()); err != nil {
 			return nil, err
+		}
+		for _, who := range divided.next() {
+			if account.set, err = withCustomRoles(ctx, p, account.object, account.set, members[who]); err != nil {
+				return nil, atEntry("members", who, err)
+			}
 		}
 		divided.shared = len(p.Preconditions())
 		var changes []roleChange

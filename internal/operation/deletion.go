@@ -10,9 +10,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// A deletion is stored as an object whose id is the type and id of the deleted object. While the deletion is under way,
-// the relation deletionRequestedBy has the person who requested it, and nobody can create an object with the deleted
-// id. After the deletion, the relation deletionDone has this person for a day, so that they can repeat the call.
+// A deletion is stored as an object whose id is the type and id of the deleted object. While the deletion is under
+// way, the relation deletionRequestedBy has the person who requested it, and nobody can create an object with the
+// deleted id. After the deletion, the relation deletionDone has this person for a day, so that they can repeat the
+// call.
 const (
 	deletionType        authz.Type     = "deletion"
 	deletionRequestedBy authz.Relation = "requested_by"
@@ -40,9 +41,10 @@ func deletedObject(deletion authz.Object) authz.Object {
 // Delete deletes an object, its contents, and every relationship that names it. The actor needs the permission
 // kind.remove of the object's type. A deletion has three steps:
 //
-// 1. The cut-off deletes the object's own relationships. The same write stores a record that the deletion is under way.
-// If the relationships do not fit one write, an earlier write stores the record. After the cut-off, nobody has access
-// to the object or its contents, nothing can be created in it or refer to it, and nobody can create its id again.
+// 1. The cut-off deletes the object's own relationships. The same write stores a record that the deletion is under
+// way. If the relationships do not fit one write, an earlier write stores the record. After the cut-off, nobody has
+// access to the object or its contents, nothing can be created in it or refer to it, and nobody can create its id
+// again.
 //
 // 2. The cleanup deletes the contents and the references to the object, including those written until the cut-off.
 //
@@ -123,8 +125,8 @@ func readDeletion(ctx context.Context, p *plan, deletion authz.Object) (under, d
 	return under, done, err
 }
 
-// readDeletionState reads the state of a deletion that the actor requested. It returns job.Canceled if no such deletion
-// is stored.
+// readDeletionState reads the state of a deletion that the actor requested. It returns job.Canceled if no such
+// deletion is stored.
 func readDeletionState(ctx context.Context, p *plan, object authz.Object) (job.State, error) {
 	switch under, done, err := readDeletion(ctx, p, deletionOf(object)); {
 	case err != nil:
@@ -171,7 +173,7 @@ func rememberPlaceLeft(p *plan, object authz.Object) {
 // actor left earlier, or has access only through another object, and nothing is left to remove. leavePlace returns an
 // error with CodeNotFound if the actor may not view the object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object) (isDone bool, err error) {
-	held, err := p.Find(ctx, rolesFilter(object, p.by.Actor.Person()))
+	held, err := readHeld(ctx, p, object, authz.Person(p.by.Actor.Person()))
 	if err != nil {
 		return false, err
 	}

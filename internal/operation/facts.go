@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// membersCreateAccounts is stored while the feature user_permissions is off. A permission in the schema can only depend
-// on stored relationships, so the rule "without the feature, members create accounts" needs one.
+// membersCreateAccounts is stored while the feature user_permissions is off. A permission in the schema can only
+// depend on stored relationships, so the rule "without the feature, members create accounts" needs one.
 const membersCreateAccounts authz.Relation = "members_create_accounts"
 
 // subscriptionFacts are the facts about a subscription that operations need.
@@ -45,6 +45,9 @@ func (f accountFacts) needsRequiredRole() bool {
 // error with CodeNotFound if there is no such subscription.
 func readSubscription(ctx context.Context, p *plan, id authz.ID) (subscriptionFacts, error) {
 	facts := subscriptionFacts{object: subscriptionObject(id)}
+	if _, err := p.FindAll(ctx, []authz.Filter{flagsFilter(facts.object), bindingsOf(facts.object)}); err != nil {
+		return facts, err // so that the reads below find them in memory
+	}
 	flags, err := readFlags(ctx, p, facts.object)
 	if err != nil {
 		return facts, err
@@ -54,7 +57,10 @@ func readSubscription(ctx context.Context, p *plan, id authz.ID) (subscriptionFa
 			facts.features = append(facts.features, feature)
 		}
 	}
-	facts.set, err = requireRoleSet(p, facts.object, flags)
+	if facts.set, err = requireRoleSet(p, facts.object, flags); err != nil {
+		return facts, err
+	}
+	facts.set, err = withBoundRoles(ctx, p, facts.object, facts.set, id)
 	return facts, err
 }
 
@@ -62,6 +68,11 @@ func readSubscription(ctx context.Context, p *plan, id authz.ID) (subscriptionFa
 // returns an error with CodeNotFound if there is no such account.
 func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error) {
 	facts := accountFacts{object: accountObject(id)}
+	place := authz.Filter{Type: "account", ID: id, Relation: "subscription"}
+	reads := []authz.Filter{flagsFilter(facts.object), place, bindingsOf(facts.object)}
+	if _, err := p.FindAll(ctx, reads); err != nil { // so that the reads below find them in memory
+		return facts, err
+	}
 	flags, err := readFlags(ctx, p, facts.object)
 	if err != nil {
 		return facts, err
@@ -69,7 +80,7 @@ func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error
 	if facts.set, err = requireRoleSet(p, facts.object, flags); err != nil {
 		return facts, err
 	}
-	places, err := p.Find(ctx, authz.Filter{Type: "account", ID: id, Relation: "subscription"})
+	places, err := p.Find(ctx, place)
 	if err != nil {
 		return facts, err
 	}
@@ -77,7 +88,10 @@ func readAccount(ctx context.Context, p *plan, id authz.ID) (accountFacts, error
 		return facts, notFoundError(p, facts.object)
 	}
 	p.Require(places[0])
-	facts.subscription, err = readSubscription(ctx, p, places[0].Subject.ID)
+	if facts.subscription, err = readSubscription(ctx, p, places[0].Subject.ID); err != nil {
+		return facts, err
+	}
+	facts.set, err = withBoundRoles(ctx, p, facts.object, facts.set, facts.subscription.object.ID)
 	return facts, err
 }
 
@@ -97,8 +111,8 @@ func readAccountOf(ctx context.Context, p *plan, object authz.Object) (accountFa
 	}
 }
 
-// readPlaceOf reads the place that contains an object, and requires as a precondition that it still does. It returns an
-// error with CodeNotFound if the object has no place.
+// readPlaceOf reads the place that contains an object, and requires as a precondition that it still does. It
+// returns an error with CodeNotFound if the object has no place.
 func readPlaceOf(ctx context.Context, p *plan, object authz.Object) (authz.Object, error) {
 	places, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, Relation: kindOf(object.Type).place})
 	if err != nil {
@@ -136,8 +150,8 @@ func flagsIn(found []authz.Relationship) []authz.Relation {
 	return relations
 }
 
-// requireRoleSet returns the role set that is among the flags, and requires this flag as a precondition. It returns an
-// error with CodeNotFound if no flag is a role set.
+// requireRoleSet returns the role set that is among the flags, and requires this flag as a precondition. It returns
+// an error with CodeNotFound if no flag is a role set.
 func requireRoleSet(p *plan, object authz.Object, flags []authz.Relation) (authz.RoleSet, error) {
 	for _, set := range authz.RoleSets {
 		if set.On == object.Type && slices.Contains(flags, authz.Relation(set.Name)) {
@@ -158,19 +172,25 @@ func readRoles(
 // few is the highest number of people for whom a plan reads one by one. For more people, it reads all in one query.
 const few = 20
 
-// readRolesOfMany reads the roles of many people on an account and its subscription at once, so that readRoles needs no
-// further read.
+// readRolesOfMany reads the roles of many people on an account and its subscription at once, so that readRoles
+// needs no further read.
 func readRolesOfMany(ctx context.Context, p *plan, account accountFacts, people []authz.ID) error {
-	return readOfMany(
-		ctx, p, people,
-		authz.Filter{Type: account.object.Type, ID: account.object.ID, SubjectType: user},
-		authz.Filter{Type: account.subscription.object.Type, ID: account.subscription.object.ID, SubjectType: user},
-	)
+	var filters []authz.Filter
+	for _, place := range []authz.Object{account.object, account.subscription.object} {
+		objects, err := readRoleObjects(ctx, p, place)
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			filters = append(filters, rowsOf(object))
+		}
+	}
+	return readOfMany(ctx, p, people, filters...)
 }
 
-// readOfMany reads the relationships of many people that match the filters, with one read for each filter. Find then
-// answers for these people from memory. If very many relationships of other people match a filter, readOfMany keeps no
-// result, and Find reads for each person.
+// readOfMany reads the relationships of many people that match the filters, with one read for each filter. Find
+// then answers for these people from memory. If very many relationships of other people match a filter, readOfMany
+// keeps no result, and Find reads for each person.
 func readOfMany(ctx context.Context, p *plan, people []authz.ID, filters ...authz.Filter) error {
 	const perPerson = 5
 	if len(people) <= few {
@@ -234,8 +254,8 @@ func readRolesAfter(
 	}
 	var held []authz.Relationship
 	for _, name := range set.Names() {
-		row := authz.Relationship{Resource: object, Relation: authz.Relation(name), Subject: person(who)}
-		stored := slices.IndexFunc(before, func(r authz.Relationship) bool { return r.Relation == row.Relation })
+		row := set.Row(object, name, person(who))
+		stored := slices.IndexFunc(before, func(r authz.Relationship) bool { return authz.RoleOf(r) == name })
 		switch update, planned := p.Planned(row); {
 		case planned && update.Action != authz.Delete:
 			held = append(held, update.Relationship)
@@ -250,7 +270,7 @@ func readRolesAfter(
 func rolesOf(held []authz.Relationship) Roles {
 	roles := make(Roles, len(held))
 	for i, r := range held {
-		roles[i] = authz.Role(r.Relation)
+		roles[i] = authz.RoleOf(r)
 	}
 	return roles
 }

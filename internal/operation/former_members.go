@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 	"github.com/sluice-authz/sluice/internal/tx"
@@ -19,9 +20,9 @@ type formerMember struct {
 
 func (f formerMember) in(account authz.ID) bool { return account == f.account.ID }
 
-// excludeNaming makes sure that the operation leaves the person no connection share and no workspace membership in the
-// account. If the person has none in any account now, the write requires as preconditions that this is still so.
-// Otherwise run reads again after the write, see endNamedSince.
+// excludeNaming makes sure that the operation leaves the person no connection share and no workspace membership in
+// the account. If the person has none in any account now, the write requires as preconditions that this is still
+// so. Otherwise run reads again after the write, see endNamedSince.
 func excludeNaming(p *plan, f formerMember, isNamed bool) {
 	if p.removals++; isNamed || p.removals > maxGuardedMemberships {
 		p.formerMembers = append(p.formerMembers, f)
@@ -43,20 +44,31 @@ func withoutFormerMembers(
 			account = r.Subject.Object
 		}
 	}
+	if !slices.ContainsFunc(rows, func(r authz.Relationship) bool { return isNaming(r.Resource.Type, r.Relation) }) {
+		return rows, nil
+	}
+	objects, err := readRoleObjects(ctx, p, account)
+	if err != nil {
+		return nil, err
+	}
 	var filters []authz.Filter
 	for _, r := range rows {
 		if isNaming(r.Resource.Type, r.Relation) {
-			filters = append(filters, rolesFilter(account, r.Subject.ID))
+			for _, object := range objects {
+				filters = append(filters, rowsOfPerson(object, r.Subject.ID))
+			}
 		}
 	}
-	held, err := p.FindAll(ctx, filters)
-	if err != nil {
+	if _, err := p.FindAll(ctx, filters); err != nil { // so that readHeld finds them in memory
 		return nil, err
 	}
 	for _, r := range rows {
 		if isNaming(r.Resource.Type, r.Relation) {
-			roles := held[0]
-			if held = held[1:]; len(roles) == 0 {
+			held, err := readHeld(ctx, p, account, authz.Person(r.Subject.ID))
+			if err != nil {
+				return nil, err
+			}
+			if len(held) == 0 {
 				continue
 			}
 		}
@@ -129,11 +141,13 @@ func (s *Service) writeNamedOf(
 	if token, err = p.head(ctx); err != nil {
 		return "", false, err
 	}
-	held, err := p.Find(ctx, rolesFilter(f.account, f.who))
+	held, err := readHeld(ctx, p, f.account, authz.Person(f.who))
 	if err != nil || len(held) > 0 {
 		return token, false, err
 	}
-	p.Forbid(rolesFilter(f.account, f.who))
+	if err := forbidHeld(ctx, p, f.account, f.who); err != nil {
+		return "", false, err
+	}
 	err = forEachNamed(ctx, p, f.who, f.in, func(r authz.Relationship) bool {
 		if more = p.Room() == 0; !more {
 			p.Delete(r)

@@ -59,7 +59,7 @@ func subscriptionGrants(
 		grant.Holders = subscriptionHolders(facts)
 		for _, role := range facts.set.Names() {
 			if change.gives(role) || change.takes(role) {
-				grant.Needs = append(grant.Needs, authz.Permission("invite_"+role))
+				grant.Needs = append(grant.Needs, neededToGive(facts.set, role))
 			}
 		}
 		grants = append(grants, grant)
@@ -96,23 +96,25 @@ func roleGrant(object authz.Object, set authz.RoleSet, change roleChange) Grant 
 	for _, role := range set.Names() {
 		switch {
 		case change.gives(role):
-			grant.Effect = append(grant.Effect, touching(object, authz.Relation(role), person(change.who)))
+			row := set.Row(object, role, person(change.who))
+			grant.Effect = append(grant.Effect, touching(row.Resource, row.Relation, row.Subject))
 		case change.takes(role):
-			grant.Effect = append(grant.Effect, deleting(object, authz.Relation(role), person(change.who)))
+			row := set.Row(object, role, person(change.who))
+			grant.Effect = append(grant.Effect, deleting(row.Resource, row.Relation, row.Subject))
 		}
 	}
 	return grant
 }
 
 // choices returns the sets of roles that can be given to a person who holds some roles already. Each choice adds at
-// most one additional role. Smaller choices come first. No choice removes the required role of the set. Owner is not a
-// choice if only a transfer changes the owner.
+// most one additional role, and no custom role. Smaller choices come first. No choice removes the required role of
+// the set. Owner is not a choice if only a transfer changes the owner.
 func choices(set authz.RoleSet, held Roles) [][]authz.Role {
 	var base, additional []authz.Role
 	for _, info := range set.Roles {
 		if info.Additional {
 			additional = append(additional, info.Name)
-		} else if !set.Transferred || info.Name != set.Required {
+		} else if !info.IsCustom() && (!set.Transferred || info.Name != set.Required) {
 			base = append(base, info.Name)
 		}
 	}
@@ -120,7 +122,7 @@ func choices(set authz.RoleSet, held Roles) [][]authz.Role {
 	add := func(roles ...authz.Role) {
 		names := texts(roles)
 		for _, role := range held {
-			if info, _ := set.Role(role); info.Additional || set.SeveralRoles {
+			if info, _ := set.Role(role); info.Additional || info.IsCustom() || set.SeveralRoles {
 				names = append(names, string(role))
 			}
 		}
@@ -152,7 +154,7 @@ func featureGrant(facts subscriptionFacts, feature authz.Feature) *Grant {
 func holdersOf(object authz.Object, set authz.RoleSet) []Holder {
 	var holders []Holder
 	for _, info := range set.Roles {
-		if !info.Additional {
+		if !info.Additional && !info.IsCustom() {
 			holders = append(holders, Holder{object, authz.Relation(info.Name), object})
 		}
 	}

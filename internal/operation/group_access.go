@@ -32,6 +32,12 @@ func readAccountsOfGroups(
 		}
 	}
 	room := maxAccountsOfGroups
+	add := func(group, account authz.Object) {
+		if !slices.Contains(accounts[group], account) && room > 0 {
+			accounts[group] = append(accounts[group], account)
+			room--
+		}
+	}
 	for chunk := range slices.Chunk(filters, readChunk) {
 		if room == 0 {
 			break
@@ -40,15 +46,28 @@ func readAccountsOfGroups(
 		if err != nil {
 			return nil, err
 		}
-		for _, rows := range found {
-			seen := make(map[authz.Object]bool)
-			for _, r := range rows {
-				if !seen[r.Resource] && room > 0 {
-					group := r.Subject.Object
-					accounts[group] = append(accounts[group], r.Resource)
-					seen[r.Resource] = true
-					room--
-				}
+		for _, r := range slices.Concat(found...) {
+			add(r.Subject.Object, r.Resource)
+		}
+	}
+	for i := range filters {
+		filters[i].Type = authz.TypeRoleBinding
+	}
+	for chunk := range slices.Chunk(filters, readChunk) {
+		if room == 0 {
+			break
+		}
+		found, err := p.FindSomeOfEach(ctx, chunk, room*maxRolesOfGroup)
+		if err != nil {
+			return nil, err
+		}
+		placed, err := readPlacesOf(ctx, p, slices.Concat(found...))
+		if err != nil {
+			return nil, err
+		}
+		for _, role := range placed {
+			if role.place.Type == "account" {
+				add(role.row.Subject.Object, role.place)
 			}
 		}
 	}
@@ -95,11 +114,8 @@ func hasRolesOnSubscription(ctx context.Context, p *plan, memberships []authz.Re
 	if len(memberships) == 0 {
 		return false, nil
 	}
-	group := memberships[0].Resource
-	rows, err := p.FindSome(ctx, authz.Filter{
-		Type: "subscription", SubjectType: group.Type, SubjectID: group.ID, SubjectRelation: groupMember,
-	}, 1)
-	return len(rows) > 0, err
+	roles, err := readRolesOn(ctx, p, authz.Holder(memberships[0].Resource), "subscription")
+	return len(roles) > 0, err
 }
 
 // readStored reads which of the relationships are stored.

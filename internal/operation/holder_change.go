@@ -17,7 +17,7 @@ func holdersRows(object authz.Object, holders authz.Type) authz.Filter {
 func readHolderRoles(
 	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, holder authz.Holder,
 ) ([]authz.Relationship, error) {
-	found, err := p.Find(ctx, rolesFilterOf(object, holder))
+	found, err := readHeld(ctx, p, object, holder)
 	return inOrder(found, set), err
 }
 
@@ -25,7 +25,7 @@ func readHolderRoles(
 func inOrder(found []authz.Relationship, set authz.RoleSet) (held []authz.Relationship) {
 	for _, name := range set.Names() {
 		for _, r := range found {
-			if r.Relation == authz.Relation(name) && !r.Subject.Wildcard {
+			if authz.RoleOf(r) == name && !r.Subject.Wildcard {
 				held = append(held, r)
 			}
 		}
@@ -52,12 +52,13 @@ func parseHolderRoles(set authz.RoleSet, names []string, holder authz.Holder) ([
 	}
 	if len(allowed) == 0 {
 		return nil, authz.Errorf(authz.CodeInvalid,
-			"under the role set %s, only people hold roles on the %s, so %s cannot", set.Name, set.On, holder)
+			"under the role set %s, only people hold built-in roles on the %s, so %s can hold only custom roles",
+			set.Name, set.On, holder)
 	}
 	if len(names) == 0 {
 		return nil, authz.Errorf(
-			authz.CodeInvalid, "roles must name at least one of %s; to remove all roles of %s, use DELETE", list(allowed),
-			holder,
+			authz.CodeInvalid, "roles must name at least one of %s; to remove all roles of %s, use DELETE",
+			list(allowed), holder,
 		)
 	}
 	for i, name := range names {
@@ -85,7 +86,7 @@ type holderChange struct {
 
 // stored returns the relationship that stores a role of the holder, if the holder has it.
 func (c holderChange) stored(role authz.Role) (authz.Relationship, bool) {
-	i := slices.IndexFunc(c.held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })
+	i := slices.IndexFunc(c.held, func(r authz.Relationship) bool { return authz.RoleOf(r) == role })
 	if i < 0 {
 		return authz.Relationship{}, false
 	}
@@ -159,7 +160,7 @@ func withdrawSent(ctx context.Context, p *plan, holder authz.Holder, to authz.Ob
 // write plans the change. It requires as preconditions that the holder still has exactly the roles that were read.
 func (c holderChange) write(p *plan) {
 	for _, role := range c.set.Names() {
-		row := authz.Relationship{Resource: c.object, Relation: authz.Relation(role), Subject: c.holder.Subject()}
+		row := c.set.Row(c.object, role, c.holder.Subject())
 		held, has := c.stored(role)
 		if has {
 			p.Require(row)

@@ -35,7 +35,7 @@ func (s *Service) AccountGroups(
 		if err != nil {
 			return err
 		}
-		found, err := p.FindSome(ctx, holdersRows(place.object, authz.TypeGroup), 0)
+		found, err := readHoldersOf(ctx, p, place.object, authz.TypeGroup)
 		if err != nil {
 			return err
 		}
@@ -130,6 +130,9 @@ func (s *Service) RemoveHolderRoles(
 		if err := requireMayChangeHolder(ctx, p, change); err != nil {
 			return err
 		}
+		if change.set, err = withDefinedRoles(ctx, p, on, place.set); err != nil {
+			return err
+		}
 		return change.plan(ctx, p)
 	})
 }
@@ -209,7 +212,11 @@ func requireKnownHolder(ctx context.Context, p *plan, place rolePlace, change ho
 func readHolderChange(
 	ctx context.Context, p *plan, place rolePlace, holder authz.Holder, roles []string, until time.Time,
 ) (change holderChange, err error) {
-	change = holderChange{object: place.object, set: place.set, holder: holder, until: until}
+	change = holderChange{object: place.object, holder: holder, until: until}
+	if place.set, err = withCustomRoles(ctx, p, place.object, place.set, roles); err != nil {
+		return change, err
+	}
+	change.set = place.set
 	if change.wanted, err = parseHolderRoles(place.set, roles, holder); err != nil {
 		return change, err
 	}
@@ -240,7 +247,7 @@ func requireMayChangeHolder(ctx context.Context, p *plan, change holderChange) e
 		if !change.changes(role) {
 			continue
 		}
-		if err := requirePermission(ctx, p, change.object, authz.Permission("invite_"+role)); err != nil {
+		if err := requirePermission(ctx, p, change.object, neededToGive(change.set, role)); err != nil {
 			return err
 		}
 	}

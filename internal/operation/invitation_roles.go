@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// offerRoles plans a grant of the roles by the actor, and returns the roles. Without an invitee, it only checks that an
-// invitation may offer the roles to anybody.
+// offerRoles plans a grant of the roles by the actor, and returns the roles. Without an invitee, it only checks
+// that an invitation may offer the roles to anybody.
 func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 	if in.Invitee != "" {
 		return joinPlace(ctx, p, in.To, in.Invitee, in.Roles)
@@ -18,6 +18,9 @@ func offerRoles(ctx context.Context, p *plan, in NewInvitation) (Roles, error) {
 	}
 	set, err := readRoleSetOf(ctx, p, in.To)
 	if err != nil {
+		return nil, err
+	}
+	if set, err = withCustomRoles(ctx, p, in.To, set, in.Roles); err != nil {
 		return nil, err
 	}
 	roles, err := parseOfferedRoles(set, in.Roles)
@@ -47,15 +50,12 @@ func withoutInvitee(set authz.RoleSet) string {
 
 // readRoleSetOf reads the role set of a subscription or an account.
 func readRoleSetOf(ctx context.Context, p *plan, object authz.Object) (authz.RoleSet, error) {
-	flags, err := readFlags(ctx, p, object)
-	if err != nil {
-		return authz.RoleSet{}, err
-	}
-	return requireRoleSet(p, object, flags)
+	place, err := readRolePlace(ctx, p, object)
+	return place.set, err
 }
 
-// joinPlace plans that the actor adds roles to those that a person holds on an account or a subscription. If the person
-// can hold only one role there, they get the stronger one.
+// joinPlace plans that the actor adds roles to those that a person holds on an account or a subscription. If the
+// person can hold only one role there, they get the stronger one.
 func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, names []string) (Roles, error) {
 	if to.Type == "account" {
 		return joinAccount(ctx, p, to, who, names)
@@ -65,6 +65,9 @@ func joinPlace(ctx context.Context, p *plan, to authz.Object, who authz.ID, name
 	}
 	facts, err := readSubscription(ctx, p, to.ID)
 	if err != nil {
+		return nil, err
+	}
+	if facts.set, err = withCustomRoles(ctx, p, to, facts.set, names); err != nil {
 		return nil, err
 	}
 	roles, err := parseOfferedRoles(facts.set, names)
@@ -95,6 +98,9 @@ func joinAccount(ctx context.Context, p *plan, to authz.Object, who authz.ID, na
 	}
 	account, err := readAccount(ctx, p, to.ID)
 	if err != nil {
+		return nil, err
+	}
+	if account.set, err = withCustomRoles(ctx, p, to, account.set, names); err != nil {
 		return nil, err
 	}
 	roles, err := parseOfferedRoles(account.set, names)

@@ -109,7 +109,7 @@ func (l *leaving) plan(ctx context.Context, p *plan) error {
 func groupsOnFirst(
 	ctx context.Context, p *plan, account authz.Object, memberships []authz.Relationship,
 ) ([]authz.Relationship, error) {
-	rows, err := p.Find(ctx, holdersRows(account, authz.TypeGroup))
+	rows, err := readHoldersOf(ctx, p, account, authz.TypeGroup)
 	if err != nil {
 		return nil, err
 	}
@@ -128,10 +128,10 @@ func groupsOnFirst(
 	return append(first, others...), nil
 }
 
-// RemoveAccountMemberAndGroups removes a person from an account, as RemoveAccountMember does, and from all groups of
-// its subscription. If the person is not the actor, the actor also needs manage_groups on the subscription. If the
-// person is in very many groups, the removal takes several writes, see leaving. A repeated call finishes an interrupted
-// removal.
+// RemoveAccountMemberAndGroups removes a person from an account, as RemoveAccountMember does, and from all groups
+// of its subscription. If the person is not the actor, the actor also needs manage_groups on the subscription. If
+// the person is in very many groups, the removal takes several writes, see leaving. A repeated call finishes an
+// interrupted removal.
 func (s *Service) RemoveAccountMemberAndGroups(ctx context.Context, by Caller, id, who authz.ID) (Done, error) {
 	return s.removeAccountMember(ctx, by, id, who, true)
 }

@@ -84,7 +84,13 @@ func (l *Leftovers) isGone(ctx context.Context, who authz.Object, places ...auth
 		filters[0] = authz.Filter{Type: deletionType, ID: deletionOf(who).ID, Relation: deletionRequestedBy}
 	}
 	for _, place := range places {
-		filters = append(filters, rolesFilterOf(place, authz.Holder(who)))
+		objects, err := readRoleObjects(ctx, l.plan, place)
+		if err != nil {
+			return false, err
+		}
+		for _, object := range objects {
+			filters = append(filters, rolesFilterOf(object, authz.Holder(who)))
+		}
 	}
 	for _, filter := range filters {
 		found, err := l.plan.FindSome(ctx, filter, 1)

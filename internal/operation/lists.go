@@ -12,11 +12,23 @@ import (
 
 // readPeople reads the people who hold roles on an object, with their roles.
 func readPeople(ctx context.Context, p *plan, object authz.Object, set authz.RoleSet) (map[authz.ID]Member, error) {
-	rows, err := p.FindSome(ctx, rowsOf(object), 0)
-	return membersOf(rows, set), err
+	objects, err := readRoleObjects(ctx, p, object)
+	if err != nil {
+		return nil, err
+	}
+	var rows []authz.Relationship
+	for _, object := range objects {
+		found, err := p.FindSome(ctx, rowsOf(object), 0)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, found...)
+	}
+	return membersOf(rows, set), nil
 }
 
-// rowsOf returns a filter for the relationships between an object and users: its roles, and its flags (see readFlags).
+// rowsOf returns a filter for the relationships between an object and users: its roles, and its flags (see
+// readFlags).
 func rowsOf(object authz.Object) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user}
 }
@@ -25,7 +37,7 @@ func rowsOf(object authz.Object) authz.Filter {
 func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member {
 	held := make(map[authz.ID][]authz.Relationship)
 	for _, r := range rows {
-		if !r.Subject.Wildcard {
+		if r.Subject.Type == user && !r.Subject.Wildcard {
 			held[r.Subject.ID] = append(held[r.Subject.ID], r)
 		}
 	}
@@ -34,7 +46,7 @@ func membersOf(rows []authz.Relationship, set authz.RoleSet) map[authz.ID]Member
 		member := Member{User: id}
 		var roles []authz.Relationship
 		for _, name := range set.Names() {
-			holds := func(r authz.Relationship) bool { return r.Relation == authz.Relation(name) }
+			holds := func(r authz.Relationship) bool { return authz.RoleOf(r) == name }
 			if i := slices.IndexFunc(rows, holds); i >= 0 {
 				member.Roles = append(member.Roles, name)
 				roles = append(roles, rows[i])
@@ -87,8 +99,8 @@ func (g Page) limit() int {
 // cursorAfter returns the cursor that continues the list after an id.
 func (g Page) cursorAfter(id authz.ID) string { return g.cursors.New(string(id)) }
 
-// cut returns the part of the sorted ids that is on the page, and the cursor of the next page. A cursor holds the last
-// id, not a position, so it stays correct if the list changes between two pages.
+// cut returns the part of the sorted ids that is on the page, and the cursor of the next page. A cursor holds the
+// last id, not a position, so it stays correct if the list changes between two pages.
 func (g Page) cut(sorted []authz.ID) (part []authz.ID, next string, err error) {
 	after, err := g.after()
 	if err != nil {

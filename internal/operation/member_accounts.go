@@ -10,14 +10,14 @@ import (
 )
 
 // maxUpdatesOfMembership is a bound for one change of a person's roles on several accounts: the highest number of
-// updates, and of preconditions, that the write needs besides those for each account. It covers the person's membership
-// of the subscription, an idempotency key and an offboarding.
+// updates, and of preconditions, that the write needs besides those for each account. It covers the person's
+// membership of the subscription, an idempotency key and an offboarding.
 const maxUpdatesOfMembership = 15
 
 // PutMemberAccounts sets the roles of one person on several accounts of a subscription. On each account, the person
-// gets exactly the roles in the account's entry. If the entry has an end, the roles expire then. An empty entry removes
-// all roles. The actor needs assign_roles on each of these accounts. A change that fits one write is atomic. A larger
-// change takes several writes, see portions.
+// gets exactly the roles in the account's entry. If the entry has an end, the roles expire then. An empty entry
+// removes all roles. The actor needs assign_roles on each of these accounts. A change that fits one write is
+// atomic. A larger change takes several writes, see portions.
 func (s *Service) PutMemberAccounts(
 	ctx context.Context, by Caller, id, who authz.ID, accounts map[authz.ID][]string, until time.Time,
 ) (Member, Done, error) {
@@ -152,6 +152,9 @@ func readAccountChange(
 		return account, change, authz.Errorf(
 			authz.CodeInvalid, "%s does not belong to %s", account.object, subscriptionObject(subscription),
 		)
+	}
+	if account.set, err = withCustomRoles(ctx, p, account.object, account.set, roles); err != nil {
+		return account, change, err
 	}
 	wanted, err := account.set.Parse(roles)
 	if err != nil {

@@ -20,9 +20,9 @@ const (
 	furtherReason  authz.Relation = "further"
 )
 
-// membershipOf returns the object that stores the reasons for a person's membership of a subscription. Other tools can
-// store people with ids that the API does not accept. For such a person it returns an object without relationships,
-// since operations never give them a role, see rejectForeignIDs.
+// membershipOf returns the object that stores the reasons for a person's membership of a subscription. Other tools
+// can store people with ids that the API does not accept. For such a person it returns an object without
+// relationships, since operations never give them a role, see rejectForeignIDs.
 func membershipOf(who authz.ID, subscription authz.Object) authz.Object {
 	if who.IsForeign() {
 		who = digest(string(who))
@@ -66,8 +66,8 @@ type membershipChange struct {
 // object returns the object that stores the reasons for the membership.
 func (c membershipChange) object() authz.Object { return membershipOf(c.who, c.subscription.object) }
 
-// explicitGrant records that an operation gives a person roles on the subscription itself, perhaps roles that they hold
-// already.
+// explicitGrant records that an operation gives a person roles on the subscription itself, perhaps roles that they
+// hold already.
 type explicitGrant struct {
 	who          authz.ID
 	subscription authz.Object
@@ -154,7 +154,7 @@ func (m *membershipChanges) addAccountRole(ctx context.Context, u authz.Update) 
 	if err != nil {
 		return err
 	}
-	held, err := m.p.Find(ctx, rolesFilter(r.Resource, r.Subject.ID))
+	held, err := m.p.Find(ctx, rowsOfPerson(r.Resource, r.Subject.ID))
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func readMultiOwner(ctx context.Context, p *plan, subscription authz.Object) (*s
 func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) error {
 	var filters, roles []authz.Filter
 	for _, c := range changes {
-		filters = append(filters, reasonsOf(c.object()), rolesFilter(c.subscription.object, c.who))
+		filters = append(filters, reasonsOf(c.object()), rowsOfPerson(c.subscription.object, c.who))
 	}
 	found, err := p.FindAll(ctx, filters)
 	if err != nil {
@@ -221,12 +221,13 @@ func readMemberships(ctx context.Context, p *plan, changes []*membershipChange) 
 	return err
 }
 
-// rolesFilter returns a filter for the roles of a person on an object.
-func rolesFilter(object authz.Object, who authz.ID) authz.Filter {
+// rowsOfPerson returns a filter for the built-in roles of a person on an object.
+func rowsOfPerson(object authz.Object, who authz.ID) authz.Filter {
 	return rolesFilterOf(object, authz.Person(who))
 }
 
-// rolesFilterOf returns a filter for the roles of a holder on an object.
+// rolesFilterOf returns a filter for the roles of a holder that an object stores: the built-in roles on an account or
+// subscription, or the role of a role binding.
 func rolesFilterOf(object authz.Object, holder authz.Holder) authz.Filter {
 	return authz.Filter{Type: object.Type, ID: object.ID, SubjectType: holder.Type, SubjectID: holder.ID}
 }
@@ -238,7 +239,7 @@ func accountRoles(who authz.ID) authz.Filter {
 
 // membership is a stored membership and the effect of a plan on it.
 type membership struct {
-	held     []authz.Relationship // the person's roles on the subscription
+	held     []authz.Relationship // the person's built-in roles on the subscription
 	leaves   bool                 // the plan ends all roles in held
 	stored   []authz.Relationship // the reasons
 	explicit bool                 // one of the reasons is the explicit grant
@@ -260,7 +261,7 @@ func (m membership) records(account authz.Object) bool {
 
 // readMembership reads a membership and how the plan changes it.
 func readMembership(ctx context.Context, p *plan, c membershipChange) (m membership, err error) {
-	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set, c.who); err != nil {
+	if m.held, err = readRoles(ctx, p, c.subscription.object, c.subscription.set.BuiltIn(), c.who); err != nil {
 		return m, err
 	}
 	stays := func(r authz.Relationship) bool { return !isPlanned(p, r) } // a planned role is deleted, unless c.granted

@@ -49,10 +49,10 @@ func accountsOfPlace(ctx context.Context, p *plan, place authz.Object) (func(aut
 func accountsWithoutRole(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool,
 ) (func(authz.ID) bool, error) {
-	rows, err := p.Find(ctx, authz.Filter{Type: "account", SubjectType: user, SubjectID: who})
-	held := make(map[authz.ID]bool, len(rows))
-	for _, r := range rows {
-		held[r.Resource.ID] = true
+	roles, err := readRolesOn(ctx, p, authz.Person(who), "account")
+	held := make(map[authz.ID]bool, len(roles))
+	for _, r := range roles {
+		held[r.place.ID] = true
 	}
 	return func(id authz.ID) bool { return in(id) && !held[id] }, err
 }
@@ -60,9 +60,9 @@ func accountsWithoutRole(
 // readChunk is how many objects are read together.
 const readChunk = 256
 
-// forEachCreated yields the objects that the person created in the accounts for which the function in returns true. It
-// stops reading when yield returns false. It skips the objects in elsewhere, and adds to elsewhere the objects in other
-// accounts.
+// forEachCreated yields the objects that the person created in the accounts for which the function in returns true.
+// It stops reading when yield returns false. It skips the objects in elsewhere, and adds to elsewhere the objects
+// in other accounts.
 func forEachCreated(
 	ctx context.Context, p *plan, who authz.ID, in func(authz.ID) bool, elsewhere map[authz.Object]bool,
 	yield func(created) (more bool, err error),
@@ -173,8 +173,8 @@ func fitsOffboarding(p *plan, more int) bool {
 	return max(len(p.Updates()), len(p.Preconditions()))+more <= most>>p.halved
 }
 
-// planCleanup plans the updates of an offboarding that follow the end of the roles, as many as fit the write. elsewhere
-// is documented at offboardingJob.
+// planCleanup plans the updates of an offboarding that follow the end of the roles, as many as fit the write.
+// elsewhere is documented at offboardingJob.
 func planCleanup(ctx context.Context, p *plan, d offboarding, elsewhere map[authz.Object]bool) error {
 	in, err := accountsOfPlace(ctx, p, d.from)
 	if err != nil {
@@ -199,8 +199,9 @@ func planCleanup(ctx context.Context, p *plan, d offboarding, elsewhere map[auth
 // maxUpdatesPerObject is how many updates, and how many preconditions, the reassignment of one object needs.
 const maxUpdatesPerObject = 4
 
-// handOverObject plans to reassign or disconnect an object that the person created. It returns false if the updates do
-// not fit the write. It requires as preconditions that the object's creator, account and visibility are unchanged.
+// handOverObject plans to reassign or disconnect an object that the person created. It returns false if the updates
+// do not fit the write. It requires as preconditions that the object's creator, account and visibility are
+// unchanged.
 func handOverObject(p *plan, d offboarding, c created) bool {
 	if c.private() && d.private == disconnectsPrivate {
 		return disconnectPrivate(p, d, c)

@@ -36,8 +36,8 @@ type offboardingJob struct {
 	elsewhere map[authz.Object]bool
 }
 
-// offboardingJob returns the job that continues an offboarding whose record is stored. If the record is not stored yet,
-// the caller changes the state to job.Requested.
+// offboardingJob returns the job that continues an offboarding whose record is stored. If the record is not stored
+// yet, the caller changes the state to job.Requested.
 func (s *Service) offboardingJob(by Caller, operation string, d offboarding) offboardingJob {
 	return offboardingJob{
 		offboarding: d, service: s, by: by, operation: operation, state: job.Cleaning,
@@ -65,6 +65,7 @@ func (j offboardingJob) in(state job.State) offboardingJob {
 // Next implements job.Job.
 func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) {
 	p := newPlan(j.service.engine, j.by.withoutKey())
+	p.now = j.service.now()
 	p.LimitWriteTime(maxWriteTime)
 	p.halved = j.halved + failed
 	if _, err := p.head(ctx); err != nil {
@@ -232,8 +233,8 @@ func (j offboardingJob) planCancel(ctx context.Context, p *plan) (job.Step, erro
 	return step, nil
 }
 
-// readDisconnected returns unfinished deletions of connections that the requester of the offboarding started and whose
-// cut-off is written. The deletions of the person's private connections are among them.
+// readDisconnected returns unfinished deletions of connections that the requester of the offboarding started and
+// whose cut-off is written. The deletions of the person's private connections are among them.
 func (j offboardingJob) readDisconnected(ctx context.Context, p *plan) ([]job.Job, error) {
 	requested := authz.Filter{
 		Type: deletionType, Relation: deletionRequestedBy, SubjectType: j.requestedBy.Type, SubjectID: j.requestedBy.ID,

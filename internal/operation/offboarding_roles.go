@@ -44,8 +44,8 @@ func (h holding) holdsRequiredRole() bool {
 	})
 }
 
-// readHoldings reads the roles of a person on an account or subscription and the objects in it. Owner and administrator
-// come first.
+// readHoldings reads the roles of a person on an account or subscription and the objects in it. Owner and
+// administrator come first.
 func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID) ([]holding, error) {
 	in, err := accountsOfPlace(ctx, p, place)
 	if err != nil {
@@ -53,22 +53,20 @@ func readHoldings(ctx context.Context, p *plan, place authz.Object, who authz.ID
 	}
 	var found []holding
 	at := make(map[authz.Object]int)
-	for _, typ := range []authz.Type{"subscription", "account"} {
-		rows, err := p.Find(ctx, authz.Filter{Type: typ, SubjectType: user, SubjectID: who})
-		if err != nil {
-			return nil, err
+	roles, err := readRolesOn(ctx, p, authz.Person(who), "subscription", "account")
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range roles {
+		if r.place != place && place != platform && (r.place.Type != "account" || !in(r.place.ID)) {
+			continue
 		}
-		for _, r := range rows {
-			if r.Resource != place && place != platform && (typ != "account" || !in(r.Resource.ID)) {
-				continue
-			}
-			i, known := at[r.Resource]
-			if !known {
-				i, found = len(found), append(found, holding{object: r.Resource})
-				at[r.Resource] = i
-			}
-			found[i].rows = append(found[i].rows, r)
+		i, known := at[r.place]
+		if !known {
+			i, found = len(found), append(found, holding{object: r.place})
+			at[r.place] = i
 		}
+		found[i].rows = append(found[i].rows, r.row)
 	}
 	slices.SortStableFunc(found, func(a, b holding) int {
 		rank := func(h holding) int { return map[bool]int{true: 0, false: 1}[h.holdsRequiredRole()] }
@@ -84,6 +82,9 @@ const maxUpdatesPerPlace = 30
 // maxRolesAtOnce is the highest number of objects on which an operation without an offboarding ends the roles of a
 // person. For more objects, it starts an offboarding.
 const maxRolesAtOnce = 64
+
+// maxRowsAtOnce is the same limit for the number of roles. A person may hold many custom roles on one object.
+const maxRowsAtOnce = 256
 
 // startRemoval plans the first write of an offboarding. It ends the person's roles on the object and on everything in
 // it, as many as fit the write.
@@ -212,7 +213,12 @@ func deleteRoles(
 		set, guarded, err := readRequiredRole(ctx, observer, h.object)
 		// The object is being deleted.
 		if errors.Is(err, authz.CodeNotFound) {
-			deleteIf(p, d.erases(), h.rows)
+			if d.erases() {
+				deleteIf(p, true, builtInOf(h.rows))
+				if !deleteCustomRoles(p, h.rows, room) {
+					return orphaned, nil
+				}
+			}
 			continue
 		}
 		if err != nil {
@@ -235,16 +241,35 @@ func deleteRoles(
 		if h.object.Type == "account" && d.from.Type == "subscription" && len(change.held) > 0 {
 			rememberRemoval(p, h.object, d.who)
 		}
-		deleteIf(p, true, change.held)
+		deleteIf(p, true, builtInOf(change.held))
 		if err := deleteReasons(ctx, p, h.object, change.held); err != nil {
 			return orphaned, err
 		}
-		deleteIf(p, d.erases(), h.rows) // another tool wrote these: roles that the role set does not have
+		deleteIf(p, d.erases(), builtInOf(h.rows)) // another tool wrote these: roles that the role set does not have
+		if !deleteCustomRoles(p, h.rows, room) {
+			return orphaned, nil
+		}
 	}
 	return orphaned, deleteMemberships(ctx, p, d, room)
 }
 
-// deleteMemberships plans to delete the person's memberships of groups in an object. It stops when room returns false.
+// deleteCustomRoles plans to delete the relationships that store custom roles, of which a person may have very many
+// on one object. It returns false if room returns false before all are planned.
+func deleteCustomRoles(p *plan, rows []authz.Relationship, room func() bool) (complete bool) {
+	for _, r := range rows {
+		if r.Resource.Type != authz.TypeRoleBinding {
+			continue
+		}
+		if !room() {
+			return false
+		}
+		p.Delete(r)
+	}
+	return true
+}
+
+// deleteMemberships plans to delete the person's memberships of groups in an object. It stops when room returns
+// false.
 func deleteMemberships(ctx context.Context, p *plan, d offboarding, room func() bool) error {
 	memberships, err := readMembershipsIn(ctx, p, d.from, d.who)
 	for _, m := range memberships {

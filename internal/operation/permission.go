@@ -60,9 +60,9 @@ func notFoundError(p *plan, object authz.Object) *authz.Error {
 	return visibility.NotFound(object)
 }
 
-// requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may depend
-// on: the object's relationships to the actor, to groups of the actor and to subjects other than holders of roles, and
-// the same relationships of every object that contains it.
+// requireDecision adds, as preconditions, every relationship that a decision about the actor and the object may
+// depend on: the object's relationships to the actor, to groups of the actor, to custom roles of the actor and to
+// subjects other than holders of roles, and the same relationships of every object that contains it.
 func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 	if p.decided[object] {
 		return nil
@@ -80,22 +80,28 @@ func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 				authz.Filter{Type: object.Type, ID: object.ID, Relation: kind.place})
 		}
 	}
-	mayHaveGroups := kind.list != "" && kind.place != "" && actor.Type == user && actor.ID != ""
-	if mayHaveGroups {
+	hasRoles := kind.list != "" && kind.place != ""
+	if hasRoles {
+		filters = append(filters, bindingsOf(object))
+	}
+	if hasRoles && actor.Type == user && actor.ID != "" {
 		filters = append(filters, holdersRows(object, authz.TypeGroup))
 	}
 	found, err := p.FindAll(ctx, filters)
 	if err != nil {
 		return err
 	}
-	if mayHaveGroups {
+	if hasRoles {
 		if err := requireGroupRoles(ctx, p, object); err != nil {
 			return err
 		}
 	}
+	isBound := false
 	for _, rows := range found {
 		for _, r := range rows {
-			if _, isHolder := authz.HolderOf(r.Subject); isHolder && r.Subject.Object != actor {
+			isBound = isBound || r.Relation == boundBy
+			_, isHolder := authz.HolderOf(r.Subject)
+			if isHolder && r.Subject.Object != actor || r.Relation == boundBy { // see requireCustomRoles
 				continue
 			}
 			p.Require(r)
@@ -106,7 +112,10 @@ func requireDecision(ctx context.Context, p *plan, object authz.Object) error {
 			}
 		}
 	}
-	return nil
+	if !isBound {
+		return nil
+	}
+	return requireCustomRoles(ctx, p, object)
 }
 
 // decide answers checks at the plan's snapshot. If one check cannot be decided, decide returns only the error of this

@@ -13,9 +13,9 @@ const (
 	serviceAccount authz.Type = "service_account"
 )
 
-// plan is one attempt at an operation: a unit of work, and the state that the product's rules need until the commit.
-// The write has, as preconditions, all facts on which the plan's decisions depend, see requireDecision. The schema has
-// no exclusions, so a check stays allowed as long as the relationships that allow it are stored.
+// plan is one attempt at an operation: a unit of work, and the state that the product's rules need until the
+// commit. The write has, as preconditions, all facts on which the plan's decisions depend, see requireDecision. The
+// schema has no exclusions, so a check stays allowed as long as the relationships that allow it are stored.
 type plan struct {
 	*tx.Unit
 	engine   Engine
@@ -57,6 +57,8 @@ type plan struct {
 	chunks *chunks
 	// leaving divides the end of memberships of groups among several writes. It is nil if one write has all.
 	leaving *leaving
+	// forbidden is how many preconditions are about custom roles that people do not hold, see maxForbiddenRoles.
+	forbidden int
 	// lowered is how many updates store a weaker or shorter role, see roleChange.lowers.
 	lowered int
 	decided map[authz.Object]bool // see requireDecision
@@ -165,8 +167,8 @@ func requireSome(p *plan, preconditions []authz.Precondition) {
 	}
 }
 
-// withoutKey returns the caller without an idempotency key, for the writes of a job: the operation that started the job
-// stores the key.
+// withoutKey returns the caller without an idempotency key, for the writes of a job: the operation that started the
+// job stores the key.
 func (c Caller) withoutKey() Caller {
 	c.Idempotency = nil
 	return c

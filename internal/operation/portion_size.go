@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/sluice-authz/sluice/internal/authz"
 )
@@ -18,6 +19,12 @@ func personIn(resource, subject authz.Object) authz.ID {
 		return subject.ID
 	}
 	return ""
+}
+
+// placeKey returns the part of a role binding's id that all bindings of its place have.
+func placeKey(binding authz.Object) string {
+	key, _, _ := strings.Cut(string(binding.ID), "/")
+	return key
 }
 
 // accountIn returns the account that a relationship is about, or an empty id.
@@ -36,8 +43,9 @@ type writeSize struct{ updates, preconditions int }
 
 func (w writeSize) fits() bool { return max(w.updates, w.preconditions) <= authz.MaxUpdates }
 
-// checkFits returns an error with CodeTooLarge if the plan, with the given number of further updates and preconditions,
-// does not fit one write. If entries of the last write are the reason, the error names how many of them fit.
+// checkFits returns an error with CodeTooLarge if the plan, with the given number of further updates and
+// preconditions, does not fit one write. If entries of the last write are the reason, the error names how many of
+// them fit.
 func (s *portions) checkFits(p *plan, further int) error {
 	err := checkSize(p)
 	shared, entries := s.sizes(p)
@@ -102,9 +110,9 @@ func (s *portions) sizes(p *plan) (shared writeSize, entries []writeSize) {
 	return shared, entries
 }
 
-// checkPeopleFit returns an error with CodeTooLarge if the changes of the last write do not fit it. It plans only the
-// updates of roles and memberships, so that a call with too many people fails before the plan reads anything else. The
-// full plan reports other errors.
+// checkPeopleFit returns an error with CodeTooLarge if the changes of the last write do not fit it. It plans only
+// the updates of roles and memberships, so that a call with too many people fails before the plan reads anything
+// else. The full plan reports other errors.
 func (s *portions) checkPeopleFit(ctx context.Context, p *plan, account accountFacts, changes []roleChange) error {
 	if s.stage != everything || len(s.last) <= few {
 		return nil

@@ -10,10 +10,11 @@ import (
 // person on many accounts. An entry is the change for one person or account. The first plan covers all entries, and
 // checks every rule. If it fits one write, it is the only plan.
 //
-// Otherwise the entries that only take access away come first, in as many writes as necessary. All other entries are in
-// the last write, so either all entries that give access take effect, or none. Before the first write, portions plans
-// the last write once, to verify that it fits. So a change never fails because it takes too much access away. Each
-// write has the preconditions of its own entries, including that the required role keeps a holder.
+// Otherwise the entries that only take access away come first, in as many writes as necessary. All other entries
+// are in the last write, so either all entries that give access take effect, or none. Before the first write,
+// portions plans the last write once, to verify that it fits. So a change never fails because it takes too much
+// access away. Each write has the preconditions of its own entries, including that the required role keeps a
+// holder.
 type portions struct {
 	stage stage
 	all   []authz.ID
@@ -52,7 +53,17 @@ func newPortionsOfPeople(all []authz.ID) *portions {
 
 // newPortionsOfAccounts returns the portions of a change of one person's roles on many accounts.
 func newPortionsOfAccounts(all []authz.ID) *portions {
-	return &portions{all: all, entryOf: accountIn, tooMany: func(most, named int) error {
+	places := make(map[string]authz.ID, len(all))
+	for _, id := range all {
+		places[placeKey(authz.RoleBindingObject(authz.Object{}, accountObject(id)))] = id
+	}
+	entryOf := func(resource, subject authz.Object) authz.ID {
+		if resource.Type == authz.TypeRoleBinding {
+			return places[placeKey(resource)]
+		}
+		return accountIn(resource, subject)
+	}
+	return &portions{all: all, entryOf: entryOf, tooMany: func(most, named int) error {
 		return authz.Errorf(authz.CodeTooLarge,
 			"a call can give a person roles on at most %d accounts such as these, and this call names at least %d; split it",
 			most, named)
@@ -79,8 +90,8 @@ func (s *portions) arrange(lowers, last []authz.ID) {
 	}
 }
 
-// replan reports whether the caller must plan again, because this plan does not fit one write or only verified that the
-// last write fits. It returns an error with CodeTooLarge if no smaller plan is possible.
+// replan reports whether the caller must plan again, because this plan does not fit one write or only verified that
+// the last write fits. It returns an error with CodeTooLarge if no smaller plan is possible.
 func (s *portions) replan(p *plan) (bool, error) {
 	if s == nil {
 		return false, nil

@@ -80,9 +80,10 @@ func (c roleChange) invites(standard authz.Role) bool {
 }
 
 // baseEnd returns when the strongest of the held base roles ends; zero if it does not end. The permissions of all
-// roles end with it, since additional roles give nothing without a base role. If no base role is held, it returns the
-// end of the additional roles.
+// built-in roles end with it, since additional roles give nothing without a base role. If no base role is held, it
+// returns the end of the additional roles. Custom roles do not count.
 func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
+	held = builtInOf(held)
 	for _, info := range set.Roles {
 		if !info.Additional && slices.Contains(rolesOf(held), info.Name) {
 			return endOf(held, info.Name)
@@ -91,10 +92,12 @@ func baseEnd(set authz.RoleSet, held []authz.Relationship) time.Time {
 	return firstEnd(held)
 }
 
-// effectiveEnd returns when the strongest base role in the rows ends. The rows may have the role several times: held
-// directly and through groups. The latest end counts; zero means that the role does not end. If the rows have no base
-// role, effectiveEnd returns the earliest end of the rows.
+// effectiveEnd returns when the strongest base role in the rows ends. The rows may have the role several times:
+// held directly and through groups. The latest end counts; zero means that the role does not end. If the rows have
+// no base role, effectiveEnd returns the earliest end of the rows. Custom roles do not count: they give no right to
+// grant roles.
 func effectiveEnd(set authz.RoleSet, rows []authz.Relationship) time.Time {
+	rows = builtInOf(rows)
 	for _, info := range set.Roles {
 		of := slices.DeleteFunc(slices.Clone(rows), func(r authz.Relationship) bool {
 			return info.Additional || r.Relation != authz.Relation(info.Name)
@@ -108,7 +111,7 @@ func effectiveEnd(set authz.RoleSet, rows []authz.Relationship) time.Time {
 
 // endOf returns when one of the held roles ends; zero if it does not end.
 func endOf(held []authz.Relationship, role authz.Role) time.Time {
-	i := slices.IndexFunc(held, func(r authz.Relationship) bool { return r.Relation == authz.Relation(role) })
+	i := slices.IndexFunc(held, func(r authz.Relationship) bool { return authz.RoleOf(r) == role })
 	return held[i].ExpiresAt
 }
 
@@ -157,8 +160,8 @@ func fullSecond(at time.Time) time.Time {
 	return at.UTC()
 }
 
-// readChangeUntil is readChange with an end for the new roles; zero means none. It returns an error with CodeInvalid if
-// one of the roles cannot end.
+// readChangeUntil is readChange with an end for the new roles; zero means none. It returns an error with
+// CodeInvalid if one of the roles cannot end.
 func readChangeUntil(
 	ctx context.Context, p *plan, account accountFacts, who authz.ID, wanted []authz.Role, until time.Time,
 ) (roleChange, error) {
@@ -181,20 +184,31 @@ func readChange(
 	return roleChange{who: who, held: held, wanted: wanted}, err
 }
 
-// writeRoleChanges plans the changes of roles on one object. It requires as preconditions that each person still holds
-// exactly the roles that were read, so that two concurrent changes cannot leave somebody with two base roles.
+// maxForbiddenRoles is the highest number of preconditions that one plan has for custom roles which people do not
+// hold.
+const maxForbiddenRoles = 200
+
+// writeRoleChanges plans the changes of roles on one object. It requires as preconditions that each person still
+// holds exactly the roles that were read, so that two concurrent changes cannot leave somebody with two base roles.
+// If there are very many custom roles, it requires only that the person does not hold the wanted ones yet.
 func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes []roleChange) {
+	forbidsAll := p.forbidden+len(set.Custom())*len(changes) <= maxForbiddenRoles
 	for _, c := range changes {
-		if len(c.held) == 0 {
-			p.Forbid(authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: c.who})
+		hasBuiltIn := len(builtInOf(c.held)) > 0
+		if !hasBuiltIn {
+			p.Forbid(rowsOfPerson(object, c.who))
 		}
-		for _, role := range set.Names() {
-			row := authz.Relationship{Resource: object, Relation: authz.Relation(role), Subject: person(c.who)}
+		for _, info := range set.Roles {
+			role := info.Name
+			row := set.Row(object, role, person(c.who))
 			switch {
 			case c.had(role):
 				p.Require(row)
-			case len(c.held) > 0:
+			case info.IsCustom() && (forbidsAll || slices.Contains(c.wanted, role)), !info.IsCustom() && hasBuiltIn:
 				p.Forbid(authz.Exactly(row))
+				if info.IsCustom() {
+					p.forbidden++
+				}
 			}
 			switch {
 			case c.takes(role):
@@ -210,8 +224,9 @@ func writeRoleChanges(p *plan, object authz.Object, set authz.RoleSet, changes [
 	}
 }
 
-// requireRoleHolder requires as a precondition that somebody holds the required role after the changes. If none of the
-// changed people will hold it, requireRoleHolder searches for another holder. It returns false if there is none.
+// requireRoleHolder requires as a precondition that somebody holds the required role after the changes. If none of
+// the changed people will hold it, requireRoleHolder searches for another holder. It returns false if there is
+// none.
 func requireRoleHolder(
 	ctx context.Context, p *plan, object authz.Object, required authz.Role, changes []roleChange,
 ) (bool, error) {
@@ -277,8 +292,8 @@ func changeAccountRoles(
 		return false, err
 	}
 	removed := peopleOf(changes, roleChange.ends)
-	// A person who has no role before and after the change must not get one through an open invitation. So if the actor
-	// may withdraw invitations, the plan withdraws those of these people.
+	// A person who has no role before and after the change must not get one through an open invitation. So if the
+	// actor may withdraw invitations, the plan withdraws those of these people.
 	if without := peopleOf(changes, roleChange.isEmpty); len(without) > 0 {
 		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
 		if err != nil {
@@ -298,7 +313,13 @@ func changeAccountRoles(
 		}
 		orphaned = !isHeld
 	}
-	writeRoleChanges(p, account.object, account.set, changes)
+	set := account.set
+	if slices.ContainsFunc(changes, roleChange.ends) {
+		if set, err = withDefinedRoles(ctx, p, account.object, set); err != nil {
+			return false, err
+		}
+	}
+	writeRoleChanges(p, account.object, set, changes)
 	return orphaned, nil
 }
 
@@ -326,9 +347,9 @@ func requireFeatures(p *plan, account accountFacts, c roleChange) error {
 	return nil
 }
 
-// endWithRoles plans to delete the person's connection shares and workspace memberships in the account, if the person
-// has no role before or after the change. A role that expired may have left some behind. If a removal of the person was
-// interrupted, endWithRoles makes run finish it first.
+// endWithRoles plans to delete the person's connection shares and workspace memberships in the account, if the
+// person has no role before or after the change. A role that expired may have left some behind. If a removal of the
+// person was interrupted, endWithRoles makes run finish it first.
 func endWithRoles(ctx context.Context, p *plan, account accountFacts, c roleChange) error {
 	if c.isEmpty() {
 		if err := finishRemoval(ctx, p, c.who); err != nil {

@@ -6,9 +6,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// roleTypes are the types of objects on which service accounts hold roles. A service account can hold roles on many
+// roleTypes are the types of objects that store roles of service accounts. A service account can hold roles on many
 // accounts.
-var roleTypes = []authz.Type{"subscription", "account"}
+var roleTypes = []authz.Type{"subscription", "account", authz.TypeRoleBinding}
 
 // rolesOfServiceAccount returns a filter for the roles of a service account on all objects of a type.
 func rolesOfServiceAccount(account authz.Object, on authz.Type) authz.Filter {

@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// settleMemberships plans which memberships of subscriptions begin and end because the plan changes roles. It works for
-// every operation, since it reads the updates of the plan. Only its first call for a plan has an effect.
+// settleMemberships plans which memberships of subscriptions begin and end because the plan changes roles. It works
+// for every operation, since it reads the updates of the plan. Only its first call for a plan has an effect.
 func settleMemberships(ctx context.Context, p *plan) error {
 	if p.settled || p.isReplay {
 		return nil
@@ -95,7 +95,7 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	if err := requireNoOffboarding(ctx, p, c.who, isNew); err != nil {
 		return err
 	}
-	writeRoleChanges(p, c.subscription.object, c.subscription.set, []roleChange{role})
+	writeRoleChanges(p, c.subscription.object, c.subscription.set.BuiltIn(), []roleChange{role})
 	switch {
 	case isNew && m.explicit: // another tool left an explicit grant without a membership
 		p.Delete(reason(c.object(), furtherReason, c.subscription.object))
@@ -119,8 +119,8 @@ func makeMember(ctx context.Context, p *plan, c membershipChange, m membership) 
 	return nil
 }
 
-// endDerivedMembership plans to end a membership that came from roles on accounts, unless a reason for it is left. The
-// write requires as preconditions that this reason is still stored, or that there is still none.
+// endDerivedMembership plans to end a membership that came from roles on accounts, unless a reason for it is left.
+// The write requires as preconditions that this reason is still stored, or that there is still none.
 func endDerivedMembership(
 	ctx context.Context, p *plan, c membershipChange, m membership,
 ) (first *authz.Write, err error) {

@@ -49,7 +49,8 @@ func endNamed(ctx context.Context, p *plan, c roleChange, account accountFacts) 
 	return ends.addAll(ctx, p, c.ends())
 }
 
-// addAll plans to delete the person's shares and workspace memberships in the account. endsRoles is documented at read.
+// addAll plans to delete the person's shares and workspace memberships in the account. endsRoles is documented at
+// read.
 func (e *endShares) addAll(ctx context.Context, p *plan, endsRoles bool) error {
 	f := formerMember{e.who, e.from}
 	isNamed, err := e.read(ctx, p, f.in, endsRoles)
@@ -85,7 +86,9 @@ func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscriptio
 		return nil
 	}
 	for _, id := range sortedKeys(accounts) {
-		p.Forbid(rolesFilter(accountObject(id), who))
+		if err := forbidHeld(ctx, p, accountObject(id), who); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -93,8 +96,8 @@ func endNamedWithoutRole(ctx context.Context, p *plan, who authz.ID, subscriptio
 // read reads the person's shares and workspace memberships in the accounts for which in returns true. It adds them to
 // e, and e to the plan. It reports whether the person has any, in any account.
 //
-// If endsRoles is set, read reads a bounded number, see readNamedFirst, since access must end soon. Otherwise it reads
-// until it finds more than one write can delete.
+// If endsRoles is set, read reads a bounded number, see readNamedFirst, since access must end soon. Otherwise it
+// reads until it finds more than one write can delete.
 func (e *endShares) read(
 	ctx context.Context, p *plan, in func(authz.ID) bool, endsRoles bool,
 ) (isNamed bool, err error) {

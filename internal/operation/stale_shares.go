@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Stale shares are the connection shares and workspace memberships that an expired role left behind. They give nothing
-// while the person has no role on the account. If the person gets a role there through a group, the same write must
-// delete them.
+// Stale shares are the connection shares and workspace memberships that an expired role left behind. They give
+// nothing while the person has no role on the account. If the person gets a role there through a group, the same
+// write must delete them.
 
 // maxJoining is how many updates the plan of one write has for people who join a group, including the end of their
 // stale shares.
@@ -39,7 +39,9 @@ func readStaleShares(ctx context.Context, p *plan, group, who authz.ID) ([]endSh
 	var stale []endShares
 	for _, id := range sortedKeys(rows) {
 		if !holds[id] {
-			requireSome(p, []authz.Precondition{{Absent: true, Filter: rolesFilterOfGroup(id, group)}})
+			if err := requireNoRoles(ctx, p, accountObject(id), groupHolder(group)); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		isPresent, err := readIsPresent(ctx, p, accountObject(id), who)
@@ -47,7 +49,9 @@ func readStaleShares(ctx context.Context, p *plan, group, who authz.ID) ([]endSh
 			return nil, err
 		}
 		if !isPresent {
-			requireSome(p, []authz.Precondition{{Absent: true, Filter: rolesFilter(accountObject(id), who)}})
+			if err := requireNoRoles(ctx, p, accountObject(id), authz.Person(who)); err != nil {
+				return nil, err
+			}
 			stale = append(stale, endShares{who: who, from: accountObject(id), arrives: true, rows: rows[id]})
 		}
 	}
@@ -56,17 +60,17 @@ func readStaleShares(ctx context.Context, p *plan, group, who authz.ID) ([]endSh
 
 // readAccountsOfGroup reads the accounts on which a group holds roles.
 func readAccountsOfGroup(ctx context.Context, p *plan, group authz.ID) (map[authz.ID]bool, error) {
-	rows, err := p.Find(ctx, authz.Filter{Type: "account", SubjectType: authz.TypeGroup, SubjectID: group})
-	accounts := make(map[authz.ID]bool, len(rows))
-	for _, r := range rows {
-		accounts[r.Resource.ID] = true
+	roles, err := readRolesOn(ctx, p, groupHolder(group), "account")
+	accounts := make(map[authz.ID]bool, len(roles))
+	for _, r := range roles {
+		accounts[r.place.ID] = true
 	}
 	return accounts, err
 }
 
 // readIsPresent reports whether a person has a role on an account, directly or through a group.
 func readIsPresent(ctx context.Context, p *plan, account authz.Object, who authz.ID) (bool, error) {
-	direct, err := p.Find(ctx, rolesFilter(account, who))
+	direct, err := readHeld(ctx, p, account, authz.Person(who))
 	if err != nil || len(direct) > 0 {
 		return true, err
 	}
@@ -74,26 +78,32 @@ func readIsPresent(ctx context.Context, p *plan, account authz.Object, who authz
 	return len(roles) > 0, err
 }
 
-// rolesFilterOfGroup returns a filter for the roles of a group on an account.
-func rolesFilterOfGroup(account, group authz.ID) authz.Filter {
-	filter := holdersRows(accountObject(account), authz.TypeGroup)
-	filter.SubjectID = group
-	return filter
+// requireNoRoles requires as preconditions that a holder has no role on an account, as far as they fit the write.
+func requireNoRoles(ctx context.Context, p *plan, account authz.Object, holder authz.Holder) error {
+	absent, err := absentRoles(ctx, p, account, holder)
+	requireSome(p, absent)
+	return err
 }
 
-// endStaleSharesOfMembers plans to delete the stale shares of people who get their only role on an account when a group
-// gets its first role there. It reads the shares in the account, and no members of the group without shares. If one
-// write cannot delete all of them, earlier writes delete them before the group gets the role.
+// endStaleSharesOfMembers plans to delete the stale shares of people who get their only role on an account when a
+// group gets its first role there. It reads the shares in the account, and no members of the group without shares.
+// If one write cannot delete all of them, earlier writes delete them before the group gets the role.
 func endStaleSharesOfMembers(ctx context.Context, p *plan, account authz.Object, group authz.ID) error {
 	shares, err := readSharesIn(ctx, p, account)
 	if err != nil {
 		return err
 	}
 	people := sortedKeys(shares)
+	objects, err := readRoleObjects(ctx, p, account)
+	if err != nil {
+		return err
+	}
 	for chunk := range slices.Chunk(people, readChunk) {
-		filters := make([]authz.Filter, len(chunk))
-		for i, who := range chunk {
-			filters[i] = rolesFilter(account, who)
+		var filters []authz.Filter
+		for _, who := range chunk {
+			for _, object := range objects {
+				filters = append(filters, rowsOfPerson(object, who))
+			}
 		}
 		if _, err := p.FindAll(ctx, filters); err != nil { // so that readIsPresent finds them in memory
 			return err
@@ -119,7 +129,9 @@ func endStaleSharesOfMembers(ctx context.Context, p *plan, account authz.Object,
 			requireSome(p, []authz.Precondition{{Absent: true, Filter: membership}})
 			continue
 		}
-		requireSome(p, []authz.Precondition{{Absent: true, Filter: rolesFilter(account, who)}})
+		if err := requireNoRoles(ctx, p, account, authz.Person(who)); err != nil {
+			return err
+		}
 		deleteIf(p, true, shares[who])
 	}
 	return nil

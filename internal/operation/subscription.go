@@ -39,8 +39,8 @@ func (s *Service) CreateSubscription(
 	return runWithResult(ctx, s, by, "create_subscription", s.subscriptionResult(by, in.ID), build)
 }
 
-// PutFeatures turns exactly these features of a subscription on, and all others off. It has no actor. Turning a feature
-// off ends no role that needs the feature; it only prevents new grants of this role.
+// PutFeatures turns exactly these features of a subscription on, and all others off. It has no actor. Turning a
+// feature off ends no role that needs the feature; it only prevents new grants of this role.
 func (s *Service) PutFeatures(
 	ctx context.Context, by Caller, id authz.ID, names []string,
 ) (Subscription, Done, error) {
@@ -139,8 +139,8 @@ func (s *Service) SubscriptionAccounts(
 	return answered(accounts, token, err)
 }
 
-// UserAccounts returns a page of all accounts that a person may view, with their roles there. If the person is not the
-// actor, the call must have no actor and needs a key with the scope inspect, see the parameter inspect.
+// UserAccounts returns a page of all accounts that a person may view, with their roles there. If the person is not
+// the actor, the call must have no actor and needs a key with the scope inspect, see the parameter inspect.
 func (s *Service) UserAccounts(
 	ctx context.Context, by Caller, who authz.ID, inspect bool, page Page,
 ) (Accounts, authz.Token, error) {
@@ -221,13 +221,13 @@ func planTransfer(ctx context.Context, p *plan, object authz.Object, to authz.ID
 	return requireNoOffboarding(ctx, p, to, true)
 }
 
-// endOwnership plans that a person stops being the owner of a subscription. If they hold no other role on it, they are
-// no longer a member.
+// endOwnership plans that a person stops being the owner of a subscription. If they hold no other role on it, they
+// are no longer a member.
 func endOwnership(ctx context.Context, p *plan, owner authz.Relationship) error {
 	object, who := owner.Resource, owner.Subject.ID
 	p.Require(owner)
 	p.Delete(owner)
-	held, err := p.Find(ctx, authz.Filter{Type: object.Type, ID: object.ID, SubjectType: user, SubjectID: who})
+	held, err := readHeld(ctx, p, object, authz.Person(who))
 	if err != nil || len(held) > 1 {
 		return err
 	}

@@ -2,139 +2,15 @@ package operation
 
 import (
 	"context"
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/sluice-authz/sluice/internal/authz"
-	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// SubscriptionMembers returns a page of the people who hold a role on a subscription. With byAccount, each entry also
-// has the person's roles on accounts, if the actor may list the members of the account.
-func (s *Service) SubscriptionMembers(
-	ctx context.Context, by Caller, id authz.ID, byAccount bool, page Page,
-) (Members, authz.Token, error) {
-	list := "subscription members"
-	if byAccount {
-		list += " by account"
-	}
-	return s.subscriptionPeople(
-		ctx,
-		by,
-		id,
-		page.of(list, id),
-		func(ctx context.Context, p *plan, members map[authz.ID]Member) error {
-			if !byAccount {
-				return nil
-			}
-			people := maps.Clone(members)
-			err := addAccountRoles(ctx, p, id, people)
-			for who := range members {
-				members[who] = people[who]
-			}
-			return err
-		},
-	)
-}
-
-// SubscriptionPeople returns a page of the people of a subscription: its members, and the members of its accounts. It
-// considers only accounts whose members the actor may list. Each person has their roles on these accounts.
-func (s *Service) SubscriptionPeople(
-	ctx context.Context, by Caller, id authz.ID, page Page,
-) (Members, authz.Token, error) {
-	return s.subscriptionPeople(
-		ctx,
-		by,
-		id,
-		page.of("subscription people", id),
-		func(ctx context.Context, p *plan, people map[authz.ID]Member) error {
-			return addAccountRoles(ctx, p, id, people)
-		},
-	)
-}
-
-// subscriptionPeople returns a page of the people of a subscription. It passes the members to add, which adds other
-// people or roles on accounts, and then selects the page.
-func (s *Service) subscriptionPeople(
-	ctx context.Context, by Caller, id authz.ID, page Page, add func(context.Context, *plan, map[authz.ID]Member) error,
-) (Members, authz.Token, error) {
-	var members Members
-	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
-		if err := viewOf(p).Require(ctx, visibility.Roles(subscriptionObject(id))); err != nil {
-			return err
-		}
-		facts, err := readSubscription(ctx, p, id)
-		if err != nil {
-			return err
-		}
-		people, err := readPeople(ctx, p, facts.object, facts.set)
-		if err != nil {
-			return err
-		}
-		if err := add(ctx, p, people); err != nil {
-			return err
-		}
-		members, err = pageOfMembers(people, page)
-		return err
-	})
-	return answered(members, token, err)
-}
-
-// addAccountRoles adds to each of the people their roles on the subscription's accounts whose members the actor may
-// list. It reads each account once, and several accounts at a time.
-func addAccountRoles(ctx context.Context, p *plan, id authz.ID, people map[authz.ID]Member) error {
-	accounts, err := readAccountsOf(ctx, p, id)
-	if err != nil {
-		return err
-	}
-	for who, member := range people {
-		member.Accounts, member.AccountsExpireAt = make(map[authz.ID]Roles), make(map[authz.ID]time.Time)
-		people[who] = member
-	}
-	rows, members := make([]authz.Filter, len(accounts)), make([]visibility.Fact, len(accounts))
-	for i, accountID := range accounts {
-		rows[i], members[i] = rowsOf(accountObject(accountID)), visibility.Roles(accountObject(accountID))
-	}
-	found, err := p.FindAll(ctx, rows)
-	if err != nil {
-		return err
-	}
-	listed, err := viewOf(p).MayKnowEach(ctx, members)
-	if err != nil {
-		return err
-	}
-	for i, accountID := range accounts {
-		if !listed[i] {
-			continue
-		}
-		set, err := requireRoleSet(p, accountObject(accountID), flagsIn(found[i]))
-		if err != nil {
-			return err
-		}
-		for who, there := range membersOf(found[i], set) {
-			member, known := people[who]
-			if !known {
-				member = Member{
-					User:             who,
-					Accounts:         make(map[authz.ID]Roles),
-					AccountsExpireAt: make(map[authz.ID]time.Time),
-				}
-			}
-			member.Accounts[accountID] = there.Roles
-			if !there.ExpiresAt.IsZero() {
-				member.AccountsExpireAt[accountID] = there.ExpiresAt
-			}
-			people[who] = member
-		}
-	}
-	return nil
-}
-
-// PutSubscriptionMember sets the roles of a person on a subscription to exactly these. For each role that it adds or
-// removes, it needs the permission invite_ROLE. Nobody can take the role owner from another person. Under single_owner,
-// only a transfer moves the role. Under multi_owner, owners may give up their own role if there is another owner.
-// Without an actor, the backend adds an owner and must give a reason.
+// PutSubscriptionMember sets the roles of a person on a subscription to exactly these. For each role that it adds
+// or removes, it needs the permission invite_ROLE. Nobody can take the role owner from another person. Under
+// single_owner, only a transfer moves the role. Under multi_owner, owners may give up their own role if there is
+// another owner. Without an actor, the backend adds an owner and must give a reason.
 func (s *Service) PutSubscriptionMember(
 	ctx context.Context, by Caller, id, who authz.ID, roles []string,
 ) (Member, Done, error) {
@@ -148,6 +24,9 @@ func (s *Service) PutSubscriptionMember(
 		}
 		facts, err := readSubscription(ctx, p, id)
 		if err != nil {
+			return Member{}, err
+		}
+		if facts.set, err = withCustomRoles(ctx, p, object, facts.set, roles); err != nil {
 			return Member{}, err
 		}
 		wanted, err := parseRoles(facts.set, roles)
@@ -183,7 +62,9 @@ func giveSubscriptionRoles(ctx context.Context, p *plan, facts subscriptionFacts
 	if err := requireNoOffboarding(ctx, p, change.who, len(change.held) == 0); err != nil {
 		return err
 	}
-	p.granted = append(p.granted, explicitGrant{change.who, facts.object})
+	if slices.ContainsFunc(change.wanted, func(role authz.Role) bool { return authz.IsBuiltInRole(role) }) {
+		p.granted = append(p.granted, explicitGrant{change.who, facts.object})
+	}
 	if err := withdrawOffers(ctx, p, facts.object, facts.set, []roleChange{change}); err != nil {
 		return err
 	}
@@ -196,12 +77,12 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 	var needed []authz.Permission
 	for _, role := range facts.set.Names() {
 		if change.gives(role) || change.takes(role) {
-			needed = append(needed, authz.Permission("invite_"+role))
+			needed = append(needed, neededToGive(facts.set, role))
 		}
 	}
 	var requested []authz.Permission
 	for _, role := range change.requested() {
-		requested = append(requested, authz.Permission("invite_"+role))
+		requested = append(requested, neededToGive(facts.set, role))
 	}
 	listing := kindOf("subscription").list
 	g, err := readPermissions(ctx, p, facts.object, slices.Concat(requested, needed, []authz.Permission{listing})...)
@@ -305,7 +186,11 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 	if err != nil {
 		return err
 	}
-	if len(held)+len(memberships) > maxRolesAtOnce {
+	roles := 0
+	for _, h := range held {
+		roles += len(h.rows)
+	}
+	if len(held)+len(memberships) > maxRolesAtOnce || roles > maxRowsAtOnce {
 		return startRemoval(ctx, p, facts.object, who)
 	}
 	deleteIf(p, true, memberships)
@@ -320,7 +205,11 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 		return withdrawInvitations(ctx, p, []authz.ID{who}, facts.object, facts.object)
 	}
 	if len(change.held) > 0 {
-		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
+		set, err := withDefinedRoles(ctx, p, facts.object, facts.set)
+		if err != nil {
+			return err
+		}
+		writeRoleChanges(p, facts.object, set, []roleChange{change})
 	}
 	if err := withdrawInvitations(ctx, p, []authz.ID{who}, facts.object, facts.object); err != nil {
 		return err
@@ -334,14 +223,14 @@ func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 	if err != nil {
 		return err
 	}
-	held, err := p.Find(ctx, authz.Filter{Type: "account", SubjectType: user, SubjectID: who})
+	held, err := readRolesOn(ctx, p, authz.Person(who), "account")
 	if err != nil {
 		return err
 	}
 	accounts := make(map[authz.ID]bool)
 	for _, r := range held {
-		if _, found := slices.BinarySearch(inSubscription, r.Resource.ID); found {
-			accounts[r.Resource.ID] = true
+		if _, found := slices.BinarySearch(inSubscription, r.place.ID); found {
+			accounts[r.place.ID] = true
 		}
 	}
 	var orphaned []authz.ID
@@ -368,8 +257,8 @@ func removeFromAccounts(ctx context.Context, p *plan, id, who authz.ID) error {
 	return lastHolderError(orphaned)
 }
 
-// readVisibleRolesAfter returns the roles that a person will hold on a subscription after the plan's write. It returns
-// nil if the actor is another person and may not list these roles.
+// readVisibleRolesAfter returns the roles that a person will hold on a subscription after the plan's write. It
+// returns nil if the actor is another person and may not list these roles.
 func readVisibleRolesAfter(ctx context.Context, p *plan, id, who authz.ID) (Roles, error) {
 	facts, err := readSubscription(ctx, p, id)
 	if err != nil {

@@ -38,7 +38,7 @@ func rolesOfGroups(rows []authz.Relationship, set authz.RoleSet) (groups []Holde
 func addGroupMembers(
 	ctx context.Context, p *plan, object authz.Object, set authz.RoleSet, people map[authz.ID]Member,
 ) error {
-	rows, err := p.Find(ctx, holdersRows(object, authz.TypeGroup))
+	rows, err := readHoldersOf(ctx, p, object, authz.TypeGroup)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (l leaver) endsInvitationsTo(ctx context.Context, p *plan, to authz.Object)
 // rolesOn reports whether the person loses roles on an object by leaving the groups, and whether they keep others,
 // which they hold directly or through other groups.
 func (l leaver) rolesOn(ctx context.Context, p *plan, object authz.Object) (loses, keeps bool, err error) {
-	direct, err := p.Find(ctx, rolesFilter(object, l.who))
+	direct, err := readHeld(ctx, p, object, authz.Person(l.who))
 	if err != nil {
 		return false, false, err
 	}
@@ -95,10 +95,10 @@ func (l leaver) rolesOn(ctx context.Context, p *plan, object authz.Object) (lose
 	return loses, keeps, err
 }
 
-// withdrawOfGroup plans to withdraw open invitations to an account or subscription on which a group loses roles: those
-// that members of the group received or sent who have no other role there. It reads these invitations, at most
-// mostReadByPlan, but not the members of the group. If the invitations do not fit the operation's write, earlier writes
-// withdraw them.
+// withdrawOfGroup plans to withdraw open invitations to an account or subscription on which a group loses roles:
+// those that members of the group received or sent who have no other role there. It reads these invitations, at
+// most mostReadByPlan, but not the members of the group. If the invitations do not fit the operation's write,
+// earlier writes withdraw them.
 func withdrawOfGroup(ctx context.Context, p *plan, group, to authz.Object) error {
 	rows, err := p.FindSome(ctx, authz.Filter{
 		Type: invitationType, Relation: invitedTo, SubjectType: to.Type, SubjectID: to.ID, SubjectPlain: true,

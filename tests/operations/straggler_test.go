@@ -48,8 +48,8 @@ func parse(t *testing.T, text string) authz.Relationship {
 	require.NoError(t, err)
 	parsed, err := authz.ParseSubject(subject)
 	require.NoError(t, err)
-	if subject == "user:*" {
-		parsed = authz.Everybody("user")
+	if typ, ok := strings.CutSuffix(subject, ":*"); ok {
+		parsed = authz.Everybody(authz.Type(typ))
 	}
 	return authz.Relationship{Resource: object, Relation: authz.Relation(relation), Subject: parsed}
 }
