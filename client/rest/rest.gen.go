@@ -568,7 +568,7 @@ type AccountGroup struct {
 	// Example: alice@example.com
 	Group ID `json:"group"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -622,7 +622,7 @@ type AccountRoles struct {
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -1417,7 +1417,7 @@ type GroupRoles struct {
 	// Example: alice@example.com
 	Group ID `json:"group"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1455,7 +1455,7 @@ type HolderRoles struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt ExpiresAt `json:"expires_at,omitempty,omitzero"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -1536,7 +1536,7 @@ type Invitation struct {
 	// Example: alice@example.com
 	Invitee ID `json:"invitee,omitempty,omitzero"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the invitation ends.
@@ -1580,7 +1580,7 @@ type ListedAccount struct {
 	Subscription ID     `json:"subscription,omitempty,omitzero"`
 	RoleSet      string `json:"role_set"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1615,7 +1615,7 @@ type ListedInvitation struct {
 	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee ID `json:"invitee,omitempty,omitzero"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the invitation ends.
@@ -1654,7 +1654,7 @@ type Member struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1690,7 +1690,7 @@ type MemberDetails struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1817,7 +1817,7 @@ type NewInvitation struct {
 	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee Person `json:"invitee,omitempty,omitzero"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -1854,7 +1854,7 @@ type NewServiceAccount struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
@@ -2405,7 +2405,7 @@ type Role struct {
 	Requires string `json:"requires,omitempty,omitzero"`
 }
 
-// RoleNames Names of roles that exist in the role set of the object.
+// RoleNames Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 type RoleNames = []string
 
 // RoleSet defines model for RoleSet.
@@ -2432,7 +2432,7 @@ type Roles struct {
 	// Example: The only owner left the company; ticket 4711
 	Reason BackendReason `json:"reason,omitempty,omitzero"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -2504,7 +2504,7 @@ type ServiceAccount struct {
 	// Example: Data team
 	Title StoredTitle `json:"title,omitempty,omitzero"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -2536,7 +2536,7 @@ type ServiceAccountRoles struct {
 	// Example: alice@example.com
 	ServiceAccount ID `json:"service_account"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles,omitempty,omitzero"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -2649,7 +2649,7 @@ type Subscription struct {
 
 // SubscriptionHolderRoles defines model for SubscriptionHolderRoles.
 type SubscriptionHolderRoles struct {
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -4830,6 +4830,7 @@ type ClientInterface interface {
 	// PutAccountMemberWithBody Set the roles of a person on an account
 	//
 	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
+	// Giving a custom role also needs the feature `custom_roles`.
 	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
@@ -4841,6 +4842,7 @@ type ClientInterface interface {
 	// PutAccountMember Set the roles of a person on an account
 	//
 	// Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
+	// Giving a custom role also needs the feature `custom_roles`.
 	// If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 	// The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 	//
@@ -5724,7 +5726,7 @@ type ClientInterface interface {
 
 	// RemoveSubscriptionGroupRoles Remove all roles of a group on its subscription
 	//
-	// Needs `list_users` on the subscription. For each role of the group, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+	// Needs `list_users` on the subscription. For each role of the group, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles.
 	//
 	// Corresponds with DELETE /v1/subscriptions/{id}/groups/{group}/roles (the `RemoveSubscriptionGroupRoles` operationId).
 	RemoveSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *RemoveSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5738,7 +5740,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionGroupRolesWithBody Set the roles of a group on its subscription
 	//
-	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The group gets exactly these roles. Only people can hold `owner` and `member`, so a group can hold only custom roles on a subscription under `multi_owner`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5747,7 +5749,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionGroupRoles Set the roles of a group on its subscription
 	//
-	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The group gets exactly these roles. Only people can hold `owner` and `member`, so a group can hold only custom roles on a subscription under `multi_owner`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5763,7 +5765,7 @@ type ClientInterface interface {
 
 	// InviteToSubscriptionWithBody Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+	// Needs the `invite_…` permission of each offered role, and `manage_roles` for custom roles. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
 	// In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes any type of body and a specified content type.
@@ -5773,7 +5775,7 @@ type ClientInterface interface {
 
 	// InviteToSubscription Invite to a subscription
 	//
-	// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+	// Needs the `invite_…` permission of each offered role, and `manage_roles` for custom roles. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
 	// In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 	//
 	// Takes a body of the `application/json` content type.
@@ -5811,7 +5813,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 	//
-	// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+	// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes, and `manage_roles` for custom roles. The answer has all roles that the person holds afterwards.
 	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes any type of body and a specified content type.
@@ -5821,7 +5823,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionMember Set the roles of a person on a subscription
 	//
-	// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+	// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes, and `manage_roles` for custom roles. The answer has all roles that the person holds afterwards.
 	// The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 	//
 	// Takes a body of the `application/json` content type.
@@ -5867,7 +5869,7 @@ type ClientInterface interface {
 
 	// CreateSubscriptionServiceAccountWithBody Create a service account in a subscription
 	//
-	// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
+	// Needs `manage_roles` on the subscription. For each built-in role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5876,7 +5878,7 @@ type ClientInterface interface {
 
 	// CreateSubscriptionServiceAccount Create a service account in a subscription
 	//
-	// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
+	// Needs `manage_roles` on the subscription. For each built-in role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5892,7 +5894,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionServiceAccountRolesWithBody Set the roles of a service account on its subscription
 	//
-	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The service account gets exactly these roles. Only people can hold `owner` and `member`, so a service account can hold only custom roles on a subscription under `multi_owner`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5901,7 +5903,7 @@ type ClientInterface interface {
 
 	// PutSubscriptionServiceAccountRoles Set the roles of a service account on its subscription
 	//
-	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+	// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The service account gets exactly these roles. Only people can hold `owner` and `member`, so a service account can hold only custom roles on a subscription under `multi_owner`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6694,6 +6696,7 @@ func (c *Client) GetAccountMember(ctx context.Context, id ID, user User, params 
 // PutAccountMemberWithBody Set the roles of a person on an account
 //
 // Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
+// Giving a custom role also needs the feature `custom_roles`.
 // If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 // The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //
@@ -6715,6 +6718,7 @@ func (c *Client) PutAccountMemberWithBody(ctx context.Context, id ID, user User,
 // PutAccountMember Set the roles of a person on an account
 //
 // Sets all roles that the person holds on the account, and when they end. Giving the default role of the role set to a person who holds no role, directly or through a group, needs `invite_members`. Every other change needs `assign_roles`, including another end for the same role. Adding a person again also needs `assign_roles` in two cases: the person left less than a day ago, or was removed less than a day ago by somebody who did not need `assign_roles` for that. A person who leaves a group or is removed from it counts as a person who left the accounts on which the group holds a role.
+// Giving a custom role also needs the feature `custom_roles`.
 // If the actor's own role has an end, the new roles end at the same time or earlier. A later `expires_at` is `forbidden`.
 // The backend itself can add an `owner` to a `team` account, or an `administrator` to an `operations` account, for example if the present ones have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then have only that role, without `expires_at`. If the person holds additional roles, they keep them, and the answer has them too. For an `analytics` account, which has no owner, replace the owner of its subscription instead.
 //
@@ -8648,7 +8652,7 @@ func (c *Client) CreateGroup(ctx context.Context, id ID, params *CreateGroupPara
 
 // RemoveSubscriptionGroupRoles Remove all roles of a group on its subscription
 //
-// Needs `list_users` on the subscription. For each role of the group, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`.
+// Needs `list_users` on the subscription. For each role of the group, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles.
 //
 // Corresponds with DELETE /v1/subscriptions/{id}/groups/{group}/roles (the `RemoveSubscriptionGroupRoles` operationId).
 func (c *Client) RemoveSubscriptionGroupRoles(ctx context.Context, id ID, group GroupID, params *RemoveSubscriptionGroupRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8682,7 +8686,7 @@ func (c *Client) GetSubscriptionGroupRoles(ctx context.Context, id ID, group Gro
 
 // PutSubscriptionGroupRolesWithBody Set the roles of a group on its subscription
 //
-// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The group gets exactly these roles. Only people can hold `owner` and `member`, so a group can hold only custom roles on a subscription under `multi_owner`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -8701,7 +8705,7 @@ func (c *Client) PutSubscriptionGroupRolesWithBody(ctx context.Context, id ID, g
 
 // PutSubscriptionGroupRoles Set the roles of a group on its subscription
 //
-// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The group gets exactly these roles. Only people can hold `owner` and `member`, so no group holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The group gets exactly these roles. Only people can hold `owner` and `member`, so a group can hold only custom roles on a subscription under `multi_owner`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8737,7 +8741,7 @@ func (c *Client) ListSubscriptionInvitations(ctx context.Context, id ID, params 
 
 // InviteToSubscriptionWithBody Invite to a subscription
 //
-// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+// Needs the `invite_…` permission of each offered role, and `manage_roles` for custom roles. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
 // In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes any type of body and a specified content type.
@@ -8757,7 +8761,7 @@ func (c *Client) InviteToSubscriptionWithBody(ctx context.Context, id ID, params
 
 // InviteToSubscription Invite to a subscription
 //
-// Needs the `invite_…` permission of each offered role. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
+// Needs the `invite_…` permission of each offered role, and `manage_roles` for custom roles. The inviter must still have these permissions when the invitation is accepted. `invitee` is required. If the person already has an open invitation to the subscription, the new one replaces it. If somebody else sent the older one, replacing it needs `remove_users`.
 // In a `single_owner` subscription, an invitation to `owner` must offer no other role, and needs `transfer_ownership`. Accepting it transfers the subscription.
 //
 // Takes a body of the `application/json` content type.
@@ -8845,7 +8849,7 @@ func (c *Client) GetSubscriptionMember(ctx context.Context, id ID, user User, pa
 
 // PutSubscriptionMemberWithBody Set the roles of a person on a subscription
 //
-// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes, and `manage_roles` for custom roles. The answer has all roles that the person holds afterwards.
 // The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes any type of body and a specified content type.
@@ -8865,7 +8869,7 @@ func (c *Client) PutSubscriptionMemberWithBody(ctx context.Context, id ID, user 
 
 // PutSubscriptionMember Set the roles of a person on a subscription
 //
-// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes. The answer has all roles that the person holds afterwards.
+// Sets all roles that the person holds on the subscription. Needs the `invite_…` permission of each role that the call adds or removes, and `manage_roles` for custom roles. The answer has all roles that the person holds afterwards.
 // The backend itself can add an owner to a `multi_owner` subscription, for example if its owners have left. The request then has no header `Sluice-Actor`, and needs the scope `provision` and a `reason`. `roles` must then be `["owner"]`.
 //
 // Takes a body of the `application/json` content type.
@@ -8961,7 +8965,7 @@ func (c *Client) ListSubscriptionServiceAccounts(ctx context.Context, id ID, par
 
 // CreateSubscriptionServiceAccountWithBody Create a service account in a subscription
 //
-// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
+// Needs `manage_roles` on the subscription. For each built-in role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 //
 // Takes any type of body and a specified content type.
 //
@@ -8980,7 +8984,7 @@ func (c *Client) CreateSubscriptionServiceAccountWithBody(ctx context.Context, i
 
 // CreateSubscriptionServiceAccount Create a service account in a subscription
 //
-// Needs `manage_roles` on the subscription. For each role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
+// Needs `manage_roles` on the subscription. For each built-in role in the request, the actor also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The new service account belongs to the subscription, and gets the roles there. Only people can hold `owner` and `member`. The id is unique among all service accounts.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9016,7 +9020,7 @@ func (c *Client) RemoveSubscriptionServiceAccountRoles(ctx context.Context, id I
 
 // PutSubscriptionServiceAccountRolesWithBody Set the roles of a service account on its subscription
 //
-// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The service account gets exactly these roles. Only people can hold `owner` and `member`, so a service account can hold only custom roles on a subscription under `multi_owner`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9035,7 +9039,7 @@ func (c *Client) PutSubscriptionServiceAccountRolesWithBody(ctx context.Context,
 
 // PutSubscriptionServiceAccountRoles Set the roles of a service account on its subscription
 //
-// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`. The service account gets exactly these roles. Only people can hold `owner` and `member`, so no service account holds a role on a subscription under `multi_owner`.
+// Needs `list_users` on the subscription. For each role that the call adds or removes, it also needs `invite_business_admin`, `invite_it_admin` or `invite_read_only`, and `manage_roles` for custom roles. The service account gets exactly these roles. Only people can hold `owner` and `member`, so a service account can hold only custom roles on a subscription under `multi_owner`.
 //
 // Takes a body of the `application/json` content type.
 //

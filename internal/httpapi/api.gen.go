@@ -564,7 +564,7 @@ type AccountGroup struct {
 	// Example: alice@example.com
 	Group ID `json:"group"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -618,7 +618,7 @@ type AccountRoles struct {
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -1413,7 +1413,7 @@ type GroupRoles struct {
 	// Example: alice@example.com
 	Group ID `json:"group"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1451,7 +1451,7 @@ type HolderRoles struct {
 	// Example: 2030-01-31T17:00:00Z
 	ExpiresAt *ExpiresAt `json:"expires_at,omitempty"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -1532,7 +1532,7 @@ type Invitation struct {
 	// Example: alice@example.com
 	Invitee *ID `json:"invitee,omitempty"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the invitation ends.
@@ -1576,7 +1576,7 @@ type ListedAccount struct {
 	Subscription *ID    `json:"subscription,omitempty"`
 	RoleSet      string `json:"role_set"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1611,7 +1611,7 @@ type ListedInvitation struct {
 	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee *ID `json:"invitee,omitempty"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the invitation ends.
@@ -1650,7 +1650,7 @@ type Member struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1686,7 +1686,7 @@ type MemberDetails struct {
 	// Example: alice@example.com
 	User ID `json:"user"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -1813,7 +1813,7 @@ type NewInvitation struct {
 	// Invitee The only person who may accept the invitation. If it is left out, everybody who knows the `id` may.
 	Invitee *Person `json:"invitee,omitempty"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -1850,7 +1850,7 @@ type NewServiceAccount struct {
 	// Example: alice@example.com
 	ID ID `json:"id"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles,omitempty"`
 
 	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
@@ -2401,7 +2401,7 @@ type Role struct {
 	Requires *string `json:"requires,omitempty"`
 }
 
-// RoleNames Names of roles that exist in the role set of the object.
+// RoleNames Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 type RoleNames = []string
 
 // RoleSet defines model for RoleSet.
@@ -2428,7 +2428,7 @@ type Roles struct {
 	// Example: The only owner left the company; ticket 4711
 	Reason *BackendReason `json:"reason,omitempty"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
@@ -2500,7 +2500,7 @@ type ServiceAccount struct {
 	// Example: Data team
 	Title *StoredTitle `json:"title,omitempty"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -2532,7 +2532,7 @@ type ServiceAccountRoles struct {
 	// Example: alice@example.com
 	ServiceAccount ID `json:"service_account"`
 
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles *RoleNames `json:"roles,omitempty"`
 
 	// ExpiresAt The time at which the last of the roles ends, in UTC. Left out if one of them is permanent. An additional role can end earlier.
@@ -2645,7 +2645,7 @@ type Subscription struct {
 
 // SubscriptionHolderRoles defines model for SubscriptionHolderRoles.
 type SubscriptionHolderRoles struct {
-	// Roles Names of roles that exist in the role set of the object.
+	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
 }
 
