@@ -14,15 +14,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
-// storedRole returns the relationships of a custom role of the subscription s, which belongs to a scope.
-func storedRole(id authz.ID, scope string) string {
+// rowsOfRole returns the relationships of a custom role of the subscription s, which belongs to a scope.
+func rowsOfRole(id authz.ID, scope string) string {
 	role := authz.CustomRoleObject("s", id).String()
 	return role + "#scope@" + scope + " " + role + "#active@user:* " + role + "#active@service_account:* " +
 		role + "#version@custom_role_version:v1 " + role + "#account_view_usage@user:* "
 }
 
 // customRoles are the role auditor of the subscription s, the role biller of its account t, and the feature.
-var customRoles = storedRole("auditor", "subscription:s") + storedRole("biller", "account:t") +
+var customRoles = rowsOfRole("auditor", "subscription:s") + rowsOfRole("biller", "account:t") +
 	"subscription:s#custom_roles@user:* "
 
 // bindingOf returns the role binding of a custom role of the subscription s on a place.
@@ -320,4 +320,31 @@ var customRoleJobs = []jobCase{
 		given: customRoles + manyBindings("user:nina"), do: removeSubscriptionMember("olga", "s", "nina"),
 		left: []string{"#holder@user:nina", "offboarding:"},
 	},
+}
+
+// TestGivingACustomRoleReadsNoOtherHolder gives and takes a custom role that very many people hold.
+func TestGivingACustomRoleReadsNoOtherHolder(t *testing.T) {
+	put := func(holder authz.Holder) func(context.Context, *operation.Service) error {
+		return func(ctx context.Context, s *operation.Service) error {
+			_, _, err := s.PutHolderRoles(ctx, by("olga"), onT, holder, []string{"auditor"}, forever)
+			return err
+		}
+	}
+	for name, do := range map[string]func(context.Context, *operation.Service) error{
+		"give it to a person":          putMember("olga", "t", "nina", forever, "auditor"),
+		"give it to a group":           put(groupOf("crew")),
+		"give it to a service account": put(authz.Holder{Type: authz.TypeServiceAccount, ID: "robot"}),
+		"take it from a person":        putMember("olga", "t", "m7", forever, "user"),
+		"remove a person":              removeMember("olga", "t", "m7"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			given := append(company[:len(company):len(company)], strings.Fields(customRoles+bound(onT, "auditor")+crew+robotOfS+
+				lotsOf(holderOf(onT, "auditor", "user:m%d")))...)
+			store := txtest.New(txtest.Relationships(t, given...)...)
+			store.Now, store.Allow = nowOfRules, func(authz.Check) bool { return true }
+			crowd := &crowd{stopping: &stopping{store, 1}, t: t}
+			require.NoError(t, do(t.Context(), operation.New(crowd, operation.WithClock(store.Now))))
+			require.Less(t, crowd.read, 60)
+		})
+	}
 }
