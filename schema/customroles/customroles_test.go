@@ -29,7 +29,7 @@ func definitions(t *testing.T) (text string, all []authz.Definition) {
 	return text, all
 }
 
-// product is the product's schema.
+// product is Sluice's schema: its text, the public permissions of each type, and those that custom roles can grant.
 type product struct {
 	text      string
 	public    map[authz.Type][]authz.Permission
@@ -51,8 +51,9 @@ func newProduct(t *testing.T) product {
 	return p
 }
 
-// compare compares the answers of a schema with the definition of custom roles, in a number of situations. It returns
-// the first difference, or how often each permission depended on a custom role.
+// compare compares the decisions of a schema with the definition of custom roles (Situation.Allows), in random
+// situations. It returns the first difference. If there is none, depended counts how often each permission was
+// granted only by a custom role.
 func (p product) compare(t *testing.T, text string, situations int) (difference string, depended map[string]int) {
 	t.Helper()
 	empty, err := replica.NewFixed(text, nil)
@@ -78,8 +79,9 @@ func (p product) compare(t *testing.T, text string, situations int) (difference 
 	return "", depended
 }
 
-// TestExactlyTheSubset checks that custom roles grant exactly what their definition says: on every kind of object, to a
-// person, a member of a group and a service account, with roles on a subscription, an account and single objects.
+// TestExactlyTheSubset checks that custom roles grant exactly the permissions that their definition allows. It
+// checks every type of object. The subjects are people, members of groups, and service accounts. They hold roles on
+// a subscription, on accounts and on single objects.
 func TestExactlyTheSubset(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
@@ -91,7 +93,8 @@ func TestExactlyTheSubset(t *testing.T) {
 	require.Len(t, depended, len(p.grantable), "a permission that is not grantable was granted")
 }
 
-// TestWrongSchemasAreFound checks that compare finds schemas that grant more or less than the definition.
+// TestWrongSchemasAreFound puts mistakes into the schema, so that it grants more or less than the definition allows.
+// It checks that compare finds each mistake.
 func TestWrongSchemasAreFound(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
@@ -121,7 +124,7 @@ func TestWrongSchemasAreFound(t *testing.T) {
 	}
 }
 
-// asked answers checks about a subject.
+// asked returns a function that checks permissions of a subject, and keeps the decisions.
 func asked(t *testing.T, on *replica.Fixed, subject string) customroles.Asked {
 	t.Helper()
 	typ, id, _ := strings.Cut(subject, ":")
@@ -158,8 +161,9 @@ func relationships(t *testing.T, texts []string) []*v1.Relationship {
 	return all
 }
 
-// neverGrantable are the public permissions that no custom role can grant: those that hand out access or end objects as
-// a whole, those of the platform, and those that follow from other permissions.
+// neverGrantable lists the public permissions that no custom role can grant. Some of them give access to other
+// people, or delete an account or a subscription. The others belong to the platform, or follow from other
+// permissions.
 var neverGrantable = strings.Fields(`
 	account.assign_roles account.delete account.invite_members account.manage_roles
 	custom_role.manage custom_role.view group.manage group.view service_account.manage service_account.view
@@ -169,7 +173,8 @@ var neverGrantable = strings.Fields(`
 	subscription.manage_roles subscription.pay subscription.transfer_ownership
 `)
 
-// TestNeverGrantable checks which permissions are not marked as grantable.
+// TestNeverGrantable checks that neverGrantable lists exactly the permissions that the schema does not mark as
+// grantable.
 func TestNeverGrantable(t *testing.T) {
 	t.Parallel()
 	_, all := definitions(t)

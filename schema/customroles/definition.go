@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Allows reports whether the subject has a public permission on an object according to the definition of custom
-// roles. builtIn answers without custom roles.
+// Allows reports whether the subject has a public permission on an object, according to the definition of custom
+// roles. builtIn makes checks without custom roles.
 func (s *Situation) Allows(permission authz.Permission, o Object, builtIn Asked) bool {
 	return builtIn(permission, o.Ref) || !s.needsCapability(permission, o) && s.grants(permission, o, builtIn)
 }
@@ -20,7 +20,7 @@ func (s *Situation) needsCapability(permission authz.Permission, o Object) bool 
 	}, permission)
 }
 
-// grants reports whether a custom role that the subject holds grants a permission on an object.
+// grants reports whether a custom role of the subject grants a permission on an object.
 func (s *Situation) grants(permission authz.Permission, o Object, builtIn Asked) bool {
 	name := string(o.Type) + "." + string(permission)
 	switch o.Type {
@@ -30,7 +30,7 @@ func (s *Situation) grants(permission authz.Permission, o Object, builtIn Asked)
 		return permission == "view" && s.viewsAccount(o.Ref, builtIn) || s.inAccount(name, o.Ref)
 	case "connection":
 		if !o.open && !o.created && !o.member {
-			return false // a private connection stays closed
+			return false // custom roles do not open private connections
 		}
 		creates := o.created && s.inAccount("account.create_connection", o.place)
 		creatorMay := []authz.Permission{"view", "use", "reconnect", "disconnect"}
@@ -49,24 +49,26 @@ func (s *Situation) grants(permission authz.Permission, o Object, builtIn Asked)
 	}
 }
 
-// has reports whether a role given on a place grants a permission.
+// has reports whether the subject has a custom role that grants a permission. It considers only roles on place: a
+// subscription, an account or another object.
 func (s *Situation) has(name, place string) bool {
 	return !s.inactive && slices.ContainsFunc(s.given, func(g given) bool { return g.on == place && g.grants[name] })
 }
 
-// inAccount reports whether a role given on an account or its subscription grants a permission.
+// inAccount reports whether a custom role on an account, or on the account's subscription, grants a permission.
 func (s *Situation) inAccount(name, account string) bool {
 	return s.has(name, account) || s.has(name, s.subscriptionOf(account))
 }
 
-// onObject reports whether a role given on the object alone grants a permission.
+// onObject reports whether a custom role on the object, or on the workspace that contains it, grants a permission.
+// Such a role grants nothing to a subject who may not view the account.
 func (s *Situation) onObject(name string, o Object, builtIn Asked) bool {
 	return s.viewsAccount(o.place, builtIn) &&
 		slices.ContainsFunc(s.given, func(g given) bool { return g.on == o.inside && g.grants[name] })
 }
 
-// viewsAccount reports whether the subject may view an account: through a built-in role, or through any custom role on
-// the account or its subscription.
+// viewsAccount reports whether the subject may view an account. Built-in roles can grant this. Every custom role on
+// the account, or on its subscription, grants it.
 func (s *Situation) viewsAccount(account string, builtIn Asked) bool {
 	places := []string{account, s.subscriptionOf(account)}
 	holds := slices.ContainsFunc(s.given, func(g given) bool { return slices.Contains(places, g.on) })

@@ -1,5 +1,5 @@
-// Package customroles makes random situations in which a subject holds custom roles. It has a definition of custom
-// roles in Go, which says which permissions follow. Tests compare this definition with the answers of the schema.
+// Package customroles makes random situations in which a subject holds custom roles. It also defines in Go which
+// permissions these roles grant. Tests compare this definition with the decisions of the schema.
 package customroles
 
 import (
@@ -11,15 +11,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Situation is a subject in a company, with custom roles.
+// Situation is a company, with a subject who holds custom roles.
 type Situation struct {
-	// Subject is the person or service account whose permissions are asked.
+	// Subject is the person or service account whose permissions are checked.
 	Subject string
 
-	// BuiltIn are the relationships without custom roles. Custom are the custom roles with their bindings.
+	// BuiltIn lists the relationships of everything except custom roles. Custom lists the relationships of custom
+	// roles and of their bindings.
 	BuiltIn, Custom []string
 
-	// Objects are the objects to ask about.
+	// Objects lists the objects on which permissions are checked.
 	Objects []Object
 
 	given    []given
@@ -30,34 +31,36 @@ type Situation struct {
 type Object struct {
 	Ref     string
 	Type    authz.Type
-	place   string // the account, or the subscription of an account
-	team    bool   // the account is a team account
+	place   string // the account that contains it; for an account, its subscription
+	team    bool   // it is, or is in, a team account
 	created bool   // the subject created it
-	open    bool   // no private connection and no restricted workspace
-	member  bool   // the subject is admitted by name
+	open    bool   // it is no private connection, and no restricted workspace or in one
+	member  bool   // a connection is shared with the subject by name; a workspace has the subject as a member
 	lacks   bool   // its connector has no capabilities
 	inside  string // the workspace that contains it, or the object itself
 }
 
-// given is a custom role that the subject holds on a place.
+// given is a custom role that the subject holds on one object, for example on an account.
 type given struct {
 	on     string
 	grants map[string]bool
 }
 
-// Asked answers a check in the situation without custom roles.
+// Asked reports whether the subject has a permission on an object.
 type Asked func(permission authz.Permission, object string) bool
 
 const (
 	subscription = "subscription:s"
 	elsewhere    = "subscription:z"
 
-	// later is the end of a relationship that counts, and before the end of one that has expired.
+	// later is the expiration of a relationship that counts. before is the expiration of a relationship that has
+	// expired.
 	later  = "[expiration:2999-01-01T00:00:00Z]"
 	before = "[expiration:2001-01-01T00:00:00Z]"
 )
 
-// New makes a situation. grantable are the permissions that custom roles can grant, as type.permission.
+// New makes a random situation. grantable lists the permissions that custom roles can grant, in the form
+// type.permission.
 func New(r *rand.Rand, grantable []string) *Situation {
 	s := &Situation{Subject: []string{"user:p", "service_account:p"}[r.IntN(2)]}
 	s.company(r)
@@ -71,18 +74,20 @@ func (s *Situation) add(format string, parts ...any) {
 	s.BuiltIn = append(s.BuiltIn, fmt.Sprintf(format, parts...))
 }
 
-// flag stores a flag for every kind of subject.
+// flag adds a flag to an object: a relation to all users and all service accounts that stores a yes.
 func (s *Situation) flag(object, name string) {
 	s.add("%s#%s@user:*", object, name)
 	s.add("%s#%s@service_account:*", object, name)
 }
 
-// roleSets are the accounts of a subscription, with a built-in role that the subject may hold there.
+// roleSets lists the accounts of a subscription: the suffix of the id, the role set, and a built-in role that the
+// subject may hold there.
 var roleSets = []struct{ name, set, role string }{
 	{"t", "team", "guest"}, {"u", "team", "user"}, {"o", "operations", "operator"}, {"n", "analytics", "viewer"},
 }
 
-// company adds two subscriptions with accounts of each role set, and every kind of object in each account.
+// company adds two subscriptions. The first one has accounts of every role set, and the second one has a single
+// account. Each account contains objects of every type.
 func (s *Situation) company(r *rand.Rand) {
 	s.add("platform:main#administrator@user:root")
 	s.flag("connector:able", "capability_views")
@@ -164,7 +169,8 @@ func (s *Situation) contents(r *rand.Rand, account string, team bool) {
 	}
 }
 
-// role adds a custom role with some grants, and gives it on some places to the subject and to others.
+// role adds a custom role with random permissions. It adds bindings of the role to some objects. Each binding has
+// other holders, and may also have the subject.
 func (s *Situation) role(r *rand.Rand, id string, grantable []string) {
 	grants := make(map[string]bool)
 	share := []float64{0.02, 0.1, 0.5, 1}[r.IntN(4)]
@@ -190,7 +196,7 @@ func (s *Situation) role(r *rand.Rand, id string, grantable []string) {
 	}
 }
 
-// place returns a random object of the subscription on which roles can be given.
+// place returns a random object of the first subscription on which roles can be given.
 func (s *Situation) place(r *rand.Rand) string {
 	var found []string
 	for _, o := range s.Objects {
@@ -205,8 +211,8 @@ func (s *Situation) place(r *rand.Rand) string {
 	return found[r.IntN(len(found))]
 }
 
-// hold makes the subject a holder of a binding in one of several ways. It reports whether the subject then counts as
-// a holder. It does not count in two of the ways: there is no relationship to it, or this relationship has expired.
+// hold makes the subject a holder of a binding in a random way. It returns false if the subject does not count as a
+// holder. This is so if hold adds no relationship, or one that has expired.
 func (s *Situation) hold(r *rand.Rand, binding string, add func(string, ...any)) bool {
 	isPerson := strings.HasPrefix(s.Subject, "user:")
 	switch way := r.IntN(7); {

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Beyond is a line of beyond.csv: permissions that a role has although no row of a role table grants them, because a
-// sentence of docs/model.md does.
+// Beyond is a line of beyond.csv. It lists permissions that a role has although no row of a role table grants them,
+// and the sentence of docs/model.md that grants them.
 type Beyond struct {
 	table, account, resource string
 	permissions              []string
@@ -27,8 +27,8 @@ type Beyond struct {
 const (
 	beyondHeader = "table,account,resource,permissions,situation,roles,reason"
 
-	// In beyond.csv, anything stands for every table, account or situation, or for every role of a table. everybody
-	// stands for every role of a table and for the outsider.
+	// In beyond.csv, the value anything stands for every table, account or situation, or for every role of a table.
+	// The value everybody stands for every role of a table and for the outsider.
 	anything  = "*"
 	everybody = "everybody"
 
@@ -36,7 +36,7 @@ const (
 	outsider = "outsider"
 )
 
-// ParseBeyond parses beyond.csv. Permissions and roles are lists, separated by spaces.
+// ParseBeyond parses beyond.csv. In each line, the permissions and the roles are lists, separated by spaces.
 func ParseBeyond(from io.Reader) ([]*Beyond, error) {
 	lines, err := csv.NewReader(from).ReadAll()
 	if err != nil {
@@ -71,8 +71,9 @@ func (b *Beyond) gives(table authz.RoleSetName, r resource, permission authz.Per
 	return given
 }
 
-// NothingElse renders a file for zed validate, for one kind of holder. It has the public permissions that no row of a
-// table mentions, in every situation, and asserts that nobody has them except where a line of beyond grants them.
+// NothingElse renders a file for zed validate, for one kind of holder. The file covers, in every situation, the
+// public permissions that no row of the table mentions. It asserts that nobody has them, unless a line of beyond
+// grants them.
 func NothingElse(table Table, holder Holder, definitions []authz.Definition, beyond []*Beyond) (string, error) {
 	w := newWorld(table, holder)
 	answered := map[string]bool{}
@@ -113,8 +114,8 @@ func NothingElse(table Table, holder Holder, definitions []authz.Definition, bey
 	return render(about, w.relationships, assertions), nil
 }
 
-// covers reports whether the row is about the permission, in the resource's situation or in a more general one. For
-// example, "shared" is more general than "shared with views".
+// covers reports whether a row of the table is about the permission, in the resource's situation or in a more
+// general one. For example, "shared" is more general than "shared with views".
 func (t Table) covers(r resource, permission authz.Permission) bool {
 	return slices.ContainsFunc(t.Rows, func(row Row) bool {
 		wider := row.Situation == "" || strings.HasPrefix(r.situation+" ", row.Situation+" ")
@@ -122,8 +123,8 @@ func (t Table) covers(r resource, permission authz.Permission) bool {
 	})
 }
 
-// everything creates all situations of the table for all people. It returns the resources of the situations and the
-// objects that contain them.
+// everything creates all situations of the table, for the people of all columns. It returns the resources of the
+// situations, and the objects that contain these resources.
 func (w *world) everything() ([]resource, error) {
 	type kind struct {
 		typ       authz.Type

@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Validations renders all validation files by name, for one kind of holder. For each table, one file checks its rows,
-// and another one checks that nothing else is granted. folder contains role-tables/ and beyond.csv; definitions are
-// those of the schema.
+// Validations renders all validation files, and returns them by name. In them, subjects of one kind hold the roles.
+// For each table, one file checks its rows, and another one checks that nothing else is granted. folder contains
+// role-tables/ and beyond.csv. definitions are those of the schema.
 func Validations(folder fs.FS, holder Holder, definitions []authz.Definition) (map[string]string, error) {
 	tables, err := ReadFolder(folder)
 	if err != nil {
@@ -37,14 +37,14 @@ func Validations(folder fs.FS, holder Holder, definitions []authz.Definition) (m
 	for _, b := range beyond {
 		if !b.used {
 			return nil, fmt.Errorf(
-				"beyond.csv: the line about %s, %s grants nothing beyond the rows", b.resource, b.permissions,
+				"beyond.csv: the tables already grant the line about %s, %s", b.resource, b.permissions,
 			)
 		}
 	}
 	return files, nil
 }
 
-// ReadFolder reads the tables of role-tables/ in a folder.
+// ReadFolder reads all role tables in the subfolder role-tables of a folder.
 func ReadFolder(folder fs.FS) ([]Table, error) {
 	tables, err := fs.Sub(folder, "role-tables")
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 // Document is the path of the Markdown file with the tables, relative to the folder schema/.
 const Document = "../docs/roles.md"
 
-// The lines around the rendered tables in a Markdown file.
+// These lines mark the begin and the end of the rendered tables in a Markdown file.
 const (
 	markdownBegin = "<!-- role-tables:begin -->"
 	markdownEnd   = "<!-- role-tables:end -->"
 )
 
-// Markdown renders the tables, each collapsed below its role set.
+// Markdown renders the tables. Each table is collapsed below a line that names its role set.
 func Markdown(tables []Table) string {
 	var b strings.Builder
 	for _, table := range tables {
@@ -48,7 +48,8 @@ func columnNames(columns []Column) string {
 	return strings.Join(names, ", ")
 }
 
-// InsertMarkdown returns a document with new tables between its role-tables markers.
+// InsertMarkdown returns a document in which new tables replace those between the lines markdownBegin and
+// markdownEnd.
 func InsertMarkdown(document string, tables []Table) (string, error) {
 	before, rest, found := strings.Cut(document, markdownBegin)
 	_, after, closed := strings.Cut(rest, markdownEnd)

@@ -8,13 +8,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Placeholders in the relationships of this file. {object} is the resource of a row. {workspace}, {account} and
-// {subscription} are the resource itself or the objects that contain it. {role} is each role of the column, and
-// {holder} is its holder. {subject} is the person or service account of the column. {creator} is this subject in the
-// situation "own", and a colleague otherwise.
+// The relationships of this file have placeholders. {object} is the resource of a row. {workspace}, {account} and
+// {subscription} are the resource itself or the objects that contain it. {role} is a role of the column, and
+// {holder} is the subject that holds this role. {subject} is the person or service account of the column. {creator}
+// is this subject in the situation "own", and a colleague otherwise.
 
-// phrases are the parts of situations and the relationships of each. A situation is one or more phrases, separated by
-// spaces.
+// phrases lists the phrases of which situations consist, and the relationship that each phrase adds. A situation is
+// one or more phrases, separated by spaces.
 var phrases = []struct{ phrase, relationship string }{
 	{"own", ""},
 	{"others", ""},
@@ -36,7 +36,8 @@ var phrases = []struct{ phrase, relationship string }{
 	{"user permissions off", "{object}#members_create_accounts@user:*"},
 }
 
-// belongings are relationships of an object by type: those to the objects that contain it, to its role set and creator.
+// belongings lists, for each type, the relationships that every object of this type has: to the objects that contain
+// it, to its role set, and to its creator.
 var belongings = map[authz.Type][]string{
 	"platform": {},
 	"subscription": {
@@ -67,10 +68,10 @@ func init() {
 	}
 }
 
-// plainConnector is the connector of connections whose situation mentions no capability.
+// plainConnector is the relationship to the connector of connections whose situation mentions no capability.
 const plainConnector = "{object}#connector@connector:plain"
 
-// catalogue are the connectors of the catalogue and their capabilities.
+// catalogue lists the connectors and their capabilities.
 var catalogue = map[string][]string{
 	"plain":                   {},
 	"with_views":              {"capability_views"},
@@ -78,23 +79,25 @@ var catalogue = map[string][]string{
 	"with_postgres_database":  {"capability_postgres_database"},
 }
 
-// grants give the person of a column their roles, by the type of object that the role set is on.
+// grants lists the relationship that gives a role of a column to its holder, by the type of object for which the
+// role set is.
 var grants = map[authz.Type]string{
 	"platform":     "platform:main#{role}@{holder}",
 	"subscription": "{subscription}#{role}@{holder}",
 	"account":      "{account}#{role}@{holder}",
 }
 
-// colleagueRole is the role of a colleague in an account of each role set. It may create objects.
+// colleagueRole is the role that the colleague holds in an account of each role set. The role may create objects.
 var colleagueRole = map[authz.RoleSetName]authz.Role{
 	authz.Team: "user", authz.Operations: "operator", authz.Analytics: "editor",
 }
 
-// home is the role sets of a resource's subscription and account.
+// home names the role sets of the subscription and of the account that contain a resource.
 type home struct{ subscription, account authz.RoleSetName }
 
-// homes are the role sets for which the rows of a table apply. Rows that do not mention the subscription apply under
-// multi_owner. Rows about accounts in general apply to accounts of every role set.
+// homes lists, for the table of each role set, the subscriptions and accounts for which its rows apply. Rows that do
+// not mention the subscription apply under multi_owner. Rows about accounts in general apply to accounts of every
+// role set.
 var homes = map[authz.RoleSetName][]home{
 	authz.Team:        {{authz.MultiOwner, authz.Team}},
 	authz.Operations:  {{authz.MultiOwner, authz.Operations}},
@@ -108,8 +111,8 @@ func homesUnder(subscription authz.RoleSetName) []home {
 	return []home{{subscription, authz.Team}, {subscription, authz.Operations}, {subscription, authz.Analytics}}
 }
 
-// AccountsOf lists for a type of resource the role sets of the accounts that can have it. A type that is not listed
-// exists everywhere.
+// AccountsOf lists, for a type of resource, the role sets of the accounts that can contain it. Accounts of every
+// role set can contain a type that is not listed.
 var AccountsOf = map[authz.Type][]authz.RoleSetName{
 	"importer":   {authz.Team},
 	"connection": {authz.Team, authz.Analytics},
@@ -117,8 +120,8 @@ var AccountsOf = map[authz.Type][]authz.RoleSetName{
 	"connector":  {authz.Operations},
 }
 
-// exists reports whether a resource can be in this situation. Only team accounts under multi_owner have private
-// connections.
+// exists reports whether a resource can be in this home, in this situation. Only team accounts under multi_owner
+// have private connections.
 func (h home) exists(resource authz.Type, words []string) bool {
 	if sets, limited := AccountsOf[resource]; limited && !slices.Contains(sets, h.account) {
 		return false

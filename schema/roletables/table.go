@@ -13,14 +13,14 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Table is the permissions of the roles of one role set.
+// Table lists the permissions of the roles of one role set.
 type Table struct {
 	RoleSet authz.RoleSet
 	Columns []Column
 	Rows    []Row
 }
 
-// Column is a kind of person: a person with exactly these roles.
+// Column is a column of a table. It stands for a person with exactly these roles.
 type Column struct {
 	Name  string
 	Roles []authz.Role
@@ -29,25 +29,26 @@ type Column struct {
 // Subject returns the id of the person of the column.
 func (c Column) Subject() string { return strings.TrimSuffix(c.Name, alone) }
 
-// Row states who has one permission on one type of resource in one situation.
+// Row states for each column whether it has one permission, on one type of resource, in one situation.
 type Row struct {
 	Resource   authz.Type
 	Permission authz.Permission
 	Situation  string
 
-	// Allowed has the answer for each column of the table.
+	// Allowed has the decision for each column of the table.
 	Allowed []bool
 }
 
 const (
-	// alone ends the name of a column for people who hold only this one role. Other columns combine the role with
-	// another one.
+	// alone is the suffix in the name of a column whose person holds only the additional role in the name. In the
+	// other columns, a person with an additional role also holds a base role.
 	alone = " alone"
 
 	fixedColumns = 3
 )
 
-// Read parses every .csv file of a folder in the order of names. The name of a file is its role set.
+// Read parses every .csv file of a folder, in the order of their names. The name of a file, without .csv, is the
+// role set of the table.
 func Read(folder fs.FS) ([]Table, error) {
 	names, err := fs.Glob(folder, "*.csv")
 	if err != nil {
@@ -71,8 +72,8 @@ func Read(folder fs.FS) ([]Table, error) {
 	return tables, nil
 }
 
-// Parse parses the table of one role set: a header resource,permission,situation with a column for each kind of person,
-// then rows of y and n.
+// Parse parses the table of one role set. The header is resource,permission,situation and then a column for each
+// kind of person. The cells of the rows are y or n.
 func Parse(roleSet string, from io.Reader) (Table, error) {
 	set, err := findRoleSet(roleSet)
 	if err != nil {

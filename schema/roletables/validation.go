@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// assertion is an answer that the schema must give.
+// assertion is a check, with the decision that the schema must return.
 type assertion struct {
 	check   string
 	allowed bool
 }
 
-// Assertions returns the number of answers in a table: one for each row and column.
+// Assertions returns the number of decisions in a table: one for each row and column.
 func (t Table) Assertions() int { return len(t.Rows) * len(t.Columns) }
 
-// assertions creates the situation of every row, and returns the expected answer for every column.
+// assertions creates the situation of every row. It returns a check for every column, with the expected decision.
 func (w *world) assertions() ([]assertion, error) {
 	var all []assertion
 	for _, row := range w.table.Rows {
@@ -39,7 +39,8 @@ func (w *world) check(r resource, permission string, column Column) string {
 // root.zed, since zed rejects a schemaFile outside their folder.
 const SchemaFile = "schema.zed"
 
-// Validation renders the rows of a table as a file for zed validate. In it, holders of the given kind hold the roles.
+// Validation renders the rows of a table as a file for zed validate. In this file, subjects of the given kind hold
+// the roles.
 func Validation(table Table, holder Holder) (string, error) {
 	w := newWorld(table, holder)
 	assertions, err := w.assertions()

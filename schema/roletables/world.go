@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// world holds the relationships of the situations of a table, in the order of their creation.
+// world collects the relationships of the situations of a table, in the order in which they are added.
 type world struct {
 	table         Table
 	holder        Holder
@@ -16,15 +16,15 @@ type world struct {
 	known         map[string]bool
 }
 
-// resource is one object of a world.
+// resource is an object whose permissions are checked.
 type resource struct {
 	object    string
 	typ       authz.Type
 	home      home
 	situation string
 
-	// owner is the person for whom this object was created. It is empty if all people in the situation share the
-	// object.
+	// owner is the id of the person for whom this object was created. It is empty if one object serves the people of
+	// all columns.
 	owner string
 }
 
@@ -50,21 +50,21 @@ func (w *world) addConnector(id string) {
 	}
 }
 
-// addFlag stores a flag for every kind of subject.
+// addFlag adds a flag to an object: a relation to all users and all service accounts that stores a yes.
 func (w *world) addFlag(object, flag string) {
 	for _, typ := range []Holder{Person, ServiceAccount} {
 		w.add(fmt.Sprintf("%s#%s@%s:*", object, flag, typ))
 	}
 }
 
-// resources creates a situation for the person of a column, in each home where the table's rows apply.
+// resources creates a situation for the person of a column, in each home of the table (see homes).
 func (w *world) resources(typ authz.Type, situation string, column Column) ([]resource, error) {
 	words, err := parseSituation(situation)
 	if err != nil {
 		return nil, err
 	}
 	if _, known := belongings[typ]; !known {
-		return nil, fmt.Errorf("the type %s has no place: add it to belongings", typ)
+		return nil, fmt.Errorf("belongings has no entry for the type %s", typ)
 	}
 	var made []resource
 	for _, h := range homes[w.table.RoleSet.Name] {
@@ -78,12 +78,12 @@ func (w *world) resources(typ authz.Type, situation string, column Column) ([]re
 		}
 	}
 	if len(made) == 0 {
-		return nil, fmt.Errorf("no %s can be %q under %s", typ, situation, w.table.RoleSet.Name)
+		return nil, fmt.Errorf("no %s can be in the situation %q in the table %s", typ, situation, w.table.RoleSet.Name)
 	}
 	return made, nil
 }
 
-// make adds the relationships of one situation in one home.
+// make adds the relationships of one situation in one home, and returns the resource.
 func (w *world) make(typ authz.Type, h home, words []string, column Column) resource {
 	subscription, account := "subscription:"+string(h.subscription), "account:"+string(h.subscription)+"/"+string(
 		h.account,
@@ -149,7 +149,7 @@ func (w *world) make(typ authz.Type, h home, words []string, column Column) reso
 	return r
 }
 
-// isPersonal reports whether the situation needs a separate object for each person.
+// isPersonal reports whether each person needs an object of their own in this situation.
 func isPersonal(words []string) bool {
 	for _, p := range phrases {
 		if slices.Contains(words, p.phrase) && strings.Contains(p.relationship, "{subject}") {
@@ -159,8 +159,8 @@ func isPersonal(words []string) bool {
 	return slices.Contains(words, "own")
 }
 
-// situationSuffix returns the end of an object's id, which names the situation. It is empty for the situation `any`
-// and for a situation without words.
+// situationSuffix returns the end of an object's id, which names the situation. It is empty for the situation "any",
+// and for a row without a situation.
 func situationSuffix(words []string) string {
 	if len(words) == 0 || slices.Equal(words, []string{"any"}) {
 		return ""

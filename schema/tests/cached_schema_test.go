@@ -16,7 +16,7 @@ func cacheSchema(dev *development.DevContext) {
 	dev.Ctx = datalayer.ContextWithDataLayer(dev.Ctx, dev.DataLayer)
 }
 
-// cachingLayer keeps the definitions of a schema that does not change.
+// cachingLayer stores the decoded definitions of a schema. The schema must not change.
 type cachingLayer struct {
 	datalayer.DataLayer
 

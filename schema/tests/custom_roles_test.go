@@ -16,9 +16,9 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestCustomRolesOnSpiceDB compares the answers of SpiceDB and of the in-memory replica, for some permissions in
-// random situations with custom roles. The package customroles compares the in-memory replica with the definition of
-// custom roles.
+// TestCustomRolesOnSpiceDB checks permissions in random situations with custom roles. SpiceDB and the in-memory
+// replica must return the same decisions. The tests of the package customroles compare the in-memory replica with
+// the definition of custom roles.
 func TestCustomRolesOnSpiceDB(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(roletables.SchemaFile)

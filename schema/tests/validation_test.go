@@ -25,8 +25,8 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// TestValidationFiles runs every file of this folder like zed validate, with warnings as failures. It requires that the
-// files cover every cell of the tables.
+// TestValidationFiles runs every validation file of this folder as zed validate does, but fails on warnings too. It
+// requires that the files cover every cell of the tables.
 func TestValidationFiles(t *testing.T) {
 	tables, err := roletables.ReadFolder(os.DirFS("../testdata"))
 	if err != nil {
@@ -58,8 +58,8 @@ func TestValidationFiles(t *testing.T) {
 	}
 }
 
-// TestHolders checks that a group and a service account have the same permissions through a role as a person, in every
-// cell of the tables, and no others.
+// TestHolders checks every cell of the tables with groups and with service accounts as holders of the roles. They
+// must have the same permissions as people with these roles, and no others.
 func TestHolders(t *testing.T) {
 	text, err := os.ReadFile(roletables.SchemaFile)
 	if err != nil {
@@ -89,7 +89,7 @@ func TestHolders(t *testing.T) {
 	}
 }
 
-// validateFile reports the failures of zed validate and returns the number of assertions.
+// validateFile runs a file as zed validate does, and reports the failures. It returns the number of assertions.
 func validateFile(t *testing.T, file string) int {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -135,8 +135,8 @@ func newDevContext(t *testing.T, content []byte) *development.YAMLDevContext {
 	return dev
 }
 
-// checkAll runs the many assertions of a file. SpiceDB's tools need a minute for them. So in the normal size of the
-// test, the in-memory replica answers them. Other tests compare the in-memory replica with SpiceDB.
+// checkAll runs the assertions of a file. SpiceDB's tools need a minute for them. So in the normal size of the test,
+// the in-memory replica decides them. Other tests compare the in-memory replica with SpiceDB.
 func checkAll(t *testing.T, file string, content []byte, dev *development.YAMLDevContext) {
 	t.Helper()
 	if !testsize.IsLong() {
@@ -157,7 +157,7 @@ func checkAll(t *testing.T, file string, content []byte, dev *development.YAMLDe
 	)
 }
 
-// fixed returns an in-memory replica with the relationships of a file.
+// fixed returns an in-memory replica that holds the relationships of a file.
 func fixed(t *testing.T, content []byte) *replica.Fixed {
 	t.Helper()
 	file, err := validationfile.DecodeValidationFile(content)
@@ -171,7 +171,7 @@ func fixed(t *testing.T, content []byte) *replica.Fixed {
 	return empty.With(stored)
 }
 
-// withoutRelationships returns an in-memory replica with the schema alone.
+// withoutRelationships returns an in-memory replica that has the schema and no relationships.
 var withoutRelationships = sync.OnceValues(func() (*replica.Fixed, error) {
 	text, err := os.ReadFile(roletables.SchemaFile)
 	if err != nil {
@@ -197,10 +197,11 @@ func objectOf(o tuple.ObjectAndRelation) authz.Object {
 	return authz.Object{Type: typ, ID: authz.DecodeID(typ, o.ObjectID)}
 }
 
-// nothingElse ends the names of the files which check that nothing else is granted.
+// nothingElse is the end of the names of the files which check that nothing else is granted.
 const nothingElse = "_nothing_else.yaml"
 
-// checkInBulk runs the assertions of a file with very many of them. SpiceDB would write an explanation of each.
+// checkInBulk runs the assertions of a file in bulk checks. For single checks, SpiceDB would write an explanation of
+// each.
 func checkInBulk(
 	t *testing.T, file string, dev *development.DevContext, all []blocks.Assertion,
 	want v1.CheckPermissionResponse_Permissionship,
