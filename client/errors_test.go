@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// TestErrors checks the fields of errors.
+// TestErrors checks the fields of the errors that calls return.
 func TestErrors(t *testing.T) {
 	ctx := t.Context()
 	s, a, olga := company(t, "multi_owner", "team")
@@ -77,7 +77,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestManyChecks asks many questions in one call, some of them invalid.
+// TestManyChecks sends many checks in one call. Some of them are invalid.
 func TestManyChecks(t *testing.T) {
 	ctx := t.Context()
 	_, a, _ := company(t, "multi_owner", "team")

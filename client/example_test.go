@@ -9,10 +9,11 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// The backend creates a subscription, its owner creates an account, and the backend asks for decisions.
+// The backend creates a subscription. The owner of the subscription creates an account. Then the backend makes
+// checks.
 func Example() {
 	ctx := context.Background()
-	server, err := sluicetest.New(ctx) // an application knows the address and a key of its server instead
+	server, err := sluicetest.New(ctx) // an application calls client.New, with the address and a key of its server
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -15,10 +15,11 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// userOfHeader takes the place of an application's own authentication.
+// userOfHeader stands for the authentication of an application: it reads the user from a header.
 func userOfHeader(r *http.Request) string { return r.Header.Get("X-Test-User") }
 
-// guardedRoute returns an application with one guarded route that counts the admitted requests.
+// guardedRoute returns an application with one route behind a guard. It counts in *in the requests that the guard
+// admits.
 func guardedRoute(sluice guard.Decider, permission string, in *int, options ...guard.Option) http.Handler {
 	may := guard.New(sluice, userOfHeader, options...)
 	mux := http.NewServeMux()
@@ -41,7 +42,7 @@ func getAs(t *testing.T, app http.Handler, user, path string) *http.Response {
 	return recorder.Result()
 }
 
-// startWithAccount starts a server with one account, which olga owns.
+// startWithAccount starts a server with one account. Its owner is the user olga.
 func startWithAccount(t *testing.T, account string) *sluicetest.Server {
 	t.Helper()
 	server := sluicetest.Start(t)
@@ -108,14 +109,15 @@ func TestGuardAnswersByDecision(t *testing.T) {
 	}
 }
 
-// broken returns true together with an error.
+// broken is a Decider whose method Can returns true together with an error.
 type broken struct{}
 
 func (broken) Can(context.Context, string, string, string) (bool, error) {
 	return true, errors.Join(client.Code("broken"))
 }
 
-// TestServerGoesAway stops the server between two requests.
+// TestGuardAnswersWithoutServer stops the server between two requests. The guard must answer the second one with
+// 503.
 func TestGuardAnswersWithoutServer(t *testing.T) {
 	t.Parallel()
 	server, err := sluicetest.New(t.Context())

@@ -36,7 +36,7 @@ func TestInvitations(t *testing.T) {
 	require.ErrorIs(t, err, client.Invalid)
 }
 
-// TestLimitedTime grants a role that expires.
+// TestLimitedTime grants a role with an expiry date.
 func TestLimitedTime(t *testing.T) {
 	ctx := t.Context()
 	_, a, olga := company(t, "multi_owner", "team")
@@ -48,7 +48,7 @@ func TestLimitedTime(t *testing.T) {
 	require.Zero(t, ok[client.ChangedMember](t)(olga.PutAccountMember(ctx, a, "gus", "guest")).ExpiresAt)
 }
 
-// TestIdempotencyKeyOfCaller repeats an operation under a key of the caller.
+// TestIdempotencyKeyOfCaller performs an operation twice, with an idempotency key that the caller chooses.
 func TestIdempotencyKeyOfCaller(t *testing.T) {
 	ctx := client.WithIdempotencyKey(t.Context(), t.Name())
 	_, a, olga := company(t, "multi_owner", "team")
@@ -63,8 +63,8 @@ func TestIdempotencyKeyOfCaller(t *testing.T) {
 	require.ErrorIs(t, err, client.Conflict)
 }
 
-// TestHiddenReplay repeats a creation under a key of the caller, after somebody else deleted the object. The result has
-// only the id.
+// TestHiddenReplay creates a workspace twice with the same idempotency key. Between the two calls, the workspace is
+// deleted. So the second answer has only the id, the token and Replayed.
 func TestHiddenReplay(t *testing.T) {
 	_, a, olga := company(t, "multi_owner", "operations")
 	ctx := client.WithIdempotencyKey(t.Context(), t.Name())

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// TestLongList reads a list of more than one page.
+// TestLongList reads a list that has more than one page.
 func TestLongList(t *testing.T) {
 	ctx := t.Context()
 	_, a, olga := company(t, "multi_owner", "team")

@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// ok returns a result and requires that there is no error.
+// ok returns a function that takes the results of a call, requires that there is no error, and returns the other
+// result.
 func ok[T any](t *testing.T) func(T, error) T {
 	return func(result T, err error) T {
 		t.Helper()
@@ -22,7 +23,7 @@ func ok[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// all collects a list and requires that there is no error.
+// all returns the entries of a list. It requires that the list ends without an error.
 func all[T any](t *testing.T, list iter.Seq2[T, error]) []T {
 	t.Helper()
 	var collected []T
@@ -33,7 +34,8 @@ func all[T any](t *testing.T, list iter.Seq2[T, error]) []T {
 	return collected
 }
 
-// company creates a subscription with an account. All ids contain the name of the test.
+// company creates a subscription and an account in it. Their ids contain the name of the test. roleSet is the role
+// set of the subscription, and account that of the account. The actor olga owns both.
 func company(t *testing.T, roleSet, account string) (subscription, acme string, olga *client.Actor) {
 	t.Helper()
 	name := strings.ReplaceAll(t.Name(), "/", "-")
@@ -139,8 +141,8 @@ func TestAccount(t *testing.T) {
 	require.Empty(t, all(t, olga.Accounts(ctx)))
 }
 
-// TestPersonIsTheSameInBothForms uses user:bob in every call that accepts a person. The result must be the same as for
-// bob.
+// TestPersonIsTheSameInBothForms writes the id of a person as user:bob, in every call that accepts a person. The
+// result must be the same as for the id bob.
 func TestPersonIsTheSameInBothForms(t *testing.T) {
 	ctx := t.Context()
 	s, a, olga := company(t, "multi_owner", "team")
@@ -357,7 +359,7 @@ func TestPlatform(t *testing.T) {
 	require.NotEmpty(t, ok[[]client.ResourceType](t)(shared.Client.Types(ctx)))
 }
 
-// TestAnyID checks that the client accepts any id in paths, headers, bodies and references.
+// TestAnyID checks that the client accepts any id in paths, headers, bodies, and references such as account:north.
 func TestAnyID(t *testing.T) {
 	ctx := t.Context()
 	s, _, olga := company(t, "multi_owner", "team")

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// TestServersOfTestsAreIndependent checks that two test servers in one process are independent.
+// TestServersOfTestsAreIndependent starts two test servers in one process. Each must have only its own data.
 func TestServersOfTestsAreIndependent(t *testing.T) {
 	t.Parallel()
 	one, two := sluicetest.Start(t), sluicetest.Start(t)
@@ -49,7 +49,7 @@ relationships: |-
 	require.Error(t, err)
 }
 
-// TestServerEndsWithItsTest checks that a test server ends with the test that started it.
+// TestServerEndsWithItsTest checks that a server of sluicetest.Start stops when the test that started it ends.
 func TestServerEndsWithItsTest(t *testing.T) {
 	t.Parallel()
 	var url string

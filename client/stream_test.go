@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// lookUp looks up who may see account:a, on a server with answer as its handler. It returns the number of results
-// before the error.
+// lookUp looks up the users who may view account:a. The handler answer plays the server. lookUp returns the number
+// of results that arrived, and the error.
 func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options ...client.Option) (int, error) {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -35,7 +35,7 @@ func lookUp(ctx context.Context, t *testing.T, answer http.HandlerFunc, options 
 	return came, nil
 }
 
-// users writes n lines with users.
+// users writes n lines of a stream. Each line has a user.
 func users(w http.ResponseWriter, n int) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	for i := range n {
@@ -78,14 +78,15 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestSlowStream checks that a stream may take longer than a request while lines arrive, and ends when they stop.
+// TestSlowStream checks that the time limit of a request does not limit a whole stream: a stream may take longer
+// while lines arrive. If no line arrives within the limit, the stream ends with an error.
 func TestSlowStream(t *testing.T) {
 	t.Parallel()
 	limit := 500 * time.Millisecond
 	var bounded client.Option
 	inTime := func(wanted error, lines int, answer func(w http.ResponseWriter, r *http.Request)) {
 		t.Helper()
-		for ; ; limit *= 2 { // a slow machine takes longer for each line
+		for ; ; limit *= 2 { // on a slow machine, each line takes longer
 			bounded = client.WithHTTPClient(&http.Client{Timeout: limit})
 			came, err := lookUp(t.Context(), t, answer, bounded)
 			if came < lines && limit < time.Minute {
@@ -119,14 +120,15 @@ func TestSlowStream(t *testing.T) {
 	require.ErrorIs(t, err, client.Deadline)
 
 	silent := func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client has left
+		// If the body is not read, the server does not notice that the client has closed the connection.
+		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	}
 	_, err = lookUp(t.Context(), t, silent, bounded, client.WithTries(1))
 	require.ErrorIs(t, err, client.Unavailable)
 }
 
-// TestStreamLeft checks that a caller may stop early and that the server notices.
+// TestStreamLeft checks that a caller may stop reading a stream early, and that the server notices this.
 func TestStreamLeft(t *testing.T) {
 	t.Parallel()
 	left := make(chan struct{})

@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// TestChain checks with which consistency a decision is requested, after different calls in the chain.
+// TestChain makes calls in a chain: with a context of WithToken. It checks the consistency that the last call
+// requests.
 func TestChain(t *testing.T) {
 	t.Parallel()
 	const fresh, newest, fastest = `"consistency":{"at_least_as_fresh":"t"}`, `"consistency":"fully_consistent"`, `"consistency":"minimize_latency"`
@@ -22,7 +23,7 @@ func TestChain(t *testing.T) {
 		begin   func(context.Context) context.Context
 		answers []string
 		calls   calls
-		asks    string // the consistency that the last check sent; empty for none
+		asks    string // the consistency that the last call requests; empty if it requests none
 		token   string
 	}{
 		"no chain":                  {nil, []string{created, yes}, calls{create, check}, "", ""},
@@ -66,7 +67,7 @@ func begin(token string) func(context.Context) context.Context {
 	return func(ctx context.Context) context.Context { return client.WithToken(ctx, token) }
 }
 
-// TestChainAcrossServers writes through one server and asks another one with the same SpiceDB.
+// TestChainAcrossServers writes through one server, and makes checks through another server with the same SpiceDB.
 func TestChainAcrossServers(t *testing.T) {
 	t.Parallel()
 	elsewhere := another(t)
@@ -79,7 +80,7 @@ func TestChainAcrossServers(t *testing.T) {
 			ctx := client.WithToken(t.Context(), "")
 			ok[[]client.Member](t)(olga.PatchAccountMembers(ctx, a, client.RolesByID{"ulla": set.roles}))
 
-			// One service passes the token to another.
+			// A service passes its token to another service, whose checks include the write.
 			there := client.WithToken(t.Context(), client.Token(ctx))
 			require.NotEmpty(t, client.Token(ctx))
 			require.Equal(t, set.may, ok[bool](t)(elsewhere.Can(there, "ulla", "view", "account:"+a)))
@@ -91,7 +92,8 @@ func TestChainAcrossServers(t *testing.T) {
 	}
 }
 
-// TestOverlappingWrites makes many concurrent writes in one chain. The decision after them must see all of them.
+// TestOverlappingWrites makes many concurrent writes in one chain (see WithToken). The check after them must include
+// all of them.
 func TestOverlappingWrites(t *testing.T) {
 	t.Parallel()
 	elsewhere := another(t)
@@ -110,7 +112,7 @@ func TestOverlappingWrites(t *testing.T) {
 	}
 }
 
-// another returns a client of a second server, which uses the SpiceDB of the server shared.
+// another returns a client of a second server. This server uses the SpiceDB of the server in the variable shared.
 func another(t *testing.T) *client.Client {
 	t.Helper()
 	config := app.DefaultConfig()

@@ -18,20 +18,20 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// script is a server that gives a list of answers, one after the other, and records the requests. It repeats the last
-// answer.
+// script is a server that sends the given answers one after the other, and records the requests. After the last
+// answer, it sends this answer again.
 type script struct {
 	URL string
 
-	retryAfter string // Retry-After in seconds, sent with the status 429
+	retryAfter string // the header Retry-After in seconds, which the server sends with the status 429
 
 	mu      sync.Mutex
 	answers []string
 	asked   []string
 }
 
-// answering starts a script. An answer is a status and a body, for example `503 {"code":…}`; "drop" closes the
-// connection.
+// answering starts a script. Each answer is a status and a body, for example `503 {"code":…}`. The answer "drop"
+// closes the connection.
 func answering(t *testing.T, answers ...string) *script {
 	t.Helper()
 	s := &script{answers: answers, retryAfter: "1"}
@@ -88,7 +88,7 @@ const (
 func check(ctx context.Context, c *client.Client) error {
 	allowed, err := c.Can(ctx, "ann", "view", "account:a")
 	if allowed != (err == nil) {
-		return fmt.Errorf("allowed is %t beside the error %w", allowed, err)
+		return fmt.Errorf("allowed is %t although the call failed: %w", allowed, err)
 	}
 	return err
 }
@@ -105,7 +105,7 @@ func create(ctx context.Context, c *client.Client) error {
 
 func remove(ctx context.Context, c *client.Client) error { return c.As("ann").DeleteAccount(ctx, "a") }
 
-// TestRepeating checks which requests the client sends again.
+// TestRepeating checks which failed requests the client sends again.
 func TestRepeating(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -149,8 +149,8 @@ func TestRepeating(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeys checks that each operation has its own key, that its retries have the same key, and that
-// questions have none.
+// TestIdempotencyKeys checks that each operation has an idempotency key of its own, that the retries of an operation
+// have the same key, and that checks have none.
 func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	server := answering(t, created, created, unavailable, created, yes)
@@ -170,8 +170,8 @@ func TestIdempotencyKeys(t *testing.T) {
 	require.Empty(t, keyOf(sent[4]))
 }
 
-// TestUnreachableServer calls an address without a server. The operation cannot have been performed, so the client must
-// try again.
+// TestUnreachableServer calls an address at which no server listens. The operation cannot have been performed, so
+// the client must try it again.
 func TestUnreachableServer(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -197,7 +197,7 @@ func TestTries(t *testing.T) {
 	require.Len(t, server.sent(), 3)
 }
 
-// TestPatience checks that no call waits longer than WithPatience allows.
+// TestPatience checks that the retries of a call take no longer than WithPatience allows.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	server := answering(t, limited)
@@ -236,7 +236,7 @@ func TestWrongAddress(t *testing.T) {
 	require.ErrorContains(t, err, "key is empty")
 }
 
-// TestBelowAPath calls a server below a path of a proxy.
+// TestBelowAPath calls a server that a proxy serves below the path /authz.
 func TestBelowAPath(t *testing.T) {
 	t.Parallel()
 	server := answering(t, unavailable, yes)
