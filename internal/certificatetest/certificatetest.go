@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SelfSigned returns a self-signed certificate for 127.0.0.1 that is valid for an hour. It also returns the PEM form of
-// the certificate and of its key.
+// SelfSigned returns a self-signed certificate for 127.0.0.1 that is valid for an hour. certPEM and keyPEM are the
+// certificate and its private key in PEM form.
 func SelfSigned(t testing.TB) (pair tls.Certificate, certPEM, keyPEM []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -11,10 +11,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// chainLength is the number of objects in a chain that is longer than SpiceDB's limit of depth.
+// chainLength is the number of boxes in a chain (see chain). The chain is deeper than SpiceDB's limit of depth.
 const chainLength = 60
 
-// chain returns boxes, each inside the one before. The owner owns the first one.
+// chain stores a chain of boxes, and returns them. Each box is inside the box before it. The owner owns the first
+// box.
 func (s *suite) chain(t *testing.T, owner authz.Subject) []authz.Object {
 	t.Helper()
 	boxes := []authz.Object{object(t, "box", "0")}
@@ -28,13 +29,14 @@ func (s *suite) chain(t *testing.T, owner authz.Subject) []authz.Object {
 	return boxes
 }
 
-// onDay adds a caveat to a relationship.
+// onDay adds the caveat on_day to a relationship. The caveat is true if today is the allowed day.
 func onDay(r authz.Relationship, allowed string) authz.Relationship {
 	r.Caveat, r.CaveatContext = "on_day", fmt.Sprintf(`{"allowed":%q}`, allowed)
 	return r
 }
 
-// bulkAsChecks compares each check of a bulk with the same check alone, also if other checks of the bulk fail.
+// bulkAsChecks compares the results of CheckBulk with those of Check. For each check, both must be equal, even if
+// other checks of the bulk fail.
 func (s *suite) bulkAsChecks(t *testing.T) {
 	alice, bob := user(t, "alice"), user(t, "bob")
 	boxes := s.chain(t, alice)
@@ -70,12 +72,12 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 				authz.Check{Subject: subject, Permission: "seize", Resource: some, Context: context})
 		}
 	}
-	for _, subject := range []authz.Subject{alice, bob} { // each of these checks costs as much as all others together
+	for _, subject := range []authz.Subject{alice, bob} { // each of these checks takes as long as all others together
 		checks = append(checks, authz.Check{Subject: subject, Permission: "view", Resource: boxes[chainLength-1]})
 	}
 	outcomes := make(map[string]int)
-	// CheckBulk stops repeating failed checks when half of its time limit has passed. The limit is long, so that a slow
-	// machine still repeats all of them.
+	// CheckBulk evaluates failed checks a second time, but only during the first half of its time limit. The limit
+	// is so long that a slow machine evaluates all of them a second time.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	results, token, err := s.engine.CheckBulk(ctx, checks, authz.Fully())
@@ -96,8 +98,8 @@ func (s *suite) bulkAsChecks(t *testing.T) {
 	}
 }
 
-// failingConditions makes a caveat fail for one item of a look-up. The other items must not change, and each item must
-// have the same decision as a check.
+// failingConditions makes look-ups in which a caveat fails for one item. The other items must not change. Each item
+// must have the same decision as a check.
 func (s *suite) failingConditions(t *testing.T) {
 	alice, bob := user(t, "alice"), user(t, "bob")
 	daily, plain, open := object(t, "box", "daily"), object(t, "box", "plain"), document(t, "open")
@@ -141,7 +143,7 @@ func (s *suite) failingConditions(t *testing.T) {
 	}
 }
 
-// outcome formats an answer for comparison. It includes only the code of an error.
+// outcome formats a decision and an error for comparison. For an error, it returns only the code.
 func outcome(decision authz.Decision, err error) string {
 	var code authz.Code
 	switch {
@@ -156,7 +158,7 @@ func outcome(decision authz.Decision, err error) string {
 	}
 }
 
-// errorAs reports whether err has a code and stores it.
+// errorAs reports whether err is an error. If it is, errorAs stores the code of err in code.
 func errorAs(err error, code *authz.Code) bool {
 	if direct, ok := err.(authz.Code); ok { //nolint:errorlint // err is itself a code
 		*code = direct

@@ -49,7 +49,7 @@ func (s *suite) ids(t *testing.T) {
 		require.Len(t, subjects, 1, "%q", id)
 		require.Equal(t, subject, subjects[0].Subject)
 	}
-	// This user has the id "*". SpiceDB writes the wildcard in the same way, but a filter for this user must not find
+	// The user star has the id "*". SpiceDB also writes a wildcard as "*", but a filter for this user must not find
 	// the wildcard.
 	star := authz.Subject{Object: authz.Object{Type: "user", ID: "*"}}
 	everybody := relationship(document(t, "open"), "viewer", authz.Everybody("user"))
@@ -101,8 +101,8 @@ func (s *suite) decisions(t *testing.T) {
 }
 
 func (s *suite) conditions(t *testing.T) {
-	// This test has no relationship with a caveat. It checks only that a valid context is accepted and an invalid one
-	// is rejected.
+	// This test has no relationship with a caveat. It checks only that a valid caveat context is accepted and an
+	// invalid one is rejected.
 	anybody, doc := user(t, "anybody"), document(t, "doc")
 	check := authz.Check{Subject: anybody, Permission: "view", Resource: doc, Context: map[string]any{
 		"today": "monday", "count": 3.5, "nested": map[string]any{"list": []any{"a", true, nil}},
@@ -120,8 +120,9 @@ func (s *suite) conditions(t *testing.T) {
 	requireCode(t, authz.CodeTooLarge, err)
 }
 
-// inexactNumbers sends a context with a number that a double cannot hold exactly. Every question and every relationship
-// must reject it, and no rejected relationship may be stored. Large numbers that a double can hold must not change.
+// inexactNumbers sends a caveat context with a number that a float64 cannot hold exactly. Checks, look-ups and
+// writes must reject it, and a rejected write must store nothing. Large numbers that a float64 can hold must not
+// change.
 func (s *suite) inexactNumbers(t *testing.T) {
 	doc, alice := document(t, "doc"), user(t, "alice")
 	given := map[string]any{"amount": []any{int64(1)<<53 + 1}}
@@ -183,7 +184,7 @@ func (s *suite) bulk(t *testing.T) {
 		{Subject: user(t, "viewer"), Permission: "edit", Resource: doc},
 		{Subject: user(t, "owner"), Permission: "edit", Resource: doc},
 		{Subject: user(t, "owner"), Permission: "edit", Resource: authz.Object{Type: "docment", ID: "x"}},
-		{Subject: user(t, "viewer"), Permission: "view", Resource: doc}, // twice
+		{Subject: user(t, "viewer"), Permission: "view", Resource: doc}, // a second time in the same bulk
 	}
 	results, checked, err := s.engine.CheckBulk(t.Context(), checks, authz.AsFreshAs(token))
 	require.NoError(t, err)
@@ -204,7 +205,7 @@ func (s *suite) bulk(t *testing.T) {
 	requireCode(t, authz.CodeInvalid, err)
 }
 
-// bulkMalformed checks that a rejected check does not affect the others of a bulk.
+// bulkMalformed checks that an invalid check does not affect the other checks of a bulk.
 func (s *suite) bulkMalformed(t *testing.T) {
 	doc := document(t, "doc")
 	s.touch(t, relationship(doc, "viewer", user(t, "viewer")))
@@ -253,7 +254,7 @@ func (s *suite) bulkLarge(t *testing.T) {
 	for i := range checks {
 		checks[i] = authz.Check{Subject: alice, Permission: "viewer", Resource: document(t, number("d", i))}
 	}
-	// The engine's own time limit is too short for a busy machine under the race detector.
+	// Under the race detector, a busy machine needs more time than the engine's own time limit.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	results, _, err := s.engine.CheckBulk(ctx, checks, authz.Fully())

@@ -1,5 +1,5 @@
-// Package enginetest has a test suite that every authz.Engine must pass. It also starts the servers for tests of
-// engines.
+// Package enginetest has a test suite that every authz.Engine must pass. It also starts servers that tests of
+// engines need: SpiceDB in a container, and PostgreSQL.
 package enginetest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Schema is the schema of the suite.
+// Schema is the SpiceDB schema on which the tests of the suite run.
 const Schema = `use expiration
 
 caveat on_day(today string, allowed string) {
@@ -75,10 +75,10 @@ definition document {
 // Option makes Run skip a test that an engine cannot pass.
 type Option func(*suite)
 
-// OverlapUnseen skips the test in which writers read their own writes while others write. The reason is logged.
+// OverlapUnseen makes Run skip the test in which concurrent writers read their own writes. The log shows the reason.
 func OverlapUnseen(reason string) Option { return func(s *suite) { s.overlapUnseen = reason } }
 
-// Run runs the suite. It calls open once, for an engine on an empty store. The caller closes the engine.
+// Run runs the suite. It calls open once to get an engine on an empty store. The caller closes the engine.
 func Run(t *testing.T, open func(t *testing.T) authz.Engine, options ...Option) {
 	t.Helper()
 	s := &suite{engine: open(t)}
@@ -131,7 +131,7 @@ type suite struct {
 	overlapUnseen string
 }
 
-// object returns an object whose id belongs to the running test alone.
+// object returns an object whose id begins with the name of the running test, so that other tests do not use it.
 func object(t *testing.T, typ authz.Type, name string) authz.Object {
 	return authz.Object{Type: typ, ID: authz.ID(t.Name() + "/" + name)}
 }
@@ -146,7 +146,7 @@ func relationship(resource authz.Object, relation authz.Relation, subject authz.
 	return authz.Relationship{Resource: resource, Relation: relation, Subject: subject}
 }
 
-// updates returns a write with one update per relationship.
+// updates returns a write that applies the action to each of the relationships.
 func updates(action authz.Action, relationships ...authz.Relationship) authz.Write {
 	var write authz.Write
 	for _, r := range relationships {
@@ -208,7 +208,7 @@ func collect[T any](t *testing.T, sequence iter.Seq2[T, error]) []T {
 	return out
 }
 
-// failure returns the error at the end of a sequence.
+// failure reads a sequence to its end, and returns its last error.
 func failure[T any](sequence iter.Seq2[T, error]) error {
 	var last error
 	for _, err := range sequence {
@@ -223,7 +223,7 @@ func requireCode(t *testing.T, code authz.Code, err error) {
 	require.NotEmpty(t, message(t, code, err))
 }
 
-// message returns the text of an error for callers. It requires that the error has the code.
+// message returns the text that callers see of an error. It requires that the error has the code.
 func message(t *testing.T, code authz.Code, err error) string {
 	t.Helper()
 	var e *authz.Error
@@ -233,7 +233,8 @@ func message(t *testing.T, code authz.Code, err error) string {
 	return e.Message
 }
 
-// eventually waits for an effect that no token announces, for example an expiration.
+// eventually waits until holds returns true. It is for changes for which there is no token, for example an
+// expiration.
 func eventually(ctx context.Context, t testing.TB, holds func() bool) {
 	t.Helper()
 	for !holds() {

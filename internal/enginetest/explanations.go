@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// explanations checks that an explanation agrees with a check, and that its trace contains the relationships on which
-// the decision depends.
+// explanations checks the decision of an explanation. It also checks that the trace contains the relationship on
+// which the decision depends.
 func (s *suite) explanations(t *testing.T) {
 	doc, folder, team := document(t, "explained"), object(t, "folder", "explained"), object(t, "team", "explained")
 	token := s.touch(
@@ -48,7 +48,7 @@ func (s *suite) explanations(t *testing.T) {
 	requireCode(t, authz.CodeInvalid, err)
 }
 
-// find returns the part of a trace that is about the object and the relation.
+// find returns the part of a trace about the given object and relation, or nil.
 func find(trace *authz.Trace, object authz.Object, name authz.Permission) *authz.Trace {
 	if len(trace.Resources) == 1 && trace.Resources[0] == object && trace.Name == name {
 		return trace
@@ -61,8 +61,9 @@ func find(trace *authz.Trace, object authz.Object, name authz.Permission) *authz
 	return nil
 }
 
-// scratches checks that a scratch engine has only the schema and the relationships that it was given. It must not have
-// relationships of the engine, or of other scratch engines.
+// scratches checks scratch engines, on which Sluice simulates changes. A scratch engine must have only the schema
+// and the relationships that it was given. It must not have relationships of the engine, or of other scratch
+// engines.
 func (s *suite) scratches(t *testing.T) {
 	doc := document(t, "scratched")
 	stored := relationship(doc, "viewer", user(t, "stored"))
@@ -94,7 +95,8 @@ func (s *suite) scratches(t *testing.T) {
 		require.False(t, may(other, "added"))
 		require.False(t, may(s.engine, "added"))
 		require.False(t, may(s.engine, "given"))
-		// This order of closing makes an engine that reuses scratch engines return them in the other order next time.
+		// If the engine reuses closed scratch engines, this order makes it return them in another order in the next
+		// round.
 		require.NoError(t, other.Close())
 		require.NoError(t, one.Close())
 	}

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// ForeignRelationship returns a relationship as another tool may write it to SpiceDB: with a caveat context that Sluice
-// would reject.
+// ForeignRelationship returns a relationship with a caveat context that Sluice would reject. Tests write it directly
+// to SpiceDB, as another tool could.
 func ForeignRelationship(t *testing.T, relationship string, caveatContext map[string]any) []*v1.Relationship {
 	t.Helper()
 	parsed, err := tuple.ParseV1Rel(relationship)

@@ -12,7 +12,7 @@ import (
 )
 
 func (s *suite) lookupResources(t *testing.T) {
-	const n = 1200 // more than SpiceDB returns per page
+	const n = 1200 // more than SpiceDB returns in one page
 	alice := user(t, "alice")
 	s.touch(t, many(n, func(i int) authz.Relationship {
 		return relationship(document(t, number("d", i)), "owner", alice)
@@ -39,7 +39,7 @@ func (s *suite) lookupResources(t *testing.T) {
 			if len(part) < limit {
 				break
 			}
-			// A cursor continues its list at the state of the list, even if the next request has another consistency.
+			// The following pages show the state of the first page, even if their requests have another consistency.
 			page.Cursor = pages.Cursor(query, part[len(part)-1])
 			require.NotEmpty(t, page.Cursor)
 			at = authz.AsFreshAs(s.touch(t, relationship(document(t, "zzz"), "owner", alice)))
@@ -60,12 +60,12 @@ func (s *suite) lookupResources(t *testing.T) {
 
 	for _, err := range s.engine.LookupResources(t.Context(), query, authz.Fully(), authz.Page{}) {
 		require.NoError(t, err)
-		break // leaving early ends the stream
+		break // ending the loop early ends the stream
 	}
 }
 
-// zzz returns how many documents named zzz exist before the round of lookupResources with this limit. The first round
-// has the limit 500, and stores the document.
+// zzz returns the number of documents named zzz that exist when lookupResources begins its round with this limit.
+// The first round has the limit 500, and stores the document.
 func zzz(limit int) int {
 	if limit == 500 {
 		return 0
@@ -73,8 +73,8 @@ func zzz(limit int) int {
 	return 1
 }
 
-// lookupOnce checks that a look-up returns each resource once, even if several paths lead to it, and also over several
-// pages. A cursor must be rejected with any other query.
+// lookupOnce checks that a look-up returns each resource once, even if several relationships lead to it, and also if
+// the results have several pages. A cursor must be rejected with any other query.
 func (s *suite) lookupOnce(t *testing.T) {
 	const n = 210
 	alice, folder, team := user(t, "alice"), object(t, "folder", "f"), object(t, "team", "t")
@@ -98,7 +98,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 	s.touch(t, all...)
 	slices.Sort(want)
 	query := authz.ResourceQuery{Subject: alice, Permission: "view", Type: "document"}
-	// Tests that run in parallel may have stored documents that everybody may view.
+	// Tests that run in parallel may have stored documents that everybody may view. mine removes them.
 	mine := func(found []authz.FoundResource) (ids []authz.ID) {
 		for _, one := range found {
 			require.True(t, one.Decision.Allowed())
@@ -118,7 +118,7 @@ func (s *suite) lookupOnce(t *testing.T) {
 				break
 			}
 			page.Cursor = pages.Cursor(query, part[len(part)-1])
-			// This document is shared after the first page, so later pages of the cursor must not contain it.
+			// This document is shared after the first page, so the following pages must not contain it.
 			s.touch(t, relationship(document(t, number("late", len(got))), "owner", alice))
 		}
 		got = slices.DeleteFunc(got, func(id authz.ID) bool { return strings.Contains(string(id), "late") })
@@ -145,7 +145,7 @@ func (s *suite) lookupSubjects(t *testing.T) {
 		relationship(doc, "viewer", user(t, "direct")),
 		relationship(doc, "viewer", authz.Subject{Object: team, Relation: "member"}),
 		relationship(team, "member", user(t, "through team")),
-		relationship(team, "member", user(t, "direct")), // two paths lead to this subject, which is returned once
+		relationship(team, "member", user(t, "direct")), // two paths lead to this subject; the look-up returns it once
 		relationship(doc, "owner", user(t, "owner")),
 		relationship(doc, "viewer", user(t, "owner")),
 	)
@@ -170,7 +170,7 @@ func (s *suite) lookupSubjects(t *testing.T) {
 	require.Len(t, teams, 1)
 	require.Equal(t, authz.Subject{Object: team, Relation: "member"}, teams[0].Subject)
 
-	// A wildcard is returned as such, with the subjects that it excludes.
+	// A look-up returns the wildcard itself, with the subjects that it excludes.
 	open := document(t, "open")
 	s.touch(t, relationship(open, "viewer", authz.Everybody("user")), relationship(open, "banned", user(t, "direct")))
 	wild := collect(
@@ -244,14 +244,14 @@ func (s *suite) readFilters(t *testing.T) {
 	} {
 		err := failure(s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{}))
 		if name == "impossible relation" && err == nil {
-			continue // a store may also find nothing
+			continue // instead of an error, an engine may return nothing
 		}
 		requireCode(t, authz.CodeInvalid, err)
 	}
 }
 
 func (s *suite) readPages(t *testing.T) {
-	const n = 1100 // more than SpiceDB returns per page
+	const n = 1100 // more than SpiceDB returns in one page
 	doc := document(t, "doc")
 	written := many(n, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })
 	s.touch(t, written...)
@@ -278,7 +278,7 @@ func (s *suite) readPages(t *testing.T) {
 		require.True(t, slices.Equal(texts(written...), texts(found...)), "limit %d", limit)
 		require.Empty(t, collect(t, s.engine.Read(t.Context(), filter, at, page)))
 	}
-	// Without a limit, a cursor continues to the end.
+	// A request with a cursor and without a limit returns the rest of the list.
 	first := collect(t, s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{Limit: 10}))
 	rest := collect(t, s.engine.Read(t.Context(), filter, authz.Fully(), authz.Page{Cursor: first[9].Cursor}))
 	require.Equal(t, n-10, len(rest))

@@ -21,17 +21,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Main runs the tests of a package. They share one PostgreSQL server, which starts with the first test that needs it.
+// Main runs the tests of a package. The tests share one PostgreSQL server, which starts with the first test that
+// needs it.
 type Main struct{ *testing.M }
 
-// Run runs the tests.
+// Run runs the tests, then stops the PostgreSQL server, and returns the exit code of the tests.
 func (m Main) Run() int {
 	shared.on = true
 	defer shared.end()
 	return m.M.Run()
 }
 
-// shared is the server for the tests that Main runs.
+// shared is the PostgreSQL server that the tests of Main share.
 var shared server
 
 type server struct {
@@ -41,7 +42,8 @@ type server struct {
 	atEnd []func()
 }
 
-// start returns the URI of the server and starts it if necessary.
+// start returns the URI of the server. If the server does not run yet, start starts it. programs is the folder with
+// the programs of PostgreSQL.
 func (s *server) start(t testing.TB, programs string) string {
 	t.Helper()
 	s.mu.Lock()
@@ -58,10 +60,10 @@ func (s *server) end() {
 	}
 }
 
-// Postgres returns the URI of an empty PostgreSQL database. SLUICE_TEST_POSTGRES_URI is the URI of the server. Without
-// this variable, Postgres starts a server with durability off, which the tests of Main share. A test with settings, for
-// example "fsync=on", gets its own server. If there is no server and no program postgres, the test is skipped, or fails
-// if SLUICE_REQUIRE_CONTAINERS is 1.
+// Postgres returns the URI of an empty PostgreSQL database. If SLUICE_TEST_POSTGRES_URI is set, the database is
+// created on the server with this URI. Otherwise, Postgres starts a server, with durability off. The tests of Main
+// share one such server, but a test with settings, for example "fsync=on", gets its own. If SLUICE_TEST_POSTGRES_URI
+// is not set and PostgreSQL is not installed, the test is skipped, or fails if SLUICE_REQUIRE_CONTAINERS is 1.
 func Postgres(t testing.TB, settings ...string) string {
 	t.Helper()
 	if server := os.Getenv("SLUICE_TEST_POSTGRES_URI"); server != "" {
@@ -79,11 +81,11 @@ func Postgres(t testing.TB, settings ...string) string {
 	} else {
 		server = startPostgres(t, programs, settings, t.Cleanup)
 	}
-	uri, _ := createDatabase(t, server) // it ends with its server
+	uri, _ := createDatabase(t, server) // the database is deleted together with the data of its server
 	return uri
 }
 
-// postgresPrograms returns the folder of initdb and postgres, or an empty text if there is none.
+// postgresPrograms returns the folder that contains initdb and postgres, or "" if there is none.
 func postgresPrograms() string {
 	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	slices.Reverse(candidates)
@@ -102,8 +104,8 @@ func postgresPrograms() string {
 	return ""
 }
 
-// startPostgres starts a server in its own folder and returns its URI. It calls atEnd with the function that stops the
-// server.
+// startPostgres starts a PostgreSQL server whose data is in a new folder, and returns the URI of the server. It
+// passes the functions that stop the server and delete the folder to atEnd.
 func startPostgres(t testing.TB, programs string, settings []string, atEnd func(func())) string {
 	t.Helper()
 	// This cannot be t.TempDir: PostgreSQL runs as another user, who may have no access to the parent folders of
@@ -120,7 +122,7 @@ func startPostgres(t testing.TB, programs string, settings []string, atEnd func(
 	server := exec.Command( //nolint:gosec,noctx // a program of this machine, which the cleanup below ends
 		filepath.Join(programs, "postgres"), "-D", data, "-k", folder, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
 		"-c", "track_commit_timestamp=on", "-c", "fsync=off", "-c", "max_connections=300",
-		// The data is small and is dropped after the test.
+		// Without durability, the tests are faster. Their data is small, and is deleted after the test.
 		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum=off", "-c", "jit=off",
 	)
 	for _, setting := range settings {
@@ -131,7 +133,7 @@ func startPostgres(t testing.TB, programs string, settings []string, atEnd func(
 	server.Stdout, server.Stderr = &log, &log
 	require.NoError(t, server.Start())
 	atEnd(func() {
-		_ = server.Process.Signal(syscall.SIGINT) // fast shutdown, which closes connections
+		_ = server.Process.Signal(syscall.SIGINT) // PostgreSQL closes its connections and stops
 		_ = server.Wait()
 	})
 
@@ -148,8 +150,8 @@ func startPostgres(t testing.TB, programs string, settings []string, atEnd func(
 	return uri
 }
 
-// unprivileged returns attributes to run a program as the user nobody, who becomes the owner of the folder. PostgreSQL
-// refuses to run as root.
+// unprivileged returns attributes to run a program as the user nobody, and makes this user the owner of the folder.
+// PostgreSQL refuses to run as root. If the test does not run as root, unprivileged returns nil.
 func unprivileged(t testing.TB, folder string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Getuid() != 0 {

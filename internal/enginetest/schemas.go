@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// schema starts without a schema and applies Schema.
+// schema checks an engine without a schema, and then applies Schema.
 func (s *suite) schema(t *testing.T) {
 	text, err := s.engine.Schema(t.Context())
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func (s *suite) schemaChanges(t *testing.T) {
 		require.NoError(t, err, c.name)
 		require.NotEmpty(t, changes, c.name)
 		if c.name == "remove definition" {
-			continue // the removal causes several changes; this test does not check their texts
+			continue // the schema differs in several ways; the test does not check their texts
 		}
 		breaking, found := false, false
 		for _, change := range changes {
@@ -108,7 +108,7 @@ func (s *suite) schemaChanges(t *testing.T) {
 		require.True(t, found, "%s: %v", c.name, changes)
 	}
 
-	// SpiceDB rejects removing a relation that has relationships.
+	// SpiceDB rejects a schema without a relation that has stored relationships.
 	s.touch(t, relationship(document(t, "doc"), "banned", user(t, "alice")))
 	smaller := strings.Replace(
 		edit("relation banned: user", ""), "permission comment = view - banned", "permission comment = view", 1,

@@ -14,17 +14,17 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// DefaultImage is the SpiceDB image of the tests. SLUICE_SPICEDB_IMAGE overrides it.
+// DefaultImage is the container image of SpiceDB that the tests use. SLUICE_SPICEDB_IMAGE overrides it.
 const DefaultImage = "authzed/spicedb:v1.56.0"
 
-// localDocker is the socket of a local container engine.
+// localDocker is the path of the socket of a container engine on this machine.
 const localDocker = "/var/run/docker.sock"
 
-// SpiceDB is a SpiceDB in a container, without TLS.
+// SpiceDB is a SpiceDB server in a container, without TLS.
 type SpiceDB struct {
 	*sdbtestcontainer.Container
 
-	// Endpoint is host:port of SpiceDB's gRPC API, and Token the key of the API.
+	// Endpoint is the host:port of SpiceDB's gRPC API. Token is the key of this API.
 	Endpoint, Token string
 }
 
@@ -60,7 +60,7 @@ func NeedContainers(t *testing.T) {
 	}
 }
 
-// Image returns the SpiceDB image of the tests.
+// Image returns the container image of SpiceDB that the tests use.
 func Image() string {
 	if image := os.Getenv("SLUICE_SPICEDB_IMAGE"); image != "" {
 		return image
@@ -68,7 +68,7 @@ func Image() string {
 	return DefaultImage
 }
 
-// Missing skips a test that needs something this machine lacks, or fails it if SLUICE_REQUIRE_CONTAINERS is 1.
+// Missing skips a test because this machine lacks something, or fails the test if SLUICE_REQUIRE_CONTAINERS is 1.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("SLUICE_REQUIRE_CONTAINERS") == "1" {
@@ -77,7 +77,7 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("skipped: %s", what)
 }
 
-// noContainers returns why no container can be started, or an empty text if one can.
+// noContainers returns the reason why tests cannot start containers, or "" if they can.
 func noContainers(ctx context.Context) string {
 	if os.Getenv("DOCKER_HOST") != "" {
 		return ""
@@ -87,7 +87,8 @@ func noContainers(ctx context.Context) string {
 		return "nothing listens at " + localDocker
 	}
 	_ = connection.Close()
-	// The container engine runs on this machine: its ports are local, and the tests delete their containers.
+	// The container engine runs on this machine, so the ports of the containers are at 127.0.0.1. Ryuk, which
+	// deletes old containers, is not necessary, because the tests delete their containers.
 	setUnlessSet("TESTCONTAINERS_RYUK_DISABLED", "true")
 	setUnlessSet("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
 	return ""

@@ -31,7 +31,7 @@ func (s *suite) snapshots(t *testing.T) {
 	require.Len(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(with), authz.Page{})), 1)
 	require.Empty(t, collect(t, s.engine.LookupResources(t.Context(), query, authz.AtSnapshot(without), authz.Page{})))
 
-	// The token of an answer names the state to which the answer belongs, even after later writes.
+	// The token of an answer names the state that the answer shows. After a later write, it still names this state.
 	_, token, err := s.engine.Check(
 		t.Context(), authz.Check{Subject: alice, Permission: "edit", Resource: doc}, authz.Fully(),
 	)
@@ -97,7 +97,8 @@ func (s *suite) endedContexts(t *testing.T) {
 	}
 	require.Empty(t, s.read(t, authz.Exactly(write.Updates[0].Relationship)))
 
-	// If its context ends, a sequence ends too. This sequence is longer than one page of SpiceDB's.
+	// A sequence must end when its context is canceled. This sequence has more relationships than one page of
+	// SpiceDB.
 	doc := document(t, "many")
 	s.touch(
 		t, many(1100, func(i int) authz.Relationship { return relationship(doc, "viewer", user(t, number("u", i))) })...,
@@ -115,8 +116,8 @@ func (s *suite) endedContexts(t *testing.T) {
 	}())
 }
 
-// overlappingWriters checks that each writer sees its own write while others write: in a read with the token of the
-// write, and in a fully consistent read.
+// overlappingWriters checks that each of several concurrent writers sees its own write, both in a read with the
+// token of the write and in a fully consistent read.
 func (s *suite) overlappingWriters(t *testing.T) {
 	if s.overlapUnseen != "" {
 		t.Skip(s.overlapUnseen)
@@ -152,8 +153,9 @@ func (s *suite) overlappingWriters(t *testing.T) {
 	}
 }
 
-// racingCreators lets several writers create the same relationship concurrently, with the precondition that it is
-// missing. One must succeed. The others must get ErrPrecondition, which tells them to retry.
+// racingCreators lets several writers create the same relationship concurrently. Each requires as a precondition
+// that the relationship is missing. One writer must succeed. The others must get ErrPrecondition, which tells them
+// to retry.
 func (s *suite) racingCreators(t *testing.T) {
 	for round := range 10 {
 		doc := document(t, fmt.Sprint(round))

@@ -18,7 +18,7 @@ func (s *suite) actions(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, s.allowed(t, alice, "view", doc, authz.AsFreshAs(token)))
 
-	// Creating twice is a conflict, and the whole write fails.
+	// Creating an existing relationship is a conflict, and the whole write fails.
 	second := relationship(doc, "owner", alice)
 	_, err = s.engine.Write(t.Context(), updates(authz.Create, second, r))
 	requireCode(t, authz.CodeConflict, err)
@@ -163,7 +163,7 @@ func (s *suite) deleteAll(t *testing.T) {
 	_, err = s.engine.DeleteAll(t.Context(), viewers, nil, nil) // nothing left to delete
 	require.NoError(t, err)
 
-	// This filter names only the subject, so it selects relationships of several resources.
+	// This filter has only a subject, so it selects relationships of several resources.
 	_, err = s.engine.DeleteAll(t.Context(), authz.Filter{SubjectType: "user", SubjectID: alice.ID}, nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, s.read(t, authz.Filter{SubjectType: "user", SubjectID: alice.ID}))
@@ -186,7 +186,7 @@ func (s *suite) expiration(t *testing.T) {
 	require.True(t, until.Equal(items[0].Relationship.ExpiresAt), "%v", items[0].Relationship.ExpiresAt)
 	require.True(t, s.allowed(t, user(t, "later"), "edit", doc, authz.Fully()))
 
-	// Touching a relationship changes its expiration to an earlier or a later one.
+	// Touching a relationship can move its expiration to an earlier or a later time.
 	for _, moved := range []time.Time{until.Add(time.Hour), until.Add(-time.Minute)} {
 		s.touch(t, grant("later", moved))
 		items = collect(
@@ -202,7 +202,8 @@ func (s *suite) expiration(t *testing.T) {
 	require.Len(t, items, 1)
 	require.True(t, items[0].Relationship.ExpiresAt.IsZero())
 
-	// A remote SpiceDB may cache decisions beyond an expiration, so this test makes no check before the expiration.
+	// A remote SpiceDB may cache a decision and use it after the expiration. So this test makes no check before the
+	// expiration.
 	var soon authz.Relationship
 	for left := 1500 * time.Millisecond; ; left *= 2 { // a slow machine needs more time
 		soon = grant("soon", time.Now().Add(left))
@@ -219,7 +220,7 @@ func (s *suite) expiration(t *testing.T) {
 	eventually(ctx, t, func() bool { return len(s.read(t, authz.Exactly(soon))) == 0 })
 	require.False(t, s.allowed(t, user(t, "soon"), "edit", doc, authz.Fully()))
 
-	// An expired relationship is absent for a precondition, and can be touched again.
+	// In a precondition, an expired relationship counts as absent. It can be touched again.
 	write := updates(authz.Touch, grant("soon", until))
 	write.Preconditions = []authz.Precondition{{Filter: authz.Exactly(soon)}}
 	_, err := s.engine.Write(t.Context(), write)
@@ -230,8 +231,9 @@ func (s *suite) expiration(t *testing.T) {
 	require.Len(t, s.read(t, authz.Exactly(soon)), 1)
 }
 
-// Dates returns expirations at the limits of clocks, databases and RFC 3339: before and after 1970, the years of
-// nanoseconds since 1970 (1677 to 2262), and the last second of the year 9999.
+// Dates returns expirations near the limits of clocks, databases and RFC 3339: the year 1, times around 1970, the
+// first and the last times that fit into 64 bits as nanoseconds since 1970 (1677 and 2262), and the end of the year
+// 9999.
 func Dates() []time.Time {
 	return []time.Time{
 		time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC),
@@ -245,7 +247,8 @@ func Dates() []time.Time {
 	}
 }
 
-// expirationDates checks that a relationship counts until its expiration and not afterwards, in every kind of question.
+// expirationDates checks that a relationship counts until its expiration, and not afterwards. It uses reads,
+// look-ups and checks.
 func (s *suite) expirationDates(t *testing.T) {
 	doc := document(t, "doc")
 	var rows []authz.Relationship

@@ -1,5 +1,5 @@
-// Package testsize sets the size of a test. `make test` runs in minutes. `make test-long` repeats random and racing
-// tests more often, and runs the suites in full on every store.
+// Package testsize says how much a test repeats. `make test` runs in minutes. `make test-long` repeats random and
+// racing tests more often, and runs every suite in full on every store.
 package testsize
 
 import "os"
@@ -10,7 +10,7 @@ const Variable = "SLUICE_TEST_LONG"
 // IsLong reports whether tests run in full size.
 func IsLong() bool { return os.Getenv(Variable) == "1" }
 
-// Of returns the first size, or the second one in `make test-long`.
+// Of returns normal, or long in `make test-long`.
 func Of[Size any](normal, long Size) Size {
 	if IsLong() {
 		return long
