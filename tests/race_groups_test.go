@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// raceOfGroups ends the access that a person has through a group, while the person creates objects. After the answer
-// to the request that ended the access, no object may be stored. There is one exception, on datastores with
-// overlapping writes: a write that was running at the moment of the answer may succeed.
+// raceOfGroups ends the access that a person has through a group, while the person creates objects. After the
+// request that ends the access is answered, no more objects may be stored. There is one exception: on datastores
+// with overlapping writes (see backend.overlapping), a write that was running at that moment may succeed.
 func raceOfGroups(t *testing.T, on *backend) {
 	for name, c := range map[string]struct{ gives, ends string }{
 		"membership":         {"olga PUT groups/~crew/members/~busy", "groups/~crew/members/~busy"},
@@ -38,8 +38,8 @@ func raceOfGroups(t *testing.T, on *backend) {
 	}
 }
 
-// endsAccessWhileCreating deletes a path while busy creates two objects. If an object was not stored when the
-// deletion was answered, it must not be stored later.
+// endsAccessWhileCreating sends DELETE for a path while the user "busy" creates two objects. An object that is not
+// stored when DELETE is answered must not be stored later.
 func (s scene) endsAccessWhileCreating(path, round string) {
 	s.t.Helper()
 	objects := map[string]map[string]any{

@@ -11,23 +11,24 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// raceOfLeaving removes people concurrently, while they create objects and are invited again. Each removal reassigns
-// the creations to another one of these people. Each object must have exactly one creator at any time. At the end, its
-// creator must be a person who was not removed.
+// raceOfLeaving removes people from an account concurrently, while they create objects and are added again. Each
+// removal reassigns the person's objects to another one of these people. Each object must have exactly one creator
+// at any time. At the end, its creator must be a person who was not removed.
 func raceOfLeaving(t *testing.T, on *backend) {
 	left, kept := 0, 0
-	// The test has few scenes because each takes long: a removal also reassigns every object of earlier removals.
+	// There are few repetitions, because each takes long: a removal reassigns the objects of all earlier removals
+	// again.
 	for range testsize.Of(1, 2) {
 		answered, created := leavingForOneAnother(t, on)
 		left, kept = left+answered[http.StatusOK], kept+created
 	}
 	if left == 0 || kept == 0 {
-		t.Errorf("%d calls succeeded, and %d things were created", left, kept)
+		t.Errorf("%d removals succeeded, and %d objects were created", left, kept)
 	}
 }
 
-// leavingForOneAnother runs the rounds of one scene. It returns how many removals had each status, and how many objects
-// were created.
+// leavingForOneAnother runs some rounds of the race in one new account. It returns how many requests were answered
+// with each status, and how many of the created objects are left.
 func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept int) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -75,7 +76,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 			}
 		}
 		var deleted []string
-		remove := func() (last answer) { // called during the removals
+		remove := func() (last answer) { // called while people are removed
 			mu.Lock()
 			some := slices.Clone(created)
 			mu.Unlock()
@@ -101,7 +102,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 		for _, r := range s.stored() {
 			resource, _, _ := strings.Cut(strings.TrimPrefix(r, "importer:"), "#")
 			if slices.Contains(deleted, resource) {
-				t.Fatalf("round %d: %s is stored of one that was deleted", round, r)
+				t.Fatalf("round %d: the importer was deleted, but %s is stored", round, r)
 			}
 		}
 		created = slices.DeleteFunc(created, func(id string) bool { return slices.Contains(deleted, id) })
@@ -112,7 +113,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 			}
 		}
 		if lost := s.withoutOneCreator(created); len(lost) > 0 {
-			t.Fatalf("round %d: %v after %v", round, lost, texts(answers))
+			t.Fatalf("round %d: without exactly one creator: %v, after %v", round, lost, texts(answers))
 		}
 	}
 	s.play(
@@ -126,7 +127,7 @@ func leavingForOneAnother(t *testing.T, on *backend) (answered map[int]int, kept
 	return answered, len(created)
 }
 
-// withoutOneCreator returns the importers that do not have exactly one creator.
+// withoutOneCreator returns those of the importers that do not have exactly one creator.
 func (s scene) withoutOneCreator(importers []string) []string {
 	s.t.Helper()
 	creators := map[string]int{}
@@ -138,8 +139,8 @@ func (s scene) withoutOneCreator(importers []string) []string {
 	return slices.DeleteFunc(slices.Clone(importers), func(id string) bool { return creators[id] == 1 })
 }
 
-// raceOfErasing erases a person who creates objects and is granted roles at the same time. Then it erases the person
-// again, after which nothing may be left.
+// raceOfErasing erases a person who creates objects and gets roles at the same time. Then it erases the person a
+// second time. After that, no relationship about the person may be stored.
 func raceOfErasing(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

@@ -10,10 +10,11 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// rounds is the number of rounds of each race about required roles.
+// rounds is the number of rounds of each race about required roles. A required role is one that must always have a
+// holder, for example owner.
 const rounds = 100
 
-// together runs all functions concurrently and returns their answers in order.
+// together runs all functions concurrently, and returns their answers in the order of the functions.
 func together(calls ...func() answer) []answer {
 	answers := make([]answer, len(calls))
 	start := make(chan struct{})
@@ -29,7 +30,7 @@ func together(calls ...func() answer) []answer {
 	return answers
 }
 
-// holders returns the people of the scene with a role, from the stored relationships.
+// holders returns the people of this test who have a role on an object. It reads the stored relationships.
 func (s scene) holders(object, role string) []string {
 	s.t.Helper()
 	typ, id, _ := strings.Cut(s.in(object), ":")
@@ -43,7 +44,8 @@ func (s scene) holders(object, role string) []string {
 	return stored
 }
 
-// raceOnTheLastOwner runs two operations of owners concurrently. Both together would leave no owner.
+// raceOnTheLastOwner sends two requests concurrently, each of which ends the role of an owner. If both succeeded,
+// there would be no owner.
 func raceOnTheLastOwner(t *testing.T, on *backend) {
 	const account, subscription = "accounts/~a/members/", "subscriptions/~s/members/"
 	demote, remove := roles("user"), any(nil)
@@ -53,10 +55,11 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 		object, role string
 		set          string // role set of the account
 		path         string
-		// first is anna's request about a person. If it is empty, she removes the person.
+		// first is the person about whom the user anna sends her request. firstBody has the new roles of this
+		// person. If it is nil, the request removes the person.
 		first     string
 		firstBody any
-		// second is bert's request, in the same form.
+		// second and secondBody are the same for the request of the user bert.
 		second     string
 		secondBody any
 	}{
@@ -98,7 +101,8 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 				"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 				"olga POST accounts {id: ~a, subscription: ~s, role_set: "+race.set+"}",
 			)
-			// At the start of a round, both are owners: the owner who remained grants the role to the other person again.
+			// At the start of a round, anna and bert are both owners. The one who is still an owner grants the role
+			// to the other one again.
 			renew := func(by string) {
 				other := map[string]string{"anna": "bert", "bert": "anna"}[by]
 				s.by(by).must(http.MethodPut, s.in(race.path)+s.id(other), roles(race.role))
@@ -129,14 +133,14 @@ func raceOnTheLastOwner(t *testing.T, on *backend) {
 					}
 				}
 				if left = s.holders(race.object, race.role); len(left) < 1 {
-					t.Fatalf("round %d: nobody is left: %v", round, texts(answers))
+					t.Fatalf("round %d: there is no owner: %v", round, texts(answers))
 				}
 				if succeeded == 0 {
-					t.Fatalf("round %d: nobody got through: %v", round, texts(answers))
+					t.Fatalf("round %d: neither request succeeded: %v", round, texts(answers))
 				}
 			}
 			if conflicts == 0 && strings.Contains(race.name, "leave") {
-				t.Error("not once were both about to leave nobody")
+				t.Error("no request was answered with a conflict")
 			}
 		})
 	}
@@ -152,8 +156,8 @@ func texts(answers []answer) []string {
 	return all
 }
 
-// raceOfTransfers transfers a subscription to two people concurrently, who transfer it on. There must be one owner at
-// any time.
+// raceOfTransfers transfers a subscription to two people concurrently. At the same time, one of the two transfers it
+// to a third person. There must be exactly one owner at any time.
 func raceOfTransfers(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")
@@ -167,7 +171,7 @@ func raceOfTransfers(t *testing.T, on *backend) {
 			}
 		}
 		first, second := (owner+1)%4, (owner+2)%4
-		// The third transfer is by a person who owns nothing, unless they have just become owner.
+		// The third transfer can succeed only after the first one, because this person is not the owner before.
 		answers := together(transfer(owner, first), transfer(owner, second), transfer(first, (owner+3)%4))
 		succeeded := 0
 		for _, a := range answers[:2] {

@@ -18,7 +18,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	people := []string{"olga", "otto"}
 	for _, who := range people {
-		// Names of olga's objects end with her name, and those of otto's with his.
+		// The ids of olga's objects end with "-olga", and those of otto's with "-otto".
 		for _, operation := range []string{
 			"backend PUT connectors/~crm-$who {capabilities: []}",
 			"backend POST subscriptions {id: ~s-$who, role_set: multi_owner, owner: ~$who}",
@@ -79,7 +79,7 @@ func raceOnAnID(t *testing.T, on *backend) {
 	}
 }
 
-// onlyOne fails unless one request succeeded and the others were conflicts.
+// onlyOne fails unless exactly one request created the object, and the others were answered with a conflict.
 func onlyOne(t *testing.T, answers []answer) {
 	t.Helper()
 	created := 0
@@ -95,8 +95,8 @@ func onlyOne(t *testing.T, answers []answer) {
 	}
 }
 
-// raceWithDeletion creates importers, connections and flows in accounts that are being deleted. Afterwards, no
-// relationship of any type names the account or its objects.
+// raceWithDeletion creates importers, connections and flows in accounts that are being deleted. After the deletion,
+// no stored relationship may name the account or an object that it contained.
 func raceWithDeletion(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -163,9 +163,9 @@ func raceWithDeletion(t *testing.T, on *backend) {
 	}
 }
 
-// nothingIsWrittenAfterRemoval removes people who write continuously. After the answer to a removal, the removed person
-// must not write any more. On datastores with overlapping writes, a write that was running at the moment of the answer
-// may succeed.
+// nothingIsWrittenAfterRemoval removes people who send writes without a pause. After a removal is answered, no write
+// of the removed person may succeed. There is one exception: on datastores with overlapping writes (see
+// backend.overlapping), a write that was running at that moment may succeed.
 func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 	for name, remove := range map[string]string{
 		"account": "accounts/~a/members/~busy", "subscription": "subscriptions/~s/members/~busy",
@@ -229,15 +229,15 @@ func nothingIsWrittenAfterRemoval(t *testing.T, on *backend) {
 					}
 				}
 				if changed := difference(atRemoval, s.stored()); changed != "" {
-					t.Fatalf("round %d: after the removal was written:%s", round, changed)
+					t.Fatalf("round %d: written after the removal:%s", round, changed)
 				}
 			}
 		})
 	}
 }
 
-// raceOfSharingAndRemoval shares with a person during their removal. When the person comes back, no share from before
-// may exist.
+// raceOfSharingAndRemoval shares a connection with a person while the person is removed from the account. When the
+// person is added again, the connection must not be shared with the person.
 func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -253,7 +253,7 @@ func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 		}
 		s.by("olga").must(http.MethodPut, s.in("accounts/~a/members/~nina"), roles("user"))
 		if s.may(view) {
-			t.Fatalf("round %d: a share came back with the person", round)
+			t.Fatalf("round %d: nina was added again, and may still view the connection", round)
 		}
 		answers := together(
 			func() answer {
@@ -273,21 +273,21 @@ func raceOfSharingAndRemoval(t *testing.T, on *backend) {
 			t.Fatalf("round %d: %s: %d %s", round, answers[1].request, answers[1].status, answers[1].body)
 		}
 		if s.may(view) {
-			t.Fatalf("round %d: who was removed sees the connection", round)
+			t.Fatalf("round %d: nina was removed, and may still view the connection", round)
 		}
-		// On a datastore with overlapping writes, a share may remain if it was being written during the removal and
-		// another share is stored for the person (docs/security.md). It gives no access.
+		// On a datastore with overlapping writes, one share can remain: a share that is written during the removal,
+		// while another connection is shared with the person (docs/security.md). It gives no access.
 		isPromised := round < half || !on.overlapping
 		if people := s.holders("connection:~c", "shared_with"); isPromised && len(people) > 0 {
 			t.Fatalf("round %d: the connection is still shared with %v", round, people)
 		}
 	}
 	if named == 0 {
-		t.Error("nobody was ever named in time")
+		t.Error("the connection was never shared before the removal")
 	}
 }
 
-// raceOfRoles grants one person different base roles concurrently. The person never has two.
+// raceOfRoles grants a person several base roles concurrently. The person must never hold two of them.
 func raceOfRoles(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include analytics"}.play(s, "", "")

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// raceOfWeakGrants concurrently adds strangers, removes them and adds them again. An actor who may invite and remove,
-// but may not change roles, must not turn a guest into a user. At the end, a removed person has no role, or the role
-// that an owner granted.
+// raceOfWeakGrants adds people to an account, removes them and adds them again, all concurrently. The actor ulla may
+// add and remove people, but may not change roles. So she must not turn a guest into a user. At the end, a removed
+// person must have no role, or the role that an owner granted.
 func raceOfWeakGrants(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -19,7 +19,7 @@ func raceOfWeakGrants(t *testing.T, on *backend) {
 		remove := func() answer { return s.by("ulla").call(http.MethodDelete, member, nil) }
 		add := func() answer { return s.by("ulla").call(http.MethodPut, member, roles("user")) }
 		answers := together(
-			func() answer { // a person who may not change roles removes a guest
+			func() answer { // olga adds a guest, and ulla, who may not change roles, removes the guest
 				if a := s.by("olga").call(http.MethodPut, member, roles("guest")); a.status != http.StatusOK {
 					return a
 				}
@@ -36,13 +36,13 @@ func raceOfWeakGrants(t *testing.T, on *backend) {
 				t.Errorf("round %d: %s: %d %s", round, a.request, a.status, a.body)
 			}
 		}
-		// The owner made the person a guest, then ulla removed the person. Ulla may neither grant a guest another role
-		// nor add a removed person again.
+		// The owner added the person as a guest, and then ulla removed the person. Ulla may not grant a guest
+		// another role. She may not add a removed person again either.
 		if answers[0].status == http.StatusOK && s.may(question{"user:" + who, "create_importer", "account:" + s.id("a")}) {
-			t.Fatalf("round %d: who was made a guest and was removed is a user: %v", round, texts(answers))
+			t.Fatalf("round %d: a guest was removed, and is a user now: %v", round, texts(answers))
 		}
 	}
 	if refused == 0 {
-		t.Error("nothing was refused")
+		t.Error("no request was answered with 403")
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// readable has an object of every type that an operation creates, with a person who may view it. The field hidden names
-// a person who may not view the object, from another account or from none.
+// readable lists an object of every type that an operation creates. viewer may view the object. hidden may not: this
+// person belongs to another account, or to none.
 var readable = []struct{ object, viewer, hidden string }{
 	{"subscription:~s", "olga", "sven"},
 	{"account:~a", "ulla", "sven"},
@@ -21,8 +21,8 @@ var readable = []struct{ object, viewer, hidden string }{
 	{"connector:~connector", "otto", "ulla"},
 }
 
-// TestObjectsAreReadBack reads an object of every type. A person who may view it gets the object. For all others, the
-// answer is that of a missing object.
+// TestObjectsAreReadBack reads an object of every type. A person who may view the object gets it. All others get the
+// same answer as for an object that does not exist.
 func TestObjectsAreReadBack(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -54,7 +54,7 @@ func TestObjectsAreReadBack(t *testing.T) {
 		for _, who := range []string{r.hidden, "nobody"} {
 			s.sameAnswer(t, who, name, "GET "+typ+"s/$ID", http.StatusNotFound)
 		}
-		// The scope check does not suffice.
+		// A key that has only the scope check may not read objects.
 		denied := s.by(r.viewer).withKey(checkKey).call(http.MethodGet, path, nil)
 		if denied.status != http.StatusForbidden {
 			t.Errorf("with a key that only checks, %s: %d %s", path, denied.status, denied.body)
@@ -63,12 +63,12 @@ func TestObjectsAreReadBack(t *testing.T) {
 	for _, e := range endpoints(t) {
 		if e.method == http.MethodDelete && strings.Count(e.path, "/") == 3 && strings.HasSuffix(e.path, "s/{id}") &&
 			!slices.Contains(types, e.path) {
-			t.Errorf("nothing reads what %s deletes", e)
+			t.Errorf("no object in readable has the type that %s deletes", e)
 		}
 	}
 }
 
-// TestListOfSubscriptions reads the list of all subscriptions in pages, while one is deleted.
+// TestListOfSubscriptions reads the list of all subscriptions page by page, while a subscription is deleted.
 func TestListOfSubscriptions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -94,7 +94,7 @@ func TestListOfSubscriptions(t *testing.T) {
 			s.play("olga DELETE subscriptions/~two")
 			other := s.in("relationships?resource=account:~a&cursor=") + cursor
 			if a := s.call(http.MethodGet, other, nil); a.problem().Code != "invalid" {
-				t.Errorf("another list takes the cursor: %d %s", a.status, a.body)
+				t.Errorf("another list accepts the cursor: %d %s", a.status, a.body)
 			}
 		}
 	}

@@ -17,8 +17,8 @@ import (
 
 var codeBlock = regexp.MustCompile("(?s)```(sh|json)\n(.*?)```")
 
-// TestTutorial runs the commands of the README's tutorial, one block after another in one shell, and compares their
-// output with the answers in the README.
+// TestTutorial runs the commands of the README's tutorial, one block after the other in the same shell. Their output
+// must be equal to the answers in the README.
 func TestTutorial(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestTutorial(t *testing.T) {
 	config.Store.Datastore = "memory"
 	server, err := app.Start(t.Context(), config)
 	require.NoError(t, err)
-	// `make run` does the same.
+	// `make run` also builds the demo company before a person starts the tutorial.
 	to, err := client.New(server.URL, server.APIKey, client.WithHTTPClient(http.DefaultClient))
 	require.NoError(t, err)
 	require.NoError(t, app.Demo(t.Context(), to, io.Discard))
@@ -71,7 +71,8 @@ func TestTutorial(t *testing.T) {
 
 var volatile = regexp.MustCompile(`("(?:token|request_id)":)"[^"]*"`)
 
-// normalized returns the lines with fixed tokens and request ids, and without empty lines.
+// normalized returns the lines without empty ones. It replaces tokens and request ids, which differ in each run,
+// with "…".
 func normalized(lines string) []string {
 	var answers []string
 	for line := range strings.Lines(lines) {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// company is a scene with a person in each role of a team account, a multi_owner and a single_owner subscription.
+// company lists the requests that create the objects of the tests in this file: a team account, a multi_owner and a
+// single_owner subscription, with a person in each role.
 var company = []string{
 	"backend PUT connectors/~crm {capabilities: []}",
 	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
@@ -27,8 +28,8 @@ var company = []string{
 	"sam PUT accounts/~t/members/~otto {roles: [owner]}",
 }
 
-// TestRefusalsDoNotDependOnHiddenRoles sends requests about people whose roles the actor may not list. The refusal is
-// the same for every person and for a person without a role.
+// TestRefusalsDoNotDependOnHiddenRoles sends requests about people whose roles the actor may not list. For every
+// person, and for a person without a role, the server must reject the request with the same answer.
 func TestRefusalsDoNotDependOnHiddenRoles(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -109,7 +110,7 @@ func TestRefusalsDoNotDependOnHiddenRoles(t *testing.T) {
 	}
 }
 
-// TestAccountsNameOnlyVisibleSubscriptions checks answers about an account and errors. These may name the account's
+// TestAccountsNameOnlyVisibleSubscriptions checks answers and errors about an account. They may name the account's
 // subscription only to an actor who may view the subscription.
 func TestAccountsNameOnlyVisibleSubscriptions(t *testing.T) {
 	t.Parallel()
@@ -153,7 +154,7 @@ func TestAccountsNameOnlyVisibleSubscriptions(t *testing.T) {
 			}
 		}
 	}
-	// The feature that a role requires is missing in a subscription that the actor may not view.
+	// The role requires a feature that the subscription lacks. The actor may not view this subscription.
 	refused := s.by("rep").call(
 		http.MethodPut, "accounts/"+s.id("n")+"/members/"+s.id("zoe"),
 		map[string]any{"roles": []string{"viewer"}, "expires_at": "2998-01-01T00:00:00Z"},

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// replays has a request for every operation that accepts an Idempotency-Key. $ID and $HANDLE are those of the last
-// invitation.
+// replays lists a request for every operation that accepts an idempotency key. In a request, $ID and $HANDLE stand
+// for the id and the handle of the last invitation.
 var replays = []string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {capabilities: [views]}",
@@ -99,8 +99,8 @@ var replays = []string{
 	"backend DELETE platform/administrators/~pat",
 }
 
-// hiddenChanges change the objects of the replays. After these changes, many values are hidden from the actors of the
-// replayed requests.
+// hiddenChanges lists requests that change the objects of the requests in replays. Afterwards, many values are
+// hidden from the actors of replays.
 var hiddenChanges = []string{
 	"peter POST connections {id: ~secret, account: ~a, connector: ~crm}",
 	"peter PUT importers/~i/connections {source: ~secret, destination: ~secret}",
@@ -115,7 +115,7 @@ var hiddenChanges = []string{
 	"oona PUT accounts/~a/service-accounts/~robot/roles {roles: [user]}",
 }
 
-// endings removes every role of the actors of replays.
+// endings lists requests that remove every role of the actors of replays.
 var endings = []string{
 	"oona PUT accounts/~a/members/~oona {roles: [owner]}", "oona DELETE subscriptions/~s/members/~olga",
 	"oona DELETE subscriptions/~s/members/~ulla", "oona DELETE subscriptions/~s/members/~ines",
@@ -124,8 +124,8 @@ var endings = []string{
 	"backend DELETE users/~ivan", "oona DELETE subscriptions/~s/members/~peter",
 }
 
-// replaySituations maps a name to the changes between the requests of replays and their repetition. It also says how
-// many of the repeated requests must show the stored values.
+// replaySituations lists the changes between the first and the second run of the requests in replays. shown is the
+// number of repeated requests whose answers must have the stored values.
 var replaySituations = map[string]struct {
 	change func(s scene)
 	shown  int
@@ -133,20 +133,21 @@ var replaySituations = map[string]struct {
 	"nothing changed":           {func(scene) {}, 31},
 	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 31},
 	"the actors lost all roles": {func(s scene) { s.play(slices.Concat(hiddenChanges, endings)...) }, 6},
-	"the objects were deleted":  {deleteReplayed, 1}, // the connector of the catalogue
+	"the objects were deleted":  {deleteReplayed, 1}, // nobody can delete the connector
 	"the ids were taken again": {func(s scene) {
 		deleteReplayed(s)
 		s.perform(othersRequests(), func(i int) string { return s.id(fmt.Sprint("other", i)) })
-	}, 5}, // only values that the backend reads
+	}, 5}, // only the values that the backend itself reads
 }
 
-// deleteReplayed deletes all objects of replays, except connectors of the catalogue, which nobody can delete.
+// deleteReplayed deletes all objects of replays, except connectors that belong to no account, which nobody can
+// delete.
 func deleteReplayed(s scene) {
 	s.play("olga DELETE subscriptions/~s", "ivan DELETE subscriptions/~one")
 }
 
-// othersRequests returns the requests of replays, except deletions, on behalf of other people and about other people.
-// They create objects with the same ids.
+// othersRequests returns the requests of replays, except deletions, with other people as actors and as members. The
+// requests create objects with the same ids.
 func othersRequests() (requests []string) {
 	for _, request := range replays {
 		if !strings.Contains(request, " DELETE ") {
@@ -156,13 +157,13 @@ func othersRequests() (requests []string) {
 	return requests
 }
 
-// peopleOfReplays has the people of the requests of replays.
+// peopleOfReplays matches the ids of the people in replays.
 var peopleOfReplays = regexp.MustCompile(
 	`\b(pat|olga|oona|ulla|peter|gert|nora|vera|ines|ingo|ibo|ivan|otto|bob)\b`,
 )
 
-// perform sends requests, each under the key that the function key returns for its index. Each request must succeed.
-// perform returns the requests, without placeholders, and their answers.
+// perform sends requests. The idempotency key of a request is the result of key for its index. Each request must
+// succeed. perform returns the requests, with their placeholders filled, and the answers.
 func (s scene) perform(requests []string, key func(int) string) ([]string, []answer) {
 	s.t.Helper()
 	requests, answers := slices.Clone(requests), make([]answer, len(requests))
@@ -179,9 +180,9 @@ func (s scene) perform(requests []string, key func(int) string) ([]string, []ans
 	return requests, answers
 }
 
-// TestReplaysShowWhatReadsShow replays a request of every operation that accepts an Idempotency-Key. Each field of the
-// answer must have the value that the same caller can read now. If the caller may not read the object, or it no longer
-// exists, the answer must have only the required fields of the contract.
+// TestReplaysShowWhatReadsShow repeats the request of every operation that accepts an idempotency key. Each field of
+// the repeated answer must have the value that the same caller can read now. If the caller may not read the object,
+// or if it no longer exists, the answer must have only the fields that the contract requires.
 func TestReplaysShowWhatReadsShow(t *testing.T) {
 	t.Parallel()
 	for name, situation := range replaySituations {
@@ -207,14 +208,14 @@ func TestReplaysShowWhatReadsShow(t *testing.T) {
 				}
 			}
 			if shown != situation.shown {
-				t.Errorf("%d answers show what is stored, want %d", shown, situation.shown)
+				t.Errorf("%d answers show the stored values, want %d", shown, situation.shown)
 			}
 		})
 	}
 }
 
-// TestReplaysWithoutActorNeedInspect replays requests of the backend with a key that may not read anything. The answers
-// have only ids of the requests.
+// TestReplaysWithoutActorNeedInspect repeats requests of the backend, with a key that may not read anything. The
+// repeated answers must have only the ids in the requests.
 func TestReplaysWithoutActorNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t)).withKey(provisionKey)
@@ -235,7 +236,8 @@ func TestReplaysWithoutActorNeedInspect(t *testing.T) {
 	}
 }
 
-// TestReplaysAreThoseOfTheContract checks that replays has every operation that accepts an Idempotency-Key.
+// TestReplaysAreThoseOfTheContract checks that replays has a request for every operation that accepts an idempotency
+// key.
 func TestReplaysAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {

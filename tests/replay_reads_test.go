@@ -9,7 +9,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// replayedRequest is a request of replays with its first answer, and the caller that reads again.
+// replayedRequest is a request of replays with its first answer. The caller reader reads the fields of the answer
+// again.
 type replayedRequest struct {
 	scene
 	reader caller
@@ -18,9 +19,9 @@ type replayedRequest struct {
 	first  map[string]any
 }
 
-// readsAgain has, by the schema of an answer, a function that reads the fields of the answer with other calls, by the
-// same caller. It returns nil if the caller may not read them or they do not exist. Answers without fields other than
-// the token have no entry.
+// readsAgain maps the schema of an answer to a function that reads the fields of this answer with other requests, by
+// the same caller. The function returns nil if the caller may not read the fields, or if they no longer exist. An
+// answer whose only field is the token has no entry.
 var readsAgain = map[string]func(r replayedRequest) map[string]any{
 	"Subscription":        replayedRequest.readObject,
 	"Account":             replayedRequest.readObject,
@@ -41,14 +42,14 @@ var readsAgain = map[string]func(r replayedRequest) map[string]any{
 	"AcceptedInvitation":  replayedRequest.readAccepted,
 }
 
-// identities are the required fields of answers that a replay may show although the caller may not read the object:
-// ids that the request names.
+// identities lists fields that a repeated answer may show even if the caller may not read the object. Except for the
+// token, they are ids in the request.
 var identities = []string{"id", "user", "group", "service_account", "inviter", "token"}
 
-// reportOnly are the fields that only the first answer of a removal has, and no replay.
+// reportOnly lists the fields that only the first answer to a removal has. A repeated answer does not have them.
 var reportOnly = []string{"reassigned", "remaining"}
 
-// schemaOfAnswer returns the schema of the successful answer of an endpoint with its name.
+// schemaOfAnswer returns the name and the schema of the successful answer of an endpoint.
 func (e endpoint) schemaOfAnswer(t testing.TB) (string, *openapi3.Schema) {
 	t.Helper()
 	for status, response := range e.operation.Responses.Map() {
@@ -60,8 +61,8 @@ func (e endpoint) schemaOfAnswer(t testing.TB) (string, *openapi3.Schema) {
 	return "", nil
 }
 
-// TestReplaysCanHideEveryField checks, for every operation of the contract, that the required fields of its answer are
-// ids of the request, and that the tests read all other fields again.
+// TestReplaysCanHideEveryField checks every operation of the contract. The required fields of its answer must be ids
+// in the request. The tests must read all other fields again.
 func TestReplaysCanHideEveryField(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {
@@ -71,20 +72,20 @@ func TestReplaysCanHideEveryField(t *testing.T) {
 		name, schema := e.schemaOfAnswer(t)
 		for _, field := range schema.Required {
 			if !slices.Contains(identities, field) {
-				t.Errorf("%s requires %s.%s; a replay must be able to leave it out", e, name, field)
+				t.Errorf("%s: a repeated answer must be able to leave out %s.%s", e, name, field)
 			}
 		}
 		for field := range schema.Properties {
 			isStored := field != "token" && field != "replayed" && !slices.Contains(reportOnly, field)
 			if isStored && readsAgain[name] == nil {
-				t.Errorf("%s answers %s.%s, which the tests do not read again", e, name, field)
+				t.Errorf("the answer of %s has %s.%s, which the tests do not read again", e, name, field)
 			}
 		}
 	}
 }
 
-// readAgain returns the fields that the replay of a request must have, and whether they have the stored values. It
-// reads them with other calls, by the same caller.
+// readAgain returns the fields that the repeated answer to a request must have. It reads them with other requests,
+// by the same caller. isShown reports whether the fields have the stored values.
 func (s scene) readAgain(request string, first answer) (want map[string]any, isShown bool) {
 	s.t.Helper()
 	next, err := parseStep(s.in(request))
@@ -121,7 +122,7 @@ func (s scene) readAgain(request string, first answer) (want map[string]any, isS
 	return nil, false
 }
 
-// get returns the fields of the answer to a GET, or nil if the caller may not read it.
+// get returns the fields of the answer to a GET, or nil if the caller may not read the object.
 func (r replayedRequest) get(path string) map[string]any {
 	a := r.reader.call(http.MethodGet, path, nil)
 	if a.status == http.StatusNotFound || a.status == http.StatusForbidden {
@@ -135,7 +136,7 @@ func (r replayedRequest) get(path string) map[string]any {
 	return fields
 }
 
-// find returns the entry of a list in which a field has a value, or nil.
+// find returns the entry of a list whose field has the value, or nil.
 func find(list map[string]any, name, field string, value any) map[string]any {
 	entries, _ := list[name].([]any)
 	for _, entry := range entries {
@@ -146,7 +147,8 @@ func find(list map[string]any, name, field string, value any) map[string]any {
 	return nil
 }
 
-// related returns the relationships of an object by relation: the ids of their subjects. It reads as the backend.
+// related returns the subjects of an object's relationships by relation, without their types. It reads with the
+// rights of the backend.
 func (r replayedRequest) related(object string) map[string][]string {
 	related := make(map[string][]string)
 	var page struct {
@@ -160,7 +162,8 @@ func (r replayedRequest) related(object string) map[string][]string {
 	return related
 }
 
-// flagsOf returns the names of the flags that an object has. The names of their relations begin with prefix.
+// flagsOf returns those of the names for which the object has a flag. The relation of a flag is the prefix and the
+// name.
 func flagsOf(related map[string][]string, prefix string, names ...string) []any {
 	found := []any{}
 	for _, name := range names {
@@ -218,7 +221,8 @@ func (r replayedRequest) readServiceAccountRoles() map[string]any {
 	return map[string]any{"service_account": account["id"], "roles": account["roles"]}
 }
 
-// readCopy reads a copied importer, and compares its ends with those of the original.
+// readCopy reads a copied importer. The field left_out names the connections of the original that the copy does not
+// have.
 func (r replayedRequest) readCopy() map[string]any {
 	copied, original := r.readObject(), r.get("importers/"+r.path[1])
 	if copied == nil {
@@ -242,7 +246,8 @@ func hasEnd(importer map[string]any, end string) bool {
 	return importer[end] != nil || slices.Contains(hidden, any(end))
 }
 
-// readMember reads the roles of the person in the path, and the roles on the accounts in the body.
+// readMember reads the roles of the person in the path. If the request has accounts, it also reads the person's
+// roles on these.
 func (r replayedRequest) readMember() map[string]any {
 	place, user := strings.Join(r.path[:2], "/"), r.path[3]
 	switch accounts, _ := r.body["accounts"].(map[string]any); {
@@ -259,7 +264,7 @@ func (r replayedRequest) readMember() map[string]any {
 		return map[string]any{"user": user, "roles": roles}
 	case accounts == nil:
 		member := r.get(place + "/members/" + user)
-		delete(member, "via") // only reads show roles through groups
+		delete(member, "via") // operations do not return roles that the person has through groups
 		return member
 	default:
 		return r.readMemberAccounts(place, user, accounts)
@@ -290,7 +295,7 @@ func (r replayedRequest) readMemberAccounts(place, user string, accounts map[str
 	return want
 }
 
-// rolesIn returns the roles of a member in a list. A person who is not in the list has none.
+// rolesIn returns the roles of a member in a list, or an empty list for a person who is not in it.
 func rolesIn(member map[string]any) any {
 	if member == nil {
 		return []any{}
@@ -298,7 +303,7 @@ func rolesIn(member map[string]any) any {
 	return member["roles"]
 }
 
-// readMembers reads the roles of the people in the body.
+// readMembers reads the roles of the people in the body of the request.
 func (r replayedRequest) readMembers() map[string]any {
 	members := r.get(strings.Join(r.path[:2], "/") + "/members")
 	if members == nil {
@@ -319,8 +324,8 @@ func (r replayedRequest) readMembers() map[string]any {
 	return map[string]any{"members": want}
 }
 
-// readInvitation finds the invitation in the list of open invitations. Its secret id and its place are those of the
-// first answer.
+// readInvitation finds the invitation in the list of open invitations. The list does not have all fields, so
+// readInvitation copies the others from the first answer.
 func (r replayedRequest) readInvitation() map[string]any {
 	listed := find(r.get(strings.Join(r.path, "/")), "invitations", "handle", r.first["handle"])
 	if listed == nil {

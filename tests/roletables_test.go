@@ -11,7 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/schema/roletables"
 )
 
-// roleTables checks every row of the role tables for every role, in situations that operations alone created.
+// roleTables checks every row of the role tables for every role. It creates the objects with operations, not with
+// relationships of its own.
 func roleTables(t *testing.T, on *backend) {
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
 	if err != nil {
@@ -34,7 +35,8 @@ func roleTables(t *testing.T, on *backend) {
 	}
 }
 
-// everyRowHasAHome fails for each row that would not be checked, because no entry of homes can have its resource.
+// everyRowHasAHome fails for each row that no test would check. No entry of homes can have the resource of such a
+// row.
 func everyRowHasAHome(t *testing.T, table roletables.Table) {
 	t.Helper()
 	if len(table.Rows) == 0 {
@@ -42,13 +44,13 @@ func everyRowHasAHome(t *testing.T, table roletables.Table) {
 	}
 	for _, row := range table.Rows {
 		if !slices.ContainsFunc(homes[table.RoleSet.Name], func(h home) bool { return h.has(row) }) {
-			t.Errorf("%s: %s %q is asked nowhere", table.RoleSet.Name, row.Resource, row.Situation)
+			t.Errorf("%s: no home has the row %s %q", table.RoleSet.Name, row.Resource, row.Situation)
 		}
 	}
 }
 
-// has reports whether a row can be checked in this home: whether the resource of the row exists there, in the row's
-// situation. Only team accounts under multi_owner have private connections.
+// has reports whether a row can be checked in this home. The resource of the row must be able to exist there, in the
+// situation of the row. Only team accounts under multi_owner have private connections.
 func (h home) has(row roletables.Row) bool {
 	if sets, limited := roletables.AccountsOf[row.Resource]; limited && !slices.Contains(sets, h.account) {
 		return false
@@ -58,7 +60,7 @@ func (h home) has(row roletables.Row) bool {
 	return !private || h == home{authz.MultiOwner, authz.Team}
 }
 
-// askColumn creates a home for the person of one column, and checks all rows for that person.
+// askColumn creates a home for the person of one column, and checks all rows for this person.
 func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {
 	w := &world{scene: newScene(t, on), table: table, home: h, column: table.Columns[column], objects: map[string]string{}}
 	w.build()
@@ -76,27 +78,28 @@ func askColumn(t *testing.T, on *backend, table roletables.Table, h home, column
 			t.Errorf("%s: %t, want %t", questions[i], got, wanted[i])
 		}
 	}
-	// Every seventh row is also checked in a request of its own. Each column starts at another row.
+	// Every seventh row is also checked in a request of its own. The first of these rows differs from column to
+	// column.
 	for i := column % 7; i < len(questions); i += 7 {
 		if got := w.may(questions[i]); got != wanted[i] {
-			t.Errorf("asked alone: %s: %t, want %t", questions[i], got, wanted[i])
+			t.Errorf("in a single check: %s: %t, want %t", questions[i], got, wanted[i])
 		}
 	}
 }
 
-// world is a home (see homes) in which one person has the roles of one column of a table.
+// world is a home (see homes) in which one person holds the roles of one column of a table.
 type world struct {
 	scene
 	table  roletables.Table
 	home   home
 	column roletables.Column
 
-	// objects are the created objects, by type and situation.
+	// objects has the ids of the created objects, by type and situation.
 	objects map[string]string
 }
 
-// master returns the person with every right in the subscription. Under single_owner there is only one owner, so in the
-// owner's column the subject is this person.
+// master returns the name of the person who has every right in the subscription. A single_owner subscription has
+// only one owner. So in the column of the owner, the person of the column is the master.
 func (w *world) master() string {
 	if w.table.RoleSet.Name == authz.SingleOwner && w.column.Name == string(authz.RoleOwner) {
 		return "subject"
@@ -117,7 +120,7 @@ func (w *world) build() {
 	}
 }
 
-// perform runs operations with the names of this world.
+// perform runs operations, in which it replaces the placeholders with names of this world.
 func (w *world) perform(operations ...string) {
 	w.t.Helper()
 	names := make([]string, len(w.column.Roles))
@@ -134,7 +137,7 @@ func (w *world) perform(operations ...string) {
 	}
 }
 
-// object returns the resource of a row in its situation. It creates the resource at the first call.
+// object returns the resource of a row in the situation of the row. The first call creates the resource.
 func (w *world) object(row roletables.Row) string {
 	w.t.Helper()
 	key := string(row.Resource) + " " + row.Situation
@@ -145,7 +148,7 @@ func (w *world) object(row roletables.Row) string {
 		situations, func(s situation) bool { return s.resource == row.Resource && s.words == row.Situation },
 	)
 	if i < 0 {
-		w.t.Fatalf("how a %s comes to be %q is unknown", row.Resource, row.Situation)
+		w.t.Fatalf("situations has no entry for %s %q", row.Resource, row.Situation)
 	}
 	made := situations[i]
 	it := fmt.Sprintf("it%d", len(w.objects))

@@ -10,7 +10,8 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// scene is a separate part of a shared backend: every id in it begins with its prefix.
+// scene is the part of a shared backend that belongs to one test. All ids in it begin with the same prefix, so that
+// tests do not affect each other.
 type scene struct {
 	caller
 	on     *backend
@@ -23,10 +24,10 @@ func newScene(t testing.TB, on *backend) scene {
 	return scene{caller: newCaller(t, on.url), on: on, prefix: fmt.Sprintf("s%d-", scenes.Add(1))}
 }
 
-// id returns the id of a name in this scene.
+// id returns the id that stands for a name in this scene: the prefix and the name.
 func (s scene) id(name string) string { return s.prefix + name }
 
-// in replaces '~' in a text by the prefix of the scene.
+// in replaces each '~' in a text with the id prefix of the scene.
 func (s scene) in(text string) string { return strings.ReplaceAll(text, "~", s.prefix) }
 
 // by returns a caller on behalf of a person of the scene, or of a service account: "service_account:robot".
@@ -42,7 +43,7 @@ func (s scene) withKey(key string) scene {
 	return s
 }
 
-// stored returns all relationships about the scene in zed's notation, sorted.
+// stored returns all relationships that have the id prefix of the scene, sorted, in zed's notation.
 func (s scene) stored() []string {
 	s.t.Helper()
 	var found []string
@@ -78,12 +79,12 @@ func difference(before, after []string) string {
 	return b.String()
 }
 
-// writesNothing fails the test if f changes the stored relationships of the scene.
+// writesNothing fails the test if the function f changes the stored relationships of the scene.
 func (s scene) writesNothing(what string, f func()) {
 	s.t.Helper()
 	before := s.stored()
 	f()
 	if changed := difference(before, s.stored()); changed != "" {
-		s.t.Errorf("%s changed what is stored:%s", what, changed)
+		s.t.Errorf("%s changed the stored relationships:%s", what, changed)
 	}
 }

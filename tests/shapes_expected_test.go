@@ -9,19 +9,20 @@ import (
 
 type userSet = map[string]bool
 
-// holders has the people of each relation and permission of objects, for example of doc:cycle0#view.
+// holders maps a relation or permission of an object, for example doc:cycle0#view, to the people who have it.
 type holders map[string]userSet
 
-// solution computes the holders in a graph of relationships.
+// solution computes the people who have each permission, in a graph of relationships.
 type solution struct {
 	holders
-	links map[string][]string // subjects by relation of an object
+	links map[string][]string // subjects by object and relation, for example doc:cycle0#parent
 	docs  userSet
-	grew  bool // add has added a holder
+	grew  bool // add has added a person
 }
 
-// holdersOf evaluates the permissions of shapesSchema over relationships. It repeats this until no holder is added, so
-// it returns the smallest set of holders that satisfies the schema. viewers are the people who may view the account.
+// holdersOf computes the people who have each permission of shapesSchema, from relationships. It repeats the
+// evaluation until no person is added. So it returns the smallest solution that satisfies the schema. viewers are
+// the people who may view the account.
 func holdersOf(rows []string, viewers ...string) holders {
 	s := &solution{holders: make(holders), links: make(map[string][]string), docs: make(userSet), grew: true}
 	for _, row := range rows {
@@ -56,7 +57,8 @@ func holdersOf(rows []string, viewers ...string) holders {
 	return s.holders
 }
 
-// evaluate adds the holders of each permission of a document, given the holders that are known so far.
+// evaluate adds the people who have each permission of a document, as far as the people of other documents are
+// known.
 func (s *solution) evaluate(doc string) {
 	direct := s.holders[doc+"#viewer"]
 	s.add(doc+"#view", direct)
@@ -84,7 +86,7 @@ func (s *solution) add(set string, who userSet) {
 	s.grew = s.grew || len(s.holders[set]) > n
 }
 
-// through returns the holders of a permission of the documents that a relation leads to.
+// through returns the people who have a permission on one of the documents to which a relation of doc leads.
 func (s *solution) through(doc, relation, permission string) userSet {
 	found := make(userSet)
 	for _, next := range s.links[doc+"#"+relation] {
@@ -103,8 +105,9 @@ func both(a, b userSet) userSet {
 	return found
 }
 
-// expected returns the verdicts "yes" that the answer to a question about a shape must have. withNewbie are the holders
-// after the operation that the call previews.
+// expected returns the answer that a call must give about a shape: "yes" for each permission, person or object that
+// is allowed. right has the people who have each permission. withNewbie has the same after the operation that the
+// call previews.
 func (c endlessCall) expected(s docShape, may string, right, withNewbie holders) verdicts {
 	yes := make(verdicts)
 	who := s.user("alice")
@@ -113,7 +116,7 @@ func (c endlessCall) expected(s docShape, may string, right, withNewbie holders)
 			yes[name] = "yes"
 		}
 	}
-	// named returns an object or person as the endpoint names it.
+	// named returns the id of an object or person as the endpoint writes it. AuthZEN's endpoints leave out the type.
 	named := func(name string) string {
 		if strings.HasPrefix(c.path, "/access/") {
 			_, name, _ = strings.Cut(name, ":")

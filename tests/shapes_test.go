@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// shapesSchema is a company's own schema. Its permissions lead from a document to others through a union, an
-// intersection, an exclusion, and sets of people.
+// shapesSchema is the schema of a company, in addition to Sluice's own. Its permissions lead from a document to
+// other documents, through a union, an intersection, an exclusion, and sets of people.
 const shapesSchema = `use import
 use expiration
 import "sluice/root.zed"
@@ -30,19 +30,19 @@ definition doc {
 
 var shapePermissions = []string{"view", "both", "sift", "shared"}
 
-// docShape is a graph of documents. Its documents and people have its name as a prefix. alice and bob are viewers of
-// the last document, and bob is banned from the first one.
+// docShape is a graph of documents. The ids of its documents and people contain its name. The people alice and bob
+// are viewers of the last document, and bob is banned from the first one.
 type docShape struct {
 	name string
 	last int // number of the last document
 	link func(at func(i int) string) (rows []string)
 
-	// isLarge reports whether SpiceDB may answer a question about this shape with an error, because it is too large.
+	// isLarge reports whether this graph may be too large for SpiceDB. Then SpiceDB may answer with an error.
 	isLarge bool
 }
 
-// linked makes a chain: each document has each of the relations to the next document. Like cyclic, sets and sharing,
-// it returns a function that gets the names of the documents and returns the relationships.
+// linked makes a chain: each of the relations leads from each document to the next one. Like cyclic, sets and
+// sharing, it returns a function. The function calls at for the id of each document, and returns the relationships.
 func linked(last int, relations ...string) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		for i := range last {
@@ -54,7 +54,7 @@ func linked(last int, relations ...string) func(at func(int) string) []string {
 	}
 }
 
-// cyclic makes a cycle: the chain of linked, with the same relations from the last document to the first.
+// cyclic makes a cycle: a chain as in linked, in which the relations also lead from the last document to the first.
 func cyclic(last int, relations ...string) func(at func(int) string) []string {
 	return func(at func(int) string) []string {
 		rows := linked(last, relations...)(at)
@@ -65,8 +65,8 @@ func cyclic(last int, relations ...string) func(at func(int) string) []string {
 	}
 }
 
-// sets makes groups that all contain the same people, and shares the first document with each of them. The other
-// documents have two relations each to the first.
+// sets makes groups that all contain the same people, and shares the first document with each group. From each other
+// document, two relations lead to the first document.
 func sets(groups, people, docs int) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		crew := func(i int) string { return strings.Replace(at(i), "doc:", "crew:", 1) }
@@ -86,8 +86,8 @@ func sets(groups, people, docs int) func(at func(int) string) []string {
 	}
 }
 
-// sharing makes a chain with two relations from each document to the next. The viewers of a document are the people
-// who have the permission shared on the next document. The parent of a document is the next document.
+// sharing makes a chain of documents. The next document is the parent of each document. The viewers of a document
+// are the people who have the permission "shared" on the next document.
 func sharing(last int) func(at func(int) string) []string {
 	return func(at func(int) string) (rows []string) {
 		for i := range last {
@@ -112,10 +112,10 @@ var docShapes = []docShape{
 
 func (s docShape) at(i int) string { return fmt.Sprint("doc:", s.name, i) }
 
-// user returns a person of the shape.
+// user returns a person of this graph, for example user:alice-cycle.
 func (s docShape) user(name string) string { return "user:" + name + "-" + s.name }
 
-// rows returns the relationships of the shape.
+// rows returns the relationships of the graph.
 func (s docShape) rows() []string {
 	return append(
 		s.link(s.at),

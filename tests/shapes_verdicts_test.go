@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tooLarge is the verdict of a question without an answer.
+// tooLarge is the error code of a request whose evaluation needs too much.
 const tooLarge = "too_large"
 
-// verdicts has "yes", "no" or the code of an error for each permission, person or object that an answer names. The
-// verdict of "" is that of the whole question.
+// verdicts has "yes", "no" or an error code for each permission, person or object in an answer. The key "" has that
+// of the request as a whole.
 type verdicts map[string]string
 
-// anyError is an error within an answer of the API, with a code, or of AuthZEN, with a status.
+// anyError is an error in an answer. Sluice's own endpoints set the code, and AuthZEN's endpoints set the status.
 type anyError struct {
 	Code   string
 	Status int
@@ -32,7 +32,7 @@ func (e anyError) String() string {
 	return cmp.Or(e.Code, fmt.Sprint(e.Status))
 }
 
-// anyItem is an item of an answer, or the answer to one question.
+// anyItem is an item of a list in an answer, or the whole answer to a single check.
 type anyItem struct {
 	Allowed, Decision           *bool
 	Subject, Resource, ID, Name string
@@ -63,7 +63,7 @@ func (i anyItem) verdict() string {
 	}
 }
 
-// verdictsOf reads the answer to any of the endlessCalls.
+// verdictsOf reads the answer to any of the requests in endlessCalls.
 func verdictsOf(t *testing.T, text []byte) verdicts {
 	t.Helper()
 	found := make(verdicts)

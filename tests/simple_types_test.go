@@ -7,8 +7,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// eachSimpleType returns text for each of authz.SimpleTypes. $type is its name, $types its collection, and $place the
-// type of the object that contains it. $in is the entry of places for this type or, for an account, for its role set.
+// eachSimpleType returns the text once for each of authz.SimpleTypes, with its placeholders filled. $type is the
+// name of the type, $types its collection, and $place the type of the object that contains it. $in is an entry of
+// places: that of the containing type, or for an account that of the account's role set.
 func eachSimpleType(text string, places map[string]string) []string {
 	var filled []string
 	for _, typ := range authz.SimpleTypes {
@@ -23,7 +24,7 @@ func eachSimpleType(text string, places map[string]string) []string {
 	return filled
 }
 
-// simpleProbes has requests about objects of the simple types, in the form of probes.
+// simpleProbes returns a request about an object of each simple type (see authz.SimpleTypes), in the form of probes.
 func simpleProbes(request string) []struct{ object, request string } {
 	var found []struct{ object, request string }
 	for i, filled := range eachSimpleType(request, map[string]string{
@@ -34,7 +35,8 @@ func simpleProbes(request string) []struct{ object, request string } {
 	return found
 }
 
-// simpleCreations has requests that create objects of the simple types in sven's accounts and workspace.
+// simpleCreations returns a request for each simple type that creates an object in the accounts or the workspace of
+// the user sven.
 func simpleCreations() []struct{ object, request string } {
 	found := simpleProbes("POST $types {id: $ID, $place: $in}")
 	for i, filled := range eachSimpleType("POST $types {id: $ID, $place: ~$in}", map[string]string{
@@ -45,7 +47,8 @@ func simpleCreations() []struct{ object, request string } {
 	return found
 }
 
-// placeProbes has requests about the accounts and workspaces that contain objects of the simple types.
+// placeProbes returns, for each simple type, a request about the account or workspace that contains objects of the
+// type.
 func placeProbes(request string) []struct{ object, request string } {
 	found := simpleProbes(request)
 	for i, typ := range authz.SimpleTypes {
@@ -59,7 +62,7 @@ func placeProbes(request string) []struct{ object, request string } {
 	return found
 }
 
-// simpleSituations adds one situation for each of the simple types to the situations written by hand.
+// simpleSituations returns the situations byHand, and one situation for each of the simple types.
 func simpleSituations(byHand []situation) []situation {
 	all := slices.Clone(byHand)
 	for _, typ := range authz.SimpleTypes {

@@ -5,8 +5,8 @@ import "github.com/sluice-authz/sluice/internal/authz"
 // home names the role sets of a subscription and of an account in it.
 type home struct{ subscription, account authz.RoleSetName }
 
-// homes lists, for the table of each role set, the subscriptions and accounts in which its rows are checked. Rows about
-// accounts in general are checked in an account of every role set.
+// homes lists, for the table of each role set, the subscriptions and accounts in which its rows are checked. Rows
+// about accounts in general are checked in an account of every role set.
 var homes = map[authz.RoleSetName][]home{
 	authz.Team:       {{authz.MultiOwner, authz.Team}},
 	authz.Operations: {{authz.MultiOwner, authz.Operations}},
@@ -27,11 +27,11 @@ var homes = map[authz.RoleSetName][]home{
 	},
 }
 
-// In the operations below, $roles are the roles of a column of the role table. The subject is the person with these
-// roles. $master is a person with every right in the subscription. The person colleague creates the objects of the
-// account that the subject does not create. ~it is the object of the row.
+// The operations below have placeholders. $roles are the roles of a column of a role table. The person "subject"
+// holds these roles. $master is a person with every right in the subscription. The person "colleague" creates the
+// objects that the subject does not create. ~it is the object of the row.
 
-// stages are the operations that create a home, before the subject gets a role.
+// stages lists the operations that create a home, before the subject gets roles.
 var stages = map[authz.RoleSetName][]string{
 	authz.MultiOwner: {
 		"backend POST subscriptions {id: ~sub, role_set: multi_owner, owner: ~$master, features: [user_permissions, dashboards]}",
@@ -48,19 +48,21 @@ var stages = map[authz.RoleSetName][]string{
 	authz.Analytics: {"$master PUT accounts/~account/members/~colleague {roles: [editor]}"},
 }
 
-// arrivals are the operations that grant the subject the roles of the column.
+// arrivals lists the operation that grants the subject the roles of the column, by the type of object for which the
+// role set is.
 var arrivals = map[authz.Type]string{
 	"account":      "$master PUT accounts/~account/members/~subject {roles: [$roles]}",
 	"subscription": "$master PUT subscriptions/~sub/members/~subject {roles: [$roles]}",
 	"platform":     "backend PUT platform/administrators/~subject",
 }
 
-// situation lists the operations that create a resource of one type in the situation that the field words describes.
+// situation lists the operations that create a resource in the situation of a row. words is the name of the
+// situation in the role tables.
 type situation struct {
 	resource authz.Type
 	words    string
 
-	// object is the object of the row, if it is not ~it.
+	// object is the object whose permissions are checked. If it is empty, ~it is checked.
 	object string
 
 	operations []string
@@ -92,7 +94,8 @@ var situations = simpleSituations([]situation{
 	{resource: "connection", words: "others private", operations: []string{connection("colleague", "private", "plain")}},
 	{resource: "connection", words: "shared", operations: []string{connection("colleague", "shared", "plain")}},
 	{resource: "connection", words: "others shared", operations: []string{connection("colleague", "shared", "plain")}},
-	{resource: "connection", words: "others named", operations: []string{ // a guest cannot be named, a user can
+	// A connection cannot be shared with a guest by name. So the subject is a user at first.
+	{resource: "connection", words: "others named", operations: []string{
 		connection("colleague", "private", "plain"),
 		"$master PUT accounts/~account/members/~subject {roles: [user]}",
 		"colleague PUT connections/~it/sharing {visibility: private, users: [~subject]}",
@@ -150,7 +153,7 @@ func inWorkspace(path string) string {
 	return "colleague POST " + path + " {id: ~it, workspace: ~its-place}"
 }
 
-// connectors are the operations that put the connectors of the situations, with their capabilities, into the catalogue.
+// connectors lists the operations that create connectors with and without capabilities.
 var connectors = []string{
 	"backend PUT connectors/~plain {capabilities: []}",
 	"backend PUT connectors/~views {capabilities: [views]}",

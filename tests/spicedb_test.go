@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// dialSpiceDB connects to a SpiceDB as zed does.
+// dialSpiceDB connects to SpiceDB's gRPC API with a key, as the command zed does.
 func dialSpiceDB(address, key string) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -23,7 +23,7 @@ func dialSpiceDB(address, key string) (*grpc.ClientConn, error) {
 
 var fullyConsistent = &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}}
 
-// readRelationships returns stored relationships in zed's notation, without expirations.
+// readRelationships returns the stored relationships that match a filter, in zed's notation, without expirations.
 func readRelationships(t testing.TB, conn *grpc.ClientConn, filter *v1.RelationshipFilter) []string {
 	t.Helper()
 	stream, err := v1.NewPermissionsServiceClient(conn).ReadRelationships(t.Context(), &v1.ReadRelationshipsRequest{
@@ -39,7 +39,7 @@ func readRelationships(t testing.TB, conn *grpc.ClientConn, filter *v1.Relations
 	return found
 }
 
-// receiveAll returns all answers of a stream.
+// receiveAll returns all messages of a stream.
 func receiveAll[T any](t testing.TB, stream grpc.ServerStreamingClient[T]) (all []*T) {
 	t.Helper()
 	for {
@@ -54,7 +54,7 @@ func receiveAll[T any](t testing.TB, stream grpc.ServerStreamingClient[T]) (all 
 	}
 }
 
-// everything returns all relationships of every type, as a backup with zed does.
+// everything returns all stored relationships of every type, as a backup with zed does.
 func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	t.Helper()
 	request := &v1.ExportBulkRelationshipsRequest{Consistency: fullyConsistent}
@@ -71,8 +71,8 @@ func everything(t testing.TB, conn *grpc.ClientConn) []string {
 	return found
 }
 
-// write writes relationships in zed's notation through SpiceDB's own API. Watch delivers them to the server a little
-// later. The token is that of the last write.
+// write writes relationships in zed's notation directly to SpiceDB. Sluice gets them a little later, through Watch.
+// The token is that of the last write.
 func (s scene) write(relationships ...string) (token string) {
 	s.t.Helper()
 	for part := range slices.Chunk(relationships, 1000) {

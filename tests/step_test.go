@@ -12,7 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A step is one line of a case. '~' stands for the prefix of the scene. Names of actors have no '~'.
+// A step is one line of a case, which is a test in a text file. '~' stands for the id prefix of this test. Names of
+// actors have no '~'.
 //
 //	alice POST accounts {id: ~a, subscription: ~s, role_set: team}
 //	alice PUT accounts/~a/members/~bob {roles: [user]} => 200 {roles: [user]}
@@ -24,14 +25,14 @@ import (
 //	nothing left of account:~a
 //
 // The actor is a person, or a service account in the form "service_account:robot". "backend" stands for the backend
-// itself, without an actor. After "=>" comes the expected status, followed by the code of the problem with words of its
-// detail, or by fields of the answer. Without "=>", the request must succeed. A rejected request must change nothing
-// (see backend.few).
+// itself, without an actor. After "=>" comes the expected status, followed by the code of the problem with words of
+// its detail, or by fields of the answer. Without "=>", the request must succeed. After a rejected request, the
+// stored relationships must be unchanged. A brief backend (see backend.isBrief) does not compare them.
 type step interface {
 	run(s scene)
 }
 
-// parseStep parses a line.
+// parseStep parses one line.
 func parseStep(line string) (step, error) {
 	actor, rest, _ := strings.Cut(line, " ")
 	verb, rest, _ := strings.Cut(strings.TrimSpace(rest), " ")
@@ -55,7 +56,7 @@ func parseStep(line string) (step, error) {
 	return nil, fmt.Errorf("%q is no step", line)
 }
 
-// requestStep is a request with its expected answer.
+// requestStep sends a request, and checks the answer.
 type requestStep struct {
 	actor, method, path string
 	body                any
@@ -93,7 +94,7 @@ func parseRequest(actor, method, rest string) (step, error) {
 	return r, err
 }
 
-// flow parses a value in YAML's flow style. It returns nil for an empty text.
+// flow parses a value in YAML's flow style, for example {roles: [user]}. It returns nil for an empty text.
 func flow(text string) (any, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -118,7 +119,8 @@ func (r requestStep) run(s scene) {
 	})
 }
 
-// verify ends the test if the answer has another status, since the next steps depend on it.
+// verify checks the answer. If the status is not the expected one, it ends the test, since the following steps
+// depend on it.
 func (r requestStep) verify(t testing.TB, a answer) {
 	t.Helper()
 	body, _ := json.Marshal(r.body)
@@ -130,7 +132,7 @@ func (r requestStep) verify(t testing.TB, a answer) {
 	case r.code != "" && a.problem().Code != r.code:
 		t.Errorf("%s: code %q, want %q", what, a.problem().Code, r.code)
 	case !strings.Contains(a.problem().Detail, r.words):
-		t.Errorf("%s: the detail %q does not hold %q", what, a.problem().Detail, r.words)
+		t.Errorf("%s: the detail %q does not contain %q", what, a.problem().Detail, r.words)
 	}
 	if r.fields != nil {
 		var got any
@@ -141,8 +143,8 @@ func (r requestStep) verify(t testing.TB, a answer) {
 	}
 }
 
-// lacks describes the parts of wanted that got does not have. got may have additional fields; everything else must be
-// equal. A null in wanted means that the field must be missing.
+// lacks describes how got differs from wanted, or returns "". got may have additional fields. All other values must
+// be equal. A null in wanted means that got must not have the field.
 func lacks(got, wanted any) string {
 	w, isObject := wanted.(map[string]any)
 	g, gotObject := got.(map[string]any)
@@ -165,7 +167,7 @@ func lacks(got, wanted any) string {
 	return ""
 }
 
-// mayStep checks whether a person has all of the permissions, or none of them.
+// mayStep checks whether a person or a service account has all of the permissions, or none of them.
 type mayStep struct {
 	who                    string
 	permissions, resources []string
@@ -219,7 +221,7 @@ func (r storedStep) run(s scene) {
 	}
 }
 
-// goneStep checks that no relationship about a deleted object is stored.
+// goneStep checks that no relationship about an object is stored, for example after its deletion.
 type goneStep struct{ object string }
 
 func (g goneStep) run(s scene) {
@@ -239,7 +241,7 @@ func names(relationship, object string) bool {
 	return resource == object || subject == object
 }
 
-// play runs lines of steps in the scene, one after the other.
+// play runs steps in the scene, one line after the other.
 func (s scene) play(lines ...string) {
 	s.t.Helper()
 	for _, line := range lines {
@@ -251,7 +253,7 @@ func (s scene) play(lines ...string) {
 	}
 }
 
-// givenStep is a relationship that another tool writes.
+// givenStep writes a relationship directly to SpiceDB, as another tool could.
 type givenStep struct{ relationship string }
 
 func (g givenStep) run(s scene) {

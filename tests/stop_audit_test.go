@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// TestStoppingUnderLoadLogsEveryAcknowledgedChange stops a server at random moments while others write. After each
-// stop, the audit log must have every acknowledged change.
+// TestStoppingUnderLoadLogsEveryAcknowledgedChange stops a server at random moments while several clients send
+// writes. After each stop, the audit log must have every change that the server acknowledged.
 func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -71,13 +71,14 @@ func TestStoppingUnderLoadLogsEveryAcknowledgedChange(t *testing.T) {
 	}
 }
 
-// load writes with several concurrent writers, and records the users whose changes were acknowledged.
+// load sends writes from several clients, and records the users whose changes the server acknowledged.
 type load struct {
 	mu    sync.Mutex
 	users map[string]bool
 }
 
-// run writes with several writers until none gets an answer. It calls stop after a number of answers.
+// run sends writes from several clients until none of them gets an answer any more. After the given number of
+// answers, it calls stop.
 func (l *load) run(s scene, round, answers int, stop func()) {
 	enough := make(chan struct{})
 	var writing sync.WaitGroup
@@ -120,7 +121,7 @@ func (l *load) run(s scene, round, answers int, stop func()) {
 	<-ended
 }
 
-// members counts, for each user, the entries of the audit log in a directory that add the user to an account.
+// members reads the audit log in a directory. For each user, it counts the entries that add the user to an account.
 func members(t *testing.T, directory, account string) map[string]int {
 	t.Helper()
 	log, err := app.ReadAudit(t.Context(), directory, "")
@@ -137,7 +138,7 @@ func members(t *testing.T, directory, account string) map[string]int {
 		for _, e := range found {
 			after = e.Seq
 			if e.Kind == audit.Gap {
-				t.Errorf("there is a gap at entry %d", e.Seq)
+				t.Errorf("the entry %d records a gap", e.Seq)
 			}
 			for _, u := range e.Updates {
 				if string(u.Resource.ID) == account && u.Relation == "user" {

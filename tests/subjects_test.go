@@ -24,7 +24,7 @@ type foundSubject struct {
 	Error *problem
 }
 
-// subjects makes a look-up as one answer and as a stream, which must agree.
+// subjects looks up subjects twice: with one answer, and with a stream. Both must have the same results.
 func (s scene) subjects(body map[string]any) []foundSubject {
 	s.t.Helper()
 	var list struct {
@@ -46,12 +46,12 @@ func (s scene) subjects(body map[string]any) []foundSubject {
 	if once := slices.CompactFunc(
 		slices.Clone(streamed), func(a, b foundSubject) bool { return a.Subject == b.Subject },
 	); len(once) != len(streamed) {
-		s.t.Errorf("a subject comes twice: %+v", streamed)
+		s.t.Errorf("a subject is listed twice: %+v", streamed)
 	}
 	return list.Subjects
 }
 
-// streamSubjects makes a look-up as a stream, and returns its last line separately.
+// streamSubjects looks up subjects with a stream. It returns the last line separately.
 func (s scene) streamSubjects(body map[string]any) (found []foundSubject, last foundSubject) {
 	s.t.Helper()
 	request := s.as("").request(http.MethodPost, "lookup/subjects", body)
@@ -75,7 +75,7 @@ func (s scene) streamSubjects(body map[string]any) (found []foundSubject, last f
 			continue
 		}
 		if found = append(found, line); last.Token != "" {
-			s.t.Error("a line stands behind the last one")
+			s.t.Error("there is a line after the last one")
 		}
 	}
 	if lines.Err() != nil {
@@ -84,7 +84,7 @@ func (s scene) streamSubjects(body map[string]any) (found []foundSubject, last f
 	return found, last
 }
 
-// TestLookupSubjects looks up the people who may view objects of the product. Each person is listed once.
+// TestLookupSubjects looks up the people who may view importers and other objects. Each person is listed once.
 func TestLookupSubjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -103,11 +103,11 @@ func TestLookupSubjects(t *testing.T) {
 	if got, want := names(s.subjects(body)), []string{"user:" + s.id("olga"), "user:" + s.id("ulla")}; !slices.Equal(
 		got, want,
 	) {
-		t.Errorf("who may see the importer: %v, want %v", got, want)
+		t.Errorf("the people who may view the importer: %v, want %v", got, want)
 	}
 	body["resource"] = "importer:" + s.id("missing")
 	if got := s.subjects(body); len(got) != 0 {
-		t.Errorf("who may see what is not there: %v", got)
+		t.Errorf("the people who may view a missing object: %v", got)
 	}
 	for what, change := range map[string][]any{
 		"permission": {"permission", "veiw"}, "type": {"subject_type", "usr"}, "relation": {
@@ -132,8 +132,8 @@ func TestLookupSubjects(t *testing.T) {
 	}
 }
 
-// TestManySubjects looks up more subjects than one answer can have. A stream returns all of them, and ends when its
-// reader closes the connection.
+// TestManySubjects looks up more subjects than one answer can have. A stream returns all of them. It ends if the
+// client closes the connection.
 func TestManySubjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// suites are the tests that run with every SpiceDB.
+// suites lists the tests that can run on every kind of SpiceDB.
 var suites = []suite{
 	{"role tables", roleTables},
 	{"cases", cases},
@@ -28,8 +28,8 @@ var suites = []suite{
 	{"relationships", writesOfRelationships},
 }
 
-// remote are the suites that `make test` runs with a SpiceDB in a container. Requests follow each other there, and each
-// takes several calls over the network. In `make test-long`, all suites run there.
+// remote lists the suites that `make test` runs with a SpiceDB in a container. There, only one request runs at a
+// time, and each makes several calls over the network. `make test-long` runs all suites there.
 var remote = []suite{
 	{"role tables", roleTables},
 	{"cases", cases},
@@ -39,7 +39,7 @@ var remote = []suite{
 	{"relationships", writesOfRelationships},
 }
 
-// durable are the suites that depend on the datastore.
+// durable lists the suites that depend on the datastore.
 var durable = []suite{
 	{"role tables", roleTables},
 	{"limited time", limitedTime},
@@ -48,8 +48,9 @@ var durable = []suite{
 	{"relationships", writesOfRelationships},
 }
 
-// races are the tests of overlapping requests. The memory datastore of SpiceDB v1.56.0 fails them in a container (see
-// backend.serial). Sluice's embedded SpiceDB prevents the error, and PostgreSQL does not have it.
+// races lists the tests with concurrent requests. They do not run in a container, because the memory datastore of
+// SpiceDB v1.56.0 fails them (see backend.serial). Sluice's embedded SpiceDB prevents the error, and PostgreSQL does
+// not have it.
 var races = []suite{
 	{"an id", raceOnAnID},
 	{"deletion", raceWithDeletion},
@@ -73,8 +74,8 @@ type suite struct {
 	run  func(t *testing.T, on *backend)
 }
 
-// TestEmbedded runs the suites with an embedded SpiceDB. The in-memory replica answers, and SpiceDB verifies a share
-// of its answers.
+// TestEmbedded runs the suites with an embedded SpiceDB. The in-memory replica makes the decisions, and Sluice
+// compares some of them with SpiceDB.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -88,7 +89,8 @@ func TestEmbeddedRaces(t *testing.T) {
 	run(t, memory.get(t), races)
 }
 
-// answersAsSpiceDB fails unless the replica of a server has answered, SpiceDB verified answers, and none differed.
+// answersAsSpiceDB checks the metrics of a server. The in-memory replica must have made decisions. Sluice must have
+// compared some of them with SpiceDB, and none may differ.
 func answersAsSpiceDB(t *testing.T, on *backend) {
 	t.Helper()
 	metrics := newCaller(t, on.url).call(http.MethodGet, "/metrics", nil).body
@@ -100,16 +102,17 @@ func answersAsSpiceDB(t *testing.T, on *backend) {
 		return string(found[1])
 	}
 	if answers := value(`sluice_replica_answers_total{method="Check",reason="",source="replica"}`); answers == "0" {
-		t.Error("the replica has answered nothing")
+		t.Error("the in-memory replica has made no decision")
 	}
 	if verified, differences := value("sluice_replica_verifications_total"), value(
 		"sluice_replica_differences_total",
 	); verified == "0" || differences != "0" {
-		t.Errorf("of %s answers that were verified, %s differed", verified, differences)
+		t.Errorf("of %s decisions that were compared with SpiceDB, %s differed", verified, differences)
 	}
 }
 
-// TestSQLite runs the durable suites with an embedded SpiceDB that stores on disk, which is the default of a server.
+// TestSQLite runs the durable suites and the races with an embedded SpiceDB that stores its data in SQLite, as a
+// server does by default.
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	config := configuration()
@@ -123,7 +126,8 @@ func TestSQLite(t *testing.T) {
 	run(t, on, slices.Concat(durable, races))
 }
 
-// TestPostgres runs the races with a SpiceDB on PostgreSQL. The replica is off, so SpiceDB answers every check.
+// TestPostgres runs the races with a SpiceDB on PostgreSQL. The in-memory replica is off, so SpiceDB makes every
+// decision.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	config := configuration()
@@ -136,12 +140,12 @@ func TestPostgres(t *testing.T) {
 	}
 	on.few = true
 	on.overlapping = true
-	on.serial = true // PostgreSQL rejects many overlapping writes in a small database, and each is retried
+	on.serial = true // concurrent writes to a small database often fail on PostgreSQL, and must be retried
 	run(t, on, races)
 }
 
-// TestContainer runs the remote suites with a SpiceDB in a container. The in-memory replica is off, so SpiceDB
-// answers every check.
+// TestContainer runs the remote suites with a SpiceDB in a container. The in-memory replica is off, so SpiceDB makes
+// every decision.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)

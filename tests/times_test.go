@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestTimesInQueriesMayBeInLowerCase writes the T and the Z of RFC 3339 in lower case.
+// TestTimesInQueriesMayBeInLowerCase sends times whose T and Z, as in RFC 3339, are in lower case.
 func TestTimesInQueriesMayBeInLowerCase(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

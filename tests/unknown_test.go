@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestUnknownNames sends names that the schema does not have. The answer lists the nearest names.
+// TestUnknownNames sends names of permissions, relations and types that do not exist. The answer must be 400. If the
+// schema has similar names, the answer must list them.
 func TestUnknownNames(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -45,7 +46,7 @@ func TestUnknownNames(t *testing.T) {
 		{"user:a", "Edit", "importer:" + s.id("i")},
 	}}).decode(t, &bulk)
 	if len(bulk.Results) != 5 || bulk.Results[0].Allowed == nil || bulk.Results[0].Error != nil {
-		t.Fatalf("a check among wrong ones is not answered: %+v", bulk.Results)
+		t.Fatalf("a valid check has no decision because others are invalid: %+v", bulk.Results)
 	}
 	for i, nearest := range map[int]string{1: "edit", 2: "importer", 3: "reference", 4: "are edit"} {
 		if e := bulk.Results[i].Error; e == nil || e.Code != "invalid" || !strings.Contains(e.Detail, nearest) {

@@ -18,7 +18,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// audience is the number of people that a streamed look-up finds: more than the buffers of a connection hold.
+// audience is the number of people that a look-up returns in a stream. Their lines are more than the buffers of a
+// connection can hold.
 const audience = 60_000
 
 // writeAudience shares a document with many people whose ids are long.
@@ -33,15 +34,15 @@ func writeAudience(t *testing.T, conn *grpc.ClientConn) {
 	}
 }
 
-// Requests for streams. The log names each request by its route.
+// These are the requests for streams. The log of the server names each request by its route.
 const (
 	lookupRoute = "/v1/lookup/subjects"
 	lookupBody  = `{"resource":"doc:hit","permission":"allowed","subject_type":"user","consistency":"fully_consistent"}`
 	eventsRoute = "/v1/events"
 )
 
-// openStream requests a stream over a connection with small buffers. It returns the stream and its first line, and
-// reads nothing more.
+// openStream requests a stream over a connection with small buffers. It reads only the first line, and returns it
+// with the stream.
 func openStream(t *testing.T, url, route string) (stream *bufio.Reader, first string) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
@@ -70,7 +71,7 @@ func openStream(t *testing.T, url, route string) (stream *bufio.Reader, first st
 	return stream, first
 }
 
-// streamLog is a log handler that reports the outcome of each stream, by route.
+// streamLog is a log handler. It sends the route and the outcome of each stream to a channel.
 type streamLog struct {
 	slog.Handler
 	outcomes chan [2]string
@@ -103,12 +104,14 @@ func (l streamLog) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// TestUnreadStreamsEnd opens streams whose clients stop reading, and a client that reads a line from time to time. The
-// server must end each unread stream within the time limit of a request, and hold little memory for it until then.
+// TestUnreadStreamsEnd opens streams whose clients stop reading after the first line. One client reads another line
+// from time to time. The server must end each of these streams within the time limit of a request. Until then, it
+// must use little memory for them.
 func TestUnreadStreamsEnd(t *testing.T) { // not parallel: goroutines and memory of other tests would count
 	for _, replica := range []string{"auto", "off"} {
 		t.Run("replica "+replica, func(t *testing.T) {
-			// a slow machine needs more time for the first line
+			// On a slow machine, the first line arrives too late if the limit is short. Then the test runs again
+			// with a longer one.
 			for limit := 2 * time.Second; !streamsEnd(t, replica, limit); limit *= 4 {
 				require.Less(t, limit, 10*time.Minute)
 			}
@@ -116,7 +119,8 @@ func TestUnreadStreamsEnd(t *testing.T) { // not parallel: goroutines and memory
 	}
 }
 
-// streamsEnd returns false if the time limit of a request is too short for the first line.
+// streamsEnd runs the test with this time limit for requests. It returns false if the first line does not arrive
+// within the limit.
 func streamsEnd(t *testing.T, replica string, limit time.Duration) bool {
 	t.Helper()
 	const clients = 5                         // streams of each route
@@ -167,14 +171,15 @@ func streamsEnd(t *testing.T, replica string, limit time.Duration) bool {
 }
 
 func heapInUse() uint64 {
-	runtime.GC() // memory that is only garbage does not count
+	runtime.GC() // garbage does not count
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return memory.HeapAlloc
 }
 
-// TestServerEndsWithUnreadStreams stops a server while clients of its streams do not read. The server must end by
-// itself. Five seconds (closeGrace) after the drain timeout, it would give up waiting for its parts.
+// TestServerEndsWithUnreadStreams stops a server while clients do not read their streams. The server must end
+// earlier than five seconds after the drain timeout. That is when the server stops waiting for its components
+// (closeGrace).
 func TestServerEndsWithUnreadStreams(t *testing.T) {
 	t.Parallel()
 	key := rand.Text()

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// program runs `make build` once, and returns the path of the program. If the program is current, for example because
-// `make image` built it before, it is not linked again.
+// program runs `make build` once, and returns the path of the program. If the program is current, for example
+// because `make image` has built it before, it is not linked again.
 var program = sync.OnceValues(func() (string, error) {
 	build := exec.CommandContext(context.Background(), "make", "--silent", "--directory=..", "build")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -27,7 +27,7 @@ var program = sync.OnceValues(func() (string, error) {
 	return filepath.Abs("../bin/sluice")
 })
 
-// victim is a process of the program that a test kills or stops.
+// victim is a process of the program sluice that a test kills or stops.
 type victim struct {
 	t       testing.TB
 	process *exec.Cmd
@@ -35,10 +35,10 @@ type victim struct {
 	ended   chan struct{}
 }
 
-// addresses are those of the server, and of its embedded SpiceDB if its API is open.
+// addresses are the address of the server, and that of its embedded SpiceDB if SpiceDB's API is open.
 type addresses struct{ url, spicedb string }
 
-// newHost starts a server with a SpiceDB in memory that other servers use, and waits until it is ready.
+// newHost starts a server with a SpiceDB in memory, which other servers use too. It waits until the server is ready.
 func newHost(t testing.TB) *backend {
 	t.Helper()
 	key := rand.Text()
@@ -50,8 +50,8 @@ func newHost(t testing.TB) *backend {
 	return on
 }
 
-// newVictim starts a server on the SpiceDB of another server, without waiting. It stores its audit log in a
-// directory.
+// newVictim starts a server that uses the SpiceDB of another server. It does not wait until the server is ready. The
+// server stores its audit log in the directory.
 func newVictim(t testing.TB, on *backend, directory string) *victim {
 	t.Helper()
 	return newProcess(
@@ -96,7 +96,7 @@ func newProcess(t testing.TB, flags ...string) *victim {
 	return v
 }
 
-// read parses the output of the program: its addresses, and that it is ready.
+// read parses the output of the program: the addresses, and the line that says that the server is ready.
 func (v *victim) read(out io.Reader) {
 	var found addresses
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -120,7 +120,7 @@ func (v *victim) addresses() addresses {
 	case found := <-v.ready:
 		return found
 	case <-v.ended:
-		v.t.Fatal("the server ended by itself")
+		v.t.Fatal("the server has ended, but the test did not stop it")
 	case <-time.After(5 * time.Minute):
 		v.t.Fatal("the server is not ready after five minutes")
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBulkAnswerHidesRolesElsewhere changes and lists roles on behalf of people who may list the members of only some
-// accounts and subscriptions. For the others, the answer must show only the actor's own roles.
+// TestBulkAnswerHidesRolesElsewhere changes and lists roles on several accounts. The actors may list the members of
+// only some of them. On the others, the answer must show no roles of other people.
 func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -24,7 +24,7 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 		actor string
 		shown bool
 	}{{"mona", false}, {"olga", true}} {
-		for range 2 { // performed, then replayed
+		for range 2 { // the second request has the same idempotency key
 			a := s.under(s.id(test.actor), test.actor+" "+request)
 			if a.status != http.StatusOK {
 				t.Fatalf("%s: %d %s", a.request, a.status, a.body)
@@ -34,14 +34,14 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 			}
 		}
 	}
-	// People may see their own roles.
+	// People may see their own roles, even if they may not list the members.
 	if _, shown := s.under(
 		s.id("own"), "mona PUT subscriptions/~s/members/~mona/accounts {accounts: {~a: [owner]}}",
 	).withoutToken(t)["roles"]; !shown {
 		t.Error("mona's own roles are not shown")
 	}
 
-	// A business administrator may list the members of a subscription, but not the members of an analytics account.
+	// A business administrator may list the members of a subscription, but not those of an analytics account in it.
 	s.play(
 		"backend POST subscriptions {id: ~one, role_set: single_owner, owner: ~olga, features: [user_permissions]}",
 		"olga PUT subscriptions/~one/members/~bea {roles: [business_admin]}",
@@ -55,12 +55,13 @@ func TestBulkAnswerHidesRolesElsewhere(t *testing.T) {
 	may := s.by("bea").call(http.MethodGet, s.in("accounts/~n/members"), nil).status == http.StatusOK
 	listed := s.by("bea").must(http.MethodGet, s.in("subscriptions/~one/members?by_account=true"), nil)
 	if shown := bytes.Contains(listed.body, []byte(`"`+s.id("n")+`"`)); shown != may {
-		t.Errorf("bea may list the members of the account: %t, but is shown of them: %s", may, listed.body)
+		t.Errorf("bea may list the members of the account: %t; the list shows her: %s", may, listed.body)
 	}
 }
 
-// TestReplayHidesObjectsHiddenSince replays requests after objects in their answer were hidden from the actor. The
-// answer has only values of the request and visible values.
+// TestReplayHidesObjectsHiddenSince repeats requests with the same idempotency key. Before, objects in the first
+// answer were hidden from the actor. The repeated answer must have only values of the request and values that are
+// visible.
 func TestReplayHidesObjectsHiddenSince(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -134,7 +135,7 @@ func TestReplayHidesObjectsHiddenSince(t *testing.T) {
 				}
 				for _, quoted := range []string{`"` + s.id(test.hidden) + `"`, `["` + test.hidden + `"]`} {
 					if bytes.Contains(again.body, []byte(quoted)) {
-						t.Errorf("the replay tells %s: %s", test.hidden, again.body)
+						t.Errorf("the repeated answer shows %s: %s", test.hidden, again.body)
 					}
 				}
 			})
@@ -142,8 +143,8 @@ func TestReplayHidesObjectsHiddenSince(t *testing.T) {
 	}
 }
 
-// TestPreviewHidesEffectsElsewhere previews operations on behalf of people who may list the people of only some
-// affected objects. An effect on another person must be shown only on objects whose people the actor may list.
+// TestPreviewHidesEffectsElsewhere previews operations that affect several objects. The actors may list the people
+// of only some of these objects. On the others, the preview must show no effects on other people.
 func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -190,7 +191,7 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 				continue
 			}
 			if !s.may(question{"user:" + s.id(test.actor), listing[typ], what}) {
-				t.Errorf("%s %s: the preview tells %s", test.actor, test.request, line)
+				t.Errorf("%s %s: the preview shows %s", test.actor, test.request, line)
 			}
 		}
 		if test.hidden != "" && !omitted {
@@ -202,8 +203,8 @@ func TestPreviewHidesEffectsElsewhere(t *testing.T) {
 	}
 }
 
-// TestReplayedInvitationNeedsTheRight replays a request for an invitation after its inviter has lost the permission to
-// invite. The answer must not name the invitation.
+// TestReplayedInvitationNeedsTheRight invites a person. After the inviter has lost the permission to invite, the
+// test repeats the request with the same idempotency key. The repeated answer must not name the invitation.
 func TestReplayedInvitationNeedsTheRight(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{

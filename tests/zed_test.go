@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// zedScene is the scene that these tests inspect.
+// zedScene creates the account and the importer that these tests read.
 func zedScene(t *testing.T) scene {
 	s := newScene(t, memory.get(t))
 	line{"inline", "include team"}.play(s, "", "")
@@ -28,7 +28,7 @@ func userSubject(id string) *v1.SubjectReference {
 	return &v1.SubjectReference{Object: reference("user", id)}
 }
 
-// TestZed makes the calls of zed's commands through SpiceDB's API.
+// TestZed makes the same calls to SpiceDB's API as the commands of zed.
 func TestZed(t *testing.T) {
 	t.Parallel()
 	s := zedScene(t)
@@ -112,13 +112,13 @@ func TestZed(t *testing.T) {
 		}
 		for _, part := range []string{"definition importer", "permission edit", "/** May change the importer. @grantable */"} {
 			if !strings.Contains(response.GetSchemaText(), part) {
-				t.Errorf("the schema does not hold %q", part)
+				t.Errorf("the schema does not contain %q", part)
 			}
 		}
 	})
 }
 
-// TestZedWatch follows Watch while operations run over HTTP, and expects their actors in the metadata.
+// TestZedWatch follows Watch while an operation runs over HTTP. The metadata of the transaction must name the actor.
 func TestZedWatch(t *testing.T) {
 	t.Parallel()
 	s := zedScene(t)
@@ -139,19 +139,19 @@ func TestZedWatch(t *testing.T) {
 		}
 		for _, update := range response.GetUpdates() {
 			if text(update.GetRelationship()) != s.in("importer:~seen#creator@user:~ulla") {
-				continue // concurrent changes of other tests
+				continue // a change of another test
 			}
 			metadata := response.GetOptionalTransactionMetadata().AsMap()
 			if metadata["actor"] != s.id("ulla") || metadata["operation"] != "create_importer" || metadata["key"] != "master" ||
 				metadata["request_id"] == "" {
-				t.Errorf("the transaction says %v", metadata)
+				t.Errorf("the metadata of the transaction is %v", metadata)
 			}
 			return
 		}
 	}
 }
 
-// TestZedNeedsItsKey calls with a wrong key, and without one.
+// TestZedNeedsItsKey calls SpiceDB's API with wrong keys.
 func TestZedNeedsItsKey(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -168,7 +168,7 @@ func TestZedNeedsItsKey(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// SpiceDB's key is not a key of the HTTP API.
+	// SpiceDB's key must not be a key of the HTTP API.
 	if a := newCaller(t, on.url).withKey(on.key).call(
 		http.MethodGet, "role-sets", nil,
 	); a.status != http.StatusUnauthorized {
