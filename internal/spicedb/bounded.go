@@ -99,6 +99,10 @@ type bounded struct {
 
 	together *allowance // shared by the look-ups of subjects of several calls; nil means no limit
 
+	// alone is set for calls that only make checks. They share no part with other checks, and evaluate the parts of an
+	// exclusion one after the other.
+	alone bool
+
 	// request is the context of the call, or nil if the call is not limited. Each read checks it, because SpiceDB
 	// evaluates some steps under contexts that do not end with the call: most of a look-up of resources, and steps
 	// whose result other steps may need.
@@ -131,6 +135,7 @@ func newBounded(
 			most, b.check = most.lowered(steps), b.check.lowered(steps)
 		}
 		b.call, b.request = newWork(most), ctx
+		b.alone = strings.Contains(name, "Check")
 		if stream, ok := request.(*replayed); ok && most.found > 0 {
 			b.simulate = b.simulateOnce(stream, most)
 		}
@@ -221,7 +226,37 @@ func (b *bounded) untilEnd(ctx context.Context) (context.Context, func()) {
 
 // SnapshotReader implements datalayer.DataLayer.
 func (b *bounded) SnapshotReader(revision datastore.Revision, schema datalayer.SchemaHash) datalayer.RevisionedReader {
-	return boundedReader{b.DataLayer.SnapshotReader(revision, schema), b}
+	return boundedReader{b.DataLayer.SnapshotReader(plain(revision), schema), b}
+}
+
+// HeadRevision implements datalayer.DataLayer.
+func (b *bounded) HeadRevision(ctx context.Context) (datastore.Revision, datalayer.SchemaHash, error) {
+	revision, schema, err := b.DataLayer.HeadRevision(ctx)
+	return b.unshared(revision, err), schema, err
+}
+
+// OptimizedRevision implements datalayer.DataLayer.
+func (b *bounded) OptimizedRevision(ctx context.Context) (datastore.Revision, datalayer.SchemaHash, error) {
+	revision, schema, err := b.DataLayer.OptimizedRevision(ctx)
+	return b.unshared(revision, err), schema, err
+}
+
+// RevisionFromString implements datalayer.DataLayer.
+func (b *bounded) RevisionFromString(text string) (datastore.Revision, error) {
+	revision, err := b.DataLayer.RevisionFromString(plainText(text))
+	return b.unshared(revision, err), err
+}
+
+// CheckRevision implements datalayer.DataLayer.
+func (b *bounded) CheckRevision(ctx context.Context, revision datastore.Revision) error {
+	return b.DataLayer.CheckRevision(ctx, plain(revision))
+}
+
+func (b *bounded) unshared(revision datastore.Revision, err error) datastore.Revision {
+	if err != nil || !b.alone {
+		return revision
+	}
+	return unshared{revision}
 }
 
 type boundedReader struct {
@@ -238,7 +273,11 @@ func (r boundedReader) ReadSchema(ctx context.Context) (datalayer.SchemaReader, 
 	}
 	r.bound.waiting.Add(1)
 	defer r.bound.waiting.Add(-1)
-	return r.RevisionedReader.ReadSchema(r.bound.under(ctx))
+	schema, err := r.RevisionedReader.ReadSchema(r.bound.under(ctx))
+	if err != nil || !r.bound.alone {
+		return schema, err
+	}
+	return orderedSchema{schema}, nil
 }
 
 func (r boundedReader) QueryRelationships(

@@ -53,6 +53,8 @@ type stepSpan struct {
 	check *work   // work of the check; nil outside of checks
 	ended []*work // End ends a step in each of them
 	stop  func()  // releases the context of the span; nil if the span has no context of its own
+	turns *turns  // of the parts of an exclusion; nil for other spans
+	base  *turns  // the exclusion whose base the span is; nil for other spans
 }
 
 // End implements trace.Span.
@@ -62,6 +64,9 @@ func (s *stepSpan) End(options ...trace.SpanEndOption) {
 	}
 	if s.stop != nil {
 		s.stop()
+	}
+	if s.base != nil {
+		s.base.endBase()
 	}
 	s.Span.End(options...)
 }
@@ -122,6 +127,9 @@ func (t *stepTracer) Start(
 			one.begin()
 		}
 	}
+	if within && before.check != nil {
+		next.takeTurn(ctx, name, before.turns)
+	}
 	ctx, span := t.foreign().Start(ctx, name, options...)
 	if !within && next.ended == nil {
 		return ctx, span
@@ -131,6 +139,21 @@ func (t *stepTracer) Start(
 	}
 	next.Span = span
 	return trace.ContextWithSpan(ctx, next), next
+}
+
+// takeTurn makes the parts of an exclusion start one after the other. of is the exclusion to which the span belongs, or
+// nil.
+func (s *stepSpan) takeTurn(ctx context.Context, name string, of *turns) {
+	bound, ok := datalayer.FromContext(ctx).(*bounded)
+	switch {
+	case !ok || !bound.alone:
+	case of != nil && name == unionSpan:
+		s.base = of
+	case of != nil && name == intersectionSpan:
+		of.await(ctx, bound.request)
+	case name == exclusionSpan:
+		s.turns = newTurns()
+	}
 }
 
 // stepOf returns the bounded of the call in which a step starts. It returns false if no step starts, or if the call is

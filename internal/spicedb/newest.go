@@ -3,11 +3,9 @@ package spicedb
 import (
 	"cmp"
 	"context"
-	"errors"
 	"strings"
 	"time"
 
-	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"github.com/authzed/spicedb/pkg/cmd/server"
 	"github.com/authzed/spicedb/pkg/datalayer"
 	"github.com/authzed/spicedb/pkg/datastore"
@@ -57,6 +55,9 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		}
 		stalled := bound.watchStall(cmp.Or(limited.stalledAfter, stalledAfter), cancel)
 		answer, err := evaluate(ctx)
+		if err == nil && bound.alone {
+			err = plainTokens(answer)
+		}
 		switch {
 		case stalled():
 			answer, err = nil, tooManySteps()
@@ -72,15 +73,8 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 		return answer, err
 	}
 	unary := func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		call := func(ctx context.Context, request any) (any, error) {
-			return bound(ctx, info.FullMethod, request, func(ctx context.Context) (any, error) { return handler(ctx, request) })
-		}
 		evaluate := func(ctx context.Context) (any, error) {
-			answer, err := call(ctx, request)
-			if check, ok := request.(*v1.CheckPermissionRequest); ok && errors.Is(err, errOfOtherCall) {
-				return checkApart(ctx, check, call)
-			}
-			return answer, err
+			return bound(ctx, info.FullMethod, request, func(ctx context.Context) (any, error) { return handler(ctx, request) })
 		}
 		if !evaluates(info.FullMethod) {
 			return evaluate(ctx)
@@ -117,22 +111,8 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 // errOfOtherCall is the error if isOfOtherCall returns true. It makes the server evaluate the call again.
 var errOfOtherCall = status.Error(codes.Canceled, "a part that another call evaluates has exceeded a limit")
 
-// checkApart evaluates a check with a trace, because SpiceDB shares no part of such a check with other calls. It
-// removes the trace from the answer.
-func checkApart(
-	ctx context.Context, check *v1.CheckPermissionRequest, call func(context.Context, any) (any, error),
-) (any, error) {
-	traced := check.CloneVT()
-	traced.WithTracing = true
-	answer, err := call(ctx, traced)
-	if response, ok := answer.(*v1.CheckPermissionResponse); ok && response != nil {
-		response.DebugTrace = nil
-	}
-	return answer, err
-}
-
 // isOfOtherCall reports whether a call has received the error of another call. SpiceDB evaluates a part that several
-// concurrent checks share only once, under the limits of one of them.
+// concurrent look-ups share only once, under the limits of one of them.
 func isOfOtherCall(bound *bounded, err error) bool {
 	return status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), boundMessage) &&
 		!bound.refused.Load() && bound.simulate == nil
