@@ -20,7 +20,7 @@ func (p Parameters) CheckTypes(caveat, context string) error {
 		return authz.Errorf(authz.CodeInvalid, "the context of the caveat %s is no JSON object", caveat)
 	}
 	parameters := p[caveat]
-	given := values.AsMap()
+	given := p.WithStoredTimes(caveat, values.AsMap())
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		of, known := parameters[name]
 		if !known {

@@ -16,8 +16,8 @@ type Caveats interface {
 	// Names returns the names of the caveats, sorted.
 	Names() []string
 
-	// CheckStored returns an error with CodeInvalid if an integer in values is too large for the caveat's parameter of the
-	// same name. The error gives the path of the integer, which begins with field.
+	// CheckStored returns an error with CodeInvalid if SpiceDB would change a number in values for the caveat's parameter
+	// of the same name. The error gives the path of the number, which begins with field.
 	CheckStored(caveat, field string, values map[string]any) error
 
 	// CheckTypes returns an error with CodeInvalid unless each value of a context, which is a JSON object, has the type

@@ -117,8 +117,8 @@ func (b *bulk) check(ctx context.Context, start, end int) error {
 	return b.check(ctx, half, end)
 }
 
-// findPending adds to pending the checks whose result may depend on other checks of the call. SpiceDB shares parts of
-// concurrent checks only if they have the same subject. A single check may use more steps than a check in a bulk.
+// findPending adds to pending the checks whose result may depend on other checks of the call. SpiceDB evaluates checks
+// together only if they have the same subject. A single check may use more steps than a check in a bulk.
 func (b *bulk) findPending(ctx context.Context, start, end int) {
 	same := make(map[authz.Subject]int)
 	for _, check := range b.checks[start:end] {
@@ -250,7 +250,7 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 	}
 	for i, pair := range response.GetPairs() {
 		if failed := pair.GetError(); failed != nil {
-			results[i].Err = given[i].nameInteger(b.client.failure(ctx, status.ErrorProto(failed)))
+			results[i].Err = given[i].nameNumber(b.client.failure(ctx, status.ErrorProto(failed)))
 			continue
 		}
 		results[i].Decision = fromPermissionship(pair.GetItem().GetPermissionship(), pair.GetItem().GetPartialCaveatInfo())

@@ -101,7 +101,7 @@ func (c *Client) check(
 		WithTracing: traced,
 	}, options...)
 	if err != nil {
-		return nil, given.nameInteger(c.failure(ctx, err))
+		return nil, given.nameNumber(c.failure(ctx, err))
 	}
 	return response, nil
 }

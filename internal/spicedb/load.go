@@ -15,7 +15,7 @@ func (c *Client) Load(ctx context.Context, relationships []*v1.Relationship) err
 	for batch := range slices.Chunk(relationships, authz.MaxUpdates) {
 		updates := make([]*v1.RelationshipUpdate, len(batch))
 		for i, r := range batch {
-			if err := c.checkStoredIntegers(ctx, r); err != nil {
+			if err := c.prepareStored(ctx, r); err != nil {
 				return err
 			}
 			updates[i] = &v1.RelationshipUpdate{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: r}

@@ -147,7 +147,7 @@ func (c *Client) lookUpResources(
 		})
 		return true
 	})
-	return mergePaths(all), given.nameInteger(err)
+	return mergePaths(all), given.nameNumber(err)
 }
 
 // mergePaths sorts resources by id, and merges those that several paths reach.

@@ -64,7 +64,7 @@ func (c *Client) allSubjects(
 		more = each(toFoundSubject(query, found))
 		return more
 	})
-	return more, given.nameInteger(err)
+	return more, given.nameNumber(err)
 }
 
 func toFoundSubject(query authz.SubjectQuery, found *v1.LookupSubjectsResponse) authz.FoundSubject {

@@ -140,7 +140,7 @@ func (c *Client) Import(ctx context.Context, relationships []string) error {
 		if parsed[i], err = parseRelationship(text); err != nil {
 			return err
 		}
-		if err := c.checkStoredIntegers(ctx, parsed[i]); err != nil {
+		if err := c.prepareStored(ctx, parsed[i]); err != nil {
 			return fmt.Errorf("%q: %w", text, err)
 		}
 	}

@@ -31,7 +31,7 @@ func (c *Client) Write(ctx context.Context, write authz.Write) (_ authz.Token, e
 			return "", err
 		}
 		if u.Action != authz.Delete {
-			if err := c.checkStoredIntegers(ctx, relationship); err != nil {
+			if err := c.prepareStored(ctx, relationship); err != nil {
 				return "", err
 			}
 		}

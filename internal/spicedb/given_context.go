@@ -52,22 +52,26 @@ func (c *Client) storedCaveats(ctx context.Context) (schema.Caveats, error) {
 type givenContext struct {
 	values *structpb.Struct
 
-	// rejected has an error for each parameter with an integer beyond 64 bits.
+	// rejected has an error for each parameter with a number that SpiceDB would change.
 	rejected map[string]error
 }
 
 // toGivenContext converts the context of a check or look-up of a permission. SpiceDB would replace an integer beyond 64
-// bits by the largest 64-bit integer. So toGivenContext replaces a parameter with such an integer by null, which has
-// the wrong type for the parameter. Then the caveats that read the parameter fail, and no others. It returns an error
-// with CodeInvalid if a double cannot hold a number exactly.
+// bits by the largest 64-bit integer, and round a string for a double. So toGivenContext replaces a parameter with such
+// a number by null, which has the wrong type for the parameter. Then the caveats that read the parameter fail, and no
+// others. It writes the times of timestamps in the form that SpiceDB accepts. It returns an error with CodeInvalid if a
+// double cannot hold a JSON number exactly.
 func (c *Client) toGivenContext(
 	ctx context.Context, on authz.Type, permission authz.Permission, values map[string]any,
 ) (given givenContext, err error) {
-	if given.values, err = toStruct("context", values); err != nil || !schema.HasLargeInteger(values) {
+	if given.values, err = toStruct("context", values); err != nil || !schema.NeedsTypes(values) {
 		return given, err
 	}
 	caveats, err := c.storedCaveats(ctx)
 	if err != nil {
+		return given, err
+	}
+	if given.values, err = toStruct("context", caveats.WithGivenTimes(on, permission, values)); err != nil {
 		return given, err
 	}
 	given.rejected = caveats.CheckGiven(on, permission, "context", values)
@@ -77,9 +81,9 @@ func (c *Client) toGivenContext(
 	return given, nil
 }
 
-// nameInteger returns the error of a check or look-up. If SpiceDB rejected a parameter that toGivenContext replaced,
-// the error names the integer beyond 64 bits.
-func (g givenContext) nameInteger(err error) error {
+// nameNumber returns the error of a check or look-up. If SpiceDB rejected a parameter that toGivenContext replaced, the
+// error names the number that SpiceDB would change.
+func (g givenContext) nameNumber(err error) error {
 	var failed, rejected *authz.Error
 	if len(g.rejected) == 0 || !isCaveatFailure(err) || !errors.As(err, &failed) {
 		return err
@@ -91,19 +95,24 @@ func (g givenContext) nameInteger(err error) error {
 	return &authz.Error{Code: rejected.Code, Message: rejected.Message, Cause: failed.Cause}
 }
 
-// checkStoredIntegers rejects a relationship if its context has an integer beyond the 64 bits of its parameter.
-func (c *Client) checkStoredIntegers(ctx context.Context, relationship *v1.Relationship) error {
+// prepareStored rejects a relationship if SpiceDB would change a number in its context, depending on the type of the
+// parameter. It writes the times of timestamps in the form that SpiceDB accepts.
+func (c *Client) prepareStored(ctx context.Context, relationship *v1.Relationship) error {
 	caveat := relationship.GetOptionalCaveat()
 	if len(caveat.GetContext().GetFields()) == 0 {
 		return nil
 	}
 	values := caveat.GetContext().AsMap()
-	if !schema.HasLargeInteger(values) {
+	if !schema.NeedsTypes(values) {
 		return nil
 	}
 	caveats, err := c.storedCaveats(ctx)
 	if err != nil {
 		return err
 	}
-	return caveats.CheckStored(caveat.GetCaveatName(), "caveat_context", values)
+	if err := caveats.CheckStored(caveat.GetCaveatName(), "caveat_context", values); err != nil {
+		return err
+	}
+	caveat.Context, err = toStruct("caveat_context", caveats.WithStoredTimes(caveat.GetCaveatName(), values))
+	return err
 }
