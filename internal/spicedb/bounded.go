@@ -99,9 +99,9 @@ type bounded struct {
 
 	together *allowance // shared by the look-ups of subjects of several calls; nil means no limit
 
-	// alone is set for calls that only make checks. They share no part with other checks, and evaluate the parts of an
-	// exclusion one after the other.
-	alone bool
+	// alone is set for calls that only make checks. They share no part with other checks, unless cached is set, and
+	// evaluate the parts of an exclusion one after the other.
+	alone, cached bool
 
 	// request is the context of the call, or nil if the call is not limited. Each read checks it, because SpiceDB
 	// evaluates some steps under contexts that do not end with the call: most of a look-up of resources, and steps
@@ -135,7 +135,7 @@ func newBounded(
 			most, b.check = most.lowered(steps), b.check.lowered(steps)
 		}
 		b.call, b.request = newWork(most), ctx
-		b.alone = strings.Contains(name, "Check")
+		b.alone, b.cached = strings.Contains(name, "Check"), limited.cached
 		if stream, ok := request.(*replayed); ok && most.found > 0 {
 			b.simulate = b.simulateOnce(stream, most)
 		}
@@ -253,7 +253,7 @@ func (b *bounded) CheckRevision(ctx context.Context, revision datastore.Revision
 }
 
 func (b *bounded) unshared(revision datastore.Revision, err error) datastore.Revision {
-	if err != nil || !b.alone {
+	if err != nil || !b.alone || b.cached {
 		return revision
 	}
 	return unshared{revision}

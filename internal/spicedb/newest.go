@@ -36,6 +36,7 @@ func (n newest) HeadRevision(ctx context.Context) (datastore.Revision, datalayer
 type limited struct {
 	divisor      int64                           // divides the limits of a call; zero means 1
 	together     *allowance                      // shared by the look-ups of subjects of all calls; nil means no limit
+	cached       bool                            // SpiceDB caches parts of checks
 	stalledAfter time.Duration                   // zero means the constant stalledAfter
 	worked       func(method string, done *work) // called after each evaluation of permissions; only tests set it
 }

@@ -84,8 +84,8 @@ func (s serverConfig) config() *server.Config {
 		grpcServer.Network, grpcServer.Address = "tcp", s.grpcAddress
 	}
 	off := server.CacheConfig{Enabled: false}
-	dispatch := off
-	if s.cache {
+	dispatch, limited := off, s.limited
+	if limited.cached = s.cache; s.cache {
 		dispatch = server.CacheConfig{Enabled: true, Name: "dispatch", MaxCost: "8MiB"}
 	}
 	return server.NewConfigWithOptionsAndDefaults(
@@ -106,7 +106,7 @@ func (s serverConfig) config() *server.Config {
 		server.WithEnableRequestLogs(false),
 		server.WithEnableResponseLogs(false),
 		server.WithEnableMemoryProtectionMiddleware(false),
-		withNewest(s.store, s.limited),
+		withNewest(s.store, limited),
 		sequential,
 	)
 }
