@@ -23,6 +23,7 @@ func writesOfRelationships(t *testing.T, on *backend) {
 	t.Run("very many", func(t *testing.T) { deletesManyRelationships(t, on) })
 	t.Run("audit", func(t *testing.T) { relationshipsInAudit(t, on) })
 	t.Run("preview", func(t *testing.T) { relationshipsInPreview(t, on) })
+	t.Run("hidden", func(t *testing.T) { previewsOfRelationshipsHide(t, on) })
 	t.Run("keys", func(t *testing.T) { keysOfRelationships(t, on) })
 }
 

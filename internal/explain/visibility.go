@@ -25,41 +25,8 @@ func (e *Explainer) viewOf(question Question, at authz.Token, definitions []auth
 		return results, err
 	}
 	return visibility.New(rules, reader, visibility.HideUndecided(bulk)).WithPlaces(
-		func(ctx context.Context, object authz.Object) ([]authz.Relationship, bool, error) {
-			return e.readPlaces(ctx, object, rules, describe(definitions)[object.Type], authz.AtSnapshot(at))
-		},
+		rules.PlaceReader(e.engine, definitions, authz.AtSnapshot(at)),
 	)
-}
-
-// readPlaces is a visibility.PlaceReader. It reads only relationships whose subject has a type that can contain other
-// objects.
-func (e *Explainer) readPlaces(
-	ctx context.Context, object authz.Object, rules visibility.Rules, definition authz.Definition, at authz.Consistency,
-) (found []authz.Relationship, complete bool, err error) {
-	accepted := make(map[authz.Type]bool)
-	for relation, types := range definition.Accepts {
-		for _, t := range types {
-			accepted[t.Type] = accepted[t.Type] || rules.LeadsToPlace(authz.Relationship{
-				Resource: object, Relation: relation, Subject: authz.Subject{Object: authz.Object{Type: t.Type}},
-			})
-		}
-	}
-	for t, leads := range accepted {
-		if !leads {
-			continue
-		}
-		filter := authz.Filter{Type: object.Type, ID: object.ID, SubjectType: t}
-		for item, err := range e.engine.Read(ctx, filter, at, authz.Page{Limit: visibility.MaxPlacesOfObject + 1}) {
-			if err != nil {
-				return nil, false, err
-			}
-			if len(found) == visibility.MaxPlacesOfObject {
-				return found, false, nil
-			}
-			found = append(found, item.Relationship)
-		}
-	}
-	return found, true, nil
 }
 
 // isProduct reports whether only operations write the relationships of the type.

@@ -20,6 +20,9 @@ import (
 // effects is a Previewer that returns the same effects for every operation.
 type effects []preview.Effect
 
+// HideOwn implements httpapi.Previewer.
+func (effects) HideOwn(context.Context, authz.Actor, *preview.Overlay) error { return nil }
+
 // Effects implements httpapi.Previewer.
 func (e effects) Effects(context.Context, authz.Actor, *preview.Overlay) (preview.Effects, error) {
 	return preview.Effects{Effects: e}, nil

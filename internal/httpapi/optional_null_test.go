@@ -36,6 +36,9 @@ func (w *callRecorder) Explain(_ context.Context, q explain.Question) (explain.E
 	return explain.Explanation{Token: token}, nil
 }
 
+// HideOwn implements httpapi.Previewer.
+func (*callRecorder) HideOwn(context.Context, authz.Actor, *preview.Overlay) error { return nil }
+
 // Effects implements httpapi.Previewer.
 func (w *callRecorder) Effects(_ context.Context, actor authz.Actor, _ *preview.Overlay) (preview.Effects, error) {
 	w.note(actor)

@@ -20,6 +20,9 @@ import (
 
 // Previewer computes the effects of the writes on an overlay.
 type Previewer interface {
+	// HideOwn makes reads of the overlay omit the relationships of own types that the actor may not see.
+	HideOwn(ctx context.Context, actor authz.Actor, overlay *preview.Overlay) error
+
 	Effects(ctx context.Context, actor authz.Actor, after *preview.Overlay) (preview.Effects, error)
 }
 
@@ -44,17 +47,23 @@ func (a *previewAPI) Preview(c *gin.Context, _ PreviewParams) {
 		if err != nil {
 			return nil, err
 		}
-		perform, err := a.decodePreviewed(ctx, callOf(c), body, c.Request.Header.Values(actorHeader))
+		route, perform, err := a.decodePreviewed(ctx, callOf(c), body, c.Request.Header.Values(actorHeader))
 		if err != nil {
 			return nil, err
 		}
-		return a.expensive.run(ctx, func() (any, error) { return a.preview(ctx, callOf(c).actor, perform) })
+		return a.expensive.run(ctx, func() (any, error) { return a.preview(ctx, callOf(c).actor, route, perform) })
 	})
 }
 
 // preview performs an operation on an overlay, and returns the effects.
-func (a *previewAPI) preview(ctx context.Context, actor authz.Actor, perform writeCall) (any, error) {
+func (a *previewAPI) preview(ctx context.Context, actor authz.Actor, route *route, perform writeCall) (any, error) {
 	overlay := preview.NewOverlay(a.engine)
+	// Operations of the product decide themselves which objects they hide.
+	if route.scopes == apikey.Write {
+		if err := a.previewer.HideOwn(ctx, actor, overlay); err != nil {
+			return nil, err
+		}
+	}
 	if _, _, err := perform(ctx, a.operate(overlay)); err != nil {
 		return nil, err
 	}
@@ -69,45 +78,46 @@ func (a *previewAPI) preview(ctx context.Context, actor authz.Actor, perform wri
 // same errors as the operation's own route.
 func (a *previewAPI) decodePreviewed(
 	ctx context.Context, outer *call, body PreviewRequest, actor []string,
-) (writeCall, error) {
+) (_ *route, perform writeCall, err error) {
 	match, query, err := a.matchPreviewed(ctx, body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k := &call{
 		id: outer.id, route: match.route, key: outer.key, secret: outer.secret, scopes: outer.scopes,
 		writeTypes: outer.writeTypes,
 	}
 	if err := authorize(k.route, k.scopes); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if k.route.write == nil {
-		return nil, authz.Errorf(
+		return nil, nil, authz.Errorf(
 			authz.CodeInvalid, `the fields "method" and "path" must name an operation that changes something, `+
 				`for example PUT /v1/accounts/acme/members/bob`,
 		)
 	}
 	// The effects are decisions about people. An actor of such an operation needs no permission that would limit them.
 	if k.route.scopes == apikey.Write && !k.scopes.Any(apikey.Check) {
-		return nil, authz.Errorf(authz.CodeForbidden,
+		return nil, nil, authz.Errorf(authz.CodeForbidden,
 			"the preview of this operation needs a key with the scope %s too, since it shows decisions", apikey.Check)
 	}
 	if err := k.validate(a.hasProduct, actor, match.params, query); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := request{call: k, own: a.own}
 	switch {
 	case body.Body == nil && k.route.body != nil:
-		return nil, authz.Errorf(authz.CodeInvalid, `the field "body" is missing: the operation needs a body`)
+		return nil, nil, authz.Errorf(authz.CodeInvalid, `the field "body" is missing: the operation needs a body`)
 	case body.Body != nil && k.route.body != nil:
 		r.content, err = json.Marshal(*body.Body)
 	case body.Body != nil && len(*body.Body) > 0:
 		err = errNoBody
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return k.route.write.decode(r)
+	perform, err = k.route.write.decode(r)
+	return k.route, perform, err
 }
 
 // matchPreviewed finds the route of a preview's method and path. It also returns the query of the path.

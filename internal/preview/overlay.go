@@ -52,6 +52,9 @@ type Overlay struct {
 	order   []authz.Relationship // recorded updates, by identity
 	written map[authz.Relationship]authz.Update
 	hidden  map[authz.Object]bool
+
+	// unseen returns those of the objects that the actor may not see. It is nil unless HideOwn was called.
+	unseen func(ctx context.Context, objects []authz.Object) ([]authz.Object, error)
 }
 
 // NewOverlay returns an Overlay without recorded writes.

@@ -58,6 +58,9 @@ type question struct {
 // that the actor may see. It treats relationships that the overlay hides as not stored. The error has CodeTooLarge
 // above MaxObjects, MaxRelationships, MaxAnswers or MaxEffects.
 func (p *Previewer) Effects(ctx context.Context, actor authz.Actor, after *Overlay) (_ Effects, err error) {
+	if err := after.hideUnseen(ctx); err != nil {
+		return Effects{}, err
+	}
 	w := &world{
 		reader: hiding{p.Engine, after.hidden}, known: make(map[authz.Relationship]bool), read: make(map[authz.Object]bool),
 	}

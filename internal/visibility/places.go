@@ -2,6 +2,7 @@ package visibility
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -55,6 +56,46 @@ func (p Places) add(r Rules, relationships []authz.Relationship) {
 // PlaceReader reads the relationships of an object that lead to the objects that contain it, see Rules.LeadsToPlace. If
 // there are more than it can read, complete is false.
 type PlaceReader func(ctx context.Context, object authz.Object) (_ []authz.Relationship, complete bool, err error)
+
+// PlaceReader returns a PlaceReader for the objects of own types in a store. It reads only relationships whose subject
+// has a type that can contain other objects.
+func (r Rules) PlaceReader(store authz.Reader, definitions []authz.Definition, at authz.Consistency) PlaceReader {
+	return func(ctx context.Context, object authz.Object) (found []authz.Relationship, complete bool, err error) {
+		for _, t := range r.placeTypes(object, definitions) {
+			filter := authz.Filter{Type: object.Type, ID: object.ID, SubjectType: t}
+			for item, err := range store.Read(ctx, filter, at, authz.Page{Limit: MaxPlacesOfObject + 1}) {
+				if err != nil {
+					return nil, false, err
+				}
+				if len(found) == MaxPlacesOfObject {
+					return found, false, nil
+				}
+				found = append(found, item.Relationship)
+			}
+		}
+		return found, true, nil
+	}
+}
+
+// placeTypes returns the types of the objects that may contain an object.
+func (r Rules) placeTypes(object authz.Object, definitions []authz.Definition) []authz.Type {
+	leads := make(map[authz.Type]bool)
+	for _, definition := range definitions {
+		if definition.Type != object.Type {
+			continue
+		}
+		for relation, types := range definition.Accepts {
+			for _, t := range types {
+				if r.LeadsToPlace(authz.Relationship{
+					Resource: object, Relation: relation, Subject: authz.Subject{Object: authz.Object{Type: t.Type}},
+				}) {
+					leads[t.Type] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(leads))
+}
 
 // readPlaces adds the places of an object, and of the objects that contain it, up to objects with roles.
 func (p Places) readPlaces(ctx context.Context, r Rules, object authz.Object, read PlaceReader) error {
