@@ -5105,7 +5105,7 @@ type ClientInterface interface {
 	// Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
 	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
 	// If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
-	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only the decision, and `omitted`, since the reason would name relations.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5117,7 +5117,7 @@ type ClientInterface interface {
 	// Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
 	// The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
 	// If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
-	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+	// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only the decision, and `omitted`, since the reason would name relations.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7291,7 +7291,7 @@ func (c *Client) StreamAudit(ctx context.Context, params *StreamAuditParams, req
 // Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
 // The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
 // If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
-// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only the decision, and `omitted`, since the reason would name relations.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7313,7 +7313,7 @@ func (c *Client) ExplainWithBody(ctx context.Context, params *ExplainParams, con
 // Decides a check and returns the reason. If the check is allowed, `path` is the chain of relationships that allows it. If it is denied, `suggestions` lists changes that would allow it. Each suggestion has the operations that make the change, and the people who may perform them. Suggestions that give the fewest additional permissions come first. Sluice verifies each path and each suggestion with SpiceDB.
 // The header `Sluice-Actor` names the reader of the explanation. The answer then shows only objects that the reader may view. It names people only where the reader may list them (`list_members` on an account, `list_users` on a subscription). If the check is about another person whose roles the reader may not list, the answer has the decision, and nothing that depends on those roles.
 // If the reader may not view the resource, or it does not exist, there are two cases. If the check is about another person, the answer is `not_found`. If it is about the reader, the answer is a denial without a reason.
-// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only what the subject of the check may see, without names of people.
+// Without the header, a key with the scope `inspect` gets the whole explanation. Any other key gets only the decision, and `omitted`, since the reason would name relations.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -41,8 +41,7 @@ type Question struct {
 	Consistency authz.Consistency
 
 	// Actor is the person or service account that reads the explanation, or empty. Without an actor, All decides: if it
-	// is set, the explanation shows everything. Otherwise it shows what the subject of the check may see, without names
-	// of people.
+	// is set, the explanation shows everything. Otherwise it shows only the decision.
 	Actor authz.Actor
 	All   bool
 }
@@ -132,9 +131,10 @@ type Approvers struct {
 	More   bool
 }
 
-// Explain decides a check and explains the decision. Its answer is the same for a resource that does not exist and for
-// one that the reader may not see. If an actor asks about another person, this answer is an error with CodeNotFound,
-// otherwise a denial without a reason.
+// Explain decides a check and explains the decision. Without Question.All and without an actor, it does not explain the
+// decision: the explanation would name relations, which only a key with the scope inspect may read. Its answer is the
+// same for a resource that does not exist and for one that the reader may not see. If an actor asks about another
+// person, this answer is an error with CodeNotFound, otherwise a denial without a reason.
 func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation, error) {
 	definitions, err := e.definitions(ctx)
 	if err != nil {
@@ -149,6 +149,11 @@ func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation
 		schema: describe(definitions), view: e.viewOf(question, token, definitions),
 	}
 	answer := Explanation{Decision: decision, Token: token}
+	if question.Actor == "" && !question.All {
+		answer.Text = i.verdict() + "; reading the reason needs the header Sluice-Actor, or a key with the scope inspect"
+		answer.Omitted = true
+		return answer, nil
+	}
 	if seen, err := i.mayReaderSeeResource(ctx); err != nil || !seen {
 		if err == nil && question.Actor != "" && i.view.Reader().Subject != question.Check.Subject {
 			err = visibility.NotFound(question.Check.Resource)

@@ -292,13 +292,19 @@ func TestHiddenPartsAreOmitted(t *testing.T) {
 	q.All = false
 	e, err := explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
+	require.True(t, e.Decision.Allowed())
+	require.Equal(t, explain.Explanation{Decision: e.Decision, Token: e.Token, Text: e.Text, Omitted: true}, e,
+		"without an actor, it has only the decision")
+	q.Actor = "alice"
+	e, err = explainer.Explain(t.Context(), q)
+	require.NoError(t, err)
 	require.True(t, e.Omitted)
 	require.Equal(t, []string{"document:plan#folder@folder:b"}, path(e))
 	require.NotContains(t, e.Text, "eng")
 	require.Nil(t, e.Trace)
 
 	there, missing := question(t, "user:mallory view document:plan"), question(t, "user:mallory view document:none")
-	there.All, missing.All = false, false
+	there.All, missing.All, there.Actor, missing.Actor = false, false, "mallory", "mallory"
 	seen, err := explainer.Explain(t.Context(), there)
 	require.NoError(t, err)
 	unseen, err := explainer.Explain(t.Context(), missing)

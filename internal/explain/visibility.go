@@ -10,7 +10,7 @@ import (
 
 // viewOf returns the view of the reader of an explanation at a revision. If a check fails, the view hides the object.
 func (e *Explainer) viewOf(question Question, at authz.Token, definitions []authz.Definition) *visibility.View {
-	reader := visibility.Reader{Subject: question.Check.Subject, All: question.All, OnlyOwnRoles: true}
+	reader := visibility.Reader{All: true}
 	if question.Actor != "" {
 		reader = visibility.Reader{Subject: question.Actor.Subject()}
 	}

@@ -14,9 +14,6 @@ type Reader struct {
 
 	// All is set if the reader may see everything, for example an API key with the scope inspect.
 	All bool
-
-	// OnlyOwnRoles is set if the reader may see the same as the subject, except the roles of other people.
-	OnlyOwnRoles bool
 }
 
 // Check reports which of the checks are allowed. Its implementation chooses the snapshot, and whether a check that
@@ -127,7 +124,7 @@ func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 
 // decides reports whether Knows can answer for a fact without a check.
 func (v *View) decides(fact Fact) bool {
-	return v.reader.All || v.isReader(fact) || v.reader.OnlyOwnRoles && fact.aspect != existence
+	return v.reader.All || v.isReader(fact)
 }
 
 func (v *View) isReader(fact Fact) bool { return fact == Existence(v.reader.Subject.Object) }
