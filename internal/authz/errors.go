@@ -19,14 +19,18 @@ const (
 	CodeNotFound         Code = "not_found"
 	CodeMethodNotAllowed Code = "method_not_allowed"
 	CodeConflict         Code = "conflict"
-	CodeFeatureRequired  Code = "feature_required"
-	CodeTooLarge         Code = "too_large"
-	CodeUnsupported      Code = "unsupported"
-	CodeLimited          Code = "limited"
-	CodeCanceled         Code = "canceled"
-	CodeInternal         Code = "internal"
-	CodeUnavailable      Code = "unavailable"
-	CodeDeadline         Code = "deadline"
+
+	// CodePreconditionFailed says that an object no longer has the version that the caller named.
+	CodePreconditionFailed Code = "precondition_failed"
+
+	CodeFeatureRequired Code = "feature_required"
+	CodeTooLarge        Code = "too_large"
+	CodeUnsupported     Code = "unsupported"
+	CodeLimited         Code = "limited"
+	CodeCanceled        Code = "canceled"
+	CodeInternal        Code = "internal"
+	CodeUnavailable     Code = "unavailable"
+	CodeDeadline        Code = "deadline"
 )
 
 // Error implements error, so that a Code works with errors.Is.
@@ -45,6 +49,17 @@ type Error struct {
 	// Accounts and Subscriptions have the ids of the objects that a conflict is about. They may be empty.
 	Accounts      []ID
 	Subscriptions []ID
+
+	// Holders are some of the holders of a role that a conflict is about. HolderCounts has how many there are of each
+	// type; it is nil for any other error.
+	Holders      []HeldRole
+	HolderCounts map[Type]int
+}
+
+// HeldRole is a holder of a role, with the object on which they hold it.
+type HeldRole struct {
+	Holder Holder
+	On     Object
 }
 
 // Errorf returns an Error with a formatted message and without a cause. It truncates each text for the verb %q to

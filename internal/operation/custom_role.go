@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -39,12 +40,14 @@ type CustomRole struct {
 	// Grants are the permissions that the role grants, in the order of authz.Grantable.
 	Grants []authz.Grant
 
-	// Object stores the role. It is empty in a request.
+	// Object stores the role. It is empty in a request, and for a built-in role.
 	Object authz.Object
+
+	stored authz.ID // the stored version of a role that was read
 }
 
-// version returns the id that stores the content of a role: the same for two roles with the same content.
-func (r CustomRole) version() authz.ID {
+// Version returns the version of the content of a role: the same for two roles with the same content.
+func (r CustomRole) Version() authz.ID {
 	content := []string{string(r.Title), string(r.Description)}
 	for _, grant := range r.Grants {
 		content = append(content, grant.String())
@@ -52,9 +55,10 @@ func (r CustomRole) version() authz.ID {
 	return digest(strings.Join(content, "\n")) // titles and descriptions contain no line breaks
 }
 
-// versionSubject returns the subject that stores a version.
-func versionSubject(version authz.ID) authz.Subject {
-	return only(authz.Object{Type: "custom_role_version", ID: version})
+// versionRow returns the relationship that stores the version of a role. An edit of the role replaces it.
+func (r CustomRole) versionRow() authz.Relationship {
+	version := authz.Object{Type: "custom_role_version", ID: cmp.Or(r.stored, r.Version())}
+	return authz.Relationship{Resource: r.Object, Relation: roleVersion, Subject: only(version)}
 }
 
 // readCustomRole reads the custom role with an id that can be given on a place, an account or a subscription: a role of
@@ -65,6 +69,9 @@ func readCustomRole(ctx context.Context, p *plan, place authz.Object, id authz.I
 	if err != nil {
 		return CustomRole{}, err
 	}
+	if !mayBeRole(id) {
+		return CustomRole{}, authz.Errorf(authz.CodeNotFound, "there is no role %q on %s", id, place)
+	}
 	role, err := readRoleObject(ctx, p, authz.CustomRoleObject(subscription.ID, id))
 	if err == nil && role.Scope != place && role.Scope != subscription {
 		err = authz.CodeNotFound
@@ -73,6 +80,12 @@ func readCustomRole(ctx context.Context, p *plan, place authz.Object, id authz.I
 		return CustomRole{}, authz.Errorf(authz.CodeNotFound, "there is no role %q on %s", id, place)
 	}
 	return role, err
+}
+
+// mayBeRole reports whether a custom role can have an id.
+func mayBeRole(id authz.ID) bool {
+	_, err := authz.ParseRoleID(string(id))
+	return err == nil
 }
 
 // readSubscriptionOfPlace returns the subscription of a place, which is a subscription or an account. It requires as a
@@ -113,6 +126,8 @@ func customRoleOf(object authz.Object, found []authz.Relationship) (CustomRole, 
 			role.Title = r.Subject.ID
 		case roleDescription:
 			role.Description = r.Subject.ID
+		case roleVersion:
+			role.stored = r.Subject.ID
 		case roleActive:
 			active = active || r.Subject == everybody
 		default:
@@ -134,7 +149,7 @@ func (r CustomRole) rows() []authz.Relationship {
 	rows := []authz.Relationship{
 		{Resource: r.Object, Relation: roleScope, Subject: only(r.Scope)},
 		{Resource: r.Object, Relation: titleOf, Subject: titleSubject(r.Title)},
-		{Resource: r.Object, Relation: roleVersion, Subject: versionSubject(r.version())},
+		r.versionRow(),
 	}
 	if r.Description != "" {
 		description := only(authz.Object{Type: "description", ID: r.Description})

@@ -52,14 +52,24 @@ func deletedObject(deletion authz.Object) authz.Object {
 //
 // After an interruption, a repeated call or Resume finishes the deletion.
 func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (Done, error) {
-	operation := deleteOperation(object)
 	if object.Type == serviceAccount && by.Actor.IsServiceAccount() {
 		return Done{}, errOnlyPeople(by, "delete service accounts")
 	}
+	return s.deleteObject(ctx, by, object, func(context.Context, *plan) error { return nil })
+}
+
+// deleteObject does the work of Delete. The first write also requires that check returns no error.
+func (s *Service) deleteObject(
+	ctx context.Context, by Caller, object authz.Object, check func(context.Context, *plan) error,
+) (Done, error) {
+	operation := deleteOperation(object)
 	var state job.State
 	done, err := s.run(ctx, by, operation, func(ctx context.Context, p *plan) (err error) {
 		if p.isReplay {
 			state, err = readDeletionState(ctx, p, object)
+			return err
+		}
+		if err := check(ctx, p); err != nil {
 			return err
 		}
 		refusal := requireDeletePermission(ctx, p, object)
@@ -82,7 +92,7 @@ func (s *Service) Delete(ctx context.Context, by Caller, object authz.Object) (D
 	// The request is a repetition, but its deletion was canceled: perform it as a new request.
 	if state == job.Canceled {
 		by.Idempotency = nil
-		return s.Delete(ctx, by, object)
+		return s.deleteObject(ctx, by, object, check)
 	}
 	record := authz.Relationship{Resource: deletionOf(object), Relation: deletionRequestedBy, Subject: by.Actor.Subject()}
 	ended, token, err := job.Run(ctx, s.engine, s.deletionJob(by, operation, record, state))

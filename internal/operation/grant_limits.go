@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -102,9 +103,13 @@ func limitEnd(ctx context.Context, p *plan, account accountFacts, change roleCha
 
 // grantEndError returns the error for a role that would last longer than the actor's right to grant it.
 func grantEndError(p *plan, account accountFacts, end time.Time) error {
-	return authz.Errorf(authz.CodeForbidden,
-		"the roles of %s on %s end at %s, so a role that %[1]s grants there must end by then",
-		p.by.Actor, account.object, end.Format(time.RFC3339))
+	return authz.Errorf(authz.CodeForbidden, "%s, so a role that %s grants there must end by then",
+		grantEndLimit(p, account.object, end), p.by.Actor)
+}
+
+// grantEndLimit says when the actor's right to grant roles on an account ends.
+func grantEndLimit(p *plan, account authz.Object, end time.Time) string {
+	return fmt.Sprintf("the roles of %s on %s end at %s", p.by.Actor, account, end.Format(time.RFC3339))
 }
 
 // requireOwnEnd returns an error with CodeForbidden if actors would give themselves a role that ends later than their

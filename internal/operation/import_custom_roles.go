@@ -25,8 +25,8 @@ func checkCustomRole(ctx context.Context, r *ImportRules, o *importedObject) err
 	}
 	role := importedRole(o)
 	for _, row := range o.subjects(roleVersion) {
-		if row.subject.ID != role.version() {
-			r.problem(o.at(row), "%s has the version %s, but its content has %s", o.Object, row.subject.ID, role.version())
+		if row.subject.ID != role.Version() {
+			r.problem(o.at(row), "%s has the version %s, but its content has %s", o.Object, row.subject.ID, role.Version())
 		}
 	}
 	for _, row := range o.subjects(roleSlot) {

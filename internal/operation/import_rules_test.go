@@ -153,7 +153,7 @@ const (
 
 // otherRole returns the relationships of a custom role without grants.
 func otherRole(role, scope string, slot int) string {
-	version := CustomRole{Title: "Second"}.version()
+	version := CustomRole{Title: "Second"}.Version()
 	place := strings.Replace(scope, ":", "/", 1)
 	return fmt.Sprintf("%s#title@title:Second %[1]s#version@custom_role_version:%s %[1]s#active@user:* "+
 		"%[1]s#active@service_account:* %[1]s#slot@custom_role_slot:%[3]s/%[4]d %[1]s#scope@%[5]s", role, version, place, slot, scope)

@@ -142,7 +142,7 @@ func lotsOf(format string) string {
 // server or the same call finishes the job. In both cases, the store must then hold exactly the relationships that an
 // uninterrupted job leaves.
 func TestInterruptedJobs(t *testing.T) {
-	for _, c := range slices.Concat(jobCases, serviceAccountJobs, customRoleJobs) {
+	for _, c := range slices.Concat(jobCases, serviceAccountJobs, customRoleJobs, roleJobs) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			given := txtest.Relationships(t, append(strings.Fields(c.given), company...)...)

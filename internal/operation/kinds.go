@@ -65,7 +65,9 @@ var kinds = withSimpleTypes(map[authz.Type]kind{
 	authz.TypeGroup: {visible: "view", place: "subscription", remove: "manage", hasUnboundedMembers: true},
 	serviceAccount:  {visible: "view", place: "place", remove: "manage"},
 
-	authz.TypeCustomRole:  {visible: "view", place: roleScope, remove: "manage", dependsOnPlace: true},
+	authz.TypeCustomRole: {
+		visible: "view", place: roleScope, remove: "manage_roles", removeOnPlace: true, dependsOnPlace: true,
+	},
 	authz.TypeRoleBinding: {place: bindingPlace, hasUnboundedMembers: true},
 
 	"connector": {visible: "view", place: "account", remove: "edit", create: "create_connector", in: "account"},

@@ -1,0 +1,396 @@
+package operation_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-authz/sluice/internal/authz"
+	"github.com/sluice-authz/sluice/internal/operation"
+	"github.com/sluice-authz/sluice/internal/tx/txtest"
+)
+
+// feature turns the feature custom_roles on for both subscriptions of the company.
+const feature = "subscription:s#custom_roles@user:* subscription:one#custom_roles@user:* "
+
+var (
+	inT   = authz.Object{Type: "account", ID: "t"}
+	inS   = authz.Object{Type: "subscription", ID: "s"}
+	inOne = authz.Object{Type: "subscription", ID: "one"}
+)
+
+// definedRole returns the relationships of a custom role with the title Auditor that grants the permissions.
+func definedRole(scope authz.Object, subscription, id authz.ID, slot int, grants ...string) string {
+	role := operation.CustomRole{Title: "Auditor", Object: authz.CustomRoleObject(subscription, id)}
+	rows := []string{
+		"scope@" + scope.String(), "title@title:Auditor", "active@user:*", "active@service_account:*",
+		fmt.Sprintf("slot@custom_role_slot:%s/%s/%d", scope.Type, scope.ID, slot),
+	}
+	for _, grant := range authz.Grantable {
+		for _, wanted := range grants {
+			if grant.String() == wanted {
+				role.Grants = append(role.Grants, grant)
+				rows = append(rows, string(grant.Flag())+"@user:*", string(grant.Flag())+"@service_account:*")
+			}
+		}
+	}
+	rows = append(rows, "version@custom_role_version:"+string(role.Version()))
+	var b strings.Builder
+	for _, row := range rows {
+		fmt.Fprintf(&b, "%s#%s ", role.Object, row)
+	}
+	return b.String()
+}
+
+// given returns the relationships that give a custom role to a holder.
+func given(subscription, id authz.ID, place authz.Object, holder string) string {
+	role := authz.CustomRoleObject(subscription, id)
+	binding := authz.RoleBindingObject(role, place)
+	text := fmt.Sprintf("%[1]s#role@%[2]s %[1]s#place@%[3]s %[3]s#role_binding@%[1]s ", binding, role, place)
+	if holder != "" {
+		text += fmt.Sprintf("%s#holder@%s ", binding, holder)
+	}
+	return text
+}
+
+type act = func(context.Context, *operation.Service) error
+
+func createRole(actor authz.ID, scope authz.Object, id authz.ID, from string, grants ...string) act {
+	return func(ctx context.Context, s *operation.Service) error {
+		_, _, err := s.CreateCustomRole(ctx, by(actor), operation.NewCustomRole{
+			ID: id, Scope: scope, Title: "Auditor", Grants: grants, From: from,
+		})
+		return err
+	}
+}
+
+func replaceRole(actor authz.ID, scope authz.Object, id authz.ID, match []string, grants ...string) act {
+	return func(ctx context.Context, s *operation.Service) error {
+		_, _, err := s.ReplaceCustomRole(ctx, by(actor), scope, id, operation.RoleContent{
+			Title: "Auditor", Grants: grants, Match: match,
+		})
+		return err
+	}
+}
+
+func deleteRole(actor authz.ID, scope authz.Object, id authz.ID, cascade bool) act {
+	return func(ctx context.Context, s *operation.Service) error {
+		_, err := s.DeleteCustomRole(ctx, by(actor), scope, id, cascade, nil)
+		return err
+	}
+}
+
+// change returns the lines of a change that adds (+) or deletes (-) the relationships of the texts, sorted.
+func change(sign string, rows ...string) string {
+	return sign + " " + strings.Join(slices.Sorted(strings.FieldsSeq(strings.Join(rows, " "))), "\n"+sign+" ") + "\n"
+}
+
+func TestRulesOfCreatingCustomRoles(t *testing.T) {
+	var fifty strings.Builder
+	for i := range 50 {
+		fifty.WriteString(definedRole(inT, "s", authz.ID(fmt.Sprint("r", i)), i+1))
+	}
+	auditor := definedRole(inT, "s", "auditor", 1, "account.view_usage")
+	runRules(t, []ruleCase{
+		{
+			name: "a role stores its grants for people and service accounts", given: feature,
+			do:      createRole("olga", inT, "auditor", "", "importer.view", "account.view_usage", "importer.view"),
+			changes: change("+", definedRole(inT, "s", "auditor", 1, "account.view_usage", "importer.view")),
+		},
+		{
+			name: "a role may grant nothing", given: feature, do: createRole("olga", inS, "auditor", ""),
+			changes: change("+", definedRole(inS, "s", "auditor", 1)),
+		},
+		{
+			name: "a role takes the first free slot", given: feature + definedRole(inT, "s", "a", 1) + definedRole(inT, "s", "b", 3),
+			do: createRole("olga", inT, "auditor", ""), changes: change("+", definedRole(inT, "s", "auditor", 2)),
+		},
+		{
+			name: "an account has at most 50 roles", given: feature + fifty.String(), do: createRole("olga", inT, "auditor", ""),
+			code: authz.CodeConflict, says: "account:t has 50 custom roles, and cannot have more; delete one first",
+		},
+		{
+			name: "the limit counts one account", given: feature + fifty.String(), do: createRole("olga", inS, "auditor", ""),
+			changes: change("+", definedRole(inS, "s", "auditor", 1)),
+		},
+		{
+			name: "the feature is required", do: createRole("olga", inT, "auditor", ""),
+			code: authz.CodeFeatureRequired, says: "custom roles require the feature custom_roles, which the subscription lacks",
+		},
+		{
+			name: "creating needs manage_roles", given: feature, denied: "manage_roles@account:t",
+			do: createRole("peter", inT, "auditor", ""), code: authz.CodeForbidden,
+			says: "peter lacks the permission manage_roles on account:t",
+		},
+		{
+			name: "a hidden place does not exist", given: feature, denied: "view@account:t",
+			do: createRole("peter", inT, "auditor", ""), code: authz.CodeNotFound,
+		},
+		{
+			name: "an id is unique in the subscription", given: feature + definedRole(authz.Object{Type: "account", ID: "o"}, "s", "auditor", 1),
+			do:   createRole("olga", inT, "auditor", ""),
+			code: authz.CodeConflict, says: `has a role with the id "auditor" already, perhaps in another account`,
+		},
+		{
+			name: "another subscription can use the id", given: feature + auditor, do: createRole("uma", inOne, "auditor", ""),
+			changes: change("+", definedRole(inOne, "one", "auditor", 1)),
+		},
+		{
+			name: "a role copies a built-in role and adds to it", given: feature,
+			do: createRole("olga", inT, "auditor", "guest", "importer.view", "account.view"),
+			changes: change("+", definedRole(inT, "s", "auditor", 1, "account.view", "account.contact_support",
+				"account.view_help_center", "account.create_importer", "account.create_connection", "importer.view")),
+		},
+		{
+			name: "a role copies another custom role", given: feature + auditor, do: createRole("olga", inT, "copy", "auditor", "report.view"),
+			changes: change("+", definedRole(inT, "s", "copy", 2, "account.view_usage", "report.view")),
+		},
+		{
+			name:  "an account's role copies the part of a subscription's role that it can have",
+			given: feature + definedRole(inS, "s", "top", 1, "subscription.view", "importer.run"),
+			do:    createRole("olga", inT, "copy", "top"), changes: change("+", definedRole(inT, "s", "copy", 1, "importer.run")),
+		},
+		{
+			name:  "a role of another account cannot be copied",
+			given: feature + definedRole(authz.Object{Type: "account", ID: "o"}, "s", "other", 1),
+			do:    createRole("olga", inT, "copy", "other"), code: authz.CodeInvalid,
+			says: `from: "other" is no role of account:t; built-in roles are owner, user, guest`,
+		},
+		{
+			name: "a misspelt permission", given: feature, do: createRole("olga", inT, "auditor", "", "account.view", "importer.runn"),
+			code: authz.CodeInvalid, says: `grants[1]: custom roles cannot grant "importer.runn"; the nearest are importer.run`,
+		},
+		{
+			name: "a permission that hands out access", given: feature, do: createRole("olga", inT, "auditor", "", "account.assign_roles"),
+			code: authz.CodeInvalid, says: `grants[0]: custom roles cannot grant "account.assign_roles"`,
+		},
+		{
+			name: "an account's role grants nothing on the subscription", given: feature,
+			do: createRole("olga", inT, "auditor", "", "subscription.view"), code: authz.CodeInvalid,
+			says: "grants[0]: a role of an account cannot grant subscription.view; only a role of the subscription can",
+		},
+	})
+}
+
+func TestRulesOfReplacingCustomRoles(t *testing.T) {
+	auditor := definedRole(inT, "s", "auditor", 1, "account.view_usage", "importer.view")
+	version := func(grants ...string) []string {
+		_, after, _ := strings.Cut(definedRole(inT, "s", "auditor", 1, grants...), "custom_role_version:")
+		return []string{strings.Fields(after)[0]}
+	}
+	powerful := definedRole(inOne, "one", "clerk", 1, "importer.view")
+	notOwner := "invite_owner@subscription:one"
+	runRules(t, []ruleCase{
+		{
+			name: "only the differences are written", given: auditor,
+			do: replaceRole("olga", inT, "auditor", nil, "importer.view", "importer.run"),
+			changes: `
+				+ custom_role:s/auditor#importer_run@service_account:*
+				+ custom_role:s/auditor#importer_run@user:*
+				+ custom_role:s/auditor#version@custom_role_version:` + version("importer.view", "importer.run")[0] + `
+				- custom_role:s/auditor#account_view_usage@service_account:*
+				- custom_role:s/auditor#account_view_usage@user:*
+				- custom_role:s/auditor#version@custom_role_version:` + version("account.view_usage", "importer.view")[0],
+		},
+		{
+			name: "the same content", given: auditor,
+			do: replaceRole("olga", inT, "auditor", nil, "importer.view", "account.view_usage"),
+		},
+		{
+			name: "the present version", given: auditor,
+			do: replaceRole("olga", inT, "auditor", version("account.view_usage", "importer.view"), "importer.view", "account.view_usage"),
+		},
+		{
+			name: "an old version", given: auditor, do: replaceRole("olga", inT, "auditor", version("importer.view"), "importer.view"),
+			code: authz.CodePreconditionFailed, says: `the role "auditor" has changed`,
+		},
+		{
+			name: "editing needs manage_roles", given: auditor, denied: "manage_roles@account:t",
+			do: replaceRole("peter", inT, "auditor", nil), code: authz.CodeForbidden, says: "lacks the permission manage_roles",
+		},
+		{
+			name: "a role that does not exist", do: replaceRole("olga", inT, "auditor", nil), code: authz.CodeNotFound,
+			says: `there is no role "auditor" on account:t`,
+		},
+		{
+			name: "a role of another account", given: definedRole(authz.Object{Type: "account", ID: "o"}, "s", "auditor", 1),
+			do: replaceRole("olga", inT, "auditor", nil), code: authz.CodeNotFound, says: `there is no role "auditor" on account:t`,
+		},
+		{
+			name: "a role of the subscription", given: definedRole(inS, "s", "auditor", 1), do: replaceRole("olga", inT, "auditor", nil),
+			code: authz.CodeInvalid, says: `the role "auditor" belongs to the subscription of account:t`,
+		},
+		{
+			name: "a built-in role", do: replaceRole("olga", inT, "owner", nil), code: authz.CodeInvalid,
+			says: "owner is a built-in role; only custom roles can be changed and deleted",
+		},
+		{
+			name: "an owner adds permissions to a role that somebody holds", given: powerful + given("one", "clerk", inOne, "user:rex"),
+			do: replaceRole("uma", inOne, "clerk", nil, "importer.view", "importer.run"),
+			changes: `
+				+ custom_role:one/clerk#importer_run@service_account:*
+				+ custom_role:one/clerk#importer_run@user:*
+				+ custom_role:one/clerk#version@custom_role_version:` + version("importer.view", "importer.run")[0] + `
+				- custom_role:one/clerk#version@custom_role_version:` + version("importer.view")[0],
+		},
+		{
+			name: "a business administrator cannot add what they lack", given: powerful + given("one", "clerk", inOne, "user:rex"),
+			denied: notOwner, do: replaceRole("rex", inOne, "clerk", nil, "importer.view", "importer.run"),
+			code: authz.CodeForbidden,
+			says: `the role business_admin does not have the permission importer.run everywhere, so rex cannot add permissions to the role "clerk"`,
+		},
+		{
+			name: "a business administrator adds what they have", given: powerful + given("one", "clerk", inOne, "user:rex"),
+			denied: notOwner, do: replaceRole("rex", inOne, "clerk", nil, "connection.rename", "importer.view"),
+			changes: `
+				+ custom_role:one/clerk#connection_rename@service_account:*
+				+ custom_role:one/clerk#connection_rename@user:*
+				+ custom_role:one/clerk#version@custom_role_version:` + version("importer.view", "connection.rename")[0] + `
+				- custom_role:one/clerk#version@custom_role_version:` + version("importer.view")[0],
+		},
+		{
+			name: "a business administrator edits a role that nobody has", given: powerful, denied: notOwner,
+			do: replaceRole("rex", inOne, "clerk", nil, "importer.run"),
+			changes: `
+				+ custom_role:one/clerk#importer_run@service_account:*
+				+ custom_role:one/clerk#importer_run@user:*
+				+ custom_role:one/clerk#version@custom_role_version:` + version("importer.run")[0] + `
+				- custom_role:one/clerk#importer_view@service_account:*
+				- custom_role:one/clerk#importer_view@user:*
+				- custom_role:one/clerk#version@custom_role_version:` + version("importer.view")[0],
+		},
+		{
+			name:   "an administrator until a date cannot add permissions beyond it",
+			given:  auditor + given("s", "auditor", inT, "user:rex") + "account:t#user@user:temp[expiration:2031-01-01T00:00:00Z]",
+			denied: "as_subscription_owner@account:t as_platform_administrator@account:t",
+			do:     replaceRole("temp", inT, "auditor", nil, "importer.run"), code: authz.CodeForbidden,
+			says: `the roles of temp on account:t end at 2031-01-01T00:00:00Z, so temp cannot add permissions to the role "auditor"`,
+		},
+	})
+}
+
+func TestRulesOfDeletingCustomRoles(t *testing.T) {
+	auditor := definedRole(inT, "s", "auditor", 1, "account.view_usage")
+	importer := authz.Object{Type: "importer", ID: "leads"}
+	const done = "+ deletion:custom_role/s/auditor#done@user:olga for 24h0m0s\n"
+	runRules(t, []ruleCase{
+		{
+			name: "a role that nobody holds", given: auditor, do: deleteRole("olga", inT, "auditor", false),
+			changes: done + change("-", auditor),
+		},
+		{
+			name: "bindings without holders", given: auditor + given("s", "auditor", inT, "") + given("s", "auditor", importer, ""),
+			do:      deleteRole("olga", inT, "auditor", false),
+			changes: done + change("-", auditor, given("s", "auditor", inT, ""), given("s", "auditor", importer, "")),
+		},
+		{
+			name:  "a role that somebody holds",
+			given: auditor + given("s", "auditor", inT, "user:milton") + given("s", "auditor", importer, "group:crew#member"),
+			do:    deleteRole("olga", inT, "auditor", false), code: authz.CodeConflict,
+			says: `the role "auditor" is held 2 times, for example by`,
+		},
+		{
+			name: "an error names no hidden holder", denied: "list_members@account:t", given: auditor + given("s", "auditor", inT, "user:milton"),
+			do: deleteRole("olga", inT, "auditor", false), code: authz.CodeConflict,
+			says: `the role "auditor" is held 1 time; remove it from its holders first, or delete it with cascade`,
+		},
+		{
+			name: "cascade deletes the bindings",
+			given: auditor + given("s", "auditor", inT, "user:milton") + given("s", "auditor", importer, "service_account:nightly") +
+				given("s", "auditor", authz.Object{Type: "connection", ID: "dwh"}, "group:crew#member"),
+			do: deleteRole("olga", inT, "auditor", true),
+			changes: done + change("-", auditor, given("s", "auditor", inT, "user:milton"),
+				given("s", "auditor", importer, "service_account:nightly"),
+				given("s", "auditor", authz.Object{Type: "connection", ID: "dwh"}, "group:crew#member")),
+		},
+		{
+			name: "deleting needs manage_roles", given: auditor, denied: "manage_roles@account:t",
+			do: deleteRole("peter", inT, "auditor", true), code: authz.CodeForbidden, says: "lacks the permission manage_roles",
+		},
+		{
+			name: "a role that does not exist", do: deleteRole("olga", inT, "auditor", true), code: authz.CodeNotFound,
+			says: `there is no role "auditor" on account:t`,
+		},
+		{
+			name: "a role of another account", given: definedRole(authz.Object{Type: "account", ID: "o"}, "s", "auditor", 1),
+			do: deleteRole("olga", inT, "auditor", true), code: authz.CodeNotFound, says: `there is no role "auditor" on account:t`,
+		},
+		{
+			name: "a role of the subscription", given: definedRole(inS, "s", "auditor", 1), do: deleteRole("olga", inT, "auditor", true),
+			code: authz.CodeInvalid, says: "change it through the subscription",
+		},
+		{
+			name: "a built-in role", do: deleteRole("olga", inT, "user", true), code: authz.CodeInvalid, says: "user is a built-in role",
+		},
+		{name: "a deleted role is deleted", given: "deletion:custom_role/s/auditor#done@user:olga[expiration:2030-01-02T12:00:00Z]", do: deleteRole("olga", inT, "auditor", false)},
+	})
+}
+
+// roleJobs are the cases of TestInterruptedJobs about custom roles with very many holders.
+var roleJobs = []jobCase{
+	{
+		name: "delete a custom role of very many holders", given: heldByMany(inT, inT),
+		do: deleteRole("olga", inT, "auditor", true), left: []string{"custom_role:s/auditor", "role_binding", "requested_by"},
+	},
+	{
+		name: "delete an account with a role of very many holders", given: heldByMany(inT, inT),
+		do: func(ctx context.Context, s *operation.Service) error {
+			_, err := s.Delete(ctx, by("olga"), inT)
+			return err
+		},
+		left: []string{"account:t#", "@account:t", "s/auditor#", "role_binding", "requested_by"},
+	},
+	{
+		name: "delete an importer with a role of very many holders", given: heldByMany(inS, authz.Object{Type: "importer", ID: "leads"}),
+		do: func(ctx context.Context, s *operation.Service) error {
+			_, err := s.Delete(ctx, by("olga"), authz.Object{Type: "importer", ID: "leads"})
+			return err
+		},
+		left: []string{"importer:leads#", "role_binding", "requested_by"},
+	},
+}
+
+// heldByMany returns the relationships of a custom role and of its binding on a place, which very many people and
+// groups hold.
+func heldByMany(scope, place authz.Object) string {
+	binding := authz.RoleBindingObject(authz.CustomRoleObject("s", "auditor"), place).String()
+	return definedRole(scope, "s", "auditor", 1, "importer.view") + given("s", "auditor", place, "service_account:nightly") +
+		lotsOf(binding+"#holder@user:u%d") + lotsOf(binding+"#holder@group:g%d#member")
+}
+
+// TestDeletingAPlaceDeletesItsRoles checks that no relationship mentions a role or binding of a deleted account, or a
+// binding of a deleted importer.
+func TestDeletingAPlaceDeletesItsRoles(t *testing.T) {
+	importer := authz.Object{Type: "importer", ID: "leads"}
+	stored := definedRole(inT, "s", "auditor", 1, "account.view_usage") + definedRole(inS, "s", "top", 1) +
+		given("s", "auditor", inT, "user:milton") + given("s", "top", inT, "user:milton") + given("s", "top", inS, "user:ed") +
+		given("s", "auditor", importer, "group:crew#member")
+	store := txtest.New(txtest.Relationships(t, append(strings.Fields(stored), company...)...)...)
+	store.Allow = func(authz.Check) bool { return true }
+	service := operation.New(store)
+	_, err := service.Delete(t.Context(), by("olga"), importer)
+	require.NoError(t, err)
+	requireNone(t, store, "importer:leads", string(authz.RoleBindingObject(authz.CustomRoleObject("s", "auditor"), importer).ID))
+	_, err = service.Delete(t.Context(), by("olga"), inT)
+	require.NoError(t, err)
+	requireNone(t, store, "account:t", "s/auditor", string(authz.RoleBindingObject(authz.CustomRoleObject("s", "top"), inT).ID))
+	_, err = service.Delete(t.Context(), by("olga"), inS)
+	require.NoError(t, err)
+	requireNone(t, store, "subscription:s", "custom_role:", "role_binding:")
+}
+
+// requireNone checks that no stored relationship, apart from records of deletions, contains one of the texts.
+func requireNone(t *testing.T, store *txtest.Store, texts ...string) {
+	t.Helper()
+	for _, r := range store.Stored() {
+		for _, text := range texts {
+			if !strings.HasPrefix(r, "deletion:") {
+				require.NotContains(t, r, text)
+			}
+		}
+	}
+}
