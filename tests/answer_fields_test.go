@@ -23,7 +23,7 @@ var answerFields = map[string]string{
 		Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id
 		Group.replayed Group.token GroupRoles.group GroupRoles.replayed GroupRoles.token ServiceAccount.id
 		ServiceAccount.replayed ServiceAccount.token ServiceAccountRoles.replayed ServiceAccountRoles.service_account
-		ServiceAccountRoles.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed
+		ServiceAccountRoles.token RoleDefinition.id RoleDefinition.replayed RoleDefinition.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed
 		Importer.token Invitation.replayed Invitation.token Member.user Offboarding.token Offboarding.user
 		PartOfAccount.id PartOfAccount.replayed PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed
 		PartOfWorkspace.token Preview.effects RemovedMember.reassigned RemovedMember.remaining Offboarding.groups
@@ -62,7 +62,10 @@ var answerFields = map[string]string{
 		ServiceAccount.title ServiceAccount.roles ServiceAccount.expires_at ServiceAccountRoles.roles
 		ServiceAccountRoles.expires_at Importer.hidden_ends Invitation.expires_at Invitation.invitee Invitation.roles
 		Subscription.features Workspace.open Workspace.users ChangedMember.accounts_expire_at
-		Member.accounts_expire_at Member.expires_at ChangedMember.expires_at`,
+		Member.accounts_expire_at Member.expires_at ChangedMember.expires_at RoleDefinition.title
+		RoleDefinition.description RoleDefinition.builtin RoleDefinition.required RoleDefinition.grants
+		RoleDefinition.version`,
+	"TestScopesOfRolesAreHidden": "RoleDefinition.scope",
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",
 	"TestBulkAnswerHidesRolesElsewhere":   "ChangedMember.roles Member.roles",
 	"TestPreviewNamesUndecidedObjects": `Preview.undecided Undecided.errors Undecided.resource ItemError.code

@@ -67,6 +67,7 @@ func TestCursorsHoldNoID(t *testing.T) {
 		"olga PUT accounts/~b/members/~finn {roles: [operator, flow_author]}",
 		"olga PUT subscriptions/~s/members/~ursula {roles: [owner]}",
 		"olga PUT accounts/~a/members/~ursula {roles: [owner]}",
+		"backend PUT subscriptions/~s/features {features: [custom_roles]}",
 	)
 	for i := range 3 {
 		n := fmt.Sprint(i)
@@ -75,6 +76,7 @@ func TestCursorsHoldNoID(t *testing.T) {
 			"olga POST subscriptions/~s/groups {id: ~"+n+", title: T}", "olga PUT accounts/~a/groups/~"+n+" {roles: [user]}",
 			"olga POST subscriptions/~s/service-accounts {id: ~s"+n+", title: T}",
 			"olga POST accounts/~a/service-accounts {id: ~a"+n+", title: T}",
+			"olga POST subscriptions/~s/roles {id: ~r"+n+", title: T}",
 			"finn POST flows {id: ~"+n+", workspace: ~0}",
 			"olga POST accounts/~a/invitations {invitee: ~i"+n+", roles: [user]}",
 			"olga POST subscriptions/~s/invitations {invitee: ~i"+n+", roles: [member]}")
@@ -95,6 +97,10 @@ func TestCursorsHoldNoID(t *testing.T) {
 		{"/v1/subscriptions/{id}/invitations", "subscriptions/~s/invitations?", nil, olga},
 		{"/v1/subscriptions/{id}/groups", "subscriptions/~s/groups?", nil, olga},
 		{"/v1/accounts/{id}/groups", "accounts/~a/groups?", nil, olga},
+		{"/v1/accounts/{id}/roles", "accounts/~a/roles?", nil, olga},
+		{"/v1/subscriptions/{id}/roles", "subscriptions/~s/roles?", nil, olga},
+		{"/v1/accounts/{id}/roles/{role}/holders", "accounts/~a/roles/owner/holders?", nil, olga},
+		{"/v1/subscriptions/{id}/roles/{role}/holders", "subscriptions/~s/roles/owner/holders?", nil, olga},
 		{"/v1/subscriptions/{id}/service-accounts", "subscriptions/~s/service-accounts?", nil, olga},
 		{"/v1/accounts/{id}/service-accounts", "accounts/~a/service-accounts?", nil, olga},
 		{"/v1/groups/{id}/members", "groups/~0/members?", nil, olga},

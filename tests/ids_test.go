@@ -297,6 +297,8 @@ func TestForeignIDIsGrantedNothing(t *testing.T) {
 				"olga PUT groups/~group/members/$ID",
 				"olga PATCH groups/~group/members {add: ['$ID']}",
 				"olga POST accounts/~a/service-accounts {id: '$ID', title: T}",
+				"olga POST accounts/~a/roles {id: '$ID', title: T}",
+				"olga POST subscriptions/~s/roles {id: '$ID', title: T}",
 			}, eachSimpleType("olga POST $types {id: '$ID', $place: ~$in}", map[string]string{
 				"workspace": "w", "team": "a", "operations": "o", "analytics": "n",
 			})...) {

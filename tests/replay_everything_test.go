@@ -15,7 +15,7 @@ var replays = []string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {capabilities: [views]}",
 	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
-	"backend PUT subscriptions/~s/features {features: [user_permissions, dashboards]}",
+	"backend PUT subscriptions/~s/features {features: [user_permissions, dashboards, custom_roles]}",
 	"olga PUT subscriptions/~s/members/~oona {roles: [owner]}",
 	"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 	"olga POST accounts {id: ~o, subscription: ~s, role_set: operations}",
@@ -49,6 +49,14 @@ var replays = []string{
 	"ulla DELETE connections/~d",
 	"olga POST workspaces {id: ~w, account: ~o, open: true}",
 	"olga PUT workspaces/~w/access {open: false, users: [~olga]}",
+	"olga POST accounts/~a/roles {id: ~auditor, title: Auditor, grants: [importer.view]}",
+	"olga PUT accounts/~a/roles/~auditor {title: The auditor, grants: [importer.run]}",
+	"olga POST subscriptions/~s/roles {id: ~clerk, title: Clerk, description: Reads, from: member}",
+	"olga PUT subscriptions/~s/roles/~clerk {title: The clerk, grants: [subscription.view]}",
+	"olga POST accounts/~a/roles {id: ~auditor2, title: Auditor}",
+	"olga POST subscriptions/~s/roles {id: ~clerk2, title: Clerk}",
+	"olga DELETE accounts/~a/roles/~auditor2",
+	"olga DELETE subscriptions/~s/roles/~clerk2?cascade=true",
 	"olga POST subscriptions/~s/groups {id: ~crew, title: Crew}",
 	"olga PUT groups/~crew {title: The crew}",
 	"olga PATCH groups/~crew/members {add: [~ulla, ~nora], remove: [~vera]}",
@@ -112,6 +120,8 @@ var hiddenChanges = []string{
 	"oona PUT accounts/~o/members/~oona {roles: [administrator]}",
 	"oona PUT workspaces/~w/access {open: false, users: [~oona]}",
 	"oona PUT groups/~crew {title: secret}",
+	"oona PUT accounts/~a/roles/~auditor {title: secret, grants: [importer.view]}",
+	"oona PUT subscriptions/~s/roles/~clerk {title: secret, grants: [importer.view]}",
 	"oona PUT accounts/~a/service-accounts/~robot/roles {roles: [user]}",
 }
 
@@ -130,8 +140,8 @@ var replaySituations = map[string]struct {
 	change func(s scene)
 	shown  int
 }{
-	"nothing changed":           {func(scene) {}, 31},
-	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 31},
+	"nothing changed":           {func(scene) {}, 35},
+	"hidden values":             {func(s scene) { s.play(hiddenChanges...) }, 35},
 	"the actors lost all roles": {func(s scene) { s.play(slices.Concat(hiddenChanges, endings)...) }, 6},
 	"the objects were deleted":  {deleteReplayed, 1}, // nobody can delete the connector
 	"the ids were taken again": {func(s scene) {

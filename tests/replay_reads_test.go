@@ -32,6 +32,7 @@ var readsAgain = map[string]func(r replayedRequest) map[string]any{
 	"Workspace":           replayedRequest.readObject,
 	"Group":               replayedRequest.readGroup,
 	"GroupRoles":          replayedRequest.readGroupRoles,
+	"RoleDefinition":      replayedRequest.readRole,
 	"ServiceAccount":      replayedRequest.readServiceAccount,
 	"ServiceAccountRoles": replayedRequest.readServiceAccountRoles,
 	"PartOfAccount":       replayedRequest.readObject,
@@ -187,7 +188,7 @@ func (r replayedRequest) readObject() map[string]any {
 	case r.path[0] == "subscriptions":
 		return map[string]any{
 			"id": id, "role_set": flagsOf(related, "", "single_owner", "multi_owner")[0],
-			"features": flagsOf(related, "", "user_permissions", "dashboards"),
+			"features": flagsOf(related, "", "user_permissions", "dashboards", "custom_roles"),
 		}
 	case r.path[0] == "connectors":
 		return map[string]any{"id": id, "capabilities": flagsOf(
@@ -203,6 +204,11 @@ func (r replayedRequest) readGroup() map[string]any { return r.get("groups/" + r
 
 // readGroupRoles reads the roles of a group on an account or a subscription.
 func (r replayedRequest) readGroupRoles() map[string]any { return r.get(strings.Join(r.path, "/")) }
+
+// readRole reads a role of an account or a subscription.
+func (r replayedRequest) readRole() map[string]any {
+	return r.get(strings.Join(append(r.path[:3:3], r.first["id"].(string)), "/"))
+}
 
 // readServiceAccount reads a service account.
 func (r replayedRequest) readServiceAccount() map[string]any {

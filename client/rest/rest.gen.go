@@ -68,20 +68,21 @@ func (e AuditUpdateAction) Valid() bool {
 
 // Defines values for Code.
 const (
-	CodeCanceled         Code = "canceled"
-	CodeConflict         Code = "conflict"
-	CodeDeadline         Code = "deadline"
-	CodeFeatureRequired  Code = "feature_required"
-	CodeForbidden        Code = "forbidden"
-	CodeInternal         Code = "internal"
-	CodeInvalid          Code = "invalid"
-	CodeLimited          Code = "limited"
-	CodeMethodNotAllowed Code = "method_not_allowed"
-	CodeNotFound         Code = "not_found"
-	CodeTooLarge         Code = "too_large"
-	CodeUnauthenticated  Code = "unauthenticated"
-	CodeUnavailable      Code = "unavailable"
-	CodeUnsupported      Code = "unsupported"
+	CodeCanceled           Code = "canceled"
+	CodeConflict           Code = "conflict"
+	CodeDeadline           Code = "deadline"
+	CodeFeatureRequired    Code = "feature_required"
+	CodeForbidden          Code = "forbidden"
+	CodeInternal           Code = "internal"
+	CodeInvalid            Code = "invalid"
+	CodeLimited            Code = "limited"
+	CodeMethodNotAllowed   Code = "method_not_allowed"
+	CodeNotFound           Code = "not_found"
+	CodePreconditionFailed Code = "precondition_failed"
+	CodeTooLarge           Code = "too_large"
+	CodeUnauthenticated    Code = "unauthenticated"
+	CodeUnavailable        Code = "unavailable"
+	CodeUnsupported        Code = "unsupported"
 )
 
 // Valid indicates whether the value is a known member of the Code enum.
@@ -106,6 +107,8 @@ func (e Code) Valid() bool {
 	case CodeMethodNotAllowed:
 		return true
 	case CodeNotFound:
+		return true
+	case CodePreconditionFailed:
 		return true
 	case CodeTooLarge:
 		return true
@@ -1350,6 +1353,9 @@ type FoundSubjects struct {
 	Token Token `json:"token"`
 }
 
+// GrantNames Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+type GrantNames = []string
+
 // Group defines model for Group.
 type Group struct {
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -1447,6 +1453,19 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// HeldRole defines model for HeldRole.
+type HeldRole struct {
+	// Holder An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Holder Reference `json:"holder"`
+
+	// On An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	On Reference `json:"on"`
+}
 
 // HolderRoles defines model for HolderRoles.
 type HolderRoles struct {
@@ -1560,6 +1579,12 @@ type InvitationPage struct {
 	Token Token `json:"token"`
 }
 
+// IsBuiltIn True for a role of the role set, false for a custom role.
+type IsBuiltIn = bool
+
+// IsRequiredRole True for the role that somebody always holds. Left out for other roles.
+type IsRequiredRole = bool
+
 // ItemError The reason why this item could not be decided. Its decision is a denial.
 type ItemError struct {
 	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
@@ -1620,6 +1645,35 @@ type ListedInvitation struct {
 
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ListedRole defines model for ListedRole.
+type ListedRole struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title       StoredTitle `json:"title"`
+	Description string      `json:"description,omitempty,omitzero"`
+
+	// Scope The account or subscription that the role belongs to. Left out if the actor may not view this subscription.
+	Scope RoleScope `json:"scope,omitempty,omitzero"`
+
+	// Builtin True for a role of the role set, false for a custom role.
+	Builtin IsBuiltIn `json:"builtin"`
+
+	// Required True for the role that somebody always holds. Left out for other roles.
+	Required IsRequiredRole `json:"required,omitempty,omitzero"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants GrantNames `json:"grants"`
+
+	// Version The version of a custom role. The header `ETag` has it in quotation marks.
+	Version RoleVersion `json:"version,omitempty,omitzero"`
 }
 
 // ListedServiceAccount defines model for ListedServiceAccount.
@@ -1847,6 +1901,26 @@ type NewPartOfWorkspace struct {
 	Workspace ID `json:"workspace"`
 }
 
+// NewRole defines model for NewRole.
+type NewRole struct {
+	// Description One line of at most 256 bytes, without invisible characters. If it is empty, the role has none.
+	Description RoleDescription `json:"description,omitempty,omitzero"`
+
+	// From The id of another role that can be given here. The new role grants what the other role grants now, and in addition `grants`. Of a built-in role, it grants the unconditional permissions.
+	From string `json:"from,omitempty,omitzero"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants GrantNames `json:"grants,omitempty,omitzero"`
+
+	// ID The id of the role: up to 64 bytes of UTF-8 without invisible characters.
+	ID string `json:"id"`
+
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
+}
+
 // NewServiceAccount defines model for NewServiceAccount.
 type NewServiceAccount struct {
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -2049,6 +2123,9 @@ type PermissionCatalogue struct {
 type PermissionDescription struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
+
+	// Grantable Whether custom roles can grant the permission.
+	Grantable bool `json:"grantable"`
 }
 
 // PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
@@ -2153,6 +2230,12 @@ type Problem struct {
 
 	// Subscriptions The subscriptions that are the reason of a conflict.
 	Subscriptions []ID `json:"subscriptions,omitempty,omitzero"`
+
+	// Holders Holders of the role that is the reason of a conflict, at most ten.
+	Holders []HeldRole `json:"holders,omitempty,omitzero"`
+
+	// HolderCounts How often users, groups and service accounts hold the role that is the reason of a conflict. After 10,000 holders, counting stops.
+	HolderCounts map[string]int `json:"holder_counts,omitempty,omitzero"`
 }
 
 // Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
@@ -2405,8 +2488,100 @@ type Role struct {
 	Requires string `json:"requires,omitempty,omitzero"`
 }
 
+// RoleContent defines model for RoleContent.
+type RoleContent struct {
+	// Description One line of at most 256 bytes, without invisible characters. If it is empty, the role has none.
+	Description RoleDescription `json:"description,omitempty,omitzero"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants GrantNames `json:"grants"`
+
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
+}
+
+// RoleDefinition defines model for RoleDefinition.
+type RoleDefinition struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title       StoredTitle `json:"title,omitempty,omitzero"`
+	Description string      `json:"description,omitempty,omitzero"`
+
+	// Scope The account or subscription that the role belongs to. Left out if the actor may not view this subscription.
+	Scope RoleScope `json:"scope,omitempty,omitzero"`
+
+	// Builtin True for a role of the role set, false for a custom role.
+	Builtin IsBuiltIn `json:"builtin,omitempty,omitzero"`
+
+	// Required True for the role that somebody always holds. Left out for other roles.
+	Required IsRequiredRole `json:"required,omitempty,omitzero"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants GrantNames `json:"grants,omitempty,omitzero"`
+
+	// Version The version of a custom role. The header `ETag` has it in quotation marks.
+	Version RoleVersion `json:"version,omitempty,omitzero"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed Replayed `json:"replayed,omitempty,omitzero"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// RoleDefinitionPage defines model for RoleDefinitionPage.
+type RoleDefinitionPage struct {
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor   `json:"next_cursor"`
+	Roles      []ListedRole `json:"roles"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// RoleDescription One line of at most 256 bytes, without invisible characters. If it is empty, the role has none.
+type RoleDescription = string
+
+// RoleHolder defines model for RoleHolder.
+type RoleHolder struct {
+	// Holder An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Holder Reference `json:"holder"`
+
+	// On An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	On Reference `json:"on"`
+
+	// ExpiresAt The time at which the holder loses the role, in UTC. Left out if the role does not end.
+	ExpiresAt EndsAt `json:"expires_at,omitempty,omitzero"`
+}
+
+// RoleHolderPage defines model for RoleHolderPage.
+type RoleHolderPage struct {
+	Holders []RoleHolder `json:"holders"`
+
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // RoleNames Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 type RoleNames = []string
+
+// RoleScope The account or subscription that the role belongs to. Left out if the actor may not view this subscription.
+type RoleScope = Reference
 
 // RoleSet defines model for RoleSet.
 type RoleSet struct {
@@ -2424,6 +2599,9 @@ type RoleSet struct {
 type RoleSets struct {
 	RoleSets []RoleSet `json:"role_sets"`
 }
+
+// RoleVersion The version of a custom role. The header `ETag` has it in quotation marks.
+type RoleVersion = string
 
 // Roles defines model for Roles.
 type Roles struct {
@@ -2871,6 +3049,9 @@ type AuditUntil = string
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
 
+// Cascade defines model for Cascade.
+type Cascade = bool
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -2889,6 +3070,9 @@ type Handle = ID
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
 
 // InvitationID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
@@ -2928,6 +3112,11 @@ type Resource = string
 // RoleFilter defines model for RoleFilter.
 type RoleFilter = string
 
+// RoleID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+//
+// Example: alice@example.com
+type RoleID = ID
+
 // ServiceAccountID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
@@ -2961,6 +3150,9 @@ type Limited = Problem
 
 // NotFound A problem document (RFC 9457).
 type NotFound = Problem
+
+// PreconditionFailed A problem document (RFC 9457).
+type PreconditionFailed = Problem
 
 // TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
@@ -3132,6 +3324,72 @@ type PutAccountMemberParams struct {
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountRolesParams defines parameters for ListAccountRoles.
+type ListAccountRolesParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// CreateAccountRoleParams defines parameters for CreateAccountRole.
+type CreateAccountRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// DeleteAccountRoleParams defines parameters for DeleteAccountRole.
+type DeleteAccountRoleParams struct {
+	// Cascade If true, the call deletes the role even if somebody holds it.
+	Cascade Cascade `form:"cascade,omitempty" json:"cascade,omitempty,omitzero"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch One or more versions of the role, as in the header `ETag` of an answer. If the role has another version, the call changes nothing and answers `precondition_failed`. `*` stands for any version.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetAccountRoleParams defines parameters for GetAccountRole.
+type GetAccountRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutAccountRoleParams defines parameters for PutAccountRole.
+type PutAccountRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch One or more versions of the role, as in the header `ETag` of an answer. If the role has another version, the call changes nothing and answers `precondition_failed`. `*` stands for any version.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListAccountRoleHoldersParams defines parameters for ListAccountRoleHolders.
+type ListAccountRoleHoldersParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
 	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -3859,6 +4117,72 @@ type ListSubscriptionPeopleParams struct {
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
 
+// ListSubscriptionRolesParams defines parameters for ListSubscriptionRoles.
+type ListSubscriptionRolesParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// CreateSubscriptionRoleParams defines parameters for CreateSubscriptionRole.
+type CreateSubscriptionRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// DeleteSubscriptionRoleParams defines parameters for DeleteSubscriptionRole.
+type DeleteSubscriptionRoleParams struct {
+	// Cascade If true, the call deletes the role even if somebody holds it.
+	Cascade Cascade `form:"cascade,omitempty" json:"cascade,omitempty,omitzero"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch One or more versions of the role, as in the header `ETag` of an answer. If the role has another version, the call changes nothing and answers `precondition_failed`. `*` stands for any version.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetSubscriptionRoleParams defines parameters for GetSubscriptionRole.
+type GetSubscriptionRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// PutSubscriptionRoleParams defines parameters for PutSubscriptionRole.
+type PutSubscriptionRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+
+	// IdempotencyKey A name of this request, which the caller chooses. It lets the caller repeat the request safely if the answer is lost. If the same request comes again with the same name, actor and API key within a day, the operation is not performed again. The answer then has `"replayed": true`, and shows what the caller can read now. Another request with the same name is a `conflict`. A request that fails does not use up the name.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch One or more versions of the role, as in the header `ETag` of an answer. If the role has another version, the call changes nothing and answers `precondition_failed`. `*` stands for any version.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListSubscriptionRoleHoldersParams defines parameters for ListSubscriptionRoleHolders.
+type ListSubscriptionRoleHoldersParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
 // ListSubscriptionServiceAccountsParams defines parameters for ListSubscriptionServiceAccounts.
 type ListSubscriptionServiceAccountsParams struct {
 	// Limit The highest number of entries on the page.
@@ -4003,6 +4327,12 @@ type PatchAccountMembersJSONRequestBody = AccountMembers
 // PutAccountMemberJSONRequestBody defines body for PutAccountMember for application/json ContentType.
 type PutAccountMemberJSONRequestBody = AccountRoles
 
+// CreateAccountRoleJSONRequestBody defines body for CreateAccountRole for application/json ContentType.
+type CreateAccountRoleJSONRequestBody = NewRole
+
+// PutAccountRoleJSONRequestBody defines body for PutAccountRole for application/json ContentType.
+type PutAccountRoleJSONRequestBody = RoleContent
+
 // CreateAccountServiceAccountJSONRequestBody defines body for CreateAccountServiceAccount for application/json ContentType.
 type CreateAccountServiceAccountJSONRequestBody = NewServiceAccount
 
@@ -4101,6 +4431,12 @@ type PutSubscriptionMemberJSONRequestBody = Roles
 
 // PutMemberAccountsJSONRequestBody defines body for PutMemberAccounts for application/json ContentType.
 type PutMemberAccountsJSONRequestBody = MemberAccounts
+
+// CreateSubscriptionRoleJSONRequestBody defines body for CreateSubscriptionRole for application/json ContentType.
+type CreateSubscriptionRoleJSONRequestBody = NewRole
+
+// PutSubscriptionRoleJSONRequestBody defines body for PutSubscriptionRole for application/json ContentType.
+type PutSubscriptionRoleJSONRequestBody = RoleContent
 
 // CreateSubscriptionServiceAccountJSONRequestBody defines body for CreateSubscriptionServiceAccount for application/json ContentType.
 type CreateSubscriptionServiceAccountJSONRequestBody = NewServiceAccount
@@ -4857,6 +5193,70 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 	ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAccountRoles List the roles that can be given on an account
+	//
+	// Needs `view` on the account. The list has the built-in roles of its role set, its custom roles, and the custom roles of its subscription. The grants of a built-in role are the permissions that it grants unconditionally.
+	//
+	// Corresponds with GET /v1/accounts/{id}/roles (the `ListAccountRoles` operationId).
+	ListAccountRoles(ctx context.Context, id ID, params *ListAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAccountRoleWithBody Create a custom role of an account
+	//
+	// Needs `manage_roles` on the account, and the feature `custom_roles` of its subscription. The role can be given on the account and on single objects in it. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. An account has at most 50 roles.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/roles (the `CreateAccountRole` operationId).
+	CreateAccountRoleWithBody(ctx context.Context, id ID, params *CreateAccountRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAccountRole Create a custom role of an account
+	//
+	// Needs `manage_roles` on the account, and the feature `custom_roles` of its subscription. The role can be given on the account and on single objects in it. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. An account has at most 50 roles.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{id}/roles (the `CreateAccountRole` operationId).
+	CreateAccountRole(ctx context.Context, id ID, params *CreateAccountRoleParams, body CreateAccountRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteAccountRole Delete a custom role of an account
+	//
+	// Needs `manage_roles` on the account. If somebody holds the role, the answer is a `conflict` that counts the holders and names some of them. With `cascade=true`, the first write ends all access through the role, and further writes remove it from its holders. A repeated call, or the next start of the server, finishes an interrupted deletion.
+	//
+	// Corresponds with DELETE /v1/accounts/{id}/roles/{role} (the `DeleteAccountRole` operationId).
+	DeleteAccountRole(ctx context.Context, id ID, role RoleID, params *DeleteAccountRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccountRole Show a role that can be given on an account
+	//
+	// Needs `view` on the account.
+	//
+	// Corresponds with GET /v1/accounts/{id}/roles/{role} (the `GetAccountRole` operationId).
+	GetAccountRole(ctx context.Context, id ID, role RoleID, params *GetAccountRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutAccountRoleWithBody Replace the content of a custom role of an account
+	//
+	// Needs `manage_roles` on the account. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. An actor whose right to grant roles has an end cannot add permissions to a role that has been given. A role of the subscription is changed through the subscription; here the answer is `invalid`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/accounts/{id}/roles/{role} (the `PutAccountRole` operationId).
+	PutAccountRoleWithBody(ctx context.Context, id ID, role RoleID, params *PutAccountRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutAccountRole Replace the content of a custom role of an account
+	//
+	// Needs `manage_roles` on the account. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. An actor whose right to grant roles has an end cannot add permissions to a role that has been given. A role of the subscription is changed through the subscription; here the answer is `invalid`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/accounts/{id}/roles/{role} (the `PutAccountRole` operationId).
+	PutAccountRole(ctx context.Context, id ID, role RoleID, params *PutAccountRoleParams, body PutAccountRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAccountRoleHolders List the holders of a role on an account
+	//
+	// Needs `list_members` on the account. The pages list who holds the role on the account, and who holds it on single objects in the account.
+	//
+	// Corresponds with GET /v1/accounts/{id}/roles/{role}/holders (the `ListAccountRoleHolders` operationId).
+	ListAccountRoleHolders(ctx context.Context, id ID, role RoleID, params *ListAccountRoleHoldersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccountServiceAccounts List the service accounts of an account
 	//
@@ -5860,6 +6260,70 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/subscriptions/{id}/people (the `ListSubscriptionPeople` operationId).
 	ListSubscriptionPeople(ctx context.Context, id ID, params *ListSubscriptionPeopleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListSubscriptionRoles List the roles that can be given on a subscription
+	//
+	// Needs `view` on the subscription. The list has the built-in roles of its role set and its custom roles, but not the roles of its accounts. The grants of a built-in role are the permissions that it grants unconditionally.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/roles (the `ListSubscriptionRoles` operationId).
+	ListSubscriptionRoles(ctx context.Context, id ID, params *ListSubscriptionRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubscriptionRoleWithBody Create a custom role of a subscription
+	//
+	// Needs `manage_roles` on the subscription, and its feature `custom_roles`. The role can be given on the subscription, where it applies to all of its accounts, on single accounts, and on single objects. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. A subscription has at most 100 roles.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/roles (the `CreateSubscriptionRole` operationId).
+	CreateSubscriptionRoleWithBody(ctx context.Context, id ID, params *CreateSubscriptionRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubscriptionRole Create a custom role of a subscription
+	//
+	// Needs `manage_roles` on the subscription, and its feature `custom_roles`. The role can be given on the subscription, where it applies to all of its accounts, on single accounts, and on single objects. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. A subscription has at most 100 roles.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/subscriptions/{id}/roles (the `CreateSubscriptionRole` operationId).
+	CreateSubscriptionRole(ctx context.Context, id ID, params *CreateSubscriptionRoleParams, body CreateSubscriptionRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSubscriptionRole Delete a custom role of a subscription
+	//
+	// Needs `manage_roles` on the subscription. If somebody holds the role, the answer is a `conflict` that counts the holders and names some of them. With `cascade=true`, the first write ends all access through the role, and further writes remove it from its holders. A repeated call, or the next start of the server, finishes an interrupted deletion.
+	//
+	// Corresponds with DELETE /v1/subscriptions/{id}/roles/{role} (the `DeleteSubscriptionRole` operationId).
+	DeleteSubscriptionRole(ctx context.Context, id ID, role RoleID, params *DeleteSubscriptionRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSubscriptionRole Show a role that can be given on a subscription
+	//
+	// Needs `view` on the subscription.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/roles/{role} (the `GetSubscriptionRole` operationId).
+	GetSubscriptionRole(ctx context.Context, id ID, role RoleID, params *GetSubscriptionRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubscriptionRoleWithBody Replace the content of a custom role of a subscription
+	//
+	// Needs `manage_roles` on the subscription. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. Only an owner can add permissions that the role `business_admin` lacks to a role that has been given.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/subscriptions/{id}/roles/{role} (the `PutSubscriptionRole` operationId).
+	PutSubscriptionRoleWithBody(ctx context.Context, id ID, role RoleID, params *PutSubscriptionRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubscriptionRole Replace the content of a custom role of a subscription
+	//
+	// Needs `manage_roles` on the subscription. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. Only an owner can add permissions that the role `business_admin` lacks to a role that has been given.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/subscriptions/{id}/roles/{role} (the `PutSubscriptionRole` operationId).
+	PutSubscriptionRole(ctx context.Context, id ID, role RoleID, params *PutSubscriptionRoleParams, body PutSubscriptionRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSubscriptionRoleHolders List the holders of a role on a subscription
+	//
+	// Needs `list_users` on the subscription. The pages list who holds the role on the subscription, on its accounts, and on single objects in them. They leave out holders on accounts whose members the actor may not list.
+	//
+	// Corresponds with GET /v1/subscriptions/{id}/roles/{role}/holders (the `ListSubscriptionRoleHolders` operationId).
+	ListSubscriptionRoleHolders(ctx context.Context, id ID, role RoleID, params *ListSubscriptionRoleHoldersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSubscriptionServiceAccounts List the service accounts of a subscription
 	//
 	// Needs `list_users` on the subscription. The pages list the service accounts that belonged to the subscription when the first page was read.
@@ -6744,6 +7208,150 @@ func (c *Client) PutAccountMember(ctx context.Context, id ID, user User, params 
 // Corresponds with GET /v1/accounts/{id}/members/{user}/offboarding (the `ReportOffboarding` operationId).
 func (c *Client) ReportOffboarding(ctx context.Context, id ID, user User, params *ReportOffboardingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReportOffboardingRequest(c.Server, id, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccountRoles List the roles that can be given on an account
+//
+// Needs `view` on the account. The list has the built-in roles of its role set, its custom roles, and the custom roles of its subscription. The grants of a built-in role are the permissions that it grants unconditionally.
+//
+// Corresponds with GET /v1/accounts/{id}/roles (the `ListAccountRoles` operationId).
+func (c *Client) ListAccountRoles(ctx context.Context, id ID, params *ListAccountRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountRolesRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAccountRoleWithBody Create a custom role of an account
+//
+// Needs `manage_roles` on the account, and the feature `custom_roles` of its subscription. The role can be given on the account and on single objects in it. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. An account has at most 50 roles.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{id}/roles (the `CreateAccountRole` operationId).
+func (c *Client) CreateAccountRoleWithBody(ctx context.Context, id ID, params *CreateAccountRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAccountRoleRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAccountRole Create a custom role of an account
+//
+// Needs `manage_roles` on the account, and the feature `custom_roles` of its subscription. The role can be given on the account and on single objects in it. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. An account has at most 50 roles.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{id}/roles (the `CreateAccountRole` operationId).
+func (c *Client) CreateAccountRole(ctx context.Context, id ID, params *CreateAccountRoleParams, body CreateAccountRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAccountRoleRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteAccountRole Delete a custom role of an account
+//
+// Needs `manage_roles` on the account. If somebody holds the role, the answer is a `conflict` that counts the holders and names some of them. With `cascade=true`, the first write ends all access through the role, and further writes remove it from its holders. A repeated call, or the next start of the server, finishes an interrupted deletion.
+//
+// Corresponds with DELETE /v1/accounts/{id}/roles/{role} (the `DeleteAccountRole` operationId).
+func (c *Client) DeleteAccountRole(ctx context.Context, id ID, role RoleID, params *DeleteAccountRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAccountRoleRequest(c.Server, id, role, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccountRole Show a role that can be given on an account
+//
+// Needs `view` on the account.
+//
+// Corresponds with GET /v1/accounts/{id}/roles/{role} (the `GetAccountRole` operationId).
+func (c *Client) GetAccountRole(ctx context.Context, id ID, role RoleID, params *GetAccountRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountRoleRequest(c.Server, id, role, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutAccountRoleWithBody Replace the content of a custom role of an account
+//
+// Needs `manage_roles` on the account. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. An actor whose right to grant roles has an end cannot add permissions to a role that has been given. A role of the subscription is changed through the subscription; here the answer is `invalid`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/accounts/{id}/roles/{role} (the `PutAccountRole` operationId).
+func (c *Client) PutAccountRoleWithBody(ctx context.Context, id ID, role RoleID, params *PutAccountRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutAccountRoleRequestWithBody(c.Server, id, role, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutAccountRole Replace the content of a custom role of an account
+//
+// Needs `manage_roles` on the account. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. An actor whose right to grant roles has an end cannot add permissions to a role that has been given. A role of the subscription is changed through the subscription; here the answer is `invalid`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/accounts/{id}/roles/{role} (the `PutAccountRole` operationId).
+func (c *Client) PutAccountRole(ctx context.Context, id ID, role RoleID, params *PutAccountRoleParams, body PutAccountRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutAccountRoleRequest(c.Server, id, role, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccountRoleHolders List the holders of a role on an account
+//
+// Needs `list_members` on the account. The pages list who holds the role on the account, and who holds it on single objects in the account.
+//
+// Corresponds with GET /v1/accounts/{id}/roles/{role}/holders (the `ListAccountRoleHolders` operationId).
+func (c *Client) ListAccountRoleHolders(ctx context.Context, id ID, role RoleID, params *ListAccountRoleHoldersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountRoleHoldersRequest(c.Server, id, role, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8946,6 +9554,150 @@ func (c *Client) ListSubscriptionPeople(ctx context.Context, id ID, params *List
 	return c.Client.Do(req)
 }
 
+// ListSubscriptionRoles List the roles that can be given on a subscription
+//
+// Needs `view` on the subscription. The list has the built-in roles of its role set and its custom roles, but not the roles of its accounts. The grants of a built-in role are the permissions that it grants unconditionally.
+//
+// Corresponds with GET /v1/subscriptions/{id}/roles (the `ListSubscriptionRoles` operationId).
+func (c *Client) ListSubscriptionRoles(ctx context.Context, id ID, params *ListSubscriptionRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscriptionRolesRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubscriptionRoleWithBody Create a custom role of a subscription
+//
+// Needs `manage_roles` on the subscription, and its feature `custom_roles`. The role can be given on the subscription, where it applies to all of its accounts, on single accounts, and on single objects. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. A subscription has at most 100 roles.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/roles (the `CreateSubscriptionRole` operationId).
+func (c *Client) CreateSubscriptionRoleWithBody(ctx context.Context, id ID, params *CreateSubscriptionRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionRoleRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubscriptionRole Create a custom role of a subscription
+//
+// Needs `manage_roles` on the subscription, and its feature `custom_roles`. The role can be given on the subscription, where it applies to all of its accounts, on single accounts, and on single objects. Its id is unique among the custom roles of the subscription and of all its accounts, and is not the name of a built-in role. A subscription has at most 100 roles.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/subscriptions/{id}/roles (the `CreateSubscriptionRole` operationId).
+func (c *Client) CreateSubscriptionRole(ctx context.Context, id ID, params *CreateSubscriptionRoleParams, body CreateSubscriptionRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubscriptionRoleRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSubscriptionRole Delete a custom role of a subscription
+//
+// Needs `manage_roles` on the subscription. If somebody holds the role, the answer is a `conflict` that counts the holders and names some of them. With `cascade=true`, the first write ends all access through the role, and further writes remove it from its holders. A repeated call, or the next start of the server, finishes an interrupted deletion.
+//
+// Corresponds with DELETE /v1/subscriptions/{id}/roles/{role} (the `DeleteSubscriptionRole` operationId).
+func (c *Client) DeleteSubscriptionRole(ctx context.Context, id ID, role RoleID, params *DeleteSubscriptionRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSubscriptionRoleRequest(c.Server, id, role, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSubscriptionRole Show a role that can be given on a subscription
+//
+// Needs `view` on the subscription.
+//
+// Corresponds with GET /v1/subscriptions/{id}/roles/{role} (the `GetSubscriptionRole` operationId).
+func (c *Client) GetSubscriptionRole(ctx context.Context, id ID, role RoleID, params *GetSubscriptionRoleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSubscriptionRoleRequest(c.Server, id, role, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubscriptionRoleWithBody Replace the content of a custom role of a subscription
+//
+// Needs `manage_roles` on the subscription. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. Only an owner can add permissions that the role `business_admin` lacks to a role that has been given.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/subscriptions/{id}/roles/{role} (the `PutSubscriptionRole` operationId).
+func (c *Client) PutSubscriptionRoleWithBody(ctx context.Context, id ID, role RoleID, params *PutSubscriptionRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubscriptionRoleRequestWithBody(c.Server, id, role, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubscriptionRole Replace the content of a custom role of a subscription
+//
+// Needs `manage_roles` on the subscription. The change is one write, and takes effect for each holder of the role. With the header `If-Match`, the call changes only a role that still has this version. Only an owner can add permissions that the role `business_admin` lacks to a role that has been given.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/subscriptions/{id}/roles/{role} (the `PutSubscriptionRole` operationId).
+func (c *Client) PutSubscriptionRole(ctx context.Context, id ID, role RoleID, params *PutSubscriptionRoleParams, body PutSubscriptionRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubscriptionRoleRequest(c.Server, id, role, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSubscriptionRoleHolders List the holders of a role on a subscription
+//
+// Needs `list_users` on the subscription. The pages list who holds the role on the subscription, on its accounts, and on single objects in them. They leave out holders on accounts whose members the actor may not list.
+//
+// Corresponds with GET /v1/subscriptions/{id}/roles/{role}/holders (the `ListSubscriptionRoleHolders` operationId).
+func (c *Client) ListSubscriptionRoleHolders(ctx context.Context, id ID, role RoleID, params *ListSubscriptionRoleHoldersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSubscriptionRoleHoldersRequest(c.Server, id, role, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSubscriptionServiceAccounts List the service accounts of a subscription
 //
 // Needs `list_users` on the subscription. The pages list the service accounts that belonged to the subscription when the first page was read.
@@ -10900,6 +11652,484 @@ func NewReportOffboardingRequest(server string, id ID, user User, params *Report
 	queryURL, err := Join(serverURL, operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListAccountRolesRequest constructs an http.Request for the ListAccountRoles method
+func NewListAccountRolesRequest(server string, id ID, params *ListAccountRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/roles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCreateAccountRoleRequest calls the generic CreateAccountRole builder with application/json body
+func NewCreateAccountRoleRequest(server string, id ID, params *CreateAccountRoleParams, body CreateAccountRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAccountRoleRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewCreateAccountRoleRequestWithBody constructs an http.Request for the CreateAccountRole method, with any body, and a specified content type
+func NewCreateAccountRoleRequestWithBody(server string, id ID, params *CreateAccountRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/roles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteAccountRoleRequest constructs an http.Request for the DeleteAccountRole method
+func NewDeleteAccountRoleRequest(server string, id ID, role RoleID, params *DeleteAccountRoleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cascade", params.Cascade, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+		if params.IfMatch != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetAccountRoleRequest constructs an http.Request for the GetAccountRole method
+func NewGetAccountRoleRequest(server string, id ID, role RoleID, params *GetAccountRoleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewPutAccountRoleRequest calls the generic PutAccountRole builder with application/json body
+func NewPutAccountRoleRequest(server string, id ID, role RoleID, params *PutAccountRoleParams, body PutAccountRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutAccountRoleRequestWithBody(server, id, role, params, "application/json", bodyReader)
+}
+
+// NewPutAccountRoleRequestWithBody constructs an http.Request for the PutAccountRole method, with any body, and a specified content type
+func NewPutAccountRoleRequestWithBody(server string, id ID, role RoleID, params *PutAccountRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+		if params.IfMatch != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAccountRoleHoldersRequest constructs an http.Request for the ListAccountRoleHolders method
+func NewListAccountRoleHoldersRequest(server string, id ID, role RoleID, params *ListAccountRoleHoldersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/roles/%s/holders", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -16170,6 +17400,484 @@ func NewListSubscriptionPeopleRequest(server string, id ID, params *ListSubscrip
 	}
 
 	operationPath := fmt.Sprintf("/v1/subscriptions/%s/people", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListSubscriptionRolesRequest constructs an http.Request for the ListSubscriptionRoles method
+func NewListSubscriptionRolesRequest(server string, id ID, params *ListSubscriptionRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/roles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCreateSubscriptionRoleRequest calls the generic CreateSubscriptionRole builder with application/json body
+func NewCreateSubscriptionRoleRequest(server string, id ID, params *CreateSubscriptionRoleParams, body CreateSubscriptionRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSubscriptionRoleRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewCreateSubscriptionRoleRequestWithBody constructs an http.Request for the CreateSubscriptionRole method, with any body, and a specified content type
+func NewCreateSubscriptionRoleRequestWithBody(server string, id ID, params *CreateSubscriptionRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/roles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteSubscriptionRoleRequest constructs an http.Request for the DeleteSubscriptionRole method
+func NewDeleteSubscriptionRoleRequest(server string, id ID, role RoleID, params *DeleteSubscriptionRoleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cascade", params.Cascade, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+		if params.IfMatch != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetSubscriptionRoleRequest constructs an http.Request for the GetSubscriptionRole method
+func NewGetSubscriptionRoleRequest(server string, id ID, role RoleID, params *GetSubscriptionRoleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewPutSubscriptionRoleRequest calls the generic PutSubscriptionRole builder with application/json body
+func NewPutSubscriptionRoleRequest(server string, id ID, role RoleID, params *PutSubscriptionRoleParams, body PutSubscriptionRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutSubscriptionRoleRequestWithBody(server, id, role, params, "application/json", bodyReader)
+}
+
+// NewPutSubscriptionRoleRequestWithBody constructs an http.Request for the PutSubscriptionRole method, with any body, and a specified content type
+func NewPutSubscriptionRoleRequestWithBody(server string, id ID, role RoleID, params *PutSubscriptionRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := Join(serverURL, operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Sluice-Actor", params.SluiceActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Sluice-Actor", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+		if params.IfMatch != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListSubscriptionRoleHoldersRequest constructs an http.Request for the ListSubscriptionRoleHolders method
+func NewListSubscriptionRoleHoldersRequest(server string, id ID, role RoleID, params *ListSubscriptionRoleHoldersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subscriptions/%s/roles/%s/holders", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}

@@ -64,20 +64,21 @@ func (e AuditUpdateAction) Valid() bool {
 
 // Defines values for Code.
 const (
-	CodeCanceled         Code = "canceled"
-	CodeConflict         Code = "conflict"
-	CodeDeadline         Code = "deadline"
-	CodeFeatureRequired  Code = "feature_required"
-	CodeForbidden        Code = "forbidden"
-	CodeInternal         Code = "internal"
-	CodeInvalid          Code = "invalid"
-	CodeLimited          Code = "limited"
-	CodeMethodNotAllowed Code = "method_not_allowed"
-	CodeNotFound         Code = "not_found"
-	CodeTooLarge         Code = "too_large"
-	CodeUnauthenticated  Code = "unauthenticated"
-	CodeUnavailable      Code = "unavailable"
-	CodeUnsupported      Code = "unsupported"
+	CodeCanceled           Code = "canceled"
+	CodeConflict           Code = "conflict"
+	CodeDeadline           Code = "deadline"
+	CodeFeatureRequired    Code = "feature_required"
+	CodeForbidden          Code = "forbidden"
+	CodeInternal           Code = "internal"
+	CodeInvalid            Code = "invalid"
+	CodeLimited            Code = "limited"
+	CodeMethodNotAllowed   Code = "method_not_allowed"
+	CodeNotFound           Code = "not_found"
+	CodePreconditionFailed Code = "precondition_failed"
+	CodeTooLarge           Code = "too_large"
+	CodeUnauthenticated    Code = "unauthenticated"
+	CodeUnavailable        Code = "unavailable"
+	CodeUnsupported        Code = "unsupported"
 )
 
 // Valid indicates whether the value is a known member of the Code enum.
@@ -102,6 +103,8 @@ func (e Code) Valid() bool {
 	case CodeMethodNotAllowed:
 		return true
 	case CodeNotFound:
+		return true
+	case CodePreconditionFailed:
 		return true
 	case CodeTooLarge:
 		return true
@@ -1346,6 +1349,9 @@ type FoundSubjects struct {
 	Token Token `json:"token"`
 }
 
+// GrantNames Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+type GrantNames = []string
+
 // Group defines model for Group.
 type Group struct {
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -1443,6 +1449,19 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// HeldRole defines model for HeldRole.
+type HeldRole struct {
+	// Holder An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Holder Reference `json:"holder"`
+
+	// On An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	On Reference `json:"on"`
+}
 
 // HolderRoles defines model for HolderRoles.
 type HolderRoles struct {
@@ -1556,6 +1575,12 @@ type InvitationPage struct {
 	Token Token `json:"token"`
 }
 
+// IsBuiltIn True for a role of the role set, false for a custom role.
+type IsBuiltIn = bool
+
+// IsRequiredRole True for the role that somebody always holds. Left out for other roles.
+type IsRequiredRole = bool
+
 // ItemError The reason why this item could not be decided. Its decision is a denial.
 type ItemError struct {
 	// Code The stable code of the problem. Each code has one HTTP status, with two exceptions: `too_large` is 431 for headers, and `unsupported` is 417, 501 or 505 for features of HTTP that the server lacks.
@@ -1616,6 +1641,35 @@ type ListedInvitation struct {
 
 	// ExpiresAt The time at which the invitation ends.
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ListedRole defines model for ListedRole.
+type ListedRole struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title       StoredTitle `json:"title"`
+	Description *string     `json:"description,omitempty"`
+
+	// Scope The account or subscription that the role belongs to. Left out if the actor may not view this subscription.
+	Scope *RoleScope `json:"scope,omitempty"`
+
+	// Builtin True for a role of the role set, false for a custom role.
+	Builtin IsBuiltIn `json:"builtin"`
+
+	// Required True for the role that somebody always holds. Left out for other roles.
+	Required *IsRequiredRole `json:"required,omitempty"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants GrantNames `json:"grants"`
+
+	// Version The version of a custom role. The header `ETag` has it in quotation marks.
+	Version *RoleVersion `json:"version,omitempty"`
 }
 
 // ListedServiceAccount defines model for ListedServiceAccount.
@@ -1843,6 +1897,26 @@ type NewPartOfWorkspace struct {
 	Workspace ID `json:"workspace"`
 }
 
+// NewRole defines model for NewRole.
+type NewRole struct {
+	// Description One line of at most 256 bytes, without invisible characters. If it is empty, the role has none.
+	Description RoleDescription `json:"description,omitempty"`
+
+	// From The id of another role that can be given here. The new role grants what the other role grants now, and in addition `grants`. Of a built-in role, it grants the unconditional permissions.
+	From string `json:"from,omitempty"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants GrantNames `json:"grants,omitempty"`
+
+	// ID The id of the role: up to 64 bytes of UTF-8 without invisible characters.
+	ID string `json:"id"`
+
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
+}
+
 // NewServiceAccount defines model for NewServiceAccount.
 type NewServiceAccount struct {
 	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
@@ -2045,6 +2119,9 @@ type PermissionCatalogue struct {
 type PermissionDescription struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
+
+	// Grantable Whether custom roles can grant the permission.
+	Grantable bool `json:"grantable"`
 }
 
 // PermissionErrors The errors of permissions that could not be decided, for example because a condition fails with the context. These permissions are false in `permissions`.
@@ -2149,6 +2226,12 @@ type Problem struct {
 
 	// Subscriptions The subscriptions that are the reason of a conflict.
 	Subscriptions *[]ID `json:"subscriptions,omitempty"`
+
+	// Holders Holders of the role that is the reason of a conflict, at most ten.
+	Holders *[]HeldRole `json:"holders,omitempty"`
+
+	// HolderCounts How often users, groups and service accounts hold the role that is the reason of a conflict. After 10,000 holders, counting stops.
+	HolderCounts *map[string]int `json:"holder_counts,omitempty"`
 }
 
 // Properties Values that caveats read as `subject_properties`, `action_properties` or `resource_properties`. Numbers follow the rules of `context`. The limit of 16 KiB holds for all properties and the context together.
@@ -2401,8 +2484,100 @@ type Role struct {
 	Requires *string `json:"requires,omitempty"`
 }
 
+// RoleContent defines model for RoleContent.
+type RoleContent struct {
+	// Description One line of at most 256 bytes, without invisible characters. If it is empty, the role has none.
+	Description RoleDescription `json:"description,omitempty"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants GrantNames `json:"grants"`
+
+	// Title A title: up to 256 bytes of UTF-8 without invisible characters. It cannot begin with a type of the product and a colon.
+	//
+	// Example: Data team
+	Title Title `json:"title"`
+}
+
+// RoleDefinition defines model for RoleDefinition.
+type RoleDefinition struct {
+	// ID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+	//
+	// Example: alice@example.com
+	ID ID `json:"id"`
+
+	// Title The title. It is empty or left out if another tool has stored the object without a title.
+	//
+	// Example: Data team
+	Title       *StoredTitle `json:"title,omitempty"`
+	Description *string      `json:"description,omitempty"`
+
+	// Scope The account or subscription that the role belongs to. Left out if the actor may not view this subscription.
+	Scope *RoleScope `json:"scope,omitempty"`
+
+	// Builtin True for a role of the role set, false for a custom role.
+	Builtin *IsBuiltIn `json:"builtin,omitempty"`
+
+	// Required True for the role that somebody always holds. Left out for other roles.
+	Required *IsRequiredRole `json:"required,omitempty"`
+
+	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
+	Grants *GrantNames `json:"grants,omitempty"`
+
+	// Version The version of a custom role. The header `ETag` has it in quotation marks.
+	Version *RoleVersion `json:"version,omitempty"`
+
+	// Replayed True if an earlier request with the same `Idempotency-Key` performed the operation, so that this one changed nothing. Otherwise left out. The answer has the values that the same caller can read now. If the object no longer exists, or the caller may not view it, all optional fields are left out: the answer has only `token` and the ids in the request.
+	Replayed *Replayed `json:"replayed,omitempty"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// RoleDefinitionPage defines model for RoleDefinitionPage.
+type RoleDefinitionPage struct {
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor   `json:"next_cursor"`
+	Roles      []ListedRole `json:"roles"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
+// RoleDescription One line of at most 256 bytes, without invisible characters. If it is empty, the role has none.
+type RoleDescription = string
+
+// RoleHolder defines model for RoleHolder.
+type RoleHolder struct {
+	// Holder An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	Holder Reference `json:"holder"`
+
+	// On An object, or all subjects in a relation of an object.
+	//
+	// Example: user:alice@example.com
+	On Reference `json:"on"`
+
+	// ExpiresAt The time at which the holder loses the role, in UTC. Left out if the role does not end.
+	ExpiresAt *EndsAt `json:"expires_at,omitempty"`
+}
+
+// RoleHolderPage defines model for RoleHolderPage.
+type RoleHolderPage struct {
+	Holders []RoleHolder `json:"holders"`
+
+	// NextCursor The `cursor` of the next page, empty on the last page.
+	NextCursor NextCursor `json:"next_cursor"`
+
+	// Token A ZedToken of SpiceDB. It names a revision of the relationships.
+	Token Token `json:"token"`
+}
+
 // RoleNames Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 type RoleNames = []string
+
+// RoleScope The account or subscription that the role belongs to. Left out if the actor may not view this subscription.
+type RoleScope = Reference
 
 // RoleSet defines model for RoleSet.
 type RoleSet struct {
@@ -2420,6 +2595,9 @@ type RoleSet struct {
 type RoleSets struct {
 	RoleSets []RoleSet `json:"role_sets"`
 }
+
+// RoleVersion The version of a custom role. The header `ETag` has it in quotation marks.
+type RoleVersion = string
 
 // Roles defines model for Roles.
 type Roles struct {
@@ -2867,6 +3045,9 @@ type AuditUntil = string
 // ByAccount defines model for ByAccount.
 type ByAccount = bool
 
+// Cascade defines model for Cascade.
+type Cascade = bool
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -2885,6 +3066,9 @@ type Handle = ID
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
 
 // InvitationID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
@@ -2924,6 +3108,11 @@ type Resource = string
 // RoleFilter defines model for RoleFilter.
 type RoleFilter = string
 
+// RoleID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
+//
+// Example: alice@example.com
+type RoleID = ID
+
 // ServiceAccountID An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 //
 // Example: alice@example.com
@@ -2957,6 +3146,9 @@ type Limited = Problem
 
 // NotFound A problem document (RFC 9457).
 type NotFound = Problem
+
+// PreconditionFailed A problem document (RFC 9457).
+type PreconditionFailed = Problem
 
 // TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
@@ -3038,6 +3230,36 @@ type GetAccountMemberParams struct {
 
 // ReportOffboardingParams defines parameters for ReportOffboarding.
 type ReportOffboardingParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountRolesParams defines parameters for ListAccountRoles.
+type ListAccountRolesParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// GetAccountRoleParams defines parameters for GetAccountRole.
+type GetAccountRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListAccountRoleHoldersParams defines parameters for ListAccountRoleHolders.
+type ListAccountRoleHoldersParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
 	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
 	SluiceActor Actor `json:"Sluice-Actor"`
 }
@@ -3311,6 +3533,36 @@ type GetSubscriptionMemberParams struct {
 
 // ListSubscriptionPeopleParams defines parameters for ListSubscriptionPeople.
 type ListSubscriptionPeopleParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListSubscriptionRolesParams defines parameters for ListSubscriptionRoles.
+type ListSubscriptionRolesParams struct {
+	// Limit The highest number of entries on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the previous page. If it is empty or left out, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// GetSubscriptionRoleParams defines parameters for GetSubscriptionRole.
+type GetSubscriptionRoleParams struct {
+	// SluiceActor The actor, who performs the operation: the id of a person, or `service_account:ID`. Percent-encode only `%`, commas, spaces and bytes that are not visible ASCII.
+	SluiceActor Actor `json:"Sluice-Actor"`
+}
+
+// ListSubscriptionRoleHoldersParams defines parameters for ListSubscriptionRoleHolders.
+type ListSubscriptionRoleHoldersParams struct {
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3809,6 +4061,15 @@ type ServerInterface interface {
 	// ReportOffboarding Report the effects of removing a person from an account
 	// (GET /v1/accounts/{id}/members/{user}/offboarding)
 	ReportOffboarding(c *gin.Context, id ID, user User, params ReportOffboardingParams)
+	// ListAccountRoles List the roles that can be given on an account
+	// (GET /v1/accounts/{id}/roles)
+	ListAccountRoles(c *gin.Context, id ID, params ListAccountRolesParams)
+	// GetAccountRole Show a role that can be given on an account
+	// (GET /v1/accounts/{id}/roles/{role})
+	GetAccountRole(c *gin.Context, id ID, role RoleID, params GetAccountRoleParams)
+	// ListAccountRoleHolders List the holders of a role on an account
+	// (GET /v1/accounts/{id}/roles/{role}/holders)
+	ListAccountRoleHolders(c *gin.Context, id ID, role RoleID, params ListAccountRoleHoldersParams)
 	// ListAccountServiceAccounts List the service accounts of an account
 	// (GET /v1/accounts/{id}/service-accounts)
 	ListAccountServiceAccounts(c *gin.Context, id ID, params ListAccountServiceAccountsParams)
@@ -3917,6 +4178,15 @@ type ServerInterface interface {
 	// ListSubscriptionPeople List the people of a subscription and its accounts
 	// (GET /v1/subscriptions/{id}/people)
 	ListSubscriptionPeople(c *gin.Context, id ID, params ListSubscriptionPeopleParams)
+	// ListSubscriptionRoles List the roles that can be given on a subscription
+	// (GET /v1/subscriptions/{id}/roles)
+	ListSubscriptionRoles(c *gin.Context, id ID, params ListSubscriptionRolesParams)
+	// GetSubscriptionRole Show a role that can be given on a subscription
+	// (GET /v1/subscriptions/{id}/roles/{role})
+	GetSubscriptionRole(c *gin.Context, id ID, role RoleID, params GetSubscriptionRoleParams)
+	// ListSubscriptionRoleHolders List the holders of a role on a subscription
+	// (GET /v1/subscriptions/{id}/roles/{role}/holders)
+	ListSubscriptionRoleHolders(c *gin.Context, id ID, role RoleID, params ListSubscriptionRoleHoldersParams)
 	// ListSubscriptionServiceAccounts List the service accounts of a subscription
 	// (GET /v1/subscriptions/{id}/service-accounts)
 	ListSubscriptionServiceAccounts(c *gin.Context, id ID, params ListSubscriptionServiceAccountsParams)
@@ -4631,6 +4901,212 @@ func (siw *ServerInterfaceWrapper) ReportOffboarding(c *gin.Context) {
 	}
 
 	siw.Handler.ReportOffboarding(c, id, user, params)
+}
+
+// ListAccountRoles operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountRoles(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountRolesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountRoles(c, id, params)
+}
+
+// GetAccountRole operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountRole(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "role" -------------
+	var role RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "role", c.Param("role"), &role, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountRoleParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccountRole(c, id, role, params)
+}
+
+// ListAccountRoleHolders operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountRoleHolders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "role" -------------
+	var role RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "role", c.Param("role"), &role, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountRoleHoldersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountRoleHolders(c, id, role, params)
 }
 
 // ListAccountServiceAccounts operation middleware
@@ -6437,6 +6913,212 @@ func (siw *ServerInterfaceWrapper) ListSubscriptionPeople(c *gin.Context) {
 	siw.Handler.ListSubscriptionPeople(c, id, params)
 }
 
+// ListSubscriptionRoles operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionRoles(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionRolesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionRoles(c, id, params)
+}
+
+// GetSubscriptionRole operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionRole(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "role" -------------
+	var role RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "role", c.Param("role"), &role, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSubscriptionRoleParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionRole(c, id, role, params)
+}
+
+// ListSubscriptionRoleHolders operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionRoleHolders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "role" -------------
+	var role RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "role", c.Param("role"), &role, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionRoleHoldersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Sluice-Actor" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Sluice-Actor")]; found {
+		var SluiceActor Actor
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Sluice-Actor, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Sluice-Actor", valueList[0], &SluiceActor, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Sluice-Actor: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.SluiceActor = SluiceActor
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Sluice-Actor is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionRoleHolders(c, id, role, params)
+}
+
 // ListSubscriptionServiceAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListSubscriptionServiceAccounts(c *gin.Context) {
 
@@ -6734,6 +7416,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/accounts/:id/members", wrapper.ListAccountMembers)
 	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user", wrapper.GetAccountMember)
 	router.GET(options.BaseURL+"/v1/accounts/:id/members/:user/offboarding", wrapper.ReportOffboarding)
+	router.GET(options.BaseURL+"/v1/accounts/:id/roles", wrapper.ListAccountRoles)
+	router.GET(options.BaseURL+"/v1/accounts/:id/roles/:role", wrapper.GetAccountRole)
+	router.GET(options.BaseURL+"/v1/accounts/:id/roles/:role/holders", wrapper.ListAccountRoleHolders)
 	router.GET(options.BaseURL+"/v1/accounts/:id/service-accounts", wrapper.ListAccountServiceAccounts)
 	router.GET(options.BaseURL+"/v1/accounts/:id/service-accounts/:service_account/roles", wrapper.GetAccountServiceAccountRoles)
 	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit)
@@ -6769,6 +7454,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members", wrapper.ListSubscriptionMembers)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/members/:user", wrapper.GetSubscriptionMember)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/people", wrapper.ListSubscriptionPeople)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/roles", wrapper.ListSubscriptionRoles)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/roles/:role", wrapper.GetSubscriptionRole)
+	router.GET(options.BaseURL+"/v1/subscriptions/:id/roles/:role/holders", wrapper.ListSubscriptionRoleHolders)
 	router.GET(options.BaseURL+"/v1/subscriptions/:id/service-accounts", wrapper.ListSubscriptionServiceAccounts)
 	router.GET(options.BaseURL+"/v1/users/:user/accounts", wrapper.ListUserAccounts)
 	router.GET(options.BaseURL+"/v1/workspaces/:id", wrapper.GetWorkspace)

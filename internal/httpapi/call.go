@@ -53,6 +53,9 @@ type call struct {
 	query       url.Values
 	body        []byte
 
+	// match has the versions that the call accepts as the version of the object; nil if it accepts any.
+	match []string
+
 	// err is the error that was sent as a problem.
 	err error
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -32,10 +33,17 @@ func describe(definition authz.Definition) ResourceType {
 		if !permission.Internal {
 			described.Permissions = append(described.Permissions, PermissionDescription{
 				Name: string(permission.Name), Description: permission.Doc,
+				Grantable: isGrantable(definition.Type, permission),
 			})
 		}
 	}
 	return described
+}
+
+// isGrantable reports whether custom roles can grant a permission. The mark of a permission of an own type has no
+// effect.
+func isGrantable(typ authz.Type, permission authz.PermissionInfo) bool {
+	return permission.Grantable && slices.Contains(authz.Grantable, authz.Grant{Type: typ, Permission: permission.Name})
 }
 
 // ListRoleSets implements ServerInterface.

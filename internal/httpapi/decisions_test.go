@@ -268,7 +268,7 @@ func TestPermissions(t *testing.T) {
 	w.do(t, request{method: "GET", path: "/v1/permissions", key: inspectKey}).want(
 		t,
 		200,
-		`{"types":[{"type":"importer","description":"Moves data.","permissions":[{"name":"view","description":"May see the importer."},{"name":"edit","description":"May change the importer."}]}]}`,
+		`{"types":[{"type":"importer","description":"Moves data.","permissions":[{"name":"view","description":"May see the importer.","grantable":true},{"name":"edit","description":"May change the importer.","grantable":false}]}]}`,
 	)
 }
 

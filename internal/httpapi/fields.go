@@ -88,6 +88,23 @@ func (r *reader) title(value string) authz.ID {
 	return title
 }
 
+// roleID reads the id of a custom role.
+func (r *reader) roleID(field, value string) authz.ID {
+	id, err := authz.ParseRoleID(value)
+	r.keep(field, err)
+	return id
+}
+
+// description reads the optional description of a role.
+func (r *reader) description(value string) authz.ID {
+	if value == "" {
+		return ""
+	}
+	description, err := authz.ParseTitle(value)
+	r.keep("description", err)
+	return description
+}
+
 // optionalID reads an optional id.
 func (r *reader) optionalID(field string, value *string) authz.ID {
 	if value == nil {

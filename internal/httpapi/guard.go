@@ -56,6 +56,9 @@ func (s *server) validateRequest(c *gin.Context) error {
 	if err := k.readIdempotencyKey(c); err != nil {
 		return err
 	}
+	if err := k.readMatch(c.Request.Header); err != nil {
+		return err
+	}
 	if err := decompress(c); err != nil {
 		return err
 	}

@@ -218,7 +218,11 @@ var boundedAnswers = map[string]string{
 	"shareConnection":    request1000,
 	"setWorkspaceAccess": request1000, "createConnection": request1000, "groupConnection": request1000,
 	"ungroupConnection": request1000,
-	"listGroups":        page, "listGroupMembers": page, "listAccountGroups": page,
+	"listAccountRoles":  pageOfRoles, "listSubscriptionRoles": pageOfRoles,
+	"getAccountRole": schema, "getSubscriptionRole": schema, "createAccountRole": schema, "createSubscriptionRole": schema,
+	"putAccountRole": schema, "putSubscriptionRole": schema, "listAccountRoleHolders": page,
+	"listSubscriptionRoleHolders": page,
+	"listGroups":                  page, "listGroupMembers": page, "listAccountGroups": page,
 	"getAccountGroup": schema, "getSubscriptionGroupRoles": schema, "putAccountGroup": schema, "putSubscriptionGroupRoles": schema,
 	"listAccountServiceAccounts": page, "listSubscriptionServiceAccounts": page, "getServiceAccount": schema,
 	"createAccountServiceAccount": schema, "createSubscriptionServiceAccount": schema,
@@ -233,6 +237,7 @@ const (
 	counted     = "counted while it is built"
 	schema      = "names of the schema"
 	page        = "1,000 items of a few ids a page"
+	pageOfRoles = "the roles of a role set, and 150 custom ones"
 	request1000 = "1,000 names, the limit of one request"
 )
 

@@ -44,6 +44,8 @@ func TestOperations(t *testing.T) {
 	onAccount, onSubscription := authz.Object{Type: "account", ID: "a1"}, authz.Object{Type: "subscription", ID: "s1"}
 	groupRoles := `{"group":"g1","roles":["viewer"],"expires_at":"2030-01-01T00:00:00Z","token":"t1"}`
 	group := `{"id":"g1","subscription":"s1","title":"Data team","token":"t1"}`
+	auditorVersion := string(someRole.Version())
+	auditor := `{"id":"auditor","title":"Auditor","description":"Reads","scope":"subscription:s1","builtin":false,"grants":["importer.view","importer.run"],"version":"` + auditorVersion + `","token":"t1"}`
 	firstPage := operation.Page{}
 	cursor := func(list, id, position string) string {
 		return httpapi.SealCursor(operateKey, list, id, "alice", position)
@@ -179,6 +181,52 @@ func TestOperations(t *testing.T) {
 		{
 			"DELETE", "/v1/subscriptions/s1/service-accounts/sa1/roles", "", false, "RemoveHolderRoles",
 			args(onSubscription, nightly), 200, done,
+		},
+		{
+			"POST", "/v1/accounts/a1/roles", `{"id":"auditor","title":"Auditor","grants":["importer.run"],"from":"guest"}`, false,
+			"CreateCustomRole", args(operation.NewCustomRole{
+				ID: "auditor", Scope: onAccount, Title: "Auditor", Grants: []string{"importer.run"}, From: "guest",
+			}), 201, auditor,
+		},
+		{
+			"POST", "/v1/subscriptions/s1/roles", `{"id":"auditor","title":"Auditor","description":"Reads"}`, false,
+			"CreateCustomRole", args(operation.NewCustomRole{
+				ID: "auditor", Scope: onSubscription, Title: "Auditor", Description: "Reads",
+			}), 201, auditor,
+		},
+		{
+			"PUT", "/v1/accounts/a1/roles/auditor", `{"title":"Auditor","grants":[]}`, false, "ReplaceCustomRole",
+			args(onAccount, authz.ID("auditor"), operation.RoleContent{Title: "Auditor", Grants: []string{}}), 200, auditor,
+		},
+		{
+			"PUT", "/v1/subscriptions/s1/roles/auditor", `{"title":"Auditor","grants":["importer.run"]}`, false, "ReplaceCustomRole",
+			args(onSubscription, authz.ID("auditor"), operation.RoleContent{Title: "Auditor", Grants: []string{"importer.run"}}), 200, auditor,
+		},
+		{
+			"DELETE", "/v1/accounts/a1/roles/auditor?cascade=true", "", false, "DeleteCustomRole",
+			args(onAccount, authz.ID("auditor"), true, []string(nil)), 200, done,
+		},
+		{
+			"DELETE", "/v1/subscriptions/s1/roles/auditor", "", false, "DeleteCustomRole",
+			args(onSubscription, authz.ID("auditor"), false, []string(nil)), 200, done,
+		},
+		{"GET", "/v1/accounts/a1/roles/auditor", "", false, "GetRole", args(onAccount, authz.ID("auditor")), 200, auditor},
+		{"GET", "/v1/subscriptions/s1/roles/auditor", "", false, "GetRole", args(onSubscription, authz.ID("auditor")), 200, auditor},
+		{
+			"GET", "/v1/accounts/a1/roles", "", false, "ListRoles", args(onAccount, firstPage), 200,
+			`{"roles":[{"id":"owner","title":"Owner","scope":"account:a1","builtin":true,"required":true,"grants":["account.view"]},{"id":"auditor","title":"Auditor","description":"Reads","builtin":false,"grants":["importer.view","importer.run"],"version":"` + auditorVersion + `"}],"next_cursor":"` + cursor("listAccountRoles", "a1", "next") + `","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/roles?limit=7", "", false, "ListRoles", args(onSubscription, operation.Page{Limit: 7}), 200,
+			`{"roles":[{"id":"owner","title":"Owner","scope":"account:a1","builtin":true,"required":true,"grants":["account.view"]},{"id":"auditor","title":"Auditor","description":"Reads","builtin":false,"grants":["importer.view","importer.run"],"version":"` + auditorVersion + `"}],"next_cursor":"` + cursor("listSubscriptionRoles", "s1", "next") + `","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/accounts/a1/roles/auditor/holders", "", false, "RoleHolders", args(onAccount, authz.ID("auditor"), firstPage), 200,
+			`{"holders":[{"holder":"user:bob","on":"account:a1","expires_at":"2030-01-01T00:00:00Z"},{"holder":"group:g1","on":"importer:i1"}],"next_cursor":"` + httpapi.SealCursor(operateKey, "listAccountRoleHolders", "a1", "alice", "next", gin.Param{Key: "role", Value: "auditor"}) + `","token":"t1"}`,
+		},
+		{
+			"GET", "/v1/subscriptions/s1/roles/auditor/holders", "", false, "RoleHolders", args(onSubscription, authz.ID("auditor"), firstPage), 200,
+			`{"holders":[{"holder":"user:bob","on":"account:a1","expires_at":"2030-01-01T00:00:00Z"},{"holder":"group:g1","on":"importer:i1"}],"next_cursor":"` + httpapi.SealCursor(operateKey, "listSubscriptionRoleHolders", "s1", "alice", "next", gin.Param{Key: "role", Value: "auditor"}) + `","token":"t1"}`,
 		},
 		{
 			"POST", "/v1/subscriptions/s1/groups", `{"id":"g1","title":"Data team"}`, false, "CreateGroup",

@@ -22,20 +22,21 @@ const statusClientClosedRequest = 499
 
 // kinds is the only table from codes to HTTP statuses.
 var kinds = map[authz.Code]kind{
-	authz.CodeInvalid:          {http.StatusBadRequest, "Invalid request"},
-	authz.CodeUnauthenticated:  {http.StatusUnauthorized, "Unauthenticated"},
-	authz.CodeForbidden:        {http.StatusForbidden, "Forbidden"},
-	authz.CodeNotFound:         {http.StatusNotFound, "Not found"},
-	authz.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed"},
-	authz.CodeConflict:         {http.StatusConflict, "Conflict"},
-	authz.CodeFeatureRequired:  {http.StatusConflict, "Feature required"},
-	authz.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "Too large"},
-	authz.CodeUnsupported:      {http.StatusUnsupportedMediaType, "Unsupported"},
-	authz.CodeLimited:          {http.StatusTooManyRequests, "Too many requests"},
-	authz.CodeCanceled:         {statusClientClosedRequest, "Canceled"},
-	authz.CodeInternal:         {http.StatusInternalServerError, "Internal error"},
-	authz.CodeUnavailable:      {http.StatusServiceUnavailable, "Unavailable"},
-	authz.CodeDeadline:         {http.StatusGatewayTimeout, "Timeout"},
+	authz.CodeInvalid:            {http.StatusBadRequest, "Invalid request"},
+	authz.CodeUnauthenticated:    {http.StatusUnauthorized, "Unauthenticated"},
+	authz.CodeForbidden:          {http.StatusForbidden, "Forbidden"},
+	authz.CodeNotFound:           {http.StatusNotFound, "Not found"},
+	authz.CodeMethodNotAllowed:   {http.StatusMethodNotAllowed, "Method not allowed"},
+	authz.CodeConflict:           {http.StatusConflict, "Conflict"},
+	authz.CodeFeatureRequired:    {http.StatusConflict, "Feature required"},
+	authz.CodePreconditionFailed: {http.StatusPreconditionFailed, "Precondition failed"},
+	authz.CodeTooLarge:           {http.StatusRequestEntityTooLarge, "Too large"},
+	authz.CodeUnsupported:        {http.StatusUnsupportedMediaType, "Unsupported"},
+	authz.CodeLimited:            {http.StatusTooManyRequests, "Too many requests"},
+	authz.CodeCanceled:           {statusClientClosedRequest, "Canceled"},
+	authz.CodeInternal:           {http.StatusInternalServerError, "Internal error"},
+	authz.CodeUnavailable:        {http.StatusServiceUnavailable, "Unavailable"},
+	authz.CodeDeadline:           {http.StatusGatewayTimeout, "Timeout"},
 }
 
 // genericDetails replace messages that callers must not read.

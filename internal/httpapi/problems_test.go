@@ -32,6 +32,7 @@ func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 		{authz.Errorf(authz.CodeNotFound, "nothing"), 404, "not_found", "nothing"},
 		{authz.Errorf(authz.CodeConflict, "taken"), 409, "conflict", "taken"},
 		{authz.Errorf(authz.CodeFeatureRequired, "not bought"), 409, "feature_required", "not bought"},
+		{authz.Errorf(authz.CodePreconditionFailed, "changed"), 412, "precondition_failed", "changed"},
 		{authz.Errorf(authz.CodeTooLarge, "too much"), 413, "too_large", "too much"},
 		{&authz.Error{Code: authz.CodeUnavailable, Message: "no SpiceDB", Cause: cause}, 503, "unavailable", "no SpiceDB"},
 		{
@@ -75,6 +76,21 @@ func TestConflictNamesItsAccounts(t *testing.T) {
 		Code: authz.CodeConflict, Message: "alice is the last owner", Accounts: []authz.ID{"acme", "beta"},
 	}
 	w.do(t, getAccount).wantProblem(t, 409, "conflict", `"accounts":["acme","beta"]`)
+}
+
+func TestConflictCountsTheHoldersOfARole(t *testing.T) {
+	w := serve(t)
+	w.operations.err = &authz.Error{
+		Code: authz.CodeConflict, Message: "held", HolderCounts: map[authz.Type]int{"user": 12, "group": 1},
+		Holders: []authz.HeldRole{
+			{Holder: authz.Person("bob"), On: authz.Object{Type: "account", ID: "a#1"}},
+			{Holder: authz.Holder{Type: "group", ID: "crew"}, On: authz.Object{Type: "importer", ID: "i1"}},
+		},
+	}
+	w.do(t, getAccount).wantProblem(
+		t, 409, "conflict", `"holder_counts":{"group":1,"user":12}`,
+		`"holders":[{"holder":"user:bob","on":{"id":"a#1","type":"account"}},{"holder":"group:crew","on":"importer:i1"}]`,
+	)
 }
 
 func TestPanicIsAProblem(t *testing.T) {

@@ -24,6 +24,9 @@ type responder struct {
 func (r *responder) answer(c *gin.Context, status int, handle func(context.Context) (any, error)) {
 	body, err := handle(pages.WithCaller(c.Request.Context(), callOf(c).key))
 	if err == nil {
+		if versioned, ok := body.(tagged); ok && versioned.etag() != "" {
+			c.Header("ETag", versioned.etag())
+		}
 		body = callOf(c).sealNextCursor(body)
 		err = writeJSON(c, status, "application/json", body)
 	}
@@ -82,8 +85,30 @@ func (r *responder) problemOf(ctx context.Context, k *call, err error) Problem {
 		if len(known.Subscriptions) > 0 {
 			body.Subscriptions = new(toStrings(known.Subscriptions))
 		}
+		body.Holders, body.HolderCounts = showHeld(known)
 	}
 	return body
+}
+
+// showHeld shows the holders of a role that a conflict is about. It returns nil for any other error.
+func showHeld(err *authz.Error) (*[]HeldRole, *map[string]int) {
+	if err.HolderCounts == nil {
+		return nil, nil
+	}
+	counts := make(map[string]int, len(err.HolderCounts))
+	for typ, count := range err.HolderCounts {
+		counts[string(typ)] = count
+	}
+	var failed error // an id that no reference can have is left out
+	refer := referrer{&failed}
+	held := make([]HeldRole, len(err.Holders))
+	for i, h := range err.Holders {
+		held[i] = HeldRole{Holder: refer.object(h.Holder.Object()), On: refer.object(h.On)}
+	}
+	if failed != nil {
+		held = nil
+	}
+	return &held, &counts
 }
 
 // logFailure logs an error of the server itself, with the cause that no answer shows.

@@ -41,21 +41,22 @@ const actorHeader = "Sluice-Actor"
 
 // route is the description of one call in the contract.
 type route struct {
-	path       string // path in the form of the contract, with {id}
-	operation  string
-	open       bool // needs no key
-	scopes     apikey.Scopes
-	actor      bool                // the call takes an actor, which may be optional
-	cost       int                 // how many requests the call counts in the rate limit
-	idempotent bool                // accepts an Idempotency-Key
-	write      *write              // how to decode the operation, if it changes something
-	body       *openapi3.SchemaRef // schema of the body, or nil
-	lenient    bool                // ignores unknown fields of the body
-	query      []*openapi3.Parameter
-	segments   []*openapi3.Parameter // parameters in the path
-	pages      bool                  // takes a cursor and answers with next_cursor
-	streams    bool                  // can answer as a stream of lines
-	endless    bool                  // streams until the client disconnects
+	path        string // path in the form of the contract, with {id}
+	operation   string
+	open        bool // needs no key
+	scopes      apikey.Scopes
+	actor       bool                // the call takes an actor, which may be optional
+	cost        int                 // how many requests the call counts in the rate limit
+	idempotent  bool                // accepts an Idempotency-Key
+	conditional bool                // accepts an If-Match
+	write       *write              // how to decode the operation, if it changes something
+	body        *openapi3.SchemaRef // schema of the body, or nil
+	lenient     bool                // ignores unknown fields of the body
+	query       []*openapi3.Parameter
+	segments    []*openapi3.Parameter // parameters in the path
+	pages       bool                  // takes a cursor and answers with next_cursor
+	streams     bool                  // can answer as a stream of lines
+	endless     bool                  // streams until the client disconnects
 }
 
 // isProductOperation reports whether the call is an operation of the product, which other schemas do not have. Writes
@@ -128,6 +129,7 @@ func readRoute(path string, operation *openapi3.Operation) (*route, error) {
 		switch parameter.Value.In {
 		case openapi3.ParameterInHeader:
 			r.actor = r.actor || parameter.Value.Name == actorHeader
+			r.conditional = r.conditional || parameter.Value.Name == ifMatchHeader
 			r.idempotent = r.idempotent || parameter.Value.Name == idempotencyHeader
 		case openapi3.ParameterInQuery:
 			r.query = append(r.query, parameter.Value)

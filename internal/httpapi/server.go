@@ -102,6 +102,7 @@ type Operations interface {
 	subscriptionOperations
 	subscriptionMemberOperations
 	groupOperations
+	roleOperations
 	serviceAccountOperations
 	accountOperations
 	accountMemberOperations

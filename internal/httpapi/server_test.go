@@ -169,7 +169,7 @@ var definitions = []authz.Definition{
 	{
 		Type: "importer", Doc: "Moves data.", Relations: []authz.Relation{"account"},
 		Permissions: []authz.PermissionInfo{
-			{Name: "view", Doc: "May see the importer."}, {Name: "edit", Doc: "May change the importer."}, {
+			{Name: "view", Doc: "May see the importer.", Grantable: true}, {Name: "edit", Doc: "May change the importer."}, {
 				Name: "as_creator", Internal: true,
 			},
 		},

@@ -34,6 +34,13 @@ var writes = withSimpleTypes(map[string]write{
 	"writeRelationships":  {http.StatusOK, writeRelationships},
 	"deleteRelationships": {http.StatusOK, deleteRelationships},
 
+	"createAccountRole":      {http.StatusCreated, createRole("account")},
+	"createSubscriptionRole": {http.StatusCreated, createRole("subscription")},
+	"putAccountRole":         {http.StatusOK, putRole("account")},
+	"putSubscriptionRole":    {http.StatusOK, putRole("subscription")},
+	"deleteAccountRole":      {http.StatusOK, deleteRole("account")},
+	"deleteSubscriptionRole": {http.StatusOK, deleteRole("subscription")},
+
 	"createAccountServiceAccount":           {http.StatusCreated, createServiceAccount("account")},
 	"createSubscriptionServiceAccount":      {http.StatusCreated, createServiceAccount("subscription")},
 	"deleteServiceAccount":                  {http.StatusOK, deleteObject(authz.TypeServiceAccount)},

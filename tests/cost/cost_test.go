@@ -137,7 +137,7 @@ func (s *server) found() {
 	s.must(
 		"POST", "/v1/subscriptions", "",
 		map[string]any{
-			"id": "s", "role_set": "multi_owner", "owner": "olga", "features": []string{"user_permissions", "dashboards"},
+			"id": "s", "role_set": "multi_owner", "owner": "olga", "features": []string{"user_permissions", "dashboards", "custom_roles"},
 		},
 	)
 	s.must("POST", "/v1/accounts", "olga", map[string]any{"id": "a", "subscription": "s", "role_set": "team"})
@@ -158,6 +158,13 @@ func (s *server) found() {
 		for i := range 50 {
 			s.must("POST", "/v1/"+place+"/service-accounts", "olga", map[string]any{
 				"id": fmt.Sprintf("%s-%d", place[:1], i), "title": "Robot",
+			})
+		}
+	}
+	for _, place := range []string{"subscriptions/s", "accounts/a"} {
+		for i := range 49 {
+			s.must("POST", "/v1/"+place+"/roles", "olga", map[string]any{
+				"id": fmt.Sprintf("%s-%d", place[:1], i), "title": "Role", "grants": []string{"importer.view", "flow.run"},
 			})
 		}
 	}

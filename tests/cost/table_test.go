@@ -57,6 +57,10 @@ func expensive() map[string][]request {
 		}
 		return body
 	}
+	newRole := func(path, from string) []request {
+		return []request{{path: path, actor: "olga", body: asJSON(created("title", "New", "from", from))}}
+	}
+	content := map[string]any{"title": "New", "grants": []string{"importer.view", "importer.run", "account.view"}}
 	open := func() []request { return []request{{}} }
 
 	requests := map[string][]request{
@@ -234,6 +238,20 @@ func expensive() map[string][]request {
 		"createGroup": {
 			{path: "/v1/subscriptions/s/groups", actor: "olga", body: asJSON(map[string]any{"id": "new", "title": "New"})},
 		},
+		"createAccountRole":      newRole("/v1/accounts/a/roles", "user"),
+		"createSubscriptionRole": newRole("/v1/subscriptions/s/roles", "owner"),
+		"putAccountRole":         {{path: "/v1/accounts/a/roles/a-1", actor: "olga", body: asJSON(content)}},
+		"putSubscriptionRole":    {{path: "/v1/subscriptions/s/roles/s-1", actor: "olga", body: asJSON(content)}},
+		"deleteAccountRole":      list("/v1/accounts/a/roles/a-2"),
+		"deleteSubscriptionRole": list("/v1/subscriptions/s/roles/s-2?cascade=true"),
+		"listAccountRoles":       list("/v1/accounts/a/roles?limit=1000"),
+		"listSubscriptionRoles":  list("/v1/subscriptions/s/roles?limit=1000"),
+		"getAccountRole":         list("/v1/accounts/a/roles/a-1"),
+		"getSubscriptionRole":    list("/v1/subscriptions/s/roles/s-1"),
+
+		"listAccountRoleHolders":      list("/v1/accounts/a/roles/user/holders?limit=1000"),
+		"listSubscriptionRoleHolders": list("/v1/subscriptions/s/roles/s-1/holders?limit=1000"),
+
 		"listAccountGroups": list("/v1/accounts/a/groups?limit=1000"),
 		"getAccountGroup":   list("/v1/accounts/a/groups/crew"),
 		"putAccountGroup": {
