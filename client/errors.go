@@ -23,13 +23,17 @@ const (
 	MethodNotAllowed Code = "method_not_allowed"
 	Conflict         Code = "conflict"
 	FeatureRequired  Code = "feature_required"
-	TooLarge         Code = "too_large"
-	Unsupported      Code = "unsupported"
-	Limited          Code = "limited"
-	Canceled         Code = "canceled"
-	Internal         Code = "internal"
-	Unavailable      Code = "unavailable" // this also stands for a server that cannot be reached
-	Deadline         Code = "deadline"
+
+	// PreconditionFailed says that an object no longer has the version that the call named.
+	PreconditionFailed Code = "precondition_failed"
+
+	TooLarge    Code = "too_large"
+	Unsupported Code = "unsupported"
+	Limited     Code = "limited"
+	Canceled    Code = "canceled"
+	Internal    Code = "internal"
+	Unavailable Code = "unavailable" // this also stands for a server that cannot be reached
+	Deadline    Code = "deadline"
 )
 
 // Error returns the code.
@@ -49,6 +53,11 @@ type Error struct {
 	// Accounts and Subscriptions have the ids of the objects that caused a Conflict. They may be empty.
 	Accounts      []string
 	Subscriptions []string
+
+	// Holders are some of the holders of a role that cannot be deleted because of them. HolderCounts has how many there
+	// are of each type, for example "user".
+	Holders      []HeldRole
+	HolderCounts map[string]int
 
 	cause error
 }
@@ -96,6 +105,7 @@ func problemOf(sent rest.Problem) *Error {
 	return &Error{
 		Code: Code(sent.Code), Status: sent.Status, Detail: sent.Detail, RequestID: sent.RequestID,
 		Permission: sent.Permission, Accounts: sent.Accounts, Subscriptions: sent.Subscriptions,
+		Holders: readHeldRoles(sent.Holders), HolderCounts: sent.HolderCounts,
 	}
 }
 

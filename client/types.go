@@ -69,6 +69,18 @@ type (
 	// ListedGroup is a group in the list of a subscription's groups.
 	ListedGroup = rest.ListedGroup
 
+	// NewRole is a custom role to create. If From is not empty, the role also grants what the role From grants.
+	NewRole = rest.NewRole
+
+	// RoleContent replaces the content of a custom role.
+	RoleContent = rest.RoleContent
+
+	// RoleDefinition is a role that can be given on an account or subscription, with the permissions that it grants.
+	RoleDefinition = rest.RoleDefinition
+
+	// ListedRole is a role in a list.
+	ListedRole = rest.ListedRole
+
 	// Account is an account.
 	Account = rest.Account
 
