@@ -84,8 +84,8 @@ relationships in SpiceDB. It answers the question: may this person do this to th
 		RunE: showHelp,
 	}
 	root.AddCommand(
-		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newGroup(), newRelationship(), newSchema(), newAudit(),
-		newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth(), newVersion(),
+		newServe(), newDemo(), newCheck(), newExplain(), newGet(), newGroup(), newRole(), newRelationship(), newSchema(),
+		newAudit(), newBackup(), newRestore(), newExport(), newImport(), newKey(), newHealth(), newVersion(),
 	)
 	return root
 }

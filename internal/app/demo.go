@@ -33,7 +33,7 @@ var company = []step{
 
 	{
 		"", "Acme buys a subscription with several owners; ada is the first", "POST", "/v1/subscriptions",
-		`{"id":"acme","role_set":"multi_owner","owner":"ada","features":["dashboards"]}`,
+		`{"id":"acme","role_set":"multi_owner","owner":"ada","features":["dashboards","custom_roles"]}`,
 	},
 	{"ada", "ada makes bob a member of it", "PUT", "/v1/subscriptions/acme/members/bob", `{"roles":["member"]}`},
 
@@ -89,6 +89,11 @@ var company = []step{
 	{
 		"ada", "ada lets the data team edit in insights", "PUT", "/v1/accounts/insights/groups/data-team",
 		`{"roles":["editor"]}`,
+	},
+
+	{
+		"ada", "ada defines a role for people who only see costs", "POST", "/v1/subscriptions/acme/roles",
+		`{"id":"billing_viewer","title":"Billing viewer","grants":["account.view_usage","account.view_billing"]}`,
 	},
 
 	{
