@@ -62,6 +62,12 @@ func TestNoValueComesWithAnError(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = s.CreateServiceAccount(t.Context(), by("ada"), machine, []string{"user"})
 	require.NoError(t, err)
+	_, _, err = s.PutFeatures(t.Context(), by(""), "acme", []string{"custom_roles"})
+	require.NoError(t, err)
+	_, _, err = s.CreateCustomRole(t.Context(), by("ada"), operation.NewCustomRole{
+		ID: "auditor", Scope: machine.Place, Title: "Auditor", Grants: []string{"importer.view"},
+	})
+	require.NoError(t, err)
 	page := operation.Page{}
 	arguments := map[string][]any{
 		"AccountMembers": {by("ada"), authz.ID("team"), "", page},
@@ -132,7 +138,16 @@ func TestNoValueComesWithAnError(t *testing.T) {
 		"ServiceAccounts":   {by("ada"), machine.Place, page},
 		"GetHolderRoles":    {by("ada"), machine.Place, crew},
 		"PutHolderRoles":    {by("ada"), machine.Place, crew, []string{"guest"}, time.Time{}},
-		"Grants":            nil, // its result is not an answer to a caller
+		"CreateCustomRole": {
+			by("ada"), operation.NewCustomRole{ID: "new", Scope: machine.Place, Title: "New", From: "auditor"},
+		},
+		"ReplaceCustomRole": {
+			by("ada"), machine.Place, authz.ID("auditor"), operation.RoleContent{Title: "New", Grants: []string{"flow.run"}},
+		},
+		"GetRole":     {by("ada"), machine.Place, authz.ID("auditor")},
+		"ListRoles":   {by("ada"), machine.Place, page},
+		"RoleHolders": {by("ada"), machine.Place, authz.ID("user"), page},
+		"Grants":      nil, // its result is not an answer to a caller
 	}
 	service := reflect.TypeFor[*operation.Service]()
 	for method := range service.Methods() {

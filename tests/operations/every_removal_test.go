@@ -242,6 +242,8 @@ func TestEveryOperationIsClassified(t *testing.T) {
 		// account sent, not those of the person who is removed.
 		"CreateServiceAccount", "GetHolderRoles", "GetServiceAccount", "PutHolderRoles", "RemoveHolderRoles",
 		"ServiceAccounts",
+		// The deletion of a custom role withdraws no invitations, and neither does a change of its permissions.
+		"CreateCustomRole", "DeleteCustomRole", "GetRole", "ListRoles", "ReplaceCustomRole", "RoleHolders",
 		// These two change only relationships of types that are not the product's.
 		"WriteRelationships", "DeleteRelationships",
 	}
