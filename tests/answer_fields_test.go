@@ -65,7 +65,7 @@ var answerFields = map[string]string{
 		Member.accounts_expire_at Member.expires_at ChangedMember.expires_at RoleDefinition.title
 		RoleDefinition.description RoleDefinition.builtin RoleDefinition.required RoleDefinition.grants
 		RoleDefinition.version`,
-	"TestScopesOfRolesAreHidden": "RoleDefinition.scope",
+	"TestScopesOfRolesAreHidden":          "RoleDefinition.scope",
 	"TestReplayedInvitationNeedsTheRight": "Invitation.handle Invitation.id",
 	"TestBulkAnswerHidesRolesElsewhere":   "ChangedMember.roles Member.roles",
 	"TestPreviewNamesUndecidedObjects": `Preview.undecided Undecided.errors Undecided.resource ItemError.code
