@@ -39,11 +39,11 @@ func TestParse(t *testing.T) {
 			},
 			"",
 		},
-		// A text after write: is a type only if another colon follows.
+		// In "write:TEXT", TEXT is a type only if another colon follows it. Otherwise TEXT is the key.
 		{"app:write:" + secret, apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf(secret)}, ""},
 		{"app:write:abc+def", apikey.Key{Name: "app", Scopes: apikey.Write, Hash: apikey.HashOf("abc+def")}, ""},
-		// A text between write: and a colon must be a type. If it were a part of the key, the key could write all
-		// types.
+		// Between "write:" and another colon, Parse accepts only a type. If it took another text as a part of the
+		// key, the key could write all types.
 		{"app:write:Dashboard:" + secret, apikey.Key{}, "must be the name of a type"},
 		{"app:check+write:ab:" + secret, apikey.Key{}, "must be the name of a type"},
 		{"app:write:" + secret + ":x", apikey.Key{}, "put another scope last"},
@@ -77,7 +77,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// checkError requires that an error contains a text and never the key.
+// checkError requires an error that contains the text want, or no error if want is empty. The error must not contain
+// the secret.
 func checkError(t *testing.T, text string, err error, want string) {
 	t.Helper()
 	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -155,7 +156,7 @@ func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
 	if prefix := "sluice_"; !strings.HasPrefix(made, prefix) || len(made) != len(prefix)+43 || strings.Contains(
 		key.Line(), made,
 	) {
-		t.Errorf("made %q with the line %q", made, key.Line())
+		t.Errorf("Generate returned the key %q and the line %q", made, key.Line())
 	}
 	key.Rate = apikey.Rate{Requests: 7, Per: time.Minute}
 	key.ExpiresAt = time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -174,7 +175,7 @@ func TestGeneratedKeyIsAcceptedByItsLine(t *testing.T) {
 		t.Error("two keys are the same")
 	}
 	if _, _, err := apikey.Generate("my app", apikey.Check); err == nil {
-		t.Error("a wrong name was accepted")
+		t.Error("Generate accepted an invalid name")
 	}
 	if _, _, err := apikey.Generate("app", 0); err == nil {
 		t.Error("Generate accepted no scopes")
@@ -203,7 +204,7 @@ func TestIdentifyAndReplace(t *testing.T) {
 	find("", "")
 	for _, wrong := range [][]apikey.Key{{key("a", "1"), key("a", "2")}, {key("a", "1"), key("b", "1")}} {
 		if err := keys.Replace(wrong); err == nil {
-			t.Errorf("accepted %v", wrong)
+			t.Errorf("Replace accepted %v", wrong)
 		}
 	}
 	find("3", "c")
@@ -229,7 +230,7 @@ func TestKeysAreReplacedWhileTheyAreUsed(t *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				if _, ok := keys.Identify("1"); !ok {
-					t.Error("the key was missing for a moment")
+					t.Error("Identify did not find a key that is in the old and in the new set")
 				}
 			}
 		})
@@ -287,7 +288,7 @@ func TestUseKeepsToTheRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if use("1") != 0 {
-		t.Error("a key with another rate must start with all of it")
+		t.Error("after a change of its rate, a key must have the whole new rate")
 	}
 }
 
@@ -330,7 +331,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestExpensiveUsesCountManyTimes checks uses that cost ten requests, for keys of different rates.
+// TestExpensiveUsesCountManyTimes checks that a use which costs ten requests counts as ten. If the rate is lower,
+// such a use exhausts it.
 func TestExpensiveUsesCountManyTimes(t *testing.T) {
 	fast, slow := key("fast", "1"), key("slow", "2")
 	fast.Rate, slow.Rate = apikey.Rate{Requests: 15, Per: time.Second}, apikey.Rate{Requests: 2, Per: time.Second}

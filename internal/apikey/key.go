@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// prefix begins every key that Generate makes, so that secret scanners recognize one.
+// prefix is the beginning of every key that Generate makes. Secret scanners recognize keys by it.
 const prefix = "sluice_"
 
 // Hash is the SHA-256 of a key.
@@ -29,7 +29,8 @@ type Key struct {
 	Scopes Scopes
 	Hash   Hash
 
-	// WriteTypes are the types to which the scope Write is limited, sorted. Without them, Write has no such limit.
+	// WriteTypes are the only types whose relationships the scope Write permits to write, sorted. If WriteTypes is
+	// empty, Write has no such limit.
 	WriteTypes []authz.Type
 
 	// Rate limits how often the key may be used. Zero means no limit.
@@ -47,7 +48,8 @@ func (k Key) MayWrite(typ authz.Type) bool {
 	return k.Scopes.Any(Write) && (len(k.WriteTypes) == 0 || slices.Contains(k.WriteTypes, typ))
 }
 
-// ScopeNames returns the names of the scopes, with a limited scope Write as write:TYPE for each type.
+// ScopeNames returns the names of the key's scopes. If Write is limited to types, its names are write:TYPE, one for
+// each type.
 func (k Key) ScopeNames() []string {
 	if len(k.WriteTypes) == 0 {
 		return k.Scopes.Names()
@@ -59,7 +61,7 @@ func (k Key) ScopeNames() []string {
 	return names
 }
 
-// Line returns the key's line for a keys file.
+// Line returns the line that describes the key in a keys file.
 func (k Key) Line() string {
 	line := k.Name + " " + strings.Join(k.ScopeNames(), "+") + " " + hex.EncodeToString(k.Hash[:])
 	if k.Rate != (Rate{}) {
@@ -71,18 +73,17 @@ func (k Key) Line() string {
 	return line
 }
 
-// expiresPrefix begins the field with a key's expiration in a line of a keys file.
+// expiresPrefix begins the field with a key's expiration, in a line of a keys file.
 const expiresPrefix = "expires="
 
-// Generate makes a new key. Clients send the secret, which only this call returns.
-//
-// types limit the scope Write, as in Key.
+// Generate makes a new key. secret is the text that clients send. Only this call returns it, since the key stores
+// only its hash. types limit the scope Write, as Key.WriteTypes does.
 func Generate(name string, scopes Scopes, types ...authz.Type) (secret string, key Key, err error) {
 	if err := checkName(name); err != nil {
 		return "", Key{}, err
 	}
 	if scopes == 0 {
-		return "", Key{}, fmt.Errorf("a key needs a scope: %s, joined by +", AllScopes)
+		return "", Key{}, fmt.Errorf("a key needs at least one of the scopes %s", strings.Join(AllScopes.Names(), ", "))
 	}
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -90,7 +91,7 @@ func Generate(name string, scopes Scopes, types ...authz.Type) (secret string, k
 	return secret, Key{Name: name, Scopes: scopes, WriteTypes: types, Hash: HashOf(secret)}, nil
 }
 
-// HashOf returns the hash that identifies a key.
+// HashOf returns the hash of a key's secret.
 func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

@@ -28,8 +28,9 @@ func New(keys ...Key) (*Keys, error) {
 	return k, nil
 }
 
-// Replace replaces all keys of the set at once. If a key is in the old and the new set, its earlier uses still count
-// towards its rate. Replace returns the same errors as New. After an error, the set is unchanged.
+// Replace replaces all keys of the set at once. If a key is in the old and the new set with the same rate, its
+// earlier uses still count towards this rate. Replace returns the same errors as New. After an error, the set is
+// unchanged.
 func (k *Keys) Replace(keys []Key) error {
 	names, hashes := make(map[string]bool, len(keys)), make(map[Hash]string, len(keys))
 	for _, key := range keys {
@@ -68,13 +69,14 @@ func (k *Keys) All() []Key {
 	return keys
 }
 
-// Identity is a key of the set.
+// Identity is a key that Identify found in the set.
 type Identity struct {
 	Key
 	limiter *rate.Limiter
 }
 
-// Identify returns the key with a secret. Its time does not depend on the secret.
+// Identify returns the key that has the secret. It returns false if there is none. The time that it takes does not
+// depend on the secret, so an attacker cannot guess a secret from the time.
 func (k *Keys) Identify(secret string) (Identity, bool) {
 	hash := HashOf(secret)
 	entries := *k.current.Load()
@@ -89,8 +91,8 @@ func (k *Keys) Identify(secret string) (Identity, bool) {
 	return Identity(entries[found]), true
 }
 
-// Use counts a use of the key at a time. The use counts as cost requests, but at most as many as the rate allows at
-// once. If the rate is exhausted, Use counts nothing and returns how long to wait.
+// Use counts a use of the key at the time now. The use counts as cost requests, but as no more than the rate allows
+// at once. If the rate is exhausted, Use counts nothing and returns how long to wait.
 func (i Identity) Use(now time.Time, cost int) (wait time.Duration) {
 	if i.limiter == nil {
 		return 0

@@ -12,8 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// flagForm matches a key in the form of a flag whose scopes are valid. A scope write:TYPE contains a colon, as the
-// separators do: after write, a type and another colon are a limit, not the beginning of the key.
+// flagForm matches a key in the form of a flag, NAME:SCOPE+SCOPE:KEY, if its scopes are valid. A scope write:TYPE
+// contains a colon, and colons also separate the fields. So if a type and another colon follow "write:", the type
+// belongs to the scope. Otherwise the text after "write:" is KEY.
 var flagForm = func() *regexp.Regexp {
 	scope := "(?:" + writePrefix + "[a-z][a-z0-9_/]+[a-z0-9]|" + strings.Join(AllScopes.Names(), "|") + ")"
 	return regexp.MustCompile(`(?s)^([^:]*):(` + scope + `(?:\+` + scope + `)*):(.*)$`)
@@ -31,7 +32,7 @@ func splitFlag(text string) (name, scopes, secret string, found bool) {
 	return parts[0], parts[1], parts[2], true
 }
 
-// Parse parses a key in the form of a flag, NAME:SCOPE+SCOPE:KEY. The error does not contain the text.
+// Parse parses a key in the form of a flag, NAME:SCOPE+SCOPE:KEY. The error may contain NAME, but never KEY.
 func Parse(text string) (Key, error) {
 	name, scopes, secret, found := splitFlag(text)
 	if !found {
@@ -46,8 +47,9 @@ func Parse(text string) (Key, error) {
 	}
 	if endsInWrite(scopes) && strings.Contains(secret, ":") {
 		return Key{}, fmt.Errorf(
-			"the key %s: the text between write: and the next colon must be the name of a type: 3 to 64 of a-z, 0-9 and _, "+
-				"beginning with a letter; if this text is a part of the KEY, put another scope last", name,
+			"the key %s: the text between \"write:\" and the next colon must be the name of a type: "+
+				"3 to 64 characters of a-z, 0-9 and _, beginning with a letter; "+
+				"if this text is a part of the KEY, put another scope last", name,
 		)
 	}
 	if !sendable(secret) {
@@ -63,10 +65,11 @@ func endsInWrite(scopes string) bool {
 	return scopes[strings.LastIndexByte(scopes, '+')+1:] == Write.String()
 }
 
-// shortKey is the length below which a key is short. A random key is longer, even one made of letters and digits alone.
+// shortKey is the number of bytes below which a key is short. A random key is longer, even if it has only letters and
+// digits.
 const shortKey = 16
 
-// IsShort reports whether the key in the form of a flag is short enough to be guessed.
+// IsShort reports whether KEY is so short that somebody may guess it. text has the form NAME:SCOPE+SCOPE:KEY.
 func IsShort(text string) bool {
 	_, _, secret, _ := splitFlag(text)
 	return len(secret) < shortKey
@@ -75,9 +78,9 @@ func IsShort(text string) bool {
 // maxLine is the largest length of a line of a keys file in bytes.
 const maxLine = 4096
 
-// ParseFile parses a keys file. Each line has a key as NAME SCOPE+SCOPE SHA256, optionally followed by its rate, for
-// example 50/s, and its expiration, for example expires=2027-01-31T00:00:00Z. It ignores empty lines and comments after
-// '#'. The error names the line.
+// ParseFile parses a keys file. Each line describes a key in the form NAME SCOPE+SCOPE SHA256. A rate, for example
+// 50/s, and an expiration, for example expires=2027-01-31T00:00:00Z, may follow. ParseFile ignores empty lines, and
+// comments after '#'. The error names the line. A file without keys is an error.
 func ParseFile(r io.Reader) ([]Key, error) {
 	var keys []Key
 	lines := bufio.NewScanner(r)
@@ -103,7 +106,7 @@ func ParseFile(r io.Reader) ([]Key, error) {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("the file contains no key; sluice key new makes one")
+		return nil, errors.New("the file contains no key; `sluice key new` makes one")
 	}
 	return keys, nil
 }
@@ -126,7 +129,7 @@ func parseLine(fields []string) (Key, error) {
 	hash, err := hex.DecodeString(fields[2])
 	if err != nil || len(hash) != len(key.Hash) {
 		return Key{}, fmt.Errorf(
-			"the third field must be the SHA-256 of the key as %d hex digits, as sluice key new prints it; never the key itself",
+			"the third field must be the SHA-256 of the key, %d hex digits, not the key; `sluice key new` prints it",
 			2*len(key.Hash),
 		)
 	}
@@ -136,7 +139,9 @@ func parseLine(fields []string) (Key, error) {
 		switch {
 		case isEnd && key.ExpiresAt.IsZero():
 			if key.ExpiresAt, err = authz.ParseTime(end); err != nil || key.ExpiresAt.IsZero() {
-				return Key{}, errors.New("the expiration of a key is expires= and a time, for example expires=2027-01-31T00:00:00Z")
+				return Key{}, errors.New(
+					"the expiration of a key has the form expires=TIME, for example expires=2027-01-31T00:00:00Z",
+				)
 			}
 		case !isEnd && key.Rate == Rate{}:
 			if key.Rate, err = ParseRate(field); err != nil {

@@ -12,8 +12,12 @@ import (
 // Scopes is the set of scopes of a key.
 type Scopes uint8
 
-// The scopes. Check decides; Operate performs operations on behalf of any actor; Provision performs operations of the
-// backend itself; Inspect reads stored data; Write writes relationships of types that are not the product's.
+// The scopes say what a client with the key may do:
+//   - Check: ask for decisions.
+//   - Operate: perform operations on behalf of any actor.
+//   - Provision: perform the operations of the backend itself, which have no actor.
+//   - Inspect: read stored data.
+//   - Write: write relationships of types that are not the product's.
 const (
 	Check Scopes = 1 << iota
 	Operate
@@ -48,7 +52,7 @@ func (s Scopes) Names() []string {
 // Any reports whether the set has one of the wanted scopes.
 func (s Scopes) Any(wanted Scopes) bool { return s&wanted != 0 }
 
-// scopeOf returns the scope with a name, or 0.
+// scopeOf returns the scope with a name, or 0 if there is none.
 func scopeOf(name string) Scopes {
 	for _, n := range scopeNames {
 		if n.name == name {
@@ -58,13 +62,12 @@ func scopeOf(name string) Scopes {
 	return 0
 }
 
-// writePrefix begins a scope write that is limited to the type after it.
+// writePrefix begins the name write:TYPE, which limits the scope Write to a type.
 const writePrefix = "write:"
 
-// ParseScopes parses names of scopes joined by '+'. The name write:TYPE limits the scope Write to a type. types are
-// the types to which Write is limited, sorted; if it is empty, Write has no such limit. The error lists the valid
-// names. It quotes nothing of the text except names of the product's types, since the text may contain a misplaced
-// key.
+// ParseScopes parses names of scopes that are joined by '+'. The name write:TYPE limits the scope Write to a type;
+// types has these types, sorted. If types is empty, Write has no such limit. The error lists the valid names. The
+// text may be a key in the wrong field, so the error quotes nothing of it except types of the product.
 func ParseScopes(text string) (scopes Scopes, types []authz.Type, err error) {
 	for name := range strings.SplitSeq(text, "+") {
 		limit, isLimited := strings.CutPrefix(name, writePrefix)
@@ -89,7 +92,9 @@ func ParseScopes(text string) (scopes Scopes, types []authz.Type, err error) {
 		return scopes, nil, nil
 	}
 	if scopes.Any(Write) {
-		return 0, nil, errors.New("a key has either write, for all types of your own, or write:TYPE for each of some types")
+		return 0, nil, errors.New(
+			"a key has either write, for all types of your own, or write:TYPE for each type that it may write",
+		)
 	}
 	slices.Sort(types)
 	return scopes | Write, slices.Compact(types), nil
@@ -100,7 +105,7 @@ func parseWriteType(text string) (authz.Type, error) {
 	typ, err := authz.ParseType(text)
 	if err != nil {
 		return "", errors.New("the scope write:TYPE, for example write:dashboard, needs the name of a type: 3 to 64 " +
-			"of a-z, 0-9 and _, beginning with a letter")
+			"characters of a-z, 0-9 and _, beginning with a letter")
 	}
 	if authz.IsProductType(typ) {
 		return "", fmt.Errorf("the scope write:%s names a type of the product, and only the product's operations write its "+
