@@ -4,7 +4,8 @@ package ownfile
 
 import "io/fs"
 
-// On systems without Unix permissions, the permissions of the folder decide whether another user can prepare a file.
+// Without Unix permissions, the permissions of the folder decide whether another user can put a file into it. So Open
+// does not check the owner and the mode of a file here.
 const (
 	noFollow  = 0
 	othersMay = 0

@@ -1,6 +1,6 @@
-// Package ownfile creates and opens files that no other user can have prepared. It creates a new file exclusively, with
-// a random name. It opens an existing file only if it is not a link, this user owns it, and no other user may read or
-// write it.
+// Package ownfile creates and opens files that no other user can have written or replaced. A new file has a random
+// name, and must not exist before. An existing file is opened only if it is not a link, the current user owns it, and
+// no other user may read or write it.
 package ownfile
 
 import (
@@ -12,28 +12,29 @@ import (
 	"strings"
 )
 
-// ErrForeign is the error for a file that another user may have prepared.
-var ErrForeign = errors.New("not a file of this user alone")
+// ErrForeign is returned for a file that another user may have written or put there.
+var ErrForeign = errors.New("not a private file of the current user")
 
-// ErrExists is the error for a name that exists already.
+// ErrExists is returned if a file with the name exists already.
 var ErrExists = errors.New("exists already")
 
-// Create creates a file beside path for this user alone. Its name consists of the name of path, a random part and the
-// suffix. The caller renames it with Publish or removes it.
+// Create creates a file that only the current user may read and write, in the folder of path. Its name consists of
+// the name of path, a random number and the suffix. The caller renames the file with Publish, or removes it.
 func Create(path, suffix string) (*os.File, error) {
 	// CreateTemp opens with O_EXCL, which neither reuses a file nor follows a link.
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+suffix)
 }
 
-// IsCreated reports whether Create may have created a file beside path with this name, which has no folder.
+// IsCreated reports whether a file with this name may have been created by Create with the same path and suffix. name
+// has no folder.
 func IsCreated(name, path, suffix string) bool {
 	rest, ok := strings.CutPrefix(name, filepath.Base(path)+".")
 	random, ends := strings.CutSuffix(rest, suffix)
 	return ok && ends && random != "" && strings.Trim(random, "0123456789") == ""
 }
 
-// RemoveLeftovers removes files that Create made beside path for processes that were killed. Meanwhile, no other
-// process may create such files.
+// RemoveLeftovers removes the files that Create made for path and suffix in processes that were killed. While it
+// runs, no other process may create such files.
 func RemoveLeftovers(path, suffix string) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -49,10 +50,10 @@ func RemoveLeftovers(path, suffix string) error {
 	return nil
 }
 
-// Open opens an existing file without following a link. It returns ErrForeign unless the file is a regular one with a
-// single name that this user owns and no other user may read or write.
+// Open opens an existing file, and does not follow a link. It returns ErrForeign unless the file is a regular file
+// with a single name, the current user owns it, and no other user may read or write it.
 func Open(path string, flag int) (*os.File, error) {
-	before, err := os.Lstat(path) // Lstat comes before Open, since opening a pipe waits for its other end
+	before, err := os.Lstat(path) // check before opening, since opening a named pipe waits for another process
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func Open(path string, flag int) (*os.File, error) {
 	return file, nil
 }
 
-// check returns ErrForeign unless the file belongs to this user alone.
+// check returns ErrForeign unless info describes a file that Open accepts.
 func check(path string, info fs.FileInfo) error {
 	switch owned, single := ownership(info); {
 	case !info.Mode().IsRegular():
@@ -83,7 +84,9 @@ func check(path string, info fs.FileInfo) error {
 	case !single:
 		return fmt.Errorf("%s is %w: it has more than one hard link", path, ErrForeign)
 	case info.Mode().Perm()&othersMay != 0:
-		return fmt.Errorf("%s is %w: its mode %#o lets others read or write it", path, ErrForeign, info.Mode().Perm())
+		return fmt.Errorf(
+			"%s is %w: its mode %#o lets other users read or write it", path, ErrForeign, info.Mode().Perm(),
+		)
 	}
 	return nil
 }
@@ -102,7 +105,8 @@ func RefuseLink(path string) error {
 	return nil
 }
 
-// Replace writes content under path atomically, for this user alone. It replaces an existing file or link.
+// Replace writes content atomically to a new file at path, which only the current user may read and write. If path
+// exists, Replace replaces it. If path is a link, Replace replaces the link, not its target.
 func Replace(path string, content []byte) error {
 	file, err := Create(path, ".new")
 	if err != nil {
@@ -118,8 +122,8 @@ func Replace(path string, content []byte) error {
 	return nil
 }
 
-// Publish gives a complete file its final name. It returns ErrExists if the name exists, and ErrForeign if another
-// program has replaced the file. The caller must have synced the file.
+// Publish renames a complete file to its final name. It returns ErrExists if a file with this name exists, and
+// ErrForeign if another program has replaced the complete file. The caller must have synced the file.
 func Publish(file *os.File, to string) error {
 	written, err := file.Stat()
 	if err != nil {
@@ -138,7 +142,7 @@ func Publish(file *os.File, to string) error {
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("the file %s %w", to, ErrExists)
 	}
-	// Any other error means that the file system has no hard links.
+	// After any other error, assume that the file system has no hard links.
 	if _, err := os.Lstat(to); err == nil {
 		return fmt.Errorf("the file %s %w", to, ErrExists)
 	}

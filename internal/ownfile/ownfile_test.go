@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// TestOpenRefusesFilesThatOthersPrepared checks that Open rejects symbolic links, hard links, pipes, other owners and
-// open modes.
+// TestOpenRefusesFilesThatOthersPrepared checks that Open rejects symbolic links, files with a second hard link,
+// directories, pipes, files of other users, and files that other users may read or write.
 func TestOpenRefusesFilesThatOthersPrepared(t *testing.T) {
 	directory := t.TempDir()
 	path := func(name string) string { return filepath.Join(directory, name) }
@@ -48,7 +48,7 @@ func TestOpenRefusesFilesThatOthersPrepared(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestPublish checks that a file gets its name only if the name is free and the file was not replaced.
+// TestPublish checks that Publish renames a file only if no file has the final name and nobody has replaced the file.
 func TestPublish(t *testing.T) {
 	directory := t.TempDir()
 	target, outside := filepath.Join(directory, "target"), filepath.Join(directory, "outside")
@@ -79,7 +79,7 @@ func TestPublish(t *testing.T) {
 	require.FileExists(t, target)
 }
 
-// TestReplaceDoesNotFollowLinks checks that Replace replaces a link and not its target.
+// TestReplaceDoesNotFollowLinks checks that Replace replaces a link, and leaves the link's target unchanged.
 func TestReplaceDoesNotFollowLinks(t *testing.T) {
 	directory := t.TempDir()
 	victim, note := filepath.Join(directory, "victim"), filepath.Join(directory, "note")
