@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// maxBytes is the length of the longest valid name: that of a type with its prefixes, as in SpiceDB.
+// maxBytes is the length of the longest valid name: in SpiceDB, a type may have prefixes, for example
+// tenant/document.
 const maxBytes = 128
 
-// Names returns at most three candidates with the most similar spelling, the most similar first. It returns none for
-// a name that is longer than any valid name, since the time of the search grows with the length.
+// Names returns the candidates with the most similar spelling, at most three, the most similar first. If the name is
+// longer than any valid name, Names returns none, since the time of the search grows with the length.
 func Names(name string, candidates []string) []string {
 	if len(name) > maxBytes {
 		return nil
@@ -42,7 +43,8 @@ func Names(name string, candidates []string) []string {
 	return names
 }
 
-// Hint returns the last part of an error about an unknown name: the nearest candidates, or "".
+// Hint returns text to append to the error about an unknown name. The text begins with "; the nearest" and has the
+// candidates that Names returns. It is empty if there are none.
 func Hint(name string, candidates []string) string {
 	if len(name) > maxBytes {
 		return ""
