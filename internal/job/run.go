@@ -17,7 +17,7 @@ type running struct {
 
 func start(job Job) *running { return &running{Job: job, attempts: tx.NewAttempts(job.Conflict())} }
 
-// advance performs one attempt at the next step. If the step must wait for other jobs, advance writes nothing and
+// advance makes one attempt at the next step. If the step must wait for other jobs, advance writes nothing and
 // returns these jobs.
 func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err error) {
 	step, err := r.Next(ctx, r.attempts.Failed())
@@ -35,13 +35,14 @@ func (r *running) advance(ctx context.Context, store Store) (waitFor []Job, err 
 	return nil, nil
 }
 
-// Run performs a job until it ends. It first runs the jobs for which this job must wait. If one of these is canceled,
-// Run continues with the next. Run returns the job at its end and the token of its last write. If the job itself is
-// canceled, the error is the cause. If a step of any job fails too often, the error has CodeConflict. Run also returns
-// any other error of a step or a write. With an error, the returned job is as it was after its last write.
+// Run performs a job until it ends, and returns the ended job with the token of its last write. If the job must wait
+// for other jobs, Run performs these first; it does not matter whether they are completed or canceled. If the job
+// itself is canceled, the error is its Step.Cause. If a step of any of these jobs fails too often at its
+// preconditions, the error has CodeConflict. Run also returns every other error of Next and of a write. After an
+// error, the returned job is in its state after its last write.
 //
-// Two servers may run the same job at the same time. Each write requires as a precondition that the job is still
-// recorded, so either server may make the last write.
+// Two servers may run the same job at the same time. Each write requires as a precondition that the record of the job
+// still exists, so it does not matter which server makes the last write.
 func Run(ctx context.Context, store Store, job Job) (Job, authz.Token, error) {
 	first := start(job)
 	stack := []*running{first} // each job waits for the jobs after it
@@ -71,7 +72,7 @@ func Run(ctx context.Context, store Store, job Job) (Job, authz.Token, error) {
 	}
 }
 
-// isIn reports whether a job is among those that run.
+// isIn reports whether stack contains a job with the same record.
 func isIn(stack []*running, job Job) bool {
 	for _, r := range stack {
 		if r.Record() == job.Record() {

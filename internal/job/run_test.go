@@ -15,9 +15,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/tx/txtest"
 )
 
-// emptying is a job that deletes an account in several steps: its owners in the cut-off, its guests by filter, its
-// users one by one, and last its record. It waits for the jobs of other accounts, and is canceled if the account is
-// protected.
+// emptying is a job that deletes the roles on an account. Its cut-off deletes the owners, one write with a filter
+// deletes the guests, and each user is deleted by a write of its own. The last write deletes the record of the job.
+// The job waits for the jobs in waitFor. It is canceled if the account is protected, that is, has the relation team.
 type emptying struct {
 	account authz.ID
 	state   job.State
@@ -132,7 +132,7 @@ func run(ctx context.Context, s job.Store, j job.Job) (job.Job, authz.Token, err
 	return job.Run(context.WithValue(ctx, storeKey{}, s), s, j)
 }
 
-// stopping is a store on which the first writes succeed, and all later ones fail.
+// stopping is a store that accepts a number of writes and then fails, as if the server had stopped.
 type stopping struct {
 	*txtest.Store
 	writes int
@@ -156,8 +156,8 @@ func (s *stopping) DeleteAll(
 	return s.Store.DeleteAll(ctx, filter, preconditions, metadata)
 }
 
-// stored are the relationships at the start of every test: account a with five roles, account b with two, and a job for
-// each.
+// stored are the relationships at the start of a test: account a with five roles, account b with two, and the record
+// of a job for each account.
 var stored = []string{
 	"account:a#owner@user:olga", "account:a#guest@user:gina", "account:a#guest@user:gus",
 	"account:a#user@user:uma", "account:a#user@user:ulf", "deletion:account/a#requested_by@user:*",
@@ -168,7 +168,7 @@ var stored = []string{
 // the record of the job must suffice to finish it.
 func TestInterruptedJobContinues(t *testing.T) {
 	a := emptying{account: "a", waitFor: []job.Job{emptying{account: "b"}}}
-	const writes = 5 + 3 // writes of job a: cut-off, guests, two users, record; of job b: cut-off, user, record
+	const writes = 5 + 3 // job a: cut-off, all guests, two writes for one user each, record; job b: three writes
 	for stop := range writes + 1 {
 		s := &stopping{txtest.New(txtest.Relationships(t, stored...)...), stop}
 		_, _, err := run(t.Context(), s, a)
@@ -184,7 +184,7 @@ func TestInterruptedJobContinues(t *testing.T) {
 		require.Empty(t, s.Stored(), "stopped after %d writes", stop)
 		if stop < writes {
 			require.Equal(t, stop, s.writes, "no write is repeated")
-			require.Equal(t, authz.Token(fmt.Sprint(writes+1)), token, "of the last write")
+			require.Equal(t, authz.Token(fmt.Sprint(writes+1)), token, "Run must return the token of the last write")
 		}
 	}
 }
@@ -193,7 +193,7 @@ func TestStepIsRetriedWhenPreconditionFails(t *testing.T) {
 	s := txtest.New(txtest.Relationships(t, "account:a#owner@user:olga", "deletion:account/a#requested_by@user:*")...)
 	late := 3
 	s.BeforeWrite = func() {
-		if late > 0 && len(s.Stored()) == 1 { // a late write: it began before the cut-off and becomes visible now
+		if late > 0 && len(s.Stored()) == 1 { // this write began before the cut-off, and is stored only now
 			late--
 			s.Put(txtest.Relationship(t, fmt.Sprintf("account:a#user@user:late%d", late)))
 		}
@@ -214,7 +214,7 @@ func TestStepThatKeepsFailingIsConflict(t *testing.T) {
 	attempts := 0
 	s.BeforeWrite = func() {
 		attempts++
-		// The job does not delete this relationship.
+		// The job does not delete this relationship, so the precondition of its last write fails.
 		s.Put(txtest.Relationship(t, "account:a#admin@user:eve"))
 	}
 	_, _, err := run(t.Context(), s, emptying{account: "a"})
@@ -232,7 +232,7 @@ func TestCanceledJob(t *testing.T) {
 	texts := append([]string{"account:b#team@user:*"}, stored...)
 	s := txtest.New(txtest.Relationships(t, texts...)...)
 	ended, _, err := run(t.Context(), s, emptying{account: "a", waitFor: []job.Job{emptying{account: "b"}}})
-	require.NoError(t, err, "that a job it waited for is canceled is no error")
+	require.NoError(t, err, "it is no error if a job for which Run waits is canceled")
 	require.Equal(t, job.Done, ended.State())
 	require.Equal(t, []string{"account:b#owner@user:olga", "account:b#team@user:*", "account:b#user@user:uma"}, s.Stored())
 
@@ -251,8 +251,8 @@ func TestJobsThatWaitForEachOther(t *testing.T) {
 	require.ErrorContains(t, err, "deletion:account/b and deletion:account/a wait for each other")
 }
 
-// TestDeleteAllNeedsPreconditions has another server finish the job after a step that deletes by filter is planned, and
-// before it is written.
+// TestDeleteAllNeedsPreconditions lets another server finish the job after a step with DeleteAll is planned, and
+// before it is written. The write must then delete nothing.
 func TestDeleteAllNeedsPreconditions(t *testing.T) {
 	guest := "account:a#guest@user:gina"
 	a := emptying{account: "a", state: job.Cleaning}
@@ -263,7 +263,7 @@ func TestDeleteAllNeedsPreconditions(t *testing.T) {
 	require.Equal(t, []string{guest}, s.Stored())
 }
 
-// TestJobRunsTwiceAtTheSameTime has two servers run the same job.
+// TestJobRunsTwiceAtTheSameTime lets two servers run the same job.
 func TestJobRunsTwiceAtTheSameTime(t *testing.T) {
 	for range 20 {
 		s := txtest.New(txtest.Relationships(t, stored...)...)
