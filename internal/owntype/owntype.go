@@ -1,5 +1,6 @@
-// Package owntype says which relationships callers may write themselves: those of the types that a company adds to the
-// product's schema. It checks them against the schema before anything is read or written.
+// Package owntype decides which relationships callers may write directly, and not only through an operation of the
+// product: those of the types that a company adds to the product's schema. It compares a relationship with the schema
+// before anything is read or written.
 package owntype
 
 import (
@@ -11,21 +12,21 @@ import (
 	"github.com/sluice-authz/sluice/internal/similar"
 )
 
-// Caveats are the caveats of a schema.
+// Caveats describes the caveats of a schema.
 type Caveats interface {
 	// Names returns the names of the caveats, sorted.
 	Names() []string
 
-	// CheckStored returns an error with CodeInvalid if SpiceDB would change a number in values for the caveat's parameter
-	// of the same name. The error gives the path of the number, which begins with field.
+	// CheckStored returns an error with CodeInvalid if SpiceDB would change a number in values for the caveat's
+	// parameter of the same name. The error has the path of the number in the request, which begins with field.
 	CheckStored(caveat, field string, values map[string]any) error
 
-	// CheckTypes returns an error with CodeInvalid unless each value of a context, which is a JSON object, has the type
-	// of the caveat's parameter with its name.
+	// CheckTypes returns an error with CodeInvalid unless each value of the context has the type of the caveat's
+	// parameter with the same name. context is a JSON object.
 	CheckTypes(caveat, context string) error
 }
 
-// Rules say which relationships callers may write. All errors of its methods have CodeInvalid, and say what is
+// Rules decide which relationships callers may write. Every error of their methods has CodeInvalid and says what is
 // accepted.
 type Rules struct {
 	definitions map[authz.Type]authz.Definition
@@ -34,7 +35,7 @@ type Rules struct {
 	caveats     Caveats
 }
 
-// New returns the rules for a schema with these definitions and caveats. product are the types of the product.
+// New returns the rules for a schema with these definitions and caveats. product lists the types of the product.
 func New(definitions []authz.Definition, product []authz.Type, caveats Caveats) *Rules {
 	r := &Rules{
 		definitions: make(map[authz.Type]authz.Definition, len(definitions)),
@@ -53,7 +54,8 @@ func New(definitions []authz.Definition, product []authz.Type, caveats Caveats) 
 	return r
 }
 
-// IsProduct reports whether a type is the product's. It is false for a type that the schema does not have.
+// IsProduct reports whether a type is one of the product's. It returns false for a type that the schema does not
+// have.
 func (r *Rules) IsProduct(typ authz.Type) bool { return r.product[typ] }
 
 // CheckType returns an error unless callers may write relationships of a type.
@@ -74,7 +76,7 @@ func (r *Rules) checkKnown(typ authz.Type) error {
 		r.accepted())
 }
 
-// accepted names the types that callers may write.
+// accepted returns the end of an error message, with the types that callers may write.
 func (r *Rules) accepted() string {
 	if len(r.own) == 0 {
 		return "the schema has no types of your own"
@@ -103,7 +105,7 @@ func (r *Rules) CheckRelationship(relationship authz.Relationship) error {
 	return unaccepted(relationship, want, accepted)
 }
 
-// CheckDeletion returns an error unless the schema accepts a relationship with any caveat and expiration.
+// CheckDeletion returns an error unless the schema accepts a relationship. It ignores the caveat and the expiration.
 func (r *Rules) CheckDeletion(relationship authz.Relationship) error {
 	accepted, err := r.subjectTypes(relationship.Resource.Type, relationship.Relation)
 	if err != nil {
@@ -170,7 +172,8 @@ func (r *Rules) CheckContext(caveat, field string, values map[string]any, text s
 	return r.caveats.CheckTypes(caveat, text)
 }
 
-// subjectTypes returns the subjects that a relation accepts.
+// subjectTypes returns the kinds of subjects that a relation accepts. It returns an error if the type has no such
+// relation.
 func (r *Rules) subjectTypes(typ authz.Type, relation authz.Relation) ([]authz.SubjectType, error) {
 	definition := r.definitions[typ]
 	if accepted, known := definition.Accepts[relation]; known {
@@ -192,7 +195,7 @@ func subjectType(subject authz.Subject) authz.SubjectType {
 	return authz.SubjectType{Type: subject.Type, Relation: subject.Relation, Wildcard: subject.Wildcard}
 }
 
-// isKind returns a function that compares kinds of subjects without caveat and expiration.
+// isKind returns a function that reports whether a kind of subject is want, apart from its caveat and expiration.
 func isKind(want authz.SubjectType) func(authz.SubjectType) bool {
 	return func(accepted authz.SubjectType) bool {
 		accepted.Caveat, accepted.Expires = "", false
@@ -210,7 +213,7 @@ func unaccepted(relationship authz.Relationship, given authz.SubjectType, accept
 		relationship.Relation, Describe(given), describeAll(accepted), hint)
 }
 
-// Describe writes a kind of subject as the schema does, for example user with expiration.
+// Describe formats a kind of subject as in a schema, for example "user with expiration".
 func Describe(s authz.SubjectType) string {
 	text := string(s.Type)
 	switch {
@@ -241,7 +244,7 @@ func describeAll(types []authz.SubjectType) string {
 	return List(slices.Compact(texts))
 }
 
-// maxNamed is how many names an error holds.
+// maxNamed is the largest number of names that List includes.
 const maxNamed = 10
 
 // List formats names for an error: the first maxNamed of them, and the number of the others.

@@ -48,7 +48,7 @@ func rulesOf(t *testing.T, text string) *owntype.Rules {
 	return owntype.New(definitions, product, parameters)
 }
 
-// check requires an error with CodeInvalid that has the text, or none if the text is empty.
+// check requires an error with CodeInvalid that contains the text want, or no error if want is empty.
 func check(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	if (err == nil) != (want == "") ||
@@ -146,7 +146,8 @@ func TestRelationshipsMustFitTheSchema(t *testing.T) {
 		"folder does not accept account; it accepts folder, folder#viewer, user,")
 }
 
-// filterError returns the part of an error that the error about a filter has too.
+// filterError returns the part of an error text that CheckFilter returns too: everything before the hint about
+// user:*.
 func filterError(text string) string {
 	before, _, _ := strings.Cut(text, "; user:*")
 	return before
