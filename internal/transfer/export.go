@@ -19,15 +19,15 @@ type Source interface {
 	// Head returns the schema of the newest state, and the token of that state.
 	Head(ctx context.Context) (schema string, at authz.Token, err error)
 
-	// ExportTexts exports the relationships of a state in batches. It calls take with each batch, and with the cursor
-	// after the batch. If after is such a cursor, the export continues there. The error has CodeInvalid if SpiceDB no
-	// longer has the state.
+	// ExportTexts exports the relationships of the state at in batches. It calls take with each batch, and with the
+	// cursor after the batch. If after is such a cursor, the export continues there. The error has CodeInvalid if
+	// SpiceDB no longer has the state.
 	ExportTexts(
 		ctx context.Context, at authz.Token, after string, take func(relationships []string, after string) error,
 	) error
 }
 
-// Progress is called with the number of relationships and of bytes in the file so far.
+// Progress is called with the number of relationships and bytes that the transfer has handled so far.
 type Progress func(relationships, bytes int64)
 
 // ExportTo writes the schema and all relationships to out.
@@ -53,7 +53,7 @@ type export struct {
 // exportState is the content of an export's state file: the name of the written file, its length, and the cursor at
 // which to continue.
 type exportState struct {
-	Part          string      `json:"part"` // the name of the file, without its folder
+	Part          string      `json:"part"` // the name of the incomplete file, without its folder
 	At            authz.Token `json:"at"`
 	After         string      `json:"after"`
 	Bytes         int64       `json:"bytes"`
@@ -80,10 +80,11 @@ func (e *export) add(relationships []string) error {
 	return nil
 }
 
-// Export writes the schema and all relationships into a file, which has a random name until it is complete. If an
-// export of the same file was interrupted, Export resumes it at the same state, if the source still has this state.
-// resumed is the number of relationships that it had written. The error is ownfile.ErrForeign if another user may have
-// written the incomplete file.
+// Export writes the schema and all relationships into a file. The file has a temporary, random name until it is
+// complete. If an earlier export to the same file was interrupted, Export continues it with the state of the source
+// that it had exported. If the source no longer has this state, Export starts again. resumed is the number of
+// relationships that the earlier export had written. The error is ownfile.ErrForeign if another user may have written
+// the incomplete file.
 func Export(ctx context.Context, source Source, file string, progress Progress) (written, resumed int64, err error) {
 	if _, err := os.Lstat(file); err == nil {
 		return 0, 0, fmt.Errorf("the file %s exists already", file)
@@ -110,7 +111,7 @@ func Export(ctx context.Context, source Source, file string, progress Progress) 
 		if err := e.resume(ctx, source, out, stateFile); !errors.Is(err, authz.CodeInvalid) {
 			return e.state.Relationships, resumed, e.finish(err, out, file)
 		}
-		// The source no longer has the state of the interrupted export: start again in the same file.
+		// The source no longer has the state that the interrupted export had read: start again in the same file.
 		e.state, resumed = exportState{}, 0
 	}
 	schema, at, err := source.Head(ctx)
@@ -131,8 +132,8 @@ func Export(ctx context.Context, source Source, file string, progress Progress) 
 // partSuffix is the end of the name of an incomplete export.
 const partSuffix = ".part"
 
-// open opens the file of an interrupted export. It creates a new file if there is none, or if it is shorter than the
-// state file says.
+// open opens the incomplete file of an interrupted export. It creates a new file if there is none, or if the file is
+// shorter than the state file says.
 func (e *export) open(file string, found bool) (out *os.File, resuming bool, err error) {
 	part := filepath.Join(filepath.Dir(file), e.state.Part)
 	if found && ownfile.IsCreated(e.state.Part, file, partSuffix) {

@@ -1,8 +1,8 @@
-// Package transfer copies a schema with all its relationships from one SpiceDB to another, through a file or a pipe. An
-// interrupted transfer resumes where it stopped.
+// Package transfer copies a schema with all its relationships from one SpiceDB to another, through a file or a pipe.
+// An interrupted transfer resumes where it stopped.
 //
-// The format is SpiceDB's validation YAML: the schema and the relationships, each as a block of text. The package reads
-// and writes it line by line, so memory does not limit its size.
+// The format is SpiceDB's validation YAML: the schema and the relationships, each as a block of text. The package
+// reads and writes it line by line, so a file may be larger than the memory.
 package transfer
 
 import (
@@ -19,11 +19,11 @@ const (
 	indentation      = "  "
 )
 
-// exportMark is the first line of an export. An import accepts ids that another tool stored in a file with this line.
-// In any other file, it reports such ids as mistakes.
+// exportMark is the first line of an export. Another tool may have stored ids that Sluice does not accept in
+// requests. An import accepts such ids from a file with this line, and reports them as mistakes in any other file.
 const exportMark = "# sluice export: the ids are as they were stored"
 
-// head returns the beginning of a file, up to the first relationship.
+// head returns the text of a file before the first relationship.
 func head(schema string) string {
 	var out strings.Builder
 	out.WriteString(exportMark + "\n" + schemaKey + ": |-\n")
@@ -51,13 +51,13 @@ type reader struct {
 	scanner *bufio.Scanner
 	number  int // number of the current line
 	bytes   int64
-	ahead   string // a line that was read ahead
+	ahead   string // the next line, if it was read already
 
 	beforeSchema int  // number of the line before the first line of the schema
-	isExport     bool // exportMark was read, outside of the schema and the relationships
+	isExport     bool // the line exportMark was read outside of the schema and the relationships
 }
 
-// maxLine is longer than any relationship with a caveat context, in bytes.
+// maxLine is the largest size of a line in bytes. Every relationship with a caveat context is shorter.
 const maxLine = 1 << 20
 
 func newReader(from io.Reader) *reader {
@@ -83,7 +83,8 @@ func (r *reader) line() (string, error) {
 	return r.scanner.Text(), nil
 }
 
-// key skips to the next schema or relationships key and returns it. It returns io.EOF if there is none.
+// key skips to the next line with the key schema or relationships, and returns the key. It returns io.EOF if there is
+// none.
 func (r *reader) key() (string, error) {
 	for {
 		line, err := r.line()
@@ -125,7 +126,7 @@ func (r *reader) indented() (string, error) {
 	}
 }
 
-// schema reads the schema, which must come first.
+// schema reads the schema, which must come before the relationships.
 func (r *reader) schema() (string, error) {
 	name, err := r.key()
 	switch {
@@ -152,7 +153,7 @@ func (r *reader) schema() (string, error) {
 	}
 }
 
-// relationships skips to the relationships, which come after the schema. It reports whether the file has any.
+// relationships skips to the block of relationships, which comes after the schema. It reports whether there is one.
 func (r *reader) relationships() (found bool, err error) {
 	switch name, err := r.key(); {
 	case errors.Is(err, io.EOF):

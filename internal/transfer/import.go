@@ -20,14 +20,14 @@ type Target interface {
 	Import(ctx context.Context, relationships []string) error
 }
 
-// batchSize is the number of relationships after which the import saves its state.
+// batchSize is the number of relationships in one call of Target.Import. The import saves its state after each batch.
 const batchSize = 10_000
 
 // Apply applies a schema to the target.
 type Apply func(ctx context.Context, schema string) error
 
-// Check reads a file up to the end of the schema. It returns the error that an import of the file would find in this
-// part.
+// Check reads a file up to the end of its schema. It returns the error that Import would return for this part of the
+// file.
 func Check(file string) error {
 	in, err := os.Open(file)
 	if err != nil {
@@ -40,14 +40,14 @@ func Check(file string) error {
 
 // Rules check the relationships of a file before an import writes anything.
 type Rules interface {
-	// Check returns the error of one relationship.
+	// Check returns an error if a relationship breaks a rule. line is its line in the file.
 	Check(line int, relationship string) error
 
-	// Problems returns the errors that need all relationships, sorted by line.
+	// Problems returns the errors that are known only after Check was called for all relationships, sorted by line.
 	Problems(ctx context.Context) ([]error, error)
 }
 
-// Head is the beginning of a file.
+// Head has the schema of a file, which stands before the relationships.
 type Head struct {
 	Schema string
 
@@ -56,7 +56,7 @@ type Head struct {
 	IsExport bool
 }
 
-// NewRules returns the rules for a file. A nil NewRules checks nothing.
+// NewRules returns the rules that check a file. If NewRules is nil, nothing is checked.
 type NewRules func(ctx context.Context, head Head) (Rules, error)
 
 // Options configure an import.
@@ -66,8 +66,8 @@ type Options struct {
 	Progress Progress
 }
 
-// ImportFrom imports from a pipe. It first copies the input into a temporary file and checks it, so that an invalid
-// input writes nothing. Importing the same relationships again changes nothing.
+// ImportFrom imports from a pipe. It first copies the input into a temporary file and checks it, so it writes nothing
+// if the input is invalid. If the relationships exist already, importing them again changes nothing.
 func ImportFrom(ctx context.Context, target Target, from io.Reader, options Options) (written int64, err error) {
 	file, err := Spool(from)
 	if err != nil {
@@ -210,21 +210,21 @@ func atLine(line int, err error) error {
 	return withText(fmt.Sprintf("line %d: %%s", line), err)
 }
 
-// withText returns an error whose text is the format with the message of err. The code of an authz.Error is not in the
-// text: it would separate the line from the message.
+// withText returns an error whose text is the format with the message of err. For an authz.Error, the text omits the
+// code, which would stand between the line number and the message.
 func withText(format string, err error) error {
 	message := err.Error()
-	if known, ok := err.(*authz.Error); ok { //nolint:errorlint // an error around it has a text of its own
+	if known, ok := err.(*authz.Error); ok { //nolint:errorlint // an error that wraps an authz.Error has its own text
 		message = known.Message
 	}
 	return &lineError{fmt.Sprintf(format, message), err}
 }
 
-// placeInSchema matches the place at the beginning of an error about a schema.
+// placeInSchema matches the line and column at the beginning of an error about a schema.
 var placeInSchema = regexp.MustCompile(`^schema:([0-9]+):([0-9]+): `)
 
-// atSchemaLine replaces the place in an error about a schema by the line of the file. before is the line before the
-// schema.
+// atSchemaLine replaces the line and column in an error about a schema by the line in the file and the column. before
+// is the number of the line before the schema.
 func atSchemaLine(before int, err error) error {
 	message := withText("%s", err).Error()
 	place := placeInSchema.FindStringSubmatch(message)
@@ -236,7 +236,7 @@ func atSchemaLine(before int, err error) error {
 	return &lineError{text, err}
 }
 
-// lineError is an error with a text of its own.
+// lineError is an error whose text names a line of the file.
 type lineError struct {
 	text  string
 	cause error

@@ -64,13 +64,13 @@ func TestImportChecksBeforeItWrites(t *testing.T) {
 	}
 }
 
-// checked returns options that check each relationship on its own.
+// checked returns options whose rules check each relationship by itself.
 func checked(apply transfer.Apply) transfer.Options {
 	rules := func(context.Context, transfer.Head) (transfer.Rules, error) { return alone{}, nil }
 	return transfer.Options{Apply: apply, Rules: rules, Progress: quiet}
 }
 
-// alone are rules that check each relationship on its own.
+// alone is a Rules that checks each relationship by itself.
 type alone struct{}
 
 func (alone) Check(_ int, text string) error {
@@ -80,7 +80,7 @@ func (alone) Check(_ int, text string) error {
 
 func (alone) Problems(context.Context) ([]error, error) { return nil, nil }
 
-// problems are rules that every relationship breaks.
+// problems is a Rules whose Problems returns twelve errors for every file.
 type problems struct{ alone }
 
 func (problems) Problems(context.Context) ([]error, error) {
@@ -91,7 +91,8 @@ func (problems) Problems(context.Context) ([]error, error) {
 	return errs, nil
 }
 
-// TestImportNamesTenProblems checks that broken rules prevent the import and that the error has the first ten problems.
+// TestImportNamesTenProblems checks that an import with problems writes nothing, and that its error has only the
+// first ten.
 func TestImportNamesTenProblems(t *testing.T) {
 	var target target
 	text := "schema: |-\n  definition user {}\nrelationships: |-\n  document:z#reader@user:u\n"
@@ -103,7 +104,8 @@ func TestImportNamesTenProblems(t *testing.T) {
 	require.Empty(t, target.relationships)
 }
 
-// TestImportReadsTimesAsRequestsDo checks that an expiration may have a lower-case T and Z, or an offset.
+// TestImportReadsTimesAsRequestsDo checks that an expiration in a file may have a lower-case t and z, or an offset,
+// as in requests.
 func TestImportReadsTimesAsRequestsDo(t *testing.T) {
 	engine := store(t, "memory")
 	text := "schema: |-\n  " + strings.ReplaceAll(documents, "\n", "\n  ") + "\nrelationships: |-\n" +

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/transfer"
 )
 
-// interrupting cancels the context after some progress.
+// interrupting returns a context, and a Progress that cancels it when called the given number of times.
 func interrupting(ctx context.Context, after int) (context.Context, transfer.Progress) {
 	ctx, cancel := context.WithCancel(ctx)
 	return ctx, func(int64, int64) {
@@ -56,7 +56,7 @@ func TestInterruptedExport(t *testing.T) {
 	require.ErrorContains(t, err, "exists already")
 }
 
-// requireAlone requires that no state file is left beside a file.
+// requireAlone requires that a file is the only one in its folder.
 func requireAlone(t *testing.T, file string) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*"))
@@ -64,7 +64,7 @@ func requireAlone(t *testing.T, file string) {
 	require.Equal(t, []string{file}, left)
 }
 
-// target records the imported relationships.
+// target is a Target that records the imported relationships.
 type target struct{ relationships []string }
 
 func (t *target) Import(_ context.Context, relationships []string) error {
@@ -106,7 +106,7 @@ func TestInterruptedImport(t *testing.T) {
 		require.Greater(t, written, resumed)
 		before = written
 	}
-	require.Equal(t, want, target.relationships, "each was imported once")
+	require.Equal(t, want, target.relationships, "each relationship must be imported once")
 	requireAlone(t, file)
 }
 
@@ -124,8 +124,8 @@ func TestExportStartsAgain(t *testing.T) {
 	require.Equal(t, 16, strings.Count(read(t, file), "#reader@"))
 }
 
-// TestExportWithoutItsPart checks that an export starts again if its part file is missing, and that a failed export
-// without progress leaves no file.
+// TestExportWithoutItsPart checks that an export starts again if its incomplete file is shorter than its state file
+// says. It also checks that an export that fails before the first relationship leaves no file.
 func TestExportWithoutItsPart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "company.yaml")
 	source := filled(t, "sqlite", some(3000))
@@ -155,7 +155,7 @@ func TestExportWithoutItsPart(t *testing.T) {
 	require.Empty(t, parts)
 }
 
-// partOf returns the part file of an interrupted export.
+// partOf returns the incomplete file of an interrupted export.
 func partOf(t *testing.T, file string) string {
 	t.Helper()
 	parts, err := filepath.Glob(file + ".*.part")

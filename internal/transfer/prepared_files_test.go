@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/transfer"
 )
 
-// TestExportAndImportRefuseFilesThatOthersPrepared checks that neither follows a link or resumes from a file that
-// others may write.
+// TestExportAndImportRefuseFilesThatOthersPrepared checks that an export or import does not follow a link, and does
+// not resume from a file that other users may read or write.
 func TestExportAndImportRefuseFilesThatOthersPrepared(t *testing.T) {
 	source := filled(t, "memory", some(3000))
 	interrupted := func(t *testing.T) (file string) {
@@ -26,25 +26,25 @@ func TestExportAndImportRefuseFilesThatOthersPrepared(t *testing.T) {
 	victim := filepath.Join(t.TempDir(), "victim")
 	require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o600))
 	for name, prepare := range map[string]func(t *testing.T, file string) (prepared string){
-		"the part is a link": func(t *testing.T, file string) string {
+		"the incomplete file is a link": func(t *testing.T, file string) string {
 			part := partOf(t, file)
 			require.NoError(t, os.Remove(part))
 			require.NoError(t, os.Symlink(victim, part))
 			return part
 		},
-		"the part has a second hard link": func(t *testing.T, file string) string {
+		"the incomplete file has a second hard link": func(t *testing.T, file string) string {
 			require.NoError(t, os.Link(partOf(t, file), file+".second"))
 			return partOf(t, file)
 		},
-		"others may write the part": func(t *testing.T, file string) string {
+		"others may write the incomplete file": func(t *testing.T, file string) string {
 			require.NoError(t, os.Chmod(partOf(t, file), 0o622))
 			return partOf(t, file)
 		},
-		"others may read the note": func(t *testing.T, file string) string {
+		"others may read the state file": func(t *testing.T, file string) string {
 			require.NoError(t, os.Chmod(file+".state", 0o644))
 			return file + ".state"
 		},
-		"the note is a link": func(t *testing.T, file string) string {
+		"the state file is a link": func(t *testing.T, file string) string {
 			require.NoError(t, os.Rename(file+".state", file+".elsewhere"))
 			require.NoError(t, os.Symlink(file+".elsewhere", file+".state"))
 			return file + ".state"
@@ -61,7 +61,7 @@ func TestExportAndImportRefuseFilesThatOthersPrepared(t *testing.T) {
 		})
 	}
 
-	t.Run("a note that names another file", func(t *testing.T) {
+	t.Run("a state file that names another file", func(t *testing.T) {
 		file := interrupted(t)
 		state := read(t, file+".state")
 		part := filepath.Base(partOf(t, file))

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSpoolIsBounded checks that an endless pipe does not fill the disk and leaves no file.
+// TestSpoolIsBounded checks that Spool stops reading an endless pipe, and leaves no file.
 func TestSpoolIsBounded(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)

@@ -90,7 +90,8 @@ func contentOf(t *testing.T, source transfer.Source) (relationships []string, sc
 	return relationships, schema
 }
 
-// TestBetweenStores exports from one kind of store into another, and checks that the file is a validation YAML.
+// TestBetweenStores exports from one kind of store and imports into another. It checks that the file is a validation
+// YAML.
 func TestBetweenStores(t *testing.T) {
 	want := some(1500)
 	slices.Sort(want)
@@ -122,9 +123,9 @@ func TestBetweenStores(t *testing.T) {
 	}
 }
 
-// TestNumbersOfContexts checks numbers in caveat contexts. A number that a double cannot hold exactly must stop an
-// import before it writes, with an error that names the line. A large number that another tool has stored must be the
-// same after an export and an import.
+// TestNumbersOfContexts checks numbers in caveat contexts. If a double cannot hold a number exactly, an import must
+// fail before it writes, and the error must name the line. A large number that another tool has stored must be
+// unchanged after an export and an import.
 func TestNumbersOfContexts(t *testing.T) {
 	const numbers = `
   caveat among(amount double, some list<double>) {
@@ -174,7 +175,8 @@ func TestNumbersOfContexts(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// TestSpoolIsPrivate checks that the input of a pipe is kept in a file without a name.
+// TestSpoolIsPrivate checks that Spool copies its input into a file without a name, which only the current user may
+// read.
 func TestSpoolIsPrivate(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
