@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// batch collects entries in one transaction of the log's database.
+// batch writes entries in one transaction of the log's database.
 type batch struct {
 	ctx   context.Context //nolint:containedctx // the transaction's context
 	tx    *sql.Tx
@@ -24,11 +24,11 @@ type batch struct {
 	next  authz.Token
 	added map[Kind]int
 
-	careful        bool // each entry has a savepoint, and gets a placeholder if it is rejected
+	careful        bool // a placeholder replaces a rejected entry, see writer.write
 	placeholders   []placeholder
-	pending        error    // the error of the first part that failed with a transient error
-	attemptedKeys  []string // keys of the parts that are stored or have a placeholder
-	unstorableEnds []string // keys of expired relationships that must stay in sluice_audit_present: see endKey
+	pending        error    // the first transient error of a part of this write
+	attemptedKeys  []string // keys of the parts that this write has attempted, see attemptPart
+	unstorableEnds []string // endKey of expired relationships that stay in sluice_audit_present
 
 	rowsPerStatement int // rows of values per SQL statement
 	// prepared has the statements of this transaction by their text. It is nil if the driver caches statements itself.
@@ -83,7 +83,8 @@ func (b *batch) queryOne(query string, args []any, into ...any) error {
 	return asLogError(prepared.QueryRowContext(b.ctx, args...).Scan(into...))
 }
 
-// contains reports whether the log already has a part of a transaction.
+// contains reports whether the log has an entry of a transaction. part is the number of the entry among those of the
+// transaction, or 0 for a new schema.
 func (b *batch) contains(revision string, part int) (known bool, err error) {
 	var n int
 	err = b.queryOne(
@@ -151,7 +152,8 @@ func (b *batch) execRows(rows [][]any, statement string) error {
 	return nil
 }
 
-// tuples returns SQL parameters for rows of values, and their arguments.
+// tuples returns the SQL text of rows of values, for example "($1, $2), ($3, $4)", and the arguments for its
+// parameters.
 func tuples(rows [][]any) (string, []any) {
 	var text strings.Builder
 	var args []any
@@ -166,8 +168,9 @@ func tuples(rows [][]any) (string, []any) {
 	return text.String(), args
 }
 
-// applyEntry applies an entry to sluice_audit_present. A placeholder without a revision replaces the entry of an
-// expiry. For such a placeholder, applyEntry deletes the expired relationships of its objects.
+// applyEntry applies the updates of an entry to sluice_audit_present, the table of the current relationships. A
+// placeholder without a revision may replace the entry of an expiry. So for such a placeholder, applyEntry deletes
+// the expired relationships of its objects.
 func (b *batch) applyEntry(e Entry) error {
 	if e.Kind == Unstored && e.Revision == "" {
 		for _, object := range e.Objects {
@@ -227,7 +230,8 @@ func (b *batch) putAll(table string, updates []Update) error {
 	return b.execRows(rows, fmt.Sprintf(putInto, table))
 }
 
-// due returns those of the updates whose relationship in sluice_audit_present has expired by a time.
+// due returns the relationships of the updates that are in sluice_audit_present and have expired at the given time,
+// sorted by expiration.
 func (b *batch) due(updates []Update, at time.Time) (ended []Update, err error) {
 	var some bool
 	err = b.queryOne(

@@ -17,7 +17,8 @@ func (l *Log) compareSchema(ctx context.Context, tx *sql.Tx, v *verification) er
 	return err
 }
 
-// Difference is a part that the database's schema has and Sluice does not create, or that it lacks.
+// Difference is a part of a database schema, for example a table, column or trigger. Either the database's schema has
+// it and Sluice does not create it, or Sluice creates it and the database's schema lacks it.
 type Difference struct {
 	Part    string // description of the part, for example "trigger on sluice_audit_marks …"
 	Missing bool
@@ -30,13 +31,14 @@ func (d Difference) String() string {
 	return "the database's schema has a part that Sluice does not create: " + d.Part
 }
 
-// RunsCode reports whether the part is a trigger or a rule: PostgreSQL would run its code when the log is written.
+// RunsCode reports whether the part is a trigger or a rule that Sluice does not create. PostgreSQL would run its code
+// when Sluice writes the log.
 func (d Difference) RunsCode() bool {
 	return !d.Missing && (strings.HasPrefix(d.Part, "trigger on ") || strings.HasPrefix(d.Part, "rule on "))
 }
 
-// Differences compares the database's schema with the one that Sluice creates. Foreign parts, such as triggers, could
-// change or hide entries.
+// Differences compares the database's schema with the one that Sluice creates. Parts that Sluice does not create, for
+// example triggers, could change or hide entries.
 func (l *Log) Differences(ctx context.Context) ([]Difference, error) {
 	differences, err := l.schemaDifferences(ctx, l.db)
 	if err != nil {

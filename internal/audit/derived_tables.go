@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// derived computes tables from the text of the entries. Verify compares them with the stored tables.
+// derived recomputes search terms and current relationships from the text of the entries. Verify compares them with
+// the tables that the server stored.
 type derived struct {
 	batch       *batch // reads within the transaction of the verification
 	shared      bool   // the log is in PostgreSQL
@@ -24,9 +25,9 @@ type derived struct {
 	termSums          map[int64]uint64                       // sum of the search terms' hashes, by entry
 	present           map[string]map[[2]string]value         // relationships after the last entry, by resource
 	places            map[authz.Object]map[authz.Object]bool // the objects that contain an object
-	snapshotPlaces    map[authz.Object]map[authz.Object]bool // like places, after the current snapshot
-	isPlaceholder     map[int64]bool                         // their search terms for accounts are not compared
-	hasUnknownObjects bool                                   // a placeholder does not name the objects of its updates
+	snapshotPlaces    map[authz.Object]map[authz.Object]bool // like places, but after the snapshot that is being read
+	isPlaceholder     map[int64]bool                         // entries whose search terms for accounts are not compared
+	hasUnknownObjects bool                                   // a placeholder does not name the changed objects
 }
 
 func newDerived(ctx context.Context, tx *sql.Tx, place Place, shared bool, v *verification) *derived {
@@ -118,8 +119,8 @@ func apply(places map[authz.Object]map[authz.Object]bool, u Update, place Place)
 	places[u.Resource.Object][u.Subject.Object] = true
 }
 
-// snapshot reads ahead and computes which objects contain which after a snapshot. The search terms of the snapshot's
-// entries depend on this.
+// snapshot computes which objects contain an object after a snapshot. For this it reads the entries of the snapshot
+// ahead, after the one with the number first. The search terms of these entries depend on the result.
 func (d *derived) snapshot(first int64) error {
 	d.snapshotPlaces = make(map[authz.Object]map[authz.Object]bool, len(d.places))
 	for object, places := range d.places {

@@ -28,7 +28,8 @@ const (
 	Unstored Kind = "unstored" // a placeholder for an entry that could not be stored
 )
 
-// Reason is the reason of a gap.
+// Reason is the reason of a gap. In a placeholder, it is the text of the error with which the database rejected the
+// entry.
 type Reason string
 
 // The reasons of gaps.
@@ -47,13 +48,14 @@ type Entry struct {
 	Revision string `json:"revision,omitempty"` // SpiceDB's revision, for changes and schemas
 	Part     int    `json:"part,omitempty"`     // the number among the entries of a transaction, from 1
 	Origin
-	// Overlapping has the origins if the datastore merged several transactions into one revision.
+	// Overlapping replaces Origin if the datastore merged several transactions into one revision: it has all their
+	// origins.
 	Overlapping []Origin    `json:"overlapping,omitempty"`
 	Updates     []Update    `json:"updates,omitempty"`
-	Objects     []Reference `json:"objects,omitempty"` // changed objects of a placeholder, if they are known
+	Objects     []Reference `json:"objects,omitempty"` // in a placeholder: the objects that may have changed
 	// Schema is the text of the schema. Schema entries and the first entry of a snapshot have it.
 	Schema  string `json:"schema,omitempty"`
-	Since   *Time  `json:"since,omitempty"`  // start of a gap; the gap ends at Time
+	Since   *Time  `json:"since,omitempty"`  // start of a gap, which ends at Time
 	Reason  Reason `json:"reason,omitempty"` // reason of a gap or a placeholder
 	Omitted bool   `json:"omitted,omitempty"`
 	Prev    string `json:"prev,omitempty"` // hash of the previous entry; 64 zeros in the first one

@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// FuzzReference converts references to JSON and to table keys, and back.
+// FuzzReference checks that a reference is unchanged after a conversion to JSON and back, and to a key of the log's
+// tables and back.
 func FuzzReference(f *testing.F) {
 	for _, id := range []string{"a", "*", "a#b", "a:b", "=2A", "", "<>&\"\\", "stored:=00", "ä"} {
 		f.Add(id, "member", false)
@@ -35,16 +36,16 @@ func FuzzReference(f *testing.F) {
 		}
 		var got Reference
 		if err := json.Unmarshal(text, &got); err != nil || got != want {
-			t.Errorf("%+v is written %s and read %+v, %v", want, text, got, err)
+			t.Errorf("%+v is %s in JSON, which is read as %+v, %v", want, text, got, err)
 		}
 		if got := referenceOf(keyOf(want)); got != want {
-			t.Errorf("%+v is kept as %s and read %+v", want, keyOf(want), got)
+			t.Errorf("%+v has the key %s, which is read as %+v", want, keyOf(want), got)
 		}
 	})
 }
 
-// TestDocumentationListsTheFieldsOfTheHash checks that docs/audit.md names all fields that the hash covers, in their
-// order.
+// TestDocumentationListsTheFieldsOfTheHash checks that docs/audit.md names all fields that the hash of an entry
+// covers, in their order.
 func TestDocumentationListsTheFieldsOfTheHash(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/audit.md")
@@ -56,7 +57,7 @@ func TestDocumentationListsTheFieldsOfTheHash(t *testing.T) {
 	var fields []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Entry]()) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if name == "" || name == "omitted" || name == "hash" { // these fields are only in answers
+		if name == "" || name == "omitted" || name == "hash" { // the hash does not cover these fields of answers
 			continue
 		}
 		fields = append(fields, "`"+name+"`")

@@ -11,19 +11,20 @@ import (
 
 // expiryWriter writes an entry when a relationship has expired, since Watch does not deliver expiries.
 //
-// Watch may deliver late that a relationship was renewed or deleted before its expiration. So expiryWriter waits until
-// Watch has delivered all changes up to the expiration, or has delivered nothing for watchDelay. Then it asks SpiceDB,
-// whose clock decides, whether the relationship is still stored.
+// A relationship may have been renewed or deleted before its expiration, and Watch may deliver this change late. So
+// expiryWriter waits until Watch has delivered all changes up to the expiration, or has delivered no change for
+// watchDelay. Then it asks SpiceDB, whose clock decides, whether the relationship is still stored.
 type expiryWriter struct {
 	follower       *Follower
 	writer         *writer
-	lastChange     time.Time // when Watch last delivered something, by the server's clock
+	lastChange     time.Time // when Watch last delivered a change, by the server's clock
 	changedThrough time.Time // time of the last delivered change, by SpiceDB's clock
 	notBefore      time.Time // earliest time of the next check
 }
 
 const (
-	// watchDelay is longer than SpiceDB takes to deliver a change: SpiceDB polls PostgreSQL every second.
+	// watchDelay is longer than the time that SpiceDB takes to deliver a change: SpiceDB polls PostgreSQL every
+	// second.
 	watchDelay = 2 * time.Second
 
 	// recheckInterval is the time until the next check of an expired relationship that SpiceDB still has.
@@ -138,12 +139,12 @@ func (b *batch) appendExpiry(u Update) error {
 	return b.store(Entry{Time: *u.ExpiresAt, Kind: Expiry, Updates: []Update{u}})
 }
 
-// maxEntriesRead is how many of an object's newest entries storedEnd reads.
+// maxEntriesRead is the largest number of entries that storedEnd reads.
 const maxEntriesRead = 100
 
-// storedEnd returns the exact expiration of a relationship, from the newest entry about it. The log's tables do not
-// have it if it is before firstMicro. If the entry is not among the newest maxEntriesRead entries of the object,
-// storedEnd returns firstMicro.
+// storedEnd returns the exact expiration of a relationship that expired before firstMicro. The log's tables do not
+// have this time, so storedEnd reads the newest entry about the relationship. If this entry is not among the newest
+// maxEntriesRead entries of the object, storedEnd returns firstMicro.
 func (b *batch) storedEnd(u Update) (*Time, error) {
 	found, err := b.log.entries(b.ctx, b.tx, `SELECT body, hash FROM sluice_audit_entries WHERE seq IN
 		(SELECT seq FROM sluice_audit_marks WHERE kind = $1 AND value = $2) ORDER BY seq DESC LIMIT $3`,

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// blockedSource is a source whose export waits until the test releases it. If the test never releases it, the export
-// fails.
+// blockedSource is a source whose export waits until the test closes letGo. If the test does not close it, the export
+// fails when ctx ends.
 type blockedSource struct {
 	authz.Source
 	letGo chan struct{}
@@ -30,8 +30,8 @@ func (h blockedSource) Export(ctx context.Context, at authz.Token) iter.Seq2[aut
 	}
 }
 
-// TestStartDoesNotWaitForSnapshot checks that a server need not wait for the first snapshot. No change is lost during
-// the snapshot, even if the log is interrupted before its first entry.
+// TestStartDoesNotWaitForSnapshot checks that a server can start before the first snapshot is complete. A change
+// during the snapshot must not be lost, even if the log is interrupted before its first entry.
 func TestStartDoesNotWaitForSnapshot(t *testing.T) {
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
 		log := openLog(t, open)

@@ -85,7 +85,7 @@ func (f *Follower) Run(ctx context.Context) {
 	}))
 }
 
-// FollowOnce follows Watch until ctx ends or a step fails, and returns the error.
+// FollowOnce follows Watch until ctx ends or an error occurs, and returns the error.
 func (f *Follower) FollowOnce(ctx context.Context) error {
 	err := f.acquireAndFollow(ctx)
 	f.stats.setFollowing(false)
@@ -97,10 +97,10 @@ func (f *Follower) FollowOnce(ctx context.Context) error {
 // markReady makes WaitForStart return.
 func (f *Follower) markReady() { f.readyOnce.Do(func() { close(f.ready) }) }
 
-// WaitForStart returns when a new log has stored its starting position, or when an existing log has continued, if
-// necessary after a gap. The log then has the origin of every later change. WaitForStart does not wait for an existing
-// log while another server writes it, or while SpiceDB or the log is unavailable. When ctx ends, it returns ctx's
-// error.
+// WaitForStart waits until the log records every later change with its origin. A new log must have stored its
+// starting position for this. An existing log must have continued, if necessary after a gap. WaitForStart does not
+// wait for an existing log while another server writes it, or while SpiceDB or the log is unavailable. When ctx ends,
+// it returns ctx's error.
 func (f *Follower) WaitForStart(ctx context.Context) error {
 	select {
 	case <-f.ready:
@@ -165,8 +165,8 @@ func (f *Follower) acquireAndFollow(ctx context.Context) (err error) {
 	return f.follow(ctx, w)
 }
 
-// logPlaceholder logs which entry a placeholder replaces. The log line names the change even if the placeholder cannot,
-// because the log rejected a placeholder with its name.
+// logPlaceholder reports in the server's log which entry of the audit log a placeholder replaces. It always names the
+// change. The placeholder lacks this information if the audit log rejected a placeholder with it.
 func (f *Follower) logPlaceholder(ctx context.Context, p placeholder) {
 	fields := []any{
 		"entry", p.entry.Seq, "revision", p.replaced.Revision, "part", p.replaced.Part, "kind", string(p.replaced.Kind),
@@ -181,14 +181,14 @@ func (f *Follower) logPlaceholder(ctx context.Context, p placeholder) {
 	f.logger.ErrorContext(ctx, message, fields...)
 }
 
-// watched is a change, or the error that ended the Watch.
+// watched is a change that Watch delivered, or the error that ended Watch.
 type watched struct {
 	change authz.Change
 	err    error
 }
 
-// maxWaitingChanges is the largest number of changes that wait in memory. maxChangesPerWrite is the largest number of
-// changes in one transaction.
+// maxWaitingChanges is the largest number of delivered changes that wait in memory to be written. maxChangesPerWrite
+// is the largest number of changes in one transaction.
 const (
 	maxWaitingChanges  = 1024
 	maxChangesPerWrite = 100
@@ -216,7 +216,7 @@ func (f *Follower) follow(ctx context.Context, w *writer) error {
 	accepted := false
 	for {
 		wait := maxIdle
-		if accepted { // before this, a gap may be necessary, which includes the expiries
+		if accepted { // earlier, the log may still need a gap, and its snapshot includes the expiries
 			var err error
 			if wait, err = expiry.wait(ctx); err != nil {
 				return err
@@ -245,7 +245,7 @@ func (f *Follower) follow(ctx context.Context, w *writer) error {
 	}
 }
 
-// writeWaiting writes a change together with those that wait after it.
+// writeWaiting writes a change, together with the changes that wait after it.
 func (f *Follower) writeWaiting(
 	ctx context.Context, w *writer, first watched, waiting <-chan watched, expiry *expiryWriter,
 ) error {

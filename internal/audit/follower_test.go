@@ -17,13 +17,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A dependency of SpiceDB starts this goroutine when it is loaded.
+	// SpiceDB imports go.opencensus.io, which starts this goroutine.
 	goleak.VerifyTestMain(
 		enginetest.Main{M: m}, goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"),
 	)
 }
 
-// engineSchema is a small product: accounts that contain folders.
+// engineSchema is the schema of these tests: accounts contain folders.
 const engineSchema = `use expiration
 
 definition user {}
@@ -47,7 +47,7 @@ func place(t authz.Type) authz.Relation {
 	return ""
 }
 
-// logs opens a log in each supported database. Most tests run on all of them.
+// logs returns, for each supported database, a function that opens a log in it. Most tests run with all of them.
 var logs = map[string]func(t *testing.T) func() (*audit.Log, error){
 	"memory": func(t *testing.T) func() (*audit.Log, error) {
 		return func() (*audit.Log, error) { return audit.OpenMemory(t.Context()) }
@@ -95,7 +95,7 @@ func follow(t *testing.T, log *audit.Log, engine *spicedb.Client) (stop func()) 
 	return stop
 }
 
-// followFrom runs a follower on a source and returns its statistics.
+// followFrom runs a follower that reads the changes of a source. It returns the follower's statistics.
 func followFrom(
 	t *testing.T, log *audit.Log, source authz.Source, engine authz.Engine,
 ) (stats *audit.Stats, stop func()) {
@@ -109,7 +109,7 @@ func followFrom(
 	return follower.Stats(), stop
 }
 
-// run runs a follower until stop is called, which waits for its end.
+// run runs a follower until stop is called. stop returns when the follower has ended.
 func run(t testing.TB, follower *audit.Follower) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -171,12 +171,12 @@ func wait(t *testing.T, log *audit.Log, n int, query audit.Query) []audit.Stored
 	}
 }
 
-// inTime runs a part of a test that must finish before an expiration. run returns false if it was too late. Then inTime
-// runs it again on a new server and a new log, with twice as much time.
+// inTime calls run, which must finish before an expiration that is left in the future. If run returns false, it was
+// too slow. Then inTime calls it again, with twice as much time.
 func inTime(t *testing.T, left time.Duration, run func(left time.Duration) bool) {
 	t.Helper()
 	for ; !run(left); left *= 2 {
-		require.Less(t, left, time.Minute, "too short")
+		require.Less(t, left, time.Minute, "the machine is too slow for this test")
 	}
 }
 
@@ -246,8 +246,9 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// expires tests relationships that expire after some time, and others that are renewed or deleted before. It returns
-// false if the time was too short.
+// expires writes relationships that expire after the time left. It renews one of them and deletes another one before
+// that. Only the third one may get an entry of an expiry. expires returns false if the relationships expired too
+// early.
 func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	t.Helper()
 	engine := embedded(t)
@@ -278,8 +279,8 @@ func expires(t *testing.T, log *audit.Log, left time.Duration) bool {
 	return true
 }
 
-// TestExpiryKeepsItsDate checks that the entry of an expiry has the exact expiration of the relationship, even before
-// 1970.
+// TestExpiryKeepsItsDate checks that the entry of an expiry has the exact expiration of the relationship, even if
+// this is before 1970.
 func TestExpiryKeepsItsDate(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
@@ -305,8 +306,8 @@ func TestExpiryWithoutFollower(t *testing.T) {
 	inTime(t, 500*time.Millisecond, func(left time.Duration) bool { return expiresUnfollowed(t, left) })
 }
 
-// expiresUnfollowed tests a relationship that expires after the follower has stopped. It returns false if the time was
-// too short.
+// expiresUnfollowed tests a relationship that expires after the follower has stopped. It returns false if the
+// relationship expired earlier.
 func expiresUnfollowed(t *testing.T, left time.Duration) bool {
 	t.Helper()
 	engine := embedded(t)

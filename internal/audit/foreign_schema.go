@@ -18,7 +18,7 @@ var errForeign = errors.New("the file is not an audit log of Sluice")
 type connector struct {
 	name string
 
-	// trusting makes triggers run. Tests use triggers to make a log reject entries.
+	// trusting lets triggers run. Tests use triggers to make a log reject entries.
 	trusting bool
 }
 

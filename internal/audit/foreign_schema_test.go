@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestForeignTriggersDoNotRun adds triggers and other foreign parts to the schema of an open log. They do not run, and
-// the log cannot be opened again.
+// TestForeignTriggersDoNotRun adds triggers, and other parts that Sluice does not create, to the schema of an open
+// log. Triggers must not run, and the log must not open again.
 func TestForeignTriggersDoNotRun(t *testing.T) {
 	t.Parallel()
 	for name, foreign := range map[string]string{
@@ -24,7 +24,7 @@ func TestForeignTriggersDoNotRun(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, log.Close())
 			log, err = OpenFile(t.Context(), directory)
-			require.NoError(t, err, "what Sluice made is not foreign")
+			require.NoError(t, err, "a log that only Sluice has written must open")
 
 			other := sql.OpenDB(connector{"file:" + filepath.Join(directory, FileName), true})
 			_, err = other.ExecContext(t.Context(), foreign)
@@ -43,8 +43,8 @@ func TestForeignTriggersDoNotRun(t *testing.T) {
 	}
 }
 
-// TestStatisticsOfAnalyzeAreDropped checks that a log opens after ANALYZE. Verify reports the statistics until the log
-// is opened again.
+// TestStatisticsOfAnalyzeAreDropped checks that a log still opens after SQLite's ANALYZE, which creates tables.
+// Verify reports these tables until the log is opened again.
 func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()

@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestVerifyNamesEveryForgeryInPostgres is TestVerifyNamesEveryForgeryInAFile for PostgreSQL. It writes no values of
-// other types, since PostgreSQL rejects them.
+// TestVerifyNamesEveryForgeryInPostgres does the same as TestVerifyNamesEveryForgeryInAFile, with a log in
+// PostgreSQL. It writes no values of wrong types, since PostgreSQL rejects them.
 func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
@@ -37,7 +37,7 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	for _, table := range tables {
 		exec("CREATE TABLE kept." + table + " AS TABLE sluice_audit_" + table)
 	}
-	// Connections to the address without do not prepare statements. Prepared statements would fail when the schema
+	// Connections with the URI "without" do not prepare statements. Prepared statements would fail when the schema
 	// changes.
 	without, err := url.Parse(uri)
 	require.NoError(t, err)
@@ -125,11 +125,11 @@ func TestVerifyNamesEveryForgeryInPostgres(t *testing.T) {
 	}
 	forge("the database's schema lacks a part that Sluice creates: index on sluice_audit_entries USING btree (at)",
 		"UPDATE pg_index SET indisready = false WHERE indexrelid = 'sluice_audit_entries_at'::regclass")
-	require.Empty(t, faultsOf(t, log), "every change was undone")
+	require.Empty(t, faultsOf(t, log), "after the test has undone every change, Verify must report no fault")
 }
 
-// TestVerifyNamesEveryDifferenceOfThePostgresSchema changes the schema of a log in PostgreSQL. Verify names each
-// difference.
+// TestVerifyNamesEveryDifferenceOfThePostgresSchema checks that Verify names each change of the schema of a log in
+// PostgreSQL.
 func TestVerifyNamesEveryDifferenceOfThePostgresSchema(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
@@ -237,7 +237,7 @@ func TestVerifyNamesEveryDifferenceOfThePostgresSchema(t *testing.T) {
 	}
 }
 
-// TestReadingAPlaceWithoutLog checks the error for a place without a log. A damaged log opens.
+// TestReadingAPlaceWithoutLog checks the error for a file or database without a log.
 func TestReadingAPlaceWithoutLog(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ content, says string }{

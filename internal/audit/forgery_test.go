@@ -20,7 +20,7 @@ import (
 // expected has the rules with which these tests verify logs.
 var expected = audit.Expected{Place: place, Position: spicedb.ComparePosition}
 
-// forgery is a change of the log's tables that bypasses Sluice. The fault that Verify reports must begin with the text
+// forgery is a change of the log's tables that bypasses Sluice. Verify must report a fault that begins with the text
 // fault.
 type forgery struct{ change, fault string }
 
@@ -98,8 +98,8 @@ func forgeries() []forgery {
 	return all
 }
 
-// forgedTables lists the tables with rows. row is a condition that selects one row. If this row is changed, the fault
-// that Verify reports must begin with the text fault.
+// forgedTables lists the tables that have rows. row is an SQL condition that selects one row. After a change of this
+// row, Verify must report a fault that begins with the text fault.
 var forgedTables = map[string]struct{ row, fault string }{
 	"sluice_audit_entries": {"seq = 5", "entr"}, // the fault may name a later entry
 	"sluice_audit_marks":   {"kind = 'actor' AND value = 'eve' AND seq = 5", "entry 5"},
@@ -131,7 +131,7 @@ func faultsOf(t *testing.T, log *audit.Log) []string {
 	return report.Faults
 }
 
-// requireFault requires a fault that starts with a text.
+// requireFault requires a fault that begins with a text.
 func requireFault(t *testing.T, faults []string, begin, change string) {
 	t.Helper()
 	for _, fault := range faults {
@@ -139,11 +139,11 @@ func requireFault(t *testing.T, faults []string, begin, change string) {
 			return
 		}
 	}
-	require.Fail(t, "not named", "%s: none of %q begins with %q", change, faults, begin)
+	require.Fail(t, "Verify does not report a forgery", "%s: none of %q begins with %q", change, faults, begin)
 }
 
-// TestVerifyNamesEveryForgeryInAFile changes every table, column, index and state row of a SQLite log. It also writes
-// values of other types, and makes changes that SQL statements cannot make.
+// TestVerifyNamesEveryForgeryInAFile changes every table, column, index and state row of a log in SQLite. It also
+// writes values of wrong types, and changes the file in ways in which SQLite's usual statements cannot.
 func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 	t.Parallel()
 	original, directory := t.TempDir(), t.TempDir()
@@ -183,7 +183,7 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 	require.Len(t, columns, 24)
 	for _, c := range columns {
 		of, filled := forgedTables[c.table]
-		if !filled { // the table must be empty: compareFound reports any row
+		if !filled { // this table must be empty: compareFound reports any row
 			continue
 		}
 		change := c.name + " || 'x'"
@@ -194,7 +194,7 @@ func TestVerifyNamesEveryForgeryInAFile(t *testing.T) {
 		if c.table == "sluice_audit_state" && c.name != "id" {
 			fault = "row 2 of sluice_audit_state"
 		}
-		if !c.nullable || c.kind == "BIGINT" { // a nullable text may be NULL, and the change would leave it NULL
+		if !c.nullable || c.kind == "BIGINT" { // a nullable text may be NULL, and would stay NULL
 			forge(fault, fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", c.table, c.name, change, of.row))
 		}
 		for kind, value := range map[string]string{

@@ -11,7 +11,8 @@ import (
 // errCutOff reports that the last entries of the log were deleted.
 var errCutOff = errors.New("the last entries of the audit log were deleted")
 
-// reasonOf returns the reason of the gap that the log needs after an error, or "" if it needs none.
+// reasonOf returns why the log needs a gap after an error, or "" if it needs none. A gap is an entry that says that
+// the changes of a time span are unknown.
 func reasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, errCutOff):
@@ -27,7 +28,7 @@ func reasonOf(err error) Reason {
 	}
 }
 
-// message returns the log message for a gap.
+// message returns the text with which the server's log reports a gap.
 func (r Reason) message() string {
 	const restarts = ": the audit log has a gap and restarts with a snapshot"
 	switch r {
@@ -43,8 +44,8 @@ func (r Reason) message() string {
 }
 
 const (
-	// confirmedEntries is how many of the last entries are compared with SpiceDB, and confirmedUpdates how many of
-	// their updates.
+	// confirmHistory compares the last entries with SpiceDB: at most confirmedEntries entries, and at most
+	// confirmedUpdates of their updates.
 	confirmedEntries = 10
 	confirmedUpdates = 50
 
@@ -52,9 +53,9 @@ const (
 	expiresSoon = time.Minute
 )
 
-// confirmHistory returns authz.ErrWentBack if SpiceDB lacks updates of the log's last entries, because its database was
-// restored. Only the updates show this: the name of the database does not change, and new writes may have used the
-// log's position again.
+// confirmHistory returns authz.ErrWentBack if SpiceDB lacks updates of the log's last entries, because its database
+// was restored. Only a comparison of updates can show this: a restored database has the same name, and new writes may
+// already have reached the log's position again.
 func (f *Follower) confirmHistory(ctx context.Context, w *writer) error {
 	last, err := f.log.entries(
 		ctx, w.connection(), "SELECT body, hash FROM sluice_audit_entries ORDER BY seq DESC LIMIT $1", confirmedEntries,
@@ -101,8 +102,9 @@ func (f *Follower) isUpdateStored(ctx context.Context, at authz.Token, u Update)
 	return false, nil
 }
 
-// rebuildTables recomputes the derived tables from the entries, after some entries were deleted or for an upgrade. It
-// recomputes search terms of the kind byStart only if starts is true, and keeps those of other kinds.
+// rebuildTables recomputes the tables that are derived from entries. This is necessary after some entries were
+// deleted, and for an upgrade. rebuildTables recomputes search terms of the kind byStart only if starts is true, and
+// keeps those of other kinds.
 func (b *batch) rebuildTables(l *Log, starts bool) error {
 	if err := errors.Join(
 		b.exec("DELETE FROM sluice_audit_present"),

@@ -17,8 +17,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// gap requires that the entry at index from is a gap with this reason, that the gap starts at the previous entry, and
-// that a snapshot follows it. It also verifies the log, and requires that past access is unknown for times in the gap.
+// gap requires that the entry with index from is a gap with this reason, that the gap begins at the time of the
+// previous entry, and that a snapshot follows. It verifies the log, and requires that past access is unknown for a
+// time in the gap.
 func gap(t *testing.T, log *audit.Log, all []audit.Stored, from int, reason audit.Reason, then ...string) {
 	t.Helper()
 	require.Equal(t, append([]string{"gap", "snapshot"}, then...), lines(all[from:]))
@@ -46,7 +47,7 @@ func readers(t *testing.T, log *audit.Log, at time.Time) (names []string) {
 	return names
 }
 
-// TestGapAfterLostHistory lets a log continue on a SpiceDB that does not know the log's position.
+// TestGapAfterLostHistory lets a log continue with another SpiceDB, which does not know the log's position.
 func TestGapAfterLostHistory(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -85,13 +86,13 @@ func onSQLite(t *testing.T, config spicedb.EmbeddedConfig) (engine *spicedb.Embe
 	return engine, stop
 }
 
-// TestRestoreCausesGap restores the store to a state before the log's last entry.
+// TestRestoreCausesGap restores the store from a backup that is older than the log's last entry.
 func TestRestoreCausesGap(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		restore func(t *testing.T, file, directory string)
 		reason  audit.Reason
-		past    bool // write once more before the log restarts
+		past    bool // a write follows the restore, before the log restarts
 	}{
 		"by the command":                    {restore, audit.OtherStore, false},
 		"by the command, and written to":    {restore, audit.OtherStore, true},
@@ -126,7 +127,7 @@ func TestRestoreCausesGap(t *testing.T) {
 				write(t, engine, "", authz.Touch, relationship(t, "folder:g", "reader", "user:*"))
 				want = append([]string{want[0], "snapshot  touch folder:g#reader@user:*"}, want[1:]...)
 			}
-			follow(t, log, engine.Client) // follow returns after the gap is written
+			follow(t, log, engine.Client) // follow returns after the log has an entry of the kind Gap
 			last, err := log.Head(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, audit.Snapshot, last.Kind)
@@ -160,8 +161,9 @@ func putBack(t *testing.T, file, directory string) {
 	}
 }
 
-// TestRestoreOfPostgresCausesGap restores SpiceDB's database, which keeps the id of its store. PostgreSQL continues to
-// number transactions, so SpiceDB accepts the log's position as known.
+// TestRestoreOfPostgresCausesGap restores SpiceDB's database to an earlier state. The restored store has the same id,
+// and PostgreSQL may have reached the log's position again. So SpiceDB accepts the position, and only confirmHistory
+// can detect the restore.
 func TestRestoreOfPostgresCausesGap(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
@@ -265,15 +267,15 @@ func TestCutOffCausesGap(t *testing.T) {
 	wait(t, log, 7, audit.Query{})
 }
 
-// TestExpiredOrDeletedRelationshipsCauseNoGap lets a log continue that misses no change. The last relationship in the
-// log has expired or was deleted in the meantime, which must not cause a gap.
+// TestExpiredOrDeletedRelationshipsCauseNoGap lets a log continue that has missed no change. While it was stopped,
+// the last relationships of the log expired or were deleted, which must not cause a gap.
 func TestExpiredOrDeletedRelationshipsCauseNoGap(t *testing.T) {
 	t.Parallel()
 	inTime(t, time.Second, func(left time.Duration) bool { return hasNoGap(t, left) })
 }
 
-// hasNoGap stops the follower before a relationship expires, and checks that the log then has no gap. It returns false
-// if the relationship expired before the follower stopped.
+// hasNoGap stops the follower before a relationship expires, and checks that the log then has no gap. It returns
+// false if the relationship expired before the follower stopped.
 func hasNoGap(t *testing.T, left time.Duration) bool {
 	t.Helper()
 	engine, _ := onSQLite(t, spicedb.EmbeddedConfig{DataDir: t.TempDir()})
@@ -297,7 +299,7 @@ func hasNoGap(t *testing.T, left time.Duration) bool {
 	return true
 }
 
-// TestGarbageCollectionCausesGap makes SpiceDB delete its history while no follower runs.
+// TestGarbageCollectionCausesGap lets SpiceDB delete its history while no follower runs.
 func TestGarbageCollectionCausesGap(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine{
@@ -327,8 +329,8 @@ func TestGarbageCollectionCausesGap(t *testing.T) {
 	}
 }
 
-// hasCollectedGap returns false if the follower may have missed a change before it stopped, because SpiceDB kept its
-// history for too short a time.
+// hasCollectedGap returns false if SpiceDB kept its history for so short a time that the follower may have missed a
+// change before it stopped.
 func hasCollectedGap(
 	t *testing.T, open func(t *testing.T, window time.Duration) *spicedb.EmbeddedEngine, window time.Duration,
 ) bool {

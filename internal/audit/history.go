@@ -42,13 +42,13 @@ func (h *History) RequireReader(ctx context.Context, reader authz.Actor, id auth
 	)
 }
 
-// readerOf returns a person or service account as the reader of the history.
+// readerOf returns the person or service account that reads the history.
 func readerOf(reader authz.Actor) visibility.Reader {
 	return visibility.Reader{Subject: reader.Subject()}
 }
 
-// decide reports which checks the engine allows, and the revision of the answer. It denies a permission that the schema
-// does not define.
+// decide reports which checks the engine allows, and the revision at which it decided. It denies a permission that
+// the schema does not define.
 func (h *History) decide(
 	ctx context.Context, checks []authz.Check, consistency authz.Consistency,
 ) (allowed []bool, at authz.Token, err error) {
@@ -88,11 +88,12 @@ func (h *History) VisibleEntries(
 	return shown, err
 }
 
-// maxCatchUp is how long a request waits for the log. Usually the log has a change within a few milliseconds.
+// maxCatchUp is the longest time that a request waits until the log has a change. Usually this takes a few
+// milliseconds.
 const maxCatchUp = 2 * time.Second
 
-// catchUp calls read. If the reader has a permission now that they lack in the log, the log may not have the change
-// that granted it yet. Then catchUp waits for this change and calls read again.
+// catchUp calls read. If the reader has a permission now that they lacked at the position of the log, the log may not
+// have the change that granted it yet. Then catchUp waits for this change and calls read again.
 func (h *History) catchUp(ctx context.Context, read func() (*view, error)) error {
 	waiting, cancel := context.WithTimeout(ctx, maxCatchUp)
 	defer cancel()
@@ -136,11 +137,11 @@ func (u Update) names(object authz.Object) bool {
 	return u.Resource.Object == object || !u.Subject.Wildcard && u.Subject.Object == object
 }
 
-// JSON returns the entry as shown to a person, without its number. Gaps between the numbers would reveal how many
-// entries are hidden.
+// JSON returns the entry as shown to a person, without its number. From the missing numbers, a person could see how
+// many entries are hidden.
 func (e Entry) JSON() (json.RawMessage, error) {
 	return marshal(struct {
-		Seq *int64 `json:"seq,omitempty"` // shadows the number of Entry
+		Seq *int64 `json:"seq,omitempty"` // hides the field Seq of Entry, so that JSON omits it
 		Entry
 	}{Entry: e})
 }

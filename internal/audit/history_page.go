@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// Limits of one page for a person. It examines maxWindow entries of the account, reads maxReadUpdates updates and
-// returns maxPageUpdates of them. It reads pageBatch entries at a time.
+// Limits of one page that a person reads. A page examines at most maxWindow entries of the account, reads at most
+// maxReadUpdates updates and returns at most maxPageUpdates of them. It reads pageBatch entries at a time.
 const (
 	maxWindow      = 10_000
 	maxPageUpdates = 10_000
@@ -22,7 +22,7 @@ const (
 )
 
 // Page returns the newest entries of a query that a person may see. The query must name an account. before is the
-// number before which the next page starts, or zero if there is none. The end of a page depends only on the visible
+// value of Query.Before for the next page, or zero if there is none. The end of a page depends only on the visible
 // entries, and on the number of entries since the account was created. So it does not reveal how many hidden entries
 // match the query.
 func (h *History) Page(
@@ -129,7 +129,7 @@ func (l *Log) windowEnd(ctx context.Context, query Query, window int) (int64, er
 	)
 }
 
-// querySeq reads the number of an entry, or zero if there is none.
+// querySeq reads the number of an entry. It returns zero if no entry matches.
 func (l *Log) querySeq(ctx context.Context, query string, args ...any) (seq int64, err error) {
 	err = l.db.QueryRowContext(ctx, query, args...).Scan(&seq)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

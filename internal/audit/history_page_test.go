@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// TestPagesOfPersonCountNothingHidden checks that pages for a person contain exactly the visible entries, and that
-// hidden entries do not influence where pages end.
+// TestPagesOfPersonCountNothingHidden checks that the pages for a person contain exactly the visible entries, and
+// that hidden entries do not influence where a page ends.
 func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -34,7 +34,8 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 					t, "folder:hidden", "reader", fmt.Sprintf("user:h%d%d", n, m),
 				))
 			}
-			// A hidden update adds this folder to the account. The person may see the folder through another account.
+			// This entry belongs to the account only through its first update, which is hidden from mia. She may see
+			// the second update, since its folder is in another account.
 			write(
 				t,
 				engine,
@@ -119,7 +120,8 @@ func TestPagesOfPersonCountNothingHidden(t *testing.T) {
 	})
 }
 
-// TestPositionsAreSealed checks that a position reveals nothing, and that nobody can use another person's position.
+// TestPositionsAreSealed checks that an encrypted position reveals nothing about the number, and that only the person
+// for whom it was encrypted can use it.
 func TestPositionsAreSealed(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

@@ -27,14 +27,14 @@ const FileName = "audit.db"
 type Log struct {
 	db     *sql.DB
 	shared bool         // set for a log in PostgreSQL, where several servers take turns in writing
-	lock   *flock.Flock // locks the file while the log is open; nil in PostgreSQL
-	secret string       // key that seals the numbers of entries
+	lock   *flock.Flock // locks the file while the log is open; nil for PostgreSQL
+	secret string       // key that encrypts the numbers of entries, see SealPosition
 
 	// Only the writer uses the next three fields.
-	careful  bool                        // the last write failed
-	failures map[string]*repeatedFailure // parts with a transient error, by key
-	// unstorableEnds has the keys of expired relationships that remain in sluice_audit_present although their expiry
-	// has a placeholder.
+	careful  bool                        // the last write failed, see writer.write
+	failures map[string]*repeatedFailure // transient errors of parts of a write, by writePart.key
+	// unstorableEnds has the keys of expired relationships that remain in sluice_audit_present although a placeholder
+	// replaces the entry of their expiry. endKey returns such a key.
 	unstorableEnds []string
 
 	mu      sync.Mutex
@@ -61,8 +61,8 @@ CREATE TABLE IF NOT EXISTS sluice_audit_state (
 	id BIGINT PRIMARY KEY, token TEXT NOT NULL, version BIGINT NOT NULL);
 `
 
-// The rows of sluice_audit_state: the token after which the log continues, the number of the last entry, and the
-// secret that seals the numbers of entries.
+// The ids of the rows of sluice_audit_state. The rows hold the token after which the log continues, the number of the
+// last entry, and the secret that encrypts the numbers of entries.
 const (
 	stateToken  = 1
 	stateLast   = 2
@@ -76,7 +76,8 @@ const (
 	versionWithoutStarts = 1
 )
 
-// writerLock is the PostgreSQL advisory lock that the writer holds. tablesLock is the one for creating tables.
+// writerLock is the PostgreSQL advisory lock that the writer holds. tablesLock is the advisory lock for creating
+// tables.
 const (
 	writerLock = 0x736c756963650001
 	tablesLock = 0x736c756963650002
@@ -143,7 +144,7 @@ func escapePath(path string) string {
 	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 }
 
-// refuseLinks returns an error if a file of the log in the data directory is a link.
+// refuseLinks returns an error if one of the log's files in the data directory is a link.
 func refuseLinks(directory string) error {
 	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", FileName + "-journal", "audit.lock"} {
 		if err := ownfile.RefuseLink(filepath.Join(directory, name)); err != nil {
@@ -215,7 +216,7 @@ func (l *Log) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if stored != version && stored != versionWithoutStarts {
-		return fmt.Errorf("its format is version %d; this version of Sluice reads version %d", stored, version)
+		return fmt.Errorf("the log has format version %d; this version of Sluice reads version %d", stored, version)
 	}
 	if err := tx.QueryRowContext(
 		ctx, "SELECT token FROM sluice_audit_state WHERE id = $1", stateSecret,

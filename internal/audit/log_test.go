@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// script is a source that delivers the changes of a test, in place of SpiceDB's Watch.
+// script is a source that delivers given changes, in place of SpiceDB's Watch.
 type script struct {
 	changes []authz.Change
 }
@@ -50,7 +50,7 @@ func (everything) Read(context.Context, authz.Filter, authz.Consistency, authz.P
 	return func(yield func(authz.ReadItem, error) bool) { yield(authz.ReadItem{}, nil) }
 }
 
-// record writes the changes of a script until the log has n entries.
+// record follows a script that delivers the changes, until the log has n entries.
 func record(t *testing.T, log *audit.Log, n int, changes ...authz.Change) []audit.Stored {
 	t.Helper()
 	follower := audit.NewFollower(audit.Config{Log: log, Source: script{changes}, Reader: everything{}, Place: place})
@@ -118,9 +118,9 @@ func TestEntriesHaveOriginAndHash(t *testing.T) {
 			},
 		}, all[1].Overlapping)
 		wait(t, log, 1, audit.Query{Actor: "olga"})
-		require.Empty(t, all[2].Origins(), "metadata of another tool is not Sluice's")
-		require.False(t, all[1].Time.After(time.Now()), "a time that has not come is none")
-		require.False(t, all[2].Time.Before(all[1].Time.Time), "times do not go back")
+		require.Empty(t, all[2].Origins(), "metadata that another tool wrote must give no origin")
+		require.False(t, all[1].Time.After(time.Now()), "the time of an entry must not be in the future")
+		require.False(t, all[2].Time.Before(all[1].Time.Time), "the times of entries must not decrease")
 		require.True(t, all[1].Updates[0].Relationship().Subject.Wildcard)
 		got, want := all[1].Updates[1].Relationship(), one.Updates[1].Relationship
 		require.WithinDuration(t, want.ExpiresAt, got.ExpiresAt, time.Microsecond)
@@ -223,7 +223,7 @@ func TestOneProcessPerFile(t *testing.T) {
 	record(t, log, 2, touched(t, "1", time.Now(), "user:a"))
 	files, err := filepath.Glob(filepath.Join(directory, "*"))
 	require.NoError(t, err)
-	require.Len(t, files, 4, "the log, its lock, and what SQLite has beside it")
+	require.Len(t, files, 4, "the log, its lock file, and the two other files of SQLite")
 	for _, file := range files {
 		info, err := os.Stat(file)
 		require.NoError(t, err)

@@ -45,8 +45,8 @@ func ReadPostgres(ctx context.Context, uri string) (*Log, error) {
 	return requireTables(ctx, &Log{db: db, shared: true, changed: make(chan struct{})}, "the database")
 }
 
-// requireTables returns the log, or an error if the file or database has no log. A damaged log causes no error here;
-// Verify reports the damage.
+// requireTables returns the log l, or an error if its file or database has no tables of a log. Damaged tables are no
+// error here, since Verify reports the damage.
 func requireTables(ctx context.Context, l *Log, at string) (*Log, error) {
 	query := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'sluice\_audit\_%' ESCAPE '\'`
 	if l.shared {

@@ -22,8 +22,8 @@ const (
 	maxPastEntries       = 50_000
 )
 
-// farFuture replaces every expiration in the scratch engine. Otherwise relationships that were valid at the earlier
-// time could be expired now.
+// farFuture replaces every expiration in the temporary engine of Access. Relationships that were valid at the earlier
+// time may have expired now, and the engine would ignore them.
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Past computes from the log the relationships of an object, and of the objects that it refers to, at an earlier time.
@@ -69,11 +69,11 @@ func (l *Log) Past(ctx context.Context, resource authz.Object, at time.Time) (Pa
 	return past, nil
 }
 
-// replay applies the entries before a time.
+// replay computes relationships at an earlier time: it applies the entries before that time.
 type replay struct {
 	log     *Log
 	until   time.Time
-	gap     int64 // number of the last gap before until; placeholders before it do not matter
+	gap     int64 // number of the last gap before until; earlier placeholders do not matter
 	read    int
 	present map[authz.Object]map[string]authz.Relationship
 }
@@ -84,7 +84,8 @@ const objectsPerQuery = 500
 // run reads the relationships of the objects into r.present.
 func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 	for some := range slices.Chunk(objects, objectsPerQuery) {
-		// The query returns all entries of the requested objects, but not all entries of other objects.
+		// The query returns all entries about these objects. The entries may also have updates of other objects,
+		// which applyUpdates ignores.
 		present := make(map[authz.Object]map[string]authz.Relationship, len(some))
 		for _, object := range some {
 			present[object] = make(map[string]authz.Relationship)
@@ -114,7 +115,7 @@ func (r *replay) run(ctx context.Context, objects []authz.Object) error {
 	return nil
 }
 
-// applyUpdates applies the updates about the objects in present.
+// applyUpdates applies those of the updates whose resource is a key of present.
 func applyUpdates(present map[authz.Object]map[string]authz.Relationship, updates []Update) {
 	for _, u := range updates {
 		of, termFilter := present[u.Resource.Object]
@@ -130,7 +131,7 @@ func applyUpdates(present map[authz.Object]map[string]authz.Relationship, update
 	}
 }
 
-// unknownSince returns the error for a time after a placeholder.
+// unknownSince returns the error for a time after the placeholder e.
 func unknownSince(e Entry) error {
 	return authz.Errorf(
 		authz.CodeNotFound,
@@ -175,7 +176,7 @@ func (l *Log) schemaOf(ctx context.Context, at, until time.Time) (schema string,
 }
 
 // Access returns the subjects that had a permission on an object at an earlier time. It evaluates the permission in a
-// scratch engine with the relationships and the schema of that time.
+// temporary engine that has the relationships and the schema of that time.
 func (h *History) Access(
 	ctx context.Context, query authz.SubjectQuery, at time.Time,
 ) (found []authz.FoundSubject, err error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// past returns who could view a folder at the time of an entry.
+// past returns who could view a folder at a time, according to the log.
 func past(t *testing.T, log *audit.Log, engine authz.Engine, folder authz.ID, at time.Time) (who []string, err error) {
 	t.Helper()
 	history := &audit.History{Log: log, Engine: engine}
@@ -71,8 +71,8 @@ func TestPast(t *testing.T) {
 	})
 }
 
-// TestPastWithAnyDateOfExpiration checks that the log stores every expiration. Past access includes the relationships
-// that had not expired at the time; the others have an expiry entry.
+// TestPastWithAnyDateOfExpiration checks that the log stores every expiration. Past access must include the
+// relationships that had not expired at the time. Every other relationship must have an entry of its expiry.
 func TestPastWithAnyDateOfExpiration(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

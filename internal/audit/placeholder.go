@@ -24,7 +24,7 @@ func asLogError(err error) error {
 	return &logError{err}
 }
 
-// placeholder is an entry that replaces a rejected one, with the error of the log's database.
+// placeholder is an entry that replaces one which the log's database rejects. cause is the error of the database.
 type placeholder struct {
 	entry    Entry
 	replaced Entry // the rejected entry, whose fields the placeholder may lack
@@ -40,8 +40,9 @@ const (
 // errBroken reports that the transaction cannot continue, for example because the connection was lost.
 var errBroken = errors.New("the transaction cannot continue")
 
-// store appends an entry. If the log rejects the entry permanently, a careful batch appends a placeholder. store
-// returns an error if the log may accept the entry later.
+// store appends an entry. In a careful batch, store appends a placeholder instead if the log's database rejects the
+// entry permanently. It returns an error if the database may accept the entry later. In any other batch, store
+// returns every error.
 func (b *batch) store(e Entry) error {
 	if !b.careful {
 		return b.appendEntry(e)
@@ -53,8 +54,8 @@ func (b *batch) store(e Entry) error {
 	return b.storePlaceholder(e, refused)
 }
 
-// attemptEntry tries to append an entry. It also applies the updates in applied, which the entry does not contain, to
-// sluice_audit_present.
+// attemptEntry tries to append an entry. It also applies other updates to sluice_audit_present, which the entry does
+// not contain. For the results, see attemptPart.
 func (b *batch) attemptEntry(e Entry, applied []Update) (refused, err error) {
 	return b.attemptPart(writePart{
 		name: fmt.Sprintf("the entry %d of kind %s and revision %q", b.last.Seq+1, e.Kind, e.Revision),
@@ -71,10 +72,11 @@ func (b *batch) addAndApply(e Entry, applied []Update) error {
 	return b.apply(applied)
 }
 
-// minimalPlaceholder returns the smallest placeholder. If the log rejects it, the log accepts nothing.
+// minimalPlaceholder returns the smallest placeholder. If the log's database rejects this one, it accepts no entry.
 func minimalPlaceholder(at Time) Entry { return Entry{Time: at, Kind: Unstored, Reason: "unknown"} }
 
-// storePlaceholder appends a placeholder for an entry, with as many of the entry's fields as the log accepts.
+// storePlaceholder appends a placeholder for an entry, with as many of the entry's fields as the log's database
+// accepts.
 func (b *batch) storePlaceholder(e Entry, cause error) error {
 	full := Entry{
 		Time: e.Time, Kind: Unstored, Revision: e.Revision, Part: e.Part, Origin: e.Origin, Overlapping: e.Overlapping,
@@ -112,22 +114,23 @@ func (b *batch) storePlaceholder(e Entry, cause error) error {
 	return nil
 }
 
-// notePlaceholder records that the last entry is a placeholder.
+// notePlaceholder records in the batch that its last entry is a placeholder.
 func (b *batch) notePlaceholder(candidate, replaced Entry, cause error) {
 	candidate.Seq = b.last.Seq
 	b.placeholders = append(b.placeholders, placeholder{candidate, replaced, cause})
 }
 
-// endKey identifies a relationship with its expiration.
+// endKey returns a key that identifies a relationship together with its expiration.
 func endKey(u Update) string { return fmt.Sprint(identity(u), microsOf(u.ExpiresAt)) }
 
-// dueOrNone is due, except that a careful batch which cannot read the stored relationships gets none.
+// dueOrNone returns the same relationships as due. In a careful batch, due may fail because of the query itself. Then
+// dueOrNone returns no relationships and no error.
 func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err error) {
 	if !b.careful {
 		return b.due(updates, at)
 	}
 	_, err = b.attemptPart(writePart{
-		name: "what had ended before an entry",
+		name: "the expired relationships of an entry",
 		key:  "due " + contentKey(Entry{Time: Time{at}, Updates: updates}),
 		do: func() (err error) {
 			ended, err = b.due(updates, at)
@@ -141,12 +144,12 @@ func (b *batch) dueOrNone(updates []Update, at time.Time) (ended []Update, err e
 	return ended, err
 }
 
-// putEach stores the relationships that a snapshot has read, one by one. A rejected relationship gets a placeholder.
+// putEach stores the relationships that a snapshot has read, one by one. It stores a placeholder for a rejected one.
 func (b *batch) putEach(updates []Update) error {
 	for _, u := range updates {
 		e := Entry{Time: b.last.Time, Kind: Snapshot, Updates: []Update{u}}
 		refused, err := b.attemptPart(writePart{
-			name: "a relationship that a snapshot found",
+			name: "a relationship of a snapshot",
 			key:  "found " + contentKey(Entry{Updates: e.Updates}),
 			do:   func() error { return b.putAll(foundTable, e.Updates) },
 			same: func() error { return b.putAll(foundTable, scrambleUpdates(e.Updates)) },
@@ -194,7 +197,7 @@ const (
 	sqliteRange      = 25
 )
 
-// isTransient reports whether the log may store the same entry later.
+// isTransient reports whether the log's database may accept the same entry later.
 func isTransient(err error) bool {
 	if errors.Is(err, errBroken) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return true

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestServerLogNamesTheChangeOfPlaceholder checks that the server's log names a change that the audit log rejects. It
-// must do so even if the audit log rejects every placeholder with the name of the change.
+// TestServerLogNamesTheChangeOfPlaceholder checks that the server's log names a change that the audit log rejects.
+// This must hold even if the audit log rejects every placeholder that names the change.
 func TestServerLogNamesTheChangeOfPlaceholder(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -26,7 +26,7 @@ func TestServerLogNamesTheChangeOfPlaceholder(t *testing.T) {
 		WHEN new.body LIKE '%"r1"%' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
 	require.NoError(t, err)
 	engine := embedded(t)
-	var printed bytes.Buffer // read after the follower has ended
+	var printed bytes.Buffer // the test reads it after the follower has ended
 	follower := audit.NewFollower(audit.Config{
 		Log: log, Source: engine, Reader: engine, Place: place, Logger: slog.New(slog.NewTextHandler(&printed, nil)),
 	})

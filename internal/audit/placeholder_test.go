@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// broken delivers changes that the log rejects: some are not JSON, and some have an actor with a NUL character. Other
-// tools may write such changes.
+// broken is a source that delivers changes which the log may not be able to store: some have a caveat context that is
+// not JSON, and some have an actor with a NUL character. Other tools may write such changes.
 type broken struct{ authz.Source }
 
 func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Change, error] {
@@ -43,7 +43,7 @@ func (b broken) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Ch
 	}
 }
 
-// TestNoEntryStopsTheLog checks that a rejected entry gets a placeholder, and that the log stores the next entry.
+// TestNoEntryStopsTheLog checks that a placeholder replaces a rejected entry, and that the log stores the next entry.
 func TestNoEntryStopsTheLog(t *testing.T) {
 	t.Parallel()
 	places := map[string]func(
@@ -134,7 +134,7 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 			wait(t, log, 1, audit.Query{Actor: "nul\x00nul"})
 			wait(t, log, 1, audit.Query{Object: authz.Object{Type: "folder", ID: "json"}})
 
-			// The log also rejects the entry of an expiry, which gets a placeholder. Then the log continues.
+			// The log also rejects the entry of an expiry. A placeholder must replace it, and the log must continue.
 			_, err = db.ExecContext(t.Context(), refuseExpiry[driver])
 			require.NoError(t, err)
 			expiring := reader("fine", "short")
@@ -147,11 +147,11 @@ func TestNoEntryStopsTheLog(t *testing.T) {
 
 			report, err := log.Verify(t.Context(), "", expected)
 			require.NoError(t, err)
-			for _, fault := range report.Faults { // the triggers of this test are foreign parts of the schema
+			for _, fault := range report.Faults { // Sluice does not create the triggers of this test
 				require.Contains(t, fault, "the database's schema has a part that Sluice does not create")
 			}
 			_, err = past(t, log, engine, "good", all[len(all)-1].Time.Time)
-			require.ErrorIs(t, err, authz.CodeNotFound, "a placeholder names no object, so nothing is known")
+			require.ErrorIs(t, err, authz.CodeNotFound, "a placeholder without objects hides the past of every object")
 			require.ErrorContains(t, err, "could not be stored")
 		})
 	}
@@ -165,7 +165,7 @@ var refuseExpiry = map[string]string{
 }
 
 // TestPlaceholderHidesThePastOfItsObjects checks that past access returns an error for the objects of a placeholder,
-// and an answer for other objects.
+// but an answer for other objects.
 func TestPlaceholderHidesThePastOfItsObjects(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)

@@ -22,7 +22,7 @@ type Query struct {
 	Operation string
 
 	resources  []authz.Object // the resource of an update is one of these
-	content    Kind           // schema, gap, or Unstored for a placeholder without objects
+	content    Kind           // Schema, Gap, or Unstored for a placeholder without objects
 	lowerBound int64          // the entry has a larger number
 
 	Since, Until time.Time // from Since inclusive to Until exclusive
@@ -37,7 +37,7 @@ type Query struct {
 	Limit int
 }
 
-// Stored is an entry with the text that its hash covers.
+// Stored is an entry together with the text that its hash covers.
 type Stored struct {
 	Entry
 	Body []byte

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestFindReadsALimitedAmount queries entries that are together larger than one answer may be. No answer before the end
-// is empty, and the answers together have every entry once.
+// TestFindReadsALimitedAmount queries entries that are together larger than one answer of Find may be. No answer
+// before the last one may be empty, and the answers together must have every entry once.
 func TestFindReadsALimitedAmount(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {

@@ -9,19 +9,20 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// If a part of a write fails with a transient error again and again, it gets a placeholder after minFailures failures.
-// Meanwhile, the database must have stored other content: content of the same size for permanentAfter, or a small entry
-// for permanentSizeAfter.
+// A part of a write, for example an entry, may fail with a transient error in every attempt. A placeholder replaces
+// it if it has failed at least minFailures times and the database could store other content meanwhile. This other
+// content is content of the same size during permanentAfter, or a small entry during permanentSizeAfter.
 const (
 	minFailures        = 10
 	permanentAfter     = 3 * time.Minute
 	permanentSizeAfter = time.Hour
 )
 
-// forgetFailureAfter is how long a failure counts. The follower retries after at most ten seconds.
+// forgetFailureAfter is how long a failure counts. The follower retries after at most ten seconds, so a part that
+// still fails fails again before this time.
 const forgetFailureAfter = 10 * time.Minute
 
-// streak counts failures without a success between them.
+// streak is a number of consecutive failures, and the time of the first one.
 type streak struct {
 	times int
 	since time.Time
@@ -38,22 +39,24 @@ func (s *streak) lasted(least time.Duration, now time.Time) bool {
 	return s.times >= minFailures && now.Sub(s.since) >= least
 }
 
-// repeatedFailure is a part of a write that fails with a transient error. A failure counts only if another part can be
-// stored at the same time. So a database that is unavailable or full never causes a placeholder.
+// repeatedFailure describes the failures of one part of a write with transient errors. A failure counts only if the
+// database can store another part at the same time. So a database that is unavailable or full never causes a
+// placeholder.
 type repeatedFailure struct {
 	cause error
 	last  time.Time
 	small streak // failures while a small entry could be stored
 	same  streak // failures while an entry of the same size could be stored
-	full  bool   // the disk had no room for an entry of the same size
+	full  bool   // the disk has no room for an entry of the same size
 }
 
-// isPermanent reports whether the entry causes the failure, and not the database.
+// isPermanent reports whether the part itself causes the failures, and not the state of the database.
 func (f *repeatedFailure) isPermanent(now time.Time) bool {
 	return f.same.lasted(permanentAfter, now) || !f.full && f.small.lasted(permanentSizeAfter, now)
 }
 
-// writePart is a part of a write that the log may reject.
+// writePart is a part of a write that the log's database may reject: an entry, a relationship of a snapshot, or the
+// query of dueOrNone.
 type writePart struct {
 	name string       // names the part in errors
 	key  string       // equal in each attempt of the same part
@@ -61,10 +64,10 @@ type writePart struct {
 	same func() error // stores a part of the same size with other content
 }
 
-// attemptPart stores a part of a careful write in a savepoint. refused is the error of this part, or nil if the part is
-// stored. err is an error that ends the whole write, for example a broken connection. A transient error of a part sets
-// b.pending: the write still tries its other parts, so that one attempt finds all failing parts, and is then rolled
-// back.
+// attemptPart stores a part of a careful write in a savepoint. refused is the error with which the database rejects
+// the part, or nil if the part is stored. err is an error that ends the whole write, for example a broken connection.
+// After a transient error that has not proved permanent, attemptPart sets b.pending: the write still attempts its
+// other parts, so that it finds all failing parts, and is then rolled back.
 func (b *batch) attemptPart(o writePart) (refused, err error) {
 	now := b.now()
 	f, known := b.log.failures[o.key]
@@ -77,7 +80,7 @@ func (b *batch) attemptPart(o writePart) (refused, err error) {
 			b.attemptedKeys = append(b.attemptedKeys, o.key)
 			return f.cause, nil
 		}
-		// Probe before storing the entry, since that may break the connection.
+		// Probe first, since an attempt to store the part may break the connection.
 		if err := b.probe(o, f); err != nil {
 			return nil, err
 		}
@@ -113,7 +116,7 @@ func (b *batch) attemptPart(o writePart) (refused, err error) {
 	return refused, nil
 }
 
-// rememberFailure stores a failure for the next attempt.
+// rememberFailure stores the failure of a part for the next attempt.
 func (b *batch) rememberFailure(o writePart, f *repeatedFailure, cause error) {
 	f.cause, f.last = cause, b.now()
 	if b.log.failures == nil {
@@ -122,8 +125,8 @@ func (b *batch) rememberFailure(o writePart, f *repeatedFailure, cause error) {
 	b.log.failures[o.key] = f
 }
 
-// probe stores other content instead of a failed part, counts the result, and rolls the content back. An error means
-// that the log accepts no content, or that the transaction is broken.
+// probe stores other content than a failed part, counts the result in f, and rolls the content back. It returns an
+// error if the database accepts no content, or if the transaction is broken.
 func (b *batch) probe(o writePart, f *repeatedFailure) error {
 	now := b.now()
 	if err := b.tryAndRollBack(func() error { return b.appendEntry(minimalPlaceholder(b.last.Time)) }); err != nil {
@@ -147,7 +150,7 @@ func (b *batch) probe(o writePart, f *repeatedFailure) error {
 	return nil
 }
 
-// errStored makes tryAndRollBack roll back after a success.
+// errStored makes tryAndRollBack roll back although do has succeeded.
 var errStored = errors.New("the content was stored and is rolled back")
 
 // tryAndRollBack calls do and rolls back its changes.

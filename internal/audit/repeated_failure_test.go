@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// attempts retries FollowOnce with a test clock that advances by a minute after each failure.
+// attempts calls FollowOnce again after each failure, with a test clock that advances by a minute each time.
 type attempts struct {
 	t     *testing.T
 	log   *audit.Log
@@ -28,7 +28,7 @@ type attempts struct {
 
 	mu     sync.Mutex
 	later  time.Duration
-	failed chan error // the error of each attempt; receiving it starts the next attempt
+	failed chan error // the error of each attempt; the next attempt starts when it is received
 }
 
 func (a *attempts) now() time.Time {
@@ -43,7 +43,8 @@ func (a *attempts) advance(by time.Duration) {
 	a.later += by
 }
 
-// attemptFirst starts an engine and a follower with a log in PostgreSQL. It returns when the log has its first entry.
+// attemptFirst starts an engine, and a follower that writes to a log in PostgreSQL. It returns when the log has its
+// first entry.
 func attemptFirst(t *testing.T) (*spicedb.EmbeddedEngine, *attempts) {
 	t.Helper()
 	engine := embedded(t)
@@ -52,7 +53,7 @@ func attemptFirst(t *testing.T) (*spicedb.EmbeddedEngine, *attempts) {
 	return engine, a
 }
 
-// attempt runs a follower on a source, with a log in PostgreSQL.
+// attempt runs a follower that reads from a source and writes to a log in PostgreSQL.
 func attempt(t *testing.T, uri string, source authz.Source, engine authz.Engine) *attempts {
 	t.Helper()
 	db, err := sql.Open("pgx", uri)
@@ -92,7 +93,7 @@ func (a *attempts) exec(statement string) {
 	require.NoError(a.t, err)
 }
 
-// fail waits until this many attempts have failed.
+// fail waits until FollowOnce has failed the given number of times.
 func (a *attempts) fail(times int) {
 	a.t.Helper()
 	for range times {
@@ -100,12 +101,12 @@ func (a *attempts) fail(times int) {
 		case err := <-a.failed:
 			require.Error(a.t, err)
 		case <-a.t.Context().Done():
-			a.t.Fatal("no attempt fails")
+			a.t.Fatal("FollowOnce does not fail")
 		}
 	}
 }
 
-// entries waits until there are n entries and returns them. Attempts may fail until then.
+// entries waits until the log has n entries, and returns them. Until then, FollowOnce may fail.
 func (a *attempts) entries(n int) []audit.Stored {
 	a.t.Helper()
 	for {
@@ -119,12 +120,12 @@ func (a *attempts) entries(n int) []audit.Stored {
 		select {
 		case <-changed:
 		case err := <-a.failed:
-			a.t.Log("an attempt failed:", err)
+			a.t.Log("FollowOnce failed:", err)
 		}
 	}
 }
 
-// refuseBodies makes the log's database execute do for each new entry that matches the condition.
+// refuseBodies makes the log's database execute the statement do for each new entry that matches the condition.
 func (a *attempts) refuseBodies(condition, do string) {
 	a.t.Helper()
 	a.exec(`CREATE OR REPLACE FUNCTION refuse_body() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -141,8 +142,8 @@ func (a *attempts) refuseNothing() {
 
 func raise(code string) string { return `RAISE EXCEPTION 'refused' USING ERRCODE = ` + code + `;` }
 
-// TestNoTransientErrorStopsTheLog checks an entry that always fails with a transient error. It must get a placeholder,
-// once the database stores other entries.
+// TestNoTransientErrorStopsTheLog writes entries that always fail with a transient error. A placeholder must replace
+// each of them, once the database has stored other entries.
 func TestNoTransientErrorStopsTheLog(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -158,7 +159,7 @@ func TestNoTransientErrorStopsTheLog(t *testing.T) {
 		"refused-53200", "refused-55P03", "refused-57014", "refused-57P01", "refused-58030", "refused-XX000",
 		"refused-23514",
 	}
-	for i, folder := range folders { // some of the folders are in one batch
+	for i, folder := range folders { // several of these changes may be in one batch
 		write(t, engine, "olga", authz.Touch, relationship(t, "folder:"+folder, "reader", "user:peter"))
 		write(t, engine, "olga", authz.Touch, relationship(t, "folder:good", "reader", fmt.Sprint("user:u", i)))
 	}
@@ -175,12 +176,12 @@ func TestNoTransientErrorStopsTheLog(t *testing.T) {
 	require.EqualValues(t, len(folders), a.stats.Unstored())
 	report, err := a.log.Verify(t.Context(), "", expected)
 	require.NoError(t, err)
-	for _, fault := range report.Faults { // the triggers of this test are foreign parts of the schema
+	for _, fault := range report.Faults { // Sluice does not create the triggers of this test
 		require.Contains(t, fault, "the database's schema has a part that Sluice does not create")
 	}
 }
 
-// TestEntryThatEndsTheConnectionHasAPlaceholder checks an entry that makes the database close the connection.
+// TestEntryThatEndsTheConnectionHasAPlaceholder writes an entry that makes the database close the connection.
 func TestEntryThatEndsTheConnectionHasAPlaceholder(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -192,8 +193,8 @@ func TestEntryThatEndsTheConnectionHasAPlaceholder(t *testing.T) {
 	require.Equal(t, audit.Changed, all[2].Kind)
 }
 
-// TestPlaceholderKeepsOriginAndObjects checks that a placeholder has the origin and the changed objects if the database
-// rejects only the updates.
+// TestPlaceholderKeepsOriginAndObjects checks that a placeholder has the origin and the changed objects of an entry
+// if the database rejects only the updates.
 func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -206,12 +207,12 @@ func TestPlaceholderKeepsOriginAndObjects(t *testing.T) {
 	require.Contains(t, e.Reason, "40001")
 }
 
-// TestSnapshotContinuesAfterTransientErrors starts a log with a snapshot. The database rejects many of its
-// relationships with a transient error, and each of them must get a placeholder.
+// TestSnapshotContinuesAfterTransientErrors starts a log with a snapshot. The database rejects many relationships of
+// the snapshot with a transient error. A placeholder must replace each of them.
 func TestSnapshotContinuesAfterTransientErrors(t *testing.T) {
 	t.Parallel()
 	uri := enginetest.Postgres(t)
-	openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }) // Open creates the tables
+	openLog(t, func() (*audit.Log, error) { return audit.OpenPostgres(t.Context(), uri) }) // creates the tables
 	engine := embedded(t)
 	const refused = 20
 	for i := range refused {
@@ -235,7 +236,7 @@ func TestSnapshotContinuesAfterTransientErrors(t *testing.T) {
 }
 
 // TestNothingIsLostWhileTheDatabaseFails checks that entries wait while the database stores nothing, and while it
-// stores nothing of their size because the disk is full.
+// stores no entry of their size because the disk is full.
 func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	for name, condition := range map[string]string{
@@ -253,7 +254,7 @@ func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 				write(t, engine, strings.Repeat("olga", 200), authz.Touch, relationship(
 					t, "folder:f", "reader", "user:peter",
 				))
-				a.fail(80) // each failure takes a minute of the test clock
+				a.fail(80) // after each failure, the test clock advances by a minute
 				require.GreaterOrEqual(t, a.stats.Lag(), 70*time.Minute)
 				a.refuseNothing()
 				require.Equal(t, audit.Changed, a.entries(2)[1].Kind)
@@ -263,7 +264,7 @@ func TestNothingIsLostWhileTheDatabaseFails(t *testing.T) {
 	}
 }
 
-// TestErrorThatPassesLosesNothing checks that an entry which fails a few times is stored unchanged.
+// TestErrorThatPassesLosesNothing checks that the log stores an entry unchanged after it has failed a few times.
 func TestErrorThatPassesLosesNothing(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -274,8 +275,8 @@ func TestErrorThatPassesLosesNothing(t *testing.T) {
 	require.Equal(t, audit.Changed, a.entries(2)[1].Kind)
 }
 
-// TestEntryTooLargeForTheDatabaseHasAPlaceholder checks an entry that fails because of its size, while the disk is not
-// full. The log waits for about an hour, and then stores a placeholder.
+// TestEntryTooLargeForTheDatabaseHasAPlaceholder writes an entry that fails because of its size, although the disk is
+// not full. A placeholder must replace it after about an hour.
 func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -286,8 +287,8 @@ func TestEntryTooLargeForTheDatabaseHasAPlaceholder(t *testing.T) {
 	require.Equal(t, audit.Unstored, a.entries(2)[1].Kind)
 }
 
-// TestExpiryThatCannotBeStoredIsWrittenOnce checks a relationship that remains in the log's tables because its expiry
-// cannot be stored. The expiry must get only one placeholder.
+// TestExpiryThatCannotBeStoredIsWrittenOnce tests an expired relationship that remains in the log's tables, because
+// the database rejects its deletion there. Only one placeholder may be written for the expiry.
 func TestExpiryThatCannotBeStoredIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	engine, a := attemptFirst(t)
@@ -323,7 +324,8 @@ func (a *away) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.Cha
 	return a.Source.Watch(ctx, after)
 }
 
-// TestLagGrowsWhileTheLogDoesNotFollow checks that the lag grows with time, for every cause of delay.
+// TestLagGrowsWhileTheLogDoesNotFollow checks that the lag grows with time while Watch is unavailable, and while an
+// entry cannot be stored.
 func TestLagGrowsWhileTheLogDoesNotFollow(t *testing.T) {
 	t.Parallel()
 	engine := embedded(t)
@@ -332,7 +334,8 @@ func TestLagGrowsWhileTheLogDoesNotFollow(t *testing.T) {
 	a.fail(5)
 	first := a.stats.Lag()
 	require.GreaterOrEqual(t, first, 4*time.Minute)
-	// 6 failures for 5 minutes: the clock may have advanced for the first failure before the test read it.
+	// The lag must grow by 5 minutes in 6 failures: before the test read the clock, it may have advanced for the
+	// first one.
 	a.fail(6)
 	require.GreaterOrEqual(t, a.stats.Lag(), first+5*time.Minute)
 	source.set(false)

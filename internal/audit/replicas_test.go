@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestReplicasWriteEachTransactionOnce has several servers follow one SpiceDB on PostgreSQL into one log, while others
-// write and servers start and stop. The log has every transaction once.
+// TestReplicasWriteEachTransactionOnce lets several servers follow one SpiceDB on PostgreSQL and share one log, while
+// clients write, and servers start and stop. The log must have every transaction once.
 func TestReplicasWriteEachTransactionOnce(t *testing.T) {
 	t.Parallel()
 	store := enginetest.Postgres(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// term is a search term of an entry. The table sluice_audit_marks stores it.
+// term is a search term of an entry: entries can be found by it. The table sluice_audit_marks stores it.
 type term struct{ kind, value string }
 
 const (
@@ -24,7 +24,8 @@ const (
 // maxTermBytes is the largest size of a search term. PostgreSQL's indexes accept about 2,700 bytes.
 const maxTermBytes = 1024
 
-// termValue returns the value as stored in the table: its hash if it is too long or not valid text.
+// termValue returns a value as the table stores it: its hash if the value is too long, or is not text that PostgreSQL
+// accepts.
 func termValue(value string) string {
 	if len(value) <= maxTermBytes && utf8.ValidString(value) && !strings.Contains(value, "\x00") {
 		return value
@@ -77,8 +78,8 @@ type termIndexer struct {
 	place Place
 	// placesOf returns the objects that contain an object, as it was before the entry.
 	placesOf func(authz.Object, authz.Relation) ([]authz.Object, error)
-	// existing returns those of the objects that had, before the entry, a relationship that does not expire by the
-	// given time.
+	// existing returns the objects that had a relationship before the entry. A relationship that expires by the given
+	// time does not count.
 	existing func([]authz.Object, time.Time) (map[authz.Object]bool, error)
 }
 
@@ -118,7 +119,7 @@ func (b termIndexer) termsOf(e Entry) (map[term]bool, error) {
 	if e.Kind == Unstored && len(e.Objects) == 0 {
 		terms[term{byContent, string(Unstored)}] = true
 	}
-	places := make(map[authz.Object][]authz.Object) // the containing objects that the entry itself adds or deletes
+	places := make(map[authz.Object][]authz.Object) // containing objects that the entry itself adds or deletes
 	resources := make(map[authz.Object]bool)
 	for _, u := range e.Updates {
 		terms[term{byResource, keyOfObject(u.Resource.Object)}] = true

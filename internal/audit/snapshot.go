@@ -22,7 +22,8 @@ func (f *Follower) start(ctx context.Context, w *writer) error {
 	if !errors.Is(err, authz.CodeInvalid) {
 		return err
 	}
-	// The first attempt was interrupted, and SpiceDB no longer has that revision. Start at the newest revision instead.
+	// The first attempt was interrupted, and SpiceDB no longer has the revision of the stored position. Start at the
+	// newest revision instead.
 	if err := f.storePosition(ctx, w); err != nil {
 		return err
 	}
@@ -41,14 +42,15 @@ func (f *Follower) storePosition(ctx context.Context, w *writer) error {
 	})
 }
 
-// restartAfterGap writes a gap, and the differences between the relationships in SpiceDB and in the log.
+// restartAfterGap writes an entry of the kind Gap. Then it writes the differences between the relationships in
+// SpiceDB and those in the log.
 func (f *Follower) restartAfterGap(ctx context.Context, w *writer, reason Reason) error {
 	since := w.last.Time
 	return f.snapshot(ctx, w, Entry{Kind: Gap, Since: &since, Reason: reason}, "")
 }
 
 // snapshot writes the differences between the relationships in SpiceDB at a revision and those in the log. An empty
-// token means the newest revision.
+// token means the newest revision. If gap is an entry of the kind Gap, snapshot writes it first.
 func (f *Follower) snapshot(ctx context.Context, w *writer, gap Entry, at authz.Token) error {
 	schema, newest, err := f.source.Head(ctx)
 	if err != nil {
@@ -95,7 +97,7 @@ func (f *Follower) snapshot(ctx context.Context, w *writer, gap Entry, at authz.
 	return nil
 }
 
-// storeFound stores the relationships of SpiceDB in foundTable.
+// storeFound stores the relationships that SpiceDB exports in foundTable.
 func (b *batch) storeFound(all func(func(authz.Relationship, error) bool)) error {
 	var some []Update
 	for r, err := range all {
@@ -126,8 +128,8 @@ const (
 			ORDER BY p.resource, p.relation, p.subject LIMIT $4`
 )
 
-// appendDifferences appends entries that turn the log's relationships into those in foundTable. Each entry is about one
-// object.
+// appendDifferences appends entries that turn the relationships of the log into those in foundTable. Each entry is
+// about one object.
 func (b *batch) appendDifferences(now Time) error {
 	for _, difference := range []struct{ action, query string }{
 		{actionTouch, missingQuery}, {actionDelete, goneQuery},

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// large is a source with many relationships.
+// large is a source that exports many relationships.
 type large struct {
 	script
 	objects, each int
@@ -34,7 +34,7 @@ func (l large) Export(context.Context, authz.Token) iter.Seq2[authz.Relationship
 	}
 }
 
-// BenchmarkSnapshot starts a log for a store of 30,000 relationships, ten per object.
+// BenchmarkSnapshot measures the first snapshot of a log, for a store of 30,000 relationships, ten for each object.
 func BenchmarkSnapshot(b *testing.B) {
 	for b.Loop() {
 		log, err := audit.OpenFile(b.Context(), b.TempDir())

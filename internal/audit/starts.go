@@ -11,19 +11,19 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// After an object is deleted, its id can be used for a new object. People may read only about the present object. So
-// the log stores which entry created it, as a search term of the kind byStart. Earlier entries about the id are about
-// an earlier object.
+// After an object is deleted, its id can be used for a new object. People may read only entries about the present
+// object. So the log stores which entry created it, as a search term of the kind byStart. Earlier entries with the id
+// are about a deleted object.
 
-// clockDifference is how much the clocks of SpiceDB and of the log may differ. If an object's relationships all expire
-// within this time, it counts as deleted, since SpiceDB may already consider them expired.
+// clockDifference is how much the clocks of SpiceDB and of the log may differ. If all relationships of an object
+// expire within this time, the object counts as deleted, since SpiceDB may already consider them expired.
 const clockDifference = time.Minute
 
-// startedBy returns the objects that an entry may create: those that get a relationship and had none, and those that a
-// change puts into a containing object where they were not before. Operations create an object only if no relationship
-// of an earlier object with the id is left, and no deletion of it is under way. So every entry about the earlier
-// object, and about references to it, comes before the creation. A placeholder may create all of its objects, since it
-// may replace the entry of a deletion and a creation.
+// startedBy returns the objects that an entry may create. These are the objects that get a relationship and had none.
+// They are also the objects that a change puts into a containing object where they were not before. Operations create
+// an object only if no relationship of a deleted object with the same id is left, and no deletion of it is under way.
+// So every entry about the deleted object, and about references to it, comes before the creation. A placeholder may
+// create all of its objects, since it may replace an entry that deletes and creates them.
 //
 // A snapshot creates no object. After a gap, view treats the snapshot as the creation of every object.
 func (b termIndexer) startedBy(e Entry) (map[authz.Object]bool, error) {
@@ -107,7 +107,8 @@ func (b *batch) texts(query string, args ...any) (found []string, err error) {
 	return found, rows.Err()
 }
 
-// storeStarts stores the search terms of the kind byStart of all entries, for a log of version 1, which has none.
+// storeStarts adds the search terms of the kind byStart to all entries of a log of version 1, which has no such
+// terms.
 func (w *writer) storeStarts(ctx context.Context) error {
 	return w.write(ctx, func(b *batch) error {
 		if err := b.rebuildTables(w.log, true); err != nil {
@@ -123,8 +124,8 @@ type start struct {
 	at  time.Time
 }
 
-// startsOf returns the starts of objects, by keyOfObject. An object that has existed since the log started is missing.
-// If several entries of one transaction created the object, its start is the first of them.
+// startsOf returns, by keyOfObject, the entries that created objects. An object that has existed since the log
+// started is missing. If several entries of one transaction created an object, startsOf returns the first of them.
 func (l *Log) startsOf(ctx context.Context, objects []authz.Object) (map[string]start, error) {
 	starts := make(map[string]start, len(objects))
 	for some := range slices.Chunk(objects, objectsPerQuery) {

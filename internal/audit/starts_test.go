@@ -43,7 +43,7 @@ func historyOf(log *audit.Log, engine authz.Engine) *audit.History {
 }
 
 // shownTo returns the entries about the account a that a person may read: each visible update with its actor, the
-// oldest first. It reads pages and single entries, and requires that both show the same.
+// oldest first. It reads them with Page and with VisibleEntries, and requires that both return the same entries.
 func shownTo(t *testing.T, history *audit.History, reader authz.Actor, query audit.Query) (shown []string) {
 	t.Helper()
 	query.Account = "a"
@@ -66,16 +66,16 @@ func shownTo(t *testing.T, history *audit.History, reader authz.Actor, query aud
 	slices.Reverse(paged)
 	require.True(t, slices.EqualFunc(paged, streamed, func(a, b audit.Entry) bool {
 		return a.Seq == b.Seq && fmt.Sprint(a.Updates) == fmt.Sprint(b.Updates)
-	}), "pages and events show the same")
+	}), "Page and VisibleEntries must return the same entries")
 	return shown
 }
 
-// createAgain is a case in which an object is deleted and its id is used again. Each step is a transaction. steps are
-// about the earlier object, and again is about the new one.
+// createAgain is a case in which an object is deleted and its id is used again. Each string of steps and again is a
+// transaction. The transactions of steps are about the earlier object, and those of again about the new one.
 type createAgain struct {
-	steps []string // "actor +RELATIONSHIP -RELATIONSHIP …"
+	steps []string // an actor, and relationships to write (+) or delete (-)
 	again []string
-	want  []string // what joe reads in the end
+	want  []string // the updates that the user joe may read afterwards
 }
 
 var createAgainCases = map[string]createAgain{
@@ -147,7 +147,7 @@ var createAgainCases = map[string]createAgain{
 	},
 }
 
-// play writes the steps of a case, one transaction each.
+// play writes one transaction for each step.
 func play(t *testing.T, engine authz.Engine, steps ...string) {
 	t.Helper()
 	for _, step := range steps {
@@ -203,8 +203,8 @@ func TestPeopleReadNothingOfEarlierObjects(t *testing.T) {
 	}
 }
 
-// TestPagesDoNotCountEarlierEntries compares the pages of an account whose id was used before with those of an account
-// with a new id.
+// TestPagesDoNotCountEarlierEntries compares two accounts: the id of one was used before, that of the other was not.
+// Their pages must be the same.
 func TestPagesDoNotCountEarlierEntries(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -239,7 +239,8 @@ func TestPagesDoNotCountEarlierEntries(t *testing.T) {
 	})
 }
 
-// TestLogBehindSpiceDBShowsNothingOfEarlierObjects deletes and creates an account while the log does not follow.
+// TestLogBehindSpiceDBShowsNothingOfEarlierObjects deletes an account and creates it again while the log does not
+// follow Watch.
 func TestLogBehindSpiceDBShowsNothingOfEarlierObjects(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -260,7 +261,8 @@ func TestLogBehindSpiceDBShowsNothingOfEarlierObjects(t *testing.T) {
 	})
 }
 
-// TestExpiryOfEarlierObjectIsHidden creates an object again before the log has an expiry of the earlier object.
+// TestExpiryOfEarlierObjectIsHidden deletes an object and creates it again, before the log has the expiry of a
+// relationship of the earlier object.
 func TestExpiryOfEarlierObjectIsHidden(t *testing.T) {
 	t.Parallel()
 	for name, log := range logs {
@@ -271,8 +273,8 @@ func TestExpiryOfEarlierObjectIsHidden(t *testing.T) {
 	}
 }
 
-// expiresHidden returns false if the relationship expired before the log had it, or if its expiry comes before the new
-// account.
+// expiresHidden returns false if the relationship expired before the follower stopped, or if its expiry comes before
+// the creation of the new account in the log.
 func expiresHidden(t *testing.T, log *audit.Log, left time.Duration) bool {
 	t.Helper()
 	engine := startsEngine(t)
@@ -300,7 +302,8 @@ func expiresHidden(t *testing.T, log *audit.Log, left time.Duration) bool {
 	return all[4].Kind == audit.Expiry
 }
 
-// TestPeopleReadNothingBeforeGap restores another store, where every id may belong to another object.
+// TestPeopleReadNothingBeforeGap lets a log continue with another store, in which every id may belong to another
+// object.
 func TestPeopleReadNothingBeforeGap(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -332,7 +335,8 @@ func (allowing) CheckBulk(
 	return results, "checked", nil
 }
 
-// TestStartInSeveralEntries creates objects in a transaction that has several entries.
+// TestStartInSeveralEntries creates objects in one transaction that is so large that the log has several entries for
+// it.
 func TestStartInSeveralEntries(t *testing.T) {
 	t.Parallel()
 	onEveryLog(t, func(t *testing.T, open func() (*audit.Log, error)) {
@@ -352,12 +356,12 @@ func TestStartInSeveralEntries(t *testing.T) {
 		})
 		record(t, log, 6, touched(t, "1", now, "user:secret"), deleted, again)
 		shown := shownTo(t, historyOf(log, allowing{}), "joe", audit.Query{})
-		require.Equal(t, 2502, len(shown)) //nolint:testifylint // Len would print all of them
+		require.Equal(t, 2502, len(shown)) //nolint:testifylint // require.Len would print all of them
 		require.NotContains(t, strings.Join(shown, ""), "secret")
 	})
 }
 
-// TestLogWithoutStartsIsUpgraded opens a log that an earlier version wrote.
+// TestLogWithoutStartsIsUpgraded opens a log of version 1, which has no search terms of the kind byStart.
 func TestLogWithoutStartsIsUpgraded(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -381,7 +385,7 @@ func TestLogWithoutStartsIsUpgraded(t *testing.T) {
 	log = openLog(t, open)
 	history := historyOf(log, engine)
 	_, _, err = history.Page(t.Context(), "joe", audit.Query{Account: "a"}, 10)
-	require.ErrorIs(t, err, authz.CodeUnavailable, "until the writer has added the starts")
+	require.ErrorIs(t, err, authz.CodeUnavailable, "unavailable until the writer has added the search terms")
 	follow(t, log, engine.Client)
 	require.ElementsMatch(t, test.want, shownTo(t, history, "joe", audit.Query{}))
 	report, err := log.Verify(t.Context(), all[0].Hash, audit.Expected{Place: place})

@@ -16,10 +16,10 @@ type Stats struct {
 	following bool
 	lag       time.Duration
 	now       func() time.Time                // nil means time.Now
-	since     [waitingForExpiry + 1]time.Time // start of each current delay; zero if there is none
+	since     [waitingForExpiry + 1]time.Time // start of each delay that lasts now; zero if there is none
 }
 
-// waiting is a cause of delay.
+// waiting is a reason why the log is behind SpiceDB.
 type waiting int
 
 const (
@@ -38,7 +38,7 @@ func (s *Stats) Entries(kind Kind) int64 {
 	return s.entries[kind]
 }
 
-// Gaps returns how many gaps this server has written.
+// Gaps returns how many entries of the kind Gap this server has written.
 func (s *Stats) Gaps() int64 { return s.gaps.Load() }
 
 // Unstored returns how many placeholders this server has written.

@@ -19,7 +19,7 @@ import (
 type Report struct {
 	Entries int64  // number of entries
 	Head    string // hash of the last entry; empty for an empty log
-	Kept    int64  // number of the entry with the kept hash; zero if no hash was given or no entry has it
+	Kept    int64  // number of the entry with the hash kept, see Verify; or zero
 
 	// Faults describes at most maxFaults faults. It is empty for an intact log.
 	Faults []string
@@ -40,13 +40,14 @@ type Expected struct {
 }
 
 // Verify checks the whole log. Every entry must have the next number, the hash of its text, and the hash of the
-// previous entry. kept may be a hash that an earlier run printed. If no entry has this hash, the log was rewritten, or
-// cut off before that entry.
+// previous entry. kept may be a hash that an earlier run printed. If no entry has this hash, the log was rewritten,
+// or cut off before that entry, and Verify reports a fault.
 //
 // Verify also compares all other stored data with values that it recomputes from the entries: columns, search terms,
 // current relationships, the number of the last entry, and the position. It can do so only for values for which
-// expected has rules. It compares the database's schema with the expected schema, every index with its table, and every
-// value's type with its column's. Damage is a fault, and Verify continues with the parts that it can read.
+// expected has rules. It compares the database's schema with the one that Sluice creates, every index with its table,
+// and every value's type with the type of its column. Damage is a fault, and Verify continues with the parts that it
+// can read.
 func (l *Log) Verify(ctx context.Context, kept string, expected Expected) (Report, error) {
 	v := verification{expected: expected, kept: kept, prev: firstPreviousHash}
 	var options *sql.TxOptions
@@ -91,7 +92,7 @@ func (l *Log) Verify(ctx context.Context, kept string, expected Expected) (Repor
 }
 
 // runStep runs one step of the verification in a savepoint. If the database is damaged or lacks a table, runStep
-// records a fault and returns nil.
+// records a fault and returns no error.
 func (v *verification) runStep(ctx context.Context, tx *sql.Tx, of string, do func() error) error {
 	const savepoint = "sluice_audit_verify"
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT "+savepoint); err != nil {
@@ -239,7 +240,7 @@ func (v *verification) entry(row entryRow) {
 		v.fault("entry %d does not follow the one before it: its field prev has another hash", seq)
 	}
 	if err == nil {
-		var revision, part any // as appendEntry writes them
+		var revision, part any // the columns as appendEntry writes them
 		if e.Revision != "" {
 			revision, part = e.Revision, int64(e.Part)
 		}

@@ -14,7 +14,7 @@ import (
 // stateRows describes the rows of sluice_audit_state.
 var stateRows = map[int64]string{
 	stateToken: "the token after which the log continues", stateLast: "the number of the last written entry",
-	stateSecret: "the secret that seals the numbers of entries",
+	stateSecret: "the secret that encrypts the numbers of entries",
 }
 
 // state compares the rows of sluice_audit_state with the entries.

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// tableCheck compares indexes with their tables, and values with the types of their columns. In SQLite, it comes first,
-// since Verify reads the other tables through the indexes.
+// tableCheck compares indexes with their tables, and values with the types of their columns. In SQLite, it must run
+// before the other checks, since these read the tables through the indexes.
 type tableCheck struct {
 	ctx context.Context //nolint:containedctx // the context of the verification
 	log *Log
@@ -31,7 +31,7 @@ func (c *tableCheck) compareIndexes() error {
 	return err
 }
 
-// index is a PostgreSQL index of the log, with its sort columns.
+// index is a PostgreSQL index of the log, with the columns by which it sorts.
 type index struct{ table, columns, where string }
 
 // postgresIndexes lists the indexes that createStatements creates.
@@ -46,8 +46,8 @@ var postgresIndexes = []index{
 	{table: "sluice_audit_state", columns: "id"},
 }
 
-// Settings that make PostgreSQL read a table without its indexes (byTable), or through the index with the sort order of
-// the query (byIndex).
+// These settings make PostgreSQL read a table without its indexes (byTable), or through the index that has the sort
+// order of the query (byIndex).
 const (
 	byTable = "SET LOCAL enable_seqscan TO on; SET LOCAL enable_indexscan TO off; " +
 		"SET LOCAL enable_indexonlyscan TO off; SET LOCAL enable_bitmapscan TO off"

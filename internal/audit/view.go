@@ -10,19 +10,19 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// view decides, for one request, which updates in the log a person may see. The id of a deleted object can be used for
-// a new object, and readers of the new object may not see updates of the earlier one. The position of the log is the
-// state of SpiceDB up to which the log has every change. An update is visible under two conditions:
+// view decides, for one request, which updates in the log a person may see. The id of a deleted object can be used
+// for a new object, and readers of the new object must not see updates of the deleted one. The position of the log is
+// the state of SpiceDB up to which the log has every change. An update is visible under two conditions:
 //   - The person has the needed permissions now, and had them at the position of the log. The second part hides updates
 //     of an object that was deleted and created again after the position.
-//   - The present objects of these permissions were created by the update or before it, see startedBy.
+//   - The objects on which the person has these permissions were created by the update or before it, see startedBy.
 type view struct {
 	history *History
 	visible *visibility.View // what the person may see both now and at the position
 
 	position authz.Token // position of the log
 	last     int64       // number of the last entry at the position
-	reset    int64       // number of the last gap or placeholder, which may hide that an id was used again; or 0
+	reset    int64       // number of the last gap or placeholder, or 0; an id may have been used again there
 
 	starts   map[string]start // by keyOfObject; the zero value if an object has existed since the log started
 	isBehind bool             // the person has a permission now that they lacked at the position
@@ -73,7 +73,7 @@ func (v *view) check(ctx context.Context, checks []authz.Check) ([]bool, error) 
 	return allowed, nil
 }
 
-// locate reads the starts of objects and stores them in the view.
+// locate reads which entries created the objects, and stores this in v.starts.
 func (v *view) locate(ctx context.Context, objects map[authz.Object]bool) error {
 	maps.DeleteFunc(objects, func(object authz.Object, _ bool) bool {
 		_, known := v.starts[keyOfObject(object)]
@@ -92,8 +92,8 @@ func (v *view) locate(ctx context.Context, objects map[authz.Object]bool) error 
 	return nil
 }
 
-// before returns the number of the last entry before the present object with an id was created. locate must have read
-// the object's start.
+// before returns the number of the last entry before the present object with an id was created. locate must have been
+// called for the object.
 func (v *view) before(object authz.Object) int64 {
 	return max(v.reset, v.starts[keyOfObject(object)].seq-1)
 }
@@ -103,8 +103,8 @@ func (v *view) shows(ctx context.Context, object authz.Object) (bool, error) {
 	return v.visible.MayKnow(ctx, v.history.Rules.Naming(object)...)
 }
 
-// floor returns the number of the last entry before the newest of the objects was created. It ignores zero objects and
-// people.
+// floor returns the number of the last entry before the creation of the object that was created last. It ignores zero
+// objects and people.
 func (v *view) floor(ctx context.Context, objects ...authz.Object) (int64, error) {
 	known := make(map[authz.Object]bool)
 	for _, object := range objects {
@@ -175,7 +175,7 @@ func (v *view) factsOf(u Update) []visibility.Fact {
 }
 
 func (v *view) isVisible(e Entry, u Update) bool {
-	// The relationship was deleted in the gap, perhaps with an earlier object of the same id.
+	// The relationship was deleted during the gap, perhaps together with an earlier object of the same id.
 	if e.Kind == Snapshot && u.Action == actionDelete {
 		return false
 	}
@@ -184,7 +184,7 @@ func (v *view) isVisible(e Entry, u Update) bool {
 			return false
 		}
 	}
-	// A relationship of an earlier object can expire after the present object was created.
+	// A relationship of an earlier object can expire after the present object with the same id was created.
 	start := v.starts[keyOfObject(u.Resource.Object)]
 	return e.Kind != Expiry || start.seq == 0 || u.ExpiresAt != nil && u.ExpiresAt.After(start.at.Add(clockDifference))
 }

@@ -27,8 +27,8 @@ type writer struct {
 	stored   func(authz.Token) // called with the position after each write, once the log has an entry; may be nil
 }
 
-// acquireWriter waits until no other server writes to the log and returns the writer. While another server writes to a
-// shared log, acquireWriter calls the function others before each wait.
+// acquireWriter waits until no other server writes to the log, and returns the writer. While another server writes,
+// acquireWriter calls others before each wait.
 func (l *Log) acquireWriter(ctx context.Context, place Place, others func()) (_ *writer, err error) {
 	w := &writer{log: l, place: place, now: time.Now}
 	defer func() {
@@ -112,8 +112,8 @@ func (w *writer) connection() connection {
 	return w.log.db
 }
 
-// write calls do in one transaction. If the log rejects a part of the write, write calls do again as a careful batch:
-// each part then has a savepoint, and each rejected entry gets a placeholder.
+// write calls do in one transaction. If the log's database rejects a part of it, write calls do again in a careful
+// batch: each part has a savepoint, and a placeholder replaces each entry that the database rejects.
 func (w *writer) write(ctx context.Context, do func(*batch) error) error {
 	if !w.log.careful {
 		err := w.tryWrite(ctx, false, do)
