@@ -42,7 +42,18 @@ func userAccounts(ctx context.Context, by *rest.Client, user string) iter.Seq2[L
 	})
 }
 
-// AccountMembers lists the members of an account.
+// AccountHolders lists the members of an account of one type: user, group or service_account. The field Holder of a
+// group or service account names it, for example group:data-team.
+func (a *Actor) AccountHolders(ctx context.Context, id, holderType string) iter.Seq2[Member, error] {
+	return pages(func(cursor string) ([]Member, string, error) {
+		page, err := answer[rest.MemberPage](a.rest.ListAccountMembers(
+			ctx, id, &rest.ListAccountMembersParams{HolderType: &holderType, Limit: &pageSize, Cursor: cursor},
+		))
+		return page.Members, page.NextCursor, err
+	})
+}
+
+// AccountMembers lists the people who are members of an account.
 func (a *Actor) AccountMembers(ctx context.Context, id string) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.MemberPage](a.rest.ListAccountMembers(

@@ -27,7 +27,7 @@ var answerFields = map[string]string{
 		Importer.token Invitation.replayed Invitation.token Member.user Offboarding.token Offboarding.user
 		PartOfAccount.id PartOfAccount.replayed PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed
 		PartOfWorkspace.token Preview.effects RemovedMember.reassigned RemovedMember.remaining Offboarding.groups
-		Member.via RemovedMember.replayed RemovedMember.token Subscription.id Subscription.replayed
+		Member.via Member.holder RemovedMember.replayed RemovedMember.token Subscription.id Subscription.replayed
 		Subscription.token Workspace.id Workspace.replayed Workspace.token Invitation.inviter Offboarding.connections
 		Offboarding.importers Offboarding.invitations Offboarding.shares Reassigned.connections Reassigned.importers
 		Reassigned.private_connections OffboardingShares.workspaces Offboarding.roles Offboarding.private_connections

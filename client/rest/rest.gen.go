@@ -1703,10 +1703,15 @@ type ListedSubscription struct {
 
 // Member defines model for Member.
 type Member struct {
+	// Holder The group or service account, for example `group:data-team`. Left out for a person.
+	//
+	// Example: group:data-team
+	Holder string `json:"holder,omitempty,omitzero"`
+
 	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
-	User ID `json:"user"`
+	User ID `json:"user,omitempty,omitzero"`
 
 	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
@@ -3068,6 +3073,9 @@ type GroupsOfRemoved = string
 // Example: alice@example.com
 type Handle = ID
 
+// HolderType defines model for HolderType.
+type HolderType = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -3267,8 +3275,11 @@ type WithdrawAccountInvitationParams struct {
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
-	// Role Returns only people who have this role directly or through a group.
+	// Role Returns only members who have this role, people also through a group.
 	Role *RoleFilter `form:"role,omitempty" json:"role,omitempty"`
+
+	// HolderType Which holders of roles the call lists: people, groups or service accounts.
+	HolderType *HolderType `form:"holder_type,omitempty" json:"holder_type,omitempty"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -5120,7 +5131,7 @@ type ClientInterface interface {
 
 	// ListAccountMembers List the members of an account
 	//
-	// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the groups through which the person has roles.
+	// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the groups through which the person has roles. With `holder_type`, the call lists the groups or service accounts that hold roles on the account. Each entry then has `holder` instead of `user`.
 	//
 	// Corresponds with GET /v1/accounts/{id}/members (the `ListAccountMembers` operationId).
 	ListAccountMembers(ctx context.Context, id ID, params *ListAccountMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7064,7 +7075,7 @@ func (c *Client) WithdrawAccountInvitation(ctx context.Context, id ID, handle Ha
 
 // ListAccountMembers List the members of an account
 //
-// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the groups through which the person has roles.
+// Needs `list_members`. `roles` has the roles that a person holds directly; it can be empty. `via` has the groups through which the person has roles. With `holder_type`, the call lists the groups or service accounts that hold roles on the account. Each entry then has `holder` instead of `user`.
 //
 // Corresponds with GET /v1/accounts/{id}/members (the `ListAccountMembers` operationId).
 func (c *Client) ListAccountMembers(ctx context.Context, id ID, params *ListAccountMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11250,6 +11261,18 @@ func NewListAccountMembersRequest(server string, id ID, params *ListAccountMembe
 		if params.Role != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.HolderType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "holder_type", *params.HolderType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -1699,10 +1699,15 @@ type ListedSubscription struct {
 
 // Member defines model for Member.
 type Member struct {
+	// Holder The group or service account, for example `group:data-team`. Left out for a person.
+	//
+	// Example: group:data-team
+	Holder string `json:"holder,omitempty"`
+
 	// User An id that the application has chosen: up to 256 bytes of UTF-8 without invisible characters. If another tool has stored an id that breaks these rules, it has the form `stored:ID`, and can be longer.
 	//
 	// Example: alice@example.com
-	User ID `json:"user"`
+	User ID `json:"user,omitempty"`
 
 	// Roles Names of roles of the role set of the object, and ids of custom roles. A custom role belongs to the object itself or, for an account, to its subscription. A holder can have any number of custom roles, with or without other roles.
 	Roles RoleNames `json:"roles"`
@@ -3064,6 +3069,9 @@ type GroupsOfRemoved = string
 // Example: alice@example.com
 type Handle = ID
 
+// HolderType defines model for HolderType.
+type HolderType = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -3209,8 +3217,11 @@ type ListAccountInvitationsParams struct {
 
 // ListAccountMembersParams defines parameters for ListAccountMembers.
 type ListAccountMembersParams struct {
-	// Role Returns only people who have this role directly or through a group.
+	// Role Returns only members who have this role, people also through a group.
 	Role *RoleFilter `form:"role,omitempty" json:"role,omitempty"`
+
+	// HolderType Which holders of roles the call lists: people, groups or service accounts.
+	HolderType *HolderType `form:"holder_type,omitempty" json:"holder_type,omitempty"`
 
 	// Limit The highest number of entries on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -4728,6 +4739,14 @@ func (siw *ServerInterfaceWrapper) ListAccountMembers(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", c.Request.URL.Query(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "holder_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "holder_type", c.Request.URL.Query(), &params.HolderType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter holder_type: %w", err), http.StatusBadRequest)
 		return
 	}
 

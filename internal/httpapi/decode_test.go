@@ -294,7 +294,7 @@ func TestBodySize(t *testing.T) {
 func TestErrorsOfQueriesNameTheParameter(t *testing.T) {
 	w := serve(t)
 	for path, words := range map[string]string{
-		"/v1/accounts/acme/members?limt=1":                         `the parameter "limt" does not exist here; the parameters are role, limit, cursor`,
+		"/v1/accounts/acme/members?limt=1":                         `the parameter "limt" does not exist here; the parameters are role, holder_type, limit, cursor`,
 		"/v1/accounts/acme/members?Limit=1":                        `the parameter "Limit" does not exist`,
 		"/v1/accounts/acme?limit=1":                                `the parameter "limit" does not exist here; this call has none`,
 		"/v1/accounts/acme/members?limit=0":                        `the parameter "limit" must be a number from 1 to 1000`,

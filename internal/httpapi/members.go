@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 type accountMemberOperations interface {
 	AccountMembers(
-		ctx context.Context, by operation.Caller, id authz.ID, role string, page operation.Page,
+		ctx context.Context, by operation.Caller, id authz.ID, holders authz.Type, role string, page operation.Page,
 	) (operation.Members, authz.Token, error)
 	GetAccountMember(ctx context.Context, by operation.Caller, id, user authz.ID) (operation.Member, authz.Token, error)
 	PutAccountMember(
@@ -56,7 +57,8 @@ type subscriptionMemberOperations interface {
 func (a *productAPI) ListAccountMembers(c *gin.Context, id ID, params ListAccountMembersParams) {
 	a.answer(c, http.StatusOK, func(ctx context.Context) (any, error) {
 		members, token, err := a.operations.AccountMembers(
-			ctx, callOf(c).caller(), authz.ID(id), optional(params.Role), page(params.Limit, params.Cursor),
+			ctx, callOf(c).caller(), authz.ID(id), cmp.Or(authz.Type(optional(params.HolderType)), authz.TypeUser),
+			optional(params.Role), page(params.Limit, params.Cursor),
 		)
 		if err != nil {
 			return nil, err
@@ -253,10 +255,14 @@ func showRemoved(reassigned *operation.Reassigned, token authz.Token) RemovedMem
 }
 
 func showMember(m operation.Member) Member {
-	return Member{
+	shown := Member{
 		User: string(m.User), Roles: toStrings(m.Roles), ExpiresAt: showTime(m.ExpiresAt), Via: showGroups(m.Via),
 		Accounts: showRoles(m.Accounts), AccountsExpireAt: showEnds(m.AccountsExpireAt),
 	}
+	if m.Holder.Type != "" {
+		shown.Holder = m.Holder.String()
+	}
+	return shown
 }
 
 func showMemberDetails(m operation.Member, token authz.Token) MemberDetails {

@@ -161,9 +161,14 @@ func (o *operations) GetAccount(
 }
 
 func (o *operations) AccountMembers(
-	ctx context.Context, by operation.Caller, id authz.ID, role string, page operation.Page,
+	ctx context.Context, by operation.Caller, id authz.ID, holders authz.Type, role string, page operation.Page,
 ) (operation.Members, authz.Token, error) {
-	return operation.Members{}, token, o.record(ctx, "AccountMembers", by, id, role, page)
+	var members operation.Members
+	if holders != authz.TypeUser {
+		group := operation.Member{Holder: authz.Holder{Type: holders, ID: "g1"}, Roles: operation.Roles{"viewer"}}
+		members.Members = append(members.Members, group)
+	}
+	return members, token, o.record(ctx, "AccountMembers", by, id, holders, role, page)
 }
 
 func (o *operations) PutAccountMember(

@@ -289,7 +289,12 @@ func TestOperations(t *testing.T) {
 		},
 		{"GET", "/v1/accounts/acme", "", false, "GetAccount", args(authz.ID("acme")), 200, `{"id":"acme","subscription":"s1","role_set":"team","token":"t1"}`},
 		{"DELETE", "/v1/accounts/acme", "", false, "Delete", args(authz.Object{Type: "account", ID: "acme"}), 200, done},
-		{"GET", "/v1/accounts/acme/members?limit=1000&role=user", "", false, "AccountMembers", args(authz.ID("acme"), "user", operation.Page{Limit: 1000}), 200, `{"members":[],"next_cursor":"","token":"t1"}`},
+		{
+			"GET", "/v1/accounts/acme/members?holder_type=group", "", false, "AccountMembers",
+			args(authz.ID("acme"), authz.TypeGroup, "", firstPage), 200,
+			`{"members":[{"holder":"group:g1","roles":["viewer"]}],"next_cursor":"","token":"t1"}`,
+		},
+		{"GET", "/v1/accounts/acme/members?limit=1000&role=user", "", false, "AccountMembers", args(authz.ID("acme"), authz.TypeUser, "user", operation.Page{Limit: 1000}), 200, `{"members":[],"next_cursor":"","token":"t1"}`},
 		{
 			"PATCH", "/v1/accounts/acme/members", `{"members":{"bob":["viewer"],"eve":[]}}`, false, "PatchAccountMembers",
 			args(authz.ID("acme"), map[authz.ID][]string{"bob": {"viewer"}, "eve": {}}, time.Time{}),

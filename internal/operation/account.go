@@ -75,10 +75,11 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 	return answered(account, token, err)
 }
 
-// AccountMembers returns a page of the people who have a role on an account, directly or through groups. If role is
-// not empty, it returns only people who have this role.
+// AccountMembers returns a page of the people who have a role on an account, directly or through groups. If holders is
+// the type of groups or service accounts, it returns those that hold a role there. If role is not empty, it returns
+// only members who have this role.
 func (s *Service) AccountMembers(
-	ctx context.Context, by Caller, id authz.ID, role string, page Page,
+	ctx context.Context, by Caller, id authz.ID, holders authz.Type, role string, page Page,
 ) (Members, authz.Token, error) {
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
@@ -94,17 +95,14 @@ func (s *Service) AccountMembers(
 				return err
 			}
 		}
-		people, err := readPeople(ctx, p, facts.object, facts.set)
+		found, err := readMembersOf(ctx, p, facts, holders)
 		if err != nil {
 			return err
 		}
-		if err := addGroupMembers(ctx, p, facts.object, facts.set, people); err != nil {
+		if err := keepRole(found, facts.set, role); err != nil {
 			return err
 		}
-		if err := keepRole(people, facts.set, role); err != nil {
-			return err
-		}
-		members, err = pageOfMembers(people, page.of("account members "+role, id))
+		members, err = pageOfMembers(found, page.of("account members "+string(holders)+" "+role, id))
 		return err
 	})
 	return answered(members, token, err)

@@ -39,7 +39,7 @@ func (s *Service) AccountGroups(
 		if err != nil {
 			return err
 		}
-		all := rolesOfGroups(found, place.set)
+		all := rolesOfHolders(found, place.set)
 		ids := make([]authz.ID, len(all))
 		for i, h := range all {
 			ids[i] = h.Holder.ID

@@ -35,7 +35,7 @@ func customService(t *testing.T, given ...string) (*operation.Service, *txtest.S
 func TestCustomRolesAreListed(t *testing.T) {
 	t.Parallel()
 	s, _ := customService(t)
-	members, _, err := s.AccountMembers(t.Context(), by("olga"), "t", "", operation.Page{})
+	members, _, err := s.AccountMembers(t.Context(), by("olga"), "t", authz.TypeUser, "", operation.Page{})
 	require.NoError(t, err)
 	crewRoles := operation.HolderRoles{Holder: groupOf("crew"), Roles: operation.Roles{"auditor"}}
 	nina := operation.Member{User: "nina", Roles: operation.Roles{"auditor"}, ExpiresAt: until}
@@ -45,10 +45,10 @@ func TestCustomRolesAreListed(t *testing.T) {
 	require.Contains(t, members.Members, peter)
 	require.Contains(t, members.Members, ed)
 
-	auditors, _, err := s.AccountMembers(t.Context(), by("olga"), "t", "auditor", operation.Page{})
+	auditors, _, err := s.AccountMembers(t.Context(), by("olga"), "t", authz.TypeUser, "auditor", operation.Page{})
 	require.NoError(t, err)
 	require.Equal(t, []operation.Member{ed, nina}, auditors.Members)
-	_, _, err = s.AccountMembers(t.Context(), by("olga"), "t", "nothing", operation.Page{})
+	_, _, err = s.AccountMembers(t.Context(), by("olga"), "t", authz.TypeUser, "nothing", operation.Page{})
 	require.ErrorIs(t, err, authz.CodeInvalid)
 
 	member, _, err := s.GetAccountMember(t.Context(), by("olga"), "t", "nina")
@@ -63,6 +63,19 @@ func TestCustomRolesAreListed(t *testing.T) {
 		User: "peter", Accounts: map[authz.ID]operation.Roles{"t": {"user", "biller"}},
 		AccountsExpireAt: people.Members[0].AccountsExpireAt,
 	})
+
+	for holders, want := range map[authz.Type]authz.Holder{
+		authz.TypeGroup: groupOf("crew"), authz.TypeServiceAccount: {Type: authz.TypeServiceAccount, ID: "robot"},
+	} {
+		for _, role := range []string{"", "auditor"} {
+			found, _, err := s.AccountMembers(t.Context(), by("olga"), "t", holders, role, operation.Page{})
+			require.NoError(t, err)
+			require.Equal(t, []operation.Member{{Holder: want, Roles: operation.Roles{"auditor"}}}, found.Members)
+		}
+		found, _, err := s.AccountMembers(t.Context(), by("olga"), "t", holders, "biller", operation.Page{})
+		require.NoError(t, err)
+		require.Empty(t, found.Members)
+	}
 
 	groups, _, err := s.AccountGroups(t.Context(), by("olga"), "t", operation.Page{})
 	require.NoError(t, err)

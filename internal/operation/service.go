@@ -113,9 +113,13 @@ type Account struct {
 	ExpiresAt time.Time
 }
 
-// Member is a person with their roles on a subscription or an account.
+// Member is a person, group or service account with its roles on a subscription or an account.
 type Member struct {
-	User  authz.ID
+	// User is the person, or empty for a group or service account. Holder is the group or service account, or zero for
+	// a person. Only lists of the members of an account have groups and service accounts.
+	User   authz.ID
+	Holder authz.Holder
+
 	Roles Roles
 
 	// ExpiresAt is when the last of the roles ends; zero if one of them is permanent.

@@ -17,20 +17,33 @@ func readGroupsOf(
 	for i, r := range found {
 		rows[i] = r.role
 	}
-	return rolesOfGroups(rows, set), err
+	return rolesOfHolders(rows, set), err
 }
 
-// rolesOfGroups returns the groups that hold roles, with these roles, sorted by id. rows are the relationships of one
-// object.
-func rolesOfGroups(rows []authz.Relationship, set authz.RoleSet) (groups []HolderRoles) {
+// rolesOfHolders returns the holders of roles, with these roles, sorted by id. rows are the relationships of one
+// place to holders of one type.
+func rolesOfHolders(rows []authz.Relationship, set authz.RoleSet) (holders []HolderRoles) {
 	held := make(map[authz.ID][]authz.Relationship)
 	for _, r := range inOrder(rows, set) {
 		held[r.Subject.ID] = append(held[r.Subject.ID], r)
 	}
-	for _, group := range sortedKeys(held) {
-		groups = append(groups, holderRolesOf(groupHolder(group), held[group]))
+	for _, id := range sortedKeys(held) {
+		holder := authz.Holder{Type: held[id][0].Subject.Type, ID: id}
+		holders = append(holders, holderRolesOf(holder, held[id]))
 	}
-	return groups
+	return holders
+}
+
+// readOtherMembers reads the groups or service accounts that hold roles on a place, with these roles.
+func readOtherMembers(
+	ctx context.Context, p *plan, place authz.Object, set authz.RoleSet, holders authz.Type,
+) (map[authz.ID]Member, error) {
+	rows, err := readHoldersOf(ctx, p, place, holders)
+	members := make(map[authz.ID]Member)
+	for _, h := range rolesOfHolders(rows, set) {
+		members[h.Holder.ID] = Member{Holder: h.Holder, Roles: h.Roles, ExpiresAt: h.ExpiresAt}
+	}
+	return members, err
 }
 
 // addGroupMembers adds to the members of an object the people who have roles there through groups. It sets Via of
@@ -42,7 +55,7 @@ func addGroupMembers(
 	if err != nil {
 		return err
 	}
-	groups := rolesOfGroups(rows, set)
+	groups := rolesOfHolders(rows, set)
 	filters := make([]authz.Filter, len(groups))
 	for i, group := range groups {
 		filters[i] = authz.Filter{
@@ -64,7 +77,7 @@ func addGroupMembers(
 	return nil
 }
 
-// keepRole deletes the people who have the role neither directly nor through a group. It returns an error with
+// keepRole deletes the members who have the role neither directly nor through a group. It returns an error with
 // CodeInvalid if the role set has no such role. If role is empty, it keeps everybody.
 func keepRole(people map[authz.ID]Member, set authz.RoleSet, role string) error {
 	if role == "" {
@@ -81,4 +94,18 @@ func keepRole(people map[authz.ID]Member, set authz.RoleSet, role string) error 
 	}
 	maps.DeleteFunc(people, func(_ authz.ID, m Member) bool { return !holds(m) })
 	return nil
+}
+
+// readMembersOf reads the members of an account that are of a type of holders.
+func readMembersOf(
+	ctx context.Context, p *plan, account accountFacts, holders authz.Type,
+) (map[authz.ID]Member, error) {
+	if holders != user {
+		return readOtherMembers(ctx, p, account.object, account.set, holders)
+	}
+	people, err := readPeople(ctx, p, account.object, account.set)
+	if err != nil {
+		return nil, err
+	}
+	return people, addGroupMembers(ctx, p, account.object, account.set, people)
 }

@@ -70,7 +70,7 @@ func TestNoValueComesWithAnError(t *testing.T) {
 	require.NoError(t, err)
 	page := operation.Page{}
 	arguments := map[string][]any{
-		"AccountMembers": {by("ada"), authz.ID("team"), "", page},
+		"AccountMembers": {by("ada"), authz.ID("team"), authz.TypeUser, "", page},
 		"Contents": {by("ada"), operation.Collection{
 			Place: authz.Object{Type: "account", ID: "team"}, Type: "importer", Permissions: []authz.Permission{"run"},
 		}, page},

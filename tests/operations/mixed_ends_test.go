@@ -179,7 +179,7 @@ func TestExpiryIsShownWhereAllRolesEnd(t *testing.T) {
 	_, _, err := s.PutAccountMember(ctx, by("ada"), "operations", "adam", []string{"operator", "flow_author"}, ends)
 	require.NoError(t, err)
 	shown := func() (ends []time.Time) {
-		members, _, err := s.AccountMembers(ctx, by("ada"), "operations", "", operation.Page{})
+		members, _, err := s.AccountMembers(ctx, by("ada"), "operations", authz.TypeUser, "", operation.Page{})
 		require.NoError(t, err)
 		for _, member := range members.Members {
 			if member.User == "adam" {

@@ -25,7 +25,7 @@ func TestListsReadALimitedNumberOfRelationships(t *testing.T) {
 	owner := by("ada")
 	for name, ask := range map[string]func(s *operation.Service) error{
 		"members of an account": func(s *operation.Service) error {
-			_, _, err := s.AccountMembers(t.Context(), owner, "team", "", operation.Page{Limit: 1})
+			_, _, err := s.AccountMembers(t.Context(), owner, "team", authz.TypeUser, "", operation.Page{Limit: 1})
 			return err
 		},
 		"members of a subscription": func(s *operation.Service) error {
