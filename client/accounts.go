@@ -23,12 +23,13 @@ func (a *Actor) DeleteAccount(ctx context.Context, id string) error {
 	return done(a.rest.DeleteAccount(ctx, id, nil))
 }
 
-// Accounts lists the actor's own accounts, with their roles.
+// Accounts lists the accounts on which the actor holds roles, with these roles.
 func (a *Actor) Accounts(ctx context.Context) iter.Seq2[ListedAccount, error] {
 	return userAccounts(ctx, a.rest, a.user)
 }
 
-// UserAccounts lists the accounts of a person, with their roles. It needs a key with the scope inspect.
+// UserAccounts lists the accounts on which a person holds roles, with these roles. It needs a key with the scope
+// inspect.
 func (c *Client) UserAccounts(ctx context.Context, user string) iter.Seq2[ListedAccount, error] {
 	return userAccounts(ctx, c.rest, user)
 }
@@ -73,8 +74,8 @@ func (a *Actor) PutAccountMember(ctx context.Context, id, user string, roles ...
 	return a.PutAccountMemberUntil(ctx, id, user, time.Time{}, roles...)
 }
 
-// PutAccountMemberUntil sets the roles of a person on an account until a time, in full seconds. The zero time means
-// permanently.
+// PutAccountMemberUntil sets the roles of a person on an account until a time. The server drops a fraction of a
+// second. The zero time means permanently.
 func (a *Actor) PutAccountMemberUntil(
 	ctx context.Context, id, user string, until time.Time, roles ...string,
 ) (ChangedMember, error) {
@@ -83,14 +84,14 @@ func (a *Actor) PutAccountMemberUntil(
 	))
 }
 
-// AddAccountOwner adds an owner to a team account, without an actor. The audit log stores the reason. It needs a key
-// with the scope provision.
+// AddAccountOwner adds an owner to a team account, without an actor. It needs a key with the scope provision. The
+// audit log stores the reason.
 func (c *Client) AddAccountOwner(ctx context.Context, id, user, reason string) (ChangedMember, error) {
 	return c.addRequiredRole(ctx, id, user, "owner", reason)
 }
 
-// AddAccountAdministrator adds an administrator to an operations account, without an actor. The audit log stores the
-// reason. It needs a key with the scope provision.
+// AddAccountAdministrator adds an administrator to an operations account, without an actor. It needs a key with the
+// scope provision. The audit log stores the reason.
 func (c *Client) AddAccountAdministrator(ctx context.Context, id, user, reason string) (ChangedMember, error) {
 	return c.addRequiredRole(ctx, id, user, "administrator", reason)
 }
@@ -113,8 +114,8 @@ func (a *Actor) RemoveAccountMemberAndGroups(ctx context.Context, id, user strin
 	)
 }
 
-// PatchAccountMembers sets the roles of many people on one account. It is atomic if one write can hold the change. A
-// larger change first removes roles, in several writes. Then it grants the new roles, all in one write.
+// PatchAccountMembers sets the roles of many people on one account. If the change fits into one write, it is atomic.
+// Otherwise the server first removes roles, in several writes. Then it grants all new roles in one write.
 func (a *Actor) PatchAccountMembers(ctx context.Context, id string, members RolesByID) ([]Member, error) {
 	changed, err := answer[rest.ChangedMembers](
 		a.rest.PatchAccountMembers(ctx, id, nil, rest.AccountMembers{Members: rest.RolesByPerson(rolesByID(members))}),

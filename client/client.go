@@ -1,4 +1,4 @@
-// Package client asks a Sluice server for decisions and performs its operations.
+// Package client is the Go client of a Sluice server: it makes checks, and performs operations on behalf of people.
 //
 //	sluice, err := client.New("https://authz.example.com", key)
 //	may, err := sluice.Can(ctx, "alice", "run", "importer:i1")
@@ -6,11 +6,11 @@
 //		ID: "acme", Subscription: "s1", RoleSet: "team",
 //	})
 //
-// Decisions deny by default: a boolean beside an error is false. Errors have the codes of the API:
-// errors.Is(err, client.NotFound).
+// Decisions deny by default: if a method returns an error, its boolean result is false. Errors have the codes of the
+// API: errors.Is(err, client.NotFound).
 //
-// The client retries requests while the server is unreachable or busy, for up to ten seconds and until the context
-// ends. A retried operation still happens only once, since each has an idempotency key.
+// While the server is unreachable or busy, the client retries a request for up to ten seconds, or until the context
+// ends. The server performs a retried operation only once, because the client sends an idempotency key with it.
 package client
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Client calls one server, or several behind one address. It is safe for concurrent use; create it once.
+// Client calls one server, or several servers behind one address. It is safe for concurrent use; create it once.
 type Client struct {
 	rest *rest.Client
 }
@@ -41,32 +41,37 @@ type Option func(*transport)
 // WithHTTPClient sets the HTTP client, for TLS, tracing or limits of your own.
 func WithHTTPClient(c *http.Client) Option { return func(t *transport) { t.http = c } }
 
-// WithTries limits how often a request is sent; 1 disables retries. By default, only two time limits end the retries:
-// the one of WithPatience, and the one of the call's context.
+// WithTries limits how often a request is sent; 1 disables retries. By default, the number is unlimited. The client
+// then retries until the time of WithPatience is over, or the context of the call ends.
 func WithTries(n uint) Option { return func(t *transport) { t.tries = max(1, n) } }
 
 // WithPatience limits the time that one call spends on retries. The default is 10 seconds, which is longer than a
 // restart of the server. The context of the call may end it earlier.
 func WithPatience(d time.Duration) Option { return func(t *transport) { t.patience = d } }
 
-// attemptTimeout limits one request if the context does not. It is longer than the server's own limit.
+// attemptTimeout limits the time of one HTTP request, even if the context has no deadline. It is longer than the time
+// after which the server itself ends a request.
 const attemptTimeout = 40 * time.Second
 
 // New returns a client of the server at an address, for example https://authz.example.com. It sends no request.
-// Decisions need a key with the scope check, operations one with operate or provision. The error is Invalid for a
-// malformed address or an empty key.
+// Decisions need a key with the scope check. Operations need a key with the scope operate or provision. The error is
+// Invalid for a malformed address or an empty key.
 func New(address, key string, options ...Option) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, &Error{
-			Code: Invalid, Detail: fmt.Sprintf("%q is not an address; use, for example, https://authz.example.com", address),
+			Code: Invalid, Detail: fmt.Sprintf(
+				"%q is not the address of a server; write, for example, https://authz.example.com", address,
+			),
 		}
 	}
 	switch {
 	case strings.TrimSpace(key) == "":
 		return nil, &Error{Code: Invalid, Detail: "the API key is empty; every call requires one"}
 	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, &Error{Code: Invalid, Detail: "the API key has a character that no key has; check for line breaks"}
+		return nil, &Error{
+			Code: Invalid, Detail: "the API key has a space, a control character or a character that is not ASCII",
+		}
 	}
 	t := &transport{
 		base: base.Path, key: key, patience: 10 * time.Second,
@@ -96,13 +101,13 @@ func connections() http.RoundTripper {
 	return own
 }
 
-// REST returns the generated client, for calls without a method in this package. It uses the same key, retries and
-// errors.
+// REST returns the generated client, for endpoints for which this package has no method. It uses the same key and the
+// same retries, and returns the same errors.
 func (c *Client) REST() *rest.Client { return c.rest }
 
-// As returns an actor. The argument is the id of a person, which the application chose, or the reference to a service
-// account: As("bob"), As("service_account:nightly"). The server decides for each operation whether the actor may
-// perform it.
+// As returns an actor, which performs operations on behalf of a user. The user is the id of a person, for example
+// "bob", or the reference to a service account, for example "service_account:nightly". For each operation, the server
+// decides whether the actor may perform it.
 func (c *Client) As(user string) *Actor {
 	as := *c.rest
 	as.RequestEditors = append(as.RequestEditors[:len(as.RequestEditors):len(as.RequestEditors)],
@@ -113,8 +118,8 @@ func (c *Client) As(user string) *Actor {
 	return &Actor{rest: &as, user: user}
 }
 
-// headerValue encodes an actor for a header. It percent-encodes the percent sign, the comma, the space, and every byte
-// that is not visible ASCII.
+// headerValue encodes an actor for the header Sluice-Actor. It percent-encodes the percent sign, the comma, the
+// space, and every byte that is not visible ASCII.
 func headerValue(user string) string {
 	var b strings.Builder
 	for i := range len(user) {
@@ -127,5 +132,5 @@ func headerValue(user string) string {
 	return b.String()
 }
 
-// REST returns the generated client on behalf of the actor.
+// REST returns a generated client whose requests name the actor. See Client.REST.
 func (a *Actor) REST() *rest.Client { return a.rest }

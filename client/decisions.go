@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Reference names an object. With a Relation, it names everybody in this relation of the object.
+// Reference names an object or, with a Relation, all subjects that have this relation to the object.
 type Reference struct {
 	Type, ID string
 	Relation string
@@ -25,7 +25,7 @@ func Object(reference string) Reference {
 	return Reference{Type: typ, ID: id}
 }
 
-// String returns the reference in zed's form.
+// String returns the reference as type:id or type:id#relation, as zed writes it.
 func (r Reference) String() string {
 	if r.Relation != "" {
 		return r.Type + ":" + r.ID + "#" + r.Relation
@@ -33,8 +33,8 @@ func (r Reference) String() string {
 	return r.Type + ":" + r.ID
 }
 
-// wire returns the reference in the object form of the API, which accepts any id. It rejects text that is not UTF-8,
-// since JSON would change the text into another id.
+// wire returns the reference as a JSON object, the form in which the API accepts any id. It rejects a reference that
+// is not UTF-8, because encoding it as JSON would change its id.
 func (r Reference) wire() (out rest.Reference, err error) {
 	if !utf8.ValidString(r.String()) {
 		return out, &Error{Code: Invalid, Detail: fmt.Sprintf("the reference %q is not UTF-8", r)}
@@ -42,7 +42,7 @@ func (r Reference) wire() (out rest.Reference, err error) {
 	return out, out.FromReferenceObject(rest.ReferenceObject{Type: r.Type, ID: r.ID, Relation: r.Relation})
 }
 
-// Check is a question: may the subject do this to the resource?
+// Check asks whether the subject has the permission on the resource.
 type Check struct {
 	Subject    Reference
 	Permission string
@@ -66,24 +66,25 @@ func (c Check) wire() (out rest.BulkCheck, err error) {
 type Decision struct {
 	Allowed bool
 
-	// MissingContext lists fields of the context that the decision needs. Without these fields, the check is denied.
+	// MissingContext lists the caveat parameters that the decision needs, but that are not in the Context of the
+	// check. If there are any, Allowed is false.
 	MissingContext []string
 
-	// Token names the state of the answer.
+	// Token names the state of the data for which the decision was made. See WithToken.
 	Token string
 
-	// Err is the error of this check within CheckAll. It implies that Allowed is false.
+	// Err is the error of this check. Only CheckAll sets it. If it is set, Allowed is false.
 	Err error
 }
 
-// Can reports whether a person may do something to a resource "type:id". With an error the result is false.
+// Can reports whether a person has the permission on a resource "type:id". If there is an error, the result is false.
 func (c *Client) Can(ctx context.Context, user, permission, resource string) (bool, error) {
 	decision, err := c.Check(ctx, Check{Subject: User(user), Permission: permission, Resource: Object(resource)})
 	return decision.Allowed, err
 }
 
-// CanEach reports, for each of up to 1000 resources "type:id", whether a person has the permission on it. It makes one
-// call. If one of them cannot be decided, it returns an error and no result.
+// CanEach reports, for each of up to 1000 resources "type:id", whether a person has the permission on it. It sends
+// one request. If the server cannot decide about one of the resources, CanEach returns an error and no results.
 func (c *Client) CanEach(ctx context.Context, user, permission string, resources ...string) (map[string]bool, error) {
 	checks := make([]Check, len(resources))
 	for i, resource := range resources {
@@ -103,8 +104,8 @@ func (c *Client) CanEach(ctx context.Context, user, permission string, resources
 	return may, nil
 }
 
-// CanAll reports whether a person has the permission on all of up to 1000 resources "type:id". With an error the result
-// is false. An empty list is an error.
+// CanAll reports whether a person has the permission on all of up to 1000 resources "type:id". If there is an error,
+// the result is false. A call without resources is an error.
 func (c *Client) CanAll(ctx context.Context, user, permission string, resources ...string) (bool, error) {
 	may, err := c.CanEach(ctx, user, permission, resources...)
 	if err != nil {
@@ -118,7 +119,7 @@ func (c *Client) CanAll(ctx context.Context, user, permission string, resources 
 	return true, nil
 }
 
-// Check decides one question.
+// Check returns the decision about one check.
 func (c *Client) Check(ctx context.Context, check Check) (Decision, error) {
 	in, err := check.wire()
 	if err != nil {
@@ -135,8 +136,8 @@ func (c *Client) Check(ctx context.Context, check Check) (Decision, error) {
 	return Decision{Allowed: decision.Allowed, MissingContext: decision.MissingContext, Token: decision.Token}, nil
 }
 
-// CheckAll decides up to 1000 questions in one call and at one state. The decisions are in the order of the checks. A
-// failed check has its error in its decision and does not affect the others.
+// CheckAll decides up to 1000 checks in one request, all for the same state of the data. The decisions are in the
+// order of the checks. If one check fails, its decision has the error, and the other checks are still decided.
 func (c *Client) CheckAll(ctx context.Context, checks ...Check) ([]Decision, error) {
 	in := make([]rest.BulkCheck, len(checks))
 	for i, check := range checks {

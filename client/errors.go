@@ -32,25 +32,26 @@ const (
 	Limited     Code = "limited"
 	Canceled    Code = "canceled"
 	Internal    Code = "internal"
-	Unavailable Code = "unavailable" // this also stands for a server that cannot be reached
+	Unavailable Code = "unavailable" // also used if the server cannot be reached
 	Deadline    Code = "deadline"
 )
 
 // Error returns the code.
 func (c Code) Error() string { return string(c) }
 
-// Error is the error of a call. All errors of this package have this type.
+// Error describes why a call failed. All errors of this package have this type.
 type Error struct {
 	Code      Code
-	Status    int           // HTTP status; 0 if there was no answer
+	Status    int           // HTTP status; 0 if the server did not answer
 	Detail    string        // description for people
 	RequestID string        // the request's id in the server's log
-	After     time.Duration // how long the server asks to wait before a retry; 0 if it does not ask
+	After     time.Duration // from the header Retry-After: how long to wait before a retry; 0 without it
 
-	// Permission is the permission that the actor of a Forbidden operation lacks.
+	// Permission is the permission that the actor lacks, if Code is Forbidden.
 	Permission string
 
-	// Accounts and Subscriptions have the ids of the objects that caused a Conflict. They may be empty.
+	// Accounts and Subscriptions have the ids of the objects that caused the error, if Code is Conflict. They may be
+	// empty.
 	Accounts      []string
 	Subscriptions []string
 
@@ -80,7 +81,7 @@ func (e *Error) Is(target error) bool { return target == e.Code }
 // Unwrap returns the cause, for example an error of the HTTP transport.
 func (e *Error) Unwrap() error { return e.cause }
 
-// problem returns the error in an answer.
+// problem returns the error for an answer whose status reports a failure.
 func problem(response *http.Response, body []byte) *Error {
 	e := &Error{Status: response.StatusCode, RequestID: response.Header.Get("X-Request-ID"), After: retryAfter(response)}
 	var sent rest.Problem
@@ -109,7 +110,7 @@ func problemOf(sent rest.Problem) *Error {
 	}
 }
 
-// retryAfter returns how long the answer asks to wait. It ignores the form with a date, which Sluice does not send.
+// retryAfter returns the time in the header Retry-After. It ignores a date in this header; Sluice sends seconds only.
 func retryAfter(response *http.Response) time.Duration {
 	seconds, err := strconv.Atoi(response.Header.Get("Retry-After"))
 	if err != nil || seconds < 0 {

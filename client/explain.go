@@ -6,18 +6,18 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Explanation is a decision with its reason: the path of relationships that allows it, or suggestions that would allow
-// it.
+// Explanation is a decision with its reason. If the check is allowed, the reason is the path of relationships that
+// allows it. If it is denied, the reason is a list of changes that would allow it.
 type Explanation = rest.Explanation
 
-// Explain returns a decision and its reason. With the scope inspect, the answer has everything. With another key, it
-// has only information that the subject may see, without names of people.
+// Explain returns a decision and its reason. If the key has the scope inspect, the answer is complete. With another
+// key, it has only information that the subject may see, without names of people.
 func (c *Client) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, c.rest, check)
 }
 
-// Explain returns a decision and the part of its reason that this person may see. It shows objects that they may view,
-// and names people whom they may list.
+// Explain returns a decision and the part of its reason that the actor may see. It shows only objects that the actor
+// may view, and names only people whom the actor may list.
 func (a *Actor) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, a.rest, check)
 }

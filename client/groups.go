@@ -52,8 +52,8 @@ func (a *Actor) GroupMembers(ctx context.Context, id string) iter.Seq2[string, e
 	})
 }
 
-// ChangeGroupMembers adds people to a group and removes others. A change of more than 500 people takes several
-// writes, which first remove people and then add people.
+// ChangeGroupMembers adds people to a group and removes others. For more than 500 people, the server makes several
+// writes: it first removes people, and then adds people.
 func (a *Actor) ChangeGroupMembers(ctx context.Context, id string, add, remove []string) error {
 	return done(a.rest.PatchGroupMembers(ctx, id, nil, rest.GroupMembers{Add: add, Remove: remove}))
 }
@@ -88,8 +88,8 @@ func (a *Actor) PutAccountGroup(ctx context.Context, account, group string, role
 	return a.PutAccountGroupUntil(ctx, account, group, time.Time{}, roles...)
 }
 
-// PutAccountGroupUntil sets the roles of a group on an account until a time, in full seconds. The zero time means
-// permanently.
+// PutAccountGroupUntil sets the roles of a group on an account until a time. The server drops a fraction of a second.
+// The zero time means permanently.
 func (a *Actor) PutAccountGroupUntil(
 	ctx context.Context, account, group string, until time.Time, roles ...string,
 ) (GroupRoles, error) {

@@ -7,10 +7,10 @@ import (
 
 const idempotencyHeader = "Idempotency-Key"
 
-// WithIdempotencyKey sets the idempotency key of the operation performed with the returned context. Within a day, the
-// server performs the operation once under this key, even if several processes send it. Another operation under the
-// same key returns Conflict. Without WithIdempotencyKey, the client gives each operation a new key, so that its own
-// retries are safe.
+// WithIdempotencyKey sets the idempotency key of the operation that is performed with the returned context. The
+// server remembers the key for a day. If it receives the same operation with the same key again, also from another
+// process, it does not perform the operation again. If another operation has the same key, the error is Conflict.
+// Without WithIdempotencyKey, the client makes a new key for each operation, so that its own retries are safe.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, idempotencyKey{}, key)
 }

@@ -13,30 +13,31 @@ func (a *Actor) CreateImporter(ctx context.Context, in NewImporter) (Importer, e
 	return answer[Importer](a.rest.CreateImporter(ctx, nil, in))
 }
 
-// GetImporter returns an importer. HiddenEnds lists each end, source or destination, whose connection the actor may not
-// view.
+// GetImporter returns an importer. If the actor may not view the source connection, Source is empty and HiddenEnds
+// contains "source". The same applies to the destination.
 func (a *Actor) GetImporter(ctx context.Context, id string) (Importer, error) {
 	return answer[Importer](a.rest.GetImporter(ctx, id, nil))
 }
 
-// End is the change of one end of an importer, its source or its destination. The zero End leaves the end unchanged.
+// End is a change to one connection of an importer: to its source or its destination. The zero End changes nothing.
 type End struct{ to nullable.Nullable[string] }
 
-// Connect returns the change that sets an end of an importer to the connection with this id.
+// Connect returns a change that replaces the source or the destination by the connection with this id.
 func Connect(connection string) End { return End{nullable.NewNullableWithValue(connection)} }
 
-// Detach returns the change that removes an end from an importer.
+// Detach returns a change that removes the source or the destination from an importer.
 func Detach() End { return End{nullable.NewNullNullable[string]()} }
 
-// SetImporterConnections changes the ends of an importer.
+// SetImporterConnections changes the source connection of an importer, its destination connection, or both. Connect
+// and Detach return such a change.
 func (a *Actor) SetImporterConnections(ctx context.Context, id string, source, destination End) (Importer, error) {
 	return answer[Importer](a.rest.SetImporterConnections(
 		ctx, id, nil, rest.ImporterEnds{Source: source.to, Destination: destination.to},
 	))
 }
 
-// CopyImporter copies an importer within its account. It leaves out each connection that the actor may not use, and
-// lists its end, source or destination, in LeftOut.
+// CopyImporter copies an importer within its account. If the actor may not use the source connection, the copy has no
+// source, and LeftOut contains "source". The same applies to the destination.
 func (a *Actor) CopyImporter(ctx context.Context, id, to string) (CopiedImporter, error) {
 	return answer[CopiedImporter](a.rest.CopyImporter(ctx, id, nil, rest.Copy{ID: to}))
 }

@@ -12,23 +12,23 @@ type (
 	// Without ExpiresIn, in seconds, it expires after seven days.
 	NewInvitation = rest.NewInvitation
 
-	// Invitation is an invitation as its inviter sees it, with the secret ID that accepts it.
+	// Invitation is a new invitation. Only its inviter receives the secret ID, with which the invitee accepts it.
 	Invitation = rest.Invitation
 
-	// ListedInvitation is an open invitation.
+	// ListedInvitation is an open invitation in a list. It has a handle instead of the secret id.
 	ListedInvitation = rest.ListedInvitation
 
-	// AcceptedInvitation describes the granted roles.
+	// AcceptedInvitation has all roles that the person holds after accepting an invitation.
 	AcceptedInvitation = rest.AcceptedInvitation
 )
 
-// InviteToAccount invites to an account.
+// InviteToAccount creates an invitation to an account.
 func (a *Actor) InviteToAccount(ctx context.Context, account string, in NewInvitation) (Invitation, error) {
 	in.Roles = list(in.Roles)
 	return answer[Invitation](a.rest.InviteToAccount(ctx, account, nil, in))
 }
 
-// InviteToSubscription invites to a subscription.
+// InviteToSubscription creates an invitation to a subscription.
 func (a *Actor) InviteToSubscription(ctx context.Context, subscription string, in NewInvitation) (Invitation, error) {
 	in.Roles = list(in.Roles)
 	return answer[Invitation](a.rest.InviteToSubscription(ctx, subscription, nil, in))
@@ -52,22 +52,22 @@ func (a *Actor) SubscriptionInvitations(ctx context.Context, subscription string
 	})
 }
 
-// WithdrawAccountInvitation withdraws an invitation to an account, by its handle.
+// WithdrawAccountInvitation withdraws the invitation to an account that has this handle.
 func (a *Actor) WithdrawAccountInvitation(ctx context.Context, account, handle string) error {
 	return done(a.rest.WithdrawAccountInvitation(ctx, account, handle, nil))
 }
 
-// WithdrawSubscriptionInvitation withdraws an invitation to a subscription, by its handle.
+// WithdrawSubscriptionInvitation withdraws the invitation to a subscription that has this handle.
 func (a *Actor) WithdrawSubscriptionInvitation(ctx context.Context, subscription, handle string) error {
 	return done(a.rest.WithdrawSubscriptionInvitation(ctx, subscription, handle, nil))
 }
 
-// AcceptInvitation accepts an invitation, by its secret id.
+// AcceptInvitation accepts the invitation with this secret id.
 func (a *Actor) AcceptInvitation(ctx context.Context, id string) (AcceptedInvitation, error) {
 	return answer[AcceptedInvitation](a.rest.AcceptInvitation(ctx, id, nil))
 }
 
-// DeclineInvitation declines an invitation, by its secret id.
+// DeclineInvitation declines the invitation with this secret id.
 func (a *Actor) DeclineInvitation(ctx context.Context, id string) error {
 	return done(a.rest.DeclineInvitation(ctx, id, nil))
 }

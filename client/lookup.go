@@ -10,8 +10,8 @@ import (
 // VisibleObject is an object with the permissions that a person has on it.
 type VisibleObject = rest.VisibleObject
 
-// FoundResource is a result of a look-up of resources. If Allowed is false, the result depends on missing context, or
-// it could not be decided for the reason in Err.
+// FoundResource is a result of a look-up of resources. If Allowed is false, the server could not decide whether the
+// subject has the permission: MissingContext lists the caveat parameters that it needs, or Err has its error.
 type FoundResource struct {
 	Resource       Reference
 	Allowed        bool
@@ -19,9 +19,9 @@ type FoundResource struct {
 	Err            error
 }
 
-// FoundSubject is a result of a look-up of subjects: a subject or, with Everybody, all subjects of the type except the
-// excluded ones. If Allowed is false, the result depends on missing context, or it could not be decided for the reason
-// in Err.
+// FoundSubject is a result of a look-up of subjects. It is one subject or, with Everybody, all subjects of the type
+// except those in Excluded. If Allowed is false, the server could not decide whether the subject has the permission:
+// MissingContext lists the caveat parameters that it needs, or Err has its error.
 type FoundSubject struct {
 	Subject        Reference
 	Everybody      bool
@@ -47,8 +47,8 @@ func (c *Client) Resources(ctx context.Context, user, permission, typ string) it
 	}
 }
 
-// LookupResources lists all objects of a type on which the subject has the permission. The resource of the check has
-// only a type.
+// LookupResources lists all objects of a type on which the subject has the permission. In the resource of the check,
+// set only the type.
 func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[FoundResource, error] {
 	return func(yield func(FoundResource, error) bool) {
 		in, err := check.wire()
@@ -76,8 +76,9 @@ func (c *Client) LookupResources(ctx context.Context, check Check) iter.Seq2[Fou
 	}
 }
 
-// LookupSubjects lists all subjects of a type that have the permission on the resource, in a stream without a limit.
-// The subject of the check has a type, or a type and a relation. A sequence without an error is complete.
+// LookupSubjects lists all subjects of a type that have the permission on the resource. Their number is not limited.
+// In the subject of the check, set only the type, or the type and the relation. If the sequence ends without an
+// error, it is complete.
 func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[FoundSubject, error] {
 	return func(yield func(FoundSubject, error) bool) {
 		in, err := check.wire()
@@ -103,7 +104,7 @@ func (c *Client) LookupSubjects(ctx context.Context, check Check) iter.Seq2[Foun
 	}
 }
 
-// itemError returns the error of one item of an answer, or nil.
+// itemError returns the error that an answer has for one item of a list, or nil.
 func itemError(sent rest.ItemError) error {
 	if sent.Code == "" {
 		return nil
@@ -121,8 +122,8 @@ func foundSubject(sent rest.FoundSubject) FoundSubject {
 	return found
 }
 
-// AccountContents lists the objects of an account that the actor may see, with the permissions that the actor has on
-// each. The collection is the plural of their type, for example importers.
+// AccountContents lists the objects of one type in an account that the actor may view, with the actor's permissions
+// on each object. The collection is the plural of their type, for example importers.
 func (a *Actor) AccountContents(ctx context.Context, account, collection string) iter.Seq2[VisibleObject, error] {
 	return pages(func(cursor string) ([]VisibleObject, string, error) {
 		page, err := answer[rest.ObjectPage](
@@ -133,8 +134,8 @@ func (a *Actor) AccountContents(ctx context.Context, account, collection string)
 	})
 }
 
-// WorkspaceContents lists the objects of a workspace that the actor may see, with the permissions that the actor has on
-// each. The collection is the plural of their type, for example flows.
+// WorkspaceContents lists the objects of one type in a workspace that the actor may view, with the actor's
+// permissions on each object. The collection is the plural of their type, for example flows.
 func (a *Actor) WorkspaceContents(ctx context.Context, workspace, collection string) iter.Seq2[VisibleObject, error] {
 	return pages(func(cursor string) ([]VisibleObject, string, error) {
 		page, err := answer[rest.ObjectPage](

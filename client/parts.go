@@ -7,7 +7,7 @@ func (a *Actor) CreateConnector(ctx context.Context, in NewPart) (Part, error) {
 	return answer[Part](a.rest.CreateConnector(ctx, nil, in))
 }
 
-// GetConnector returns a connector of the catalogue or of an account.
+// GetConnector returns a connector that belongs to the catalogue or to an account.
 func (a *Actor) GetConnector(ctx context.Context, id string) (Connector, error) {
 	return answer[Connector](a.rest.GetConnector(ctx, id, nil))
 }

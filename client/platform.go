@@ -11,7 +11,8 @@ func (c *Client) AddPlatformAdministrator(ctx context.Context, user string) erro
 	return done(c.rest.AddPlatformAdministrator(ctx, user, nil))
 }
 
-// RemovePlatformAdministrator removes an administrator of the platform. It needs a key with the scope provision.
+// RemovePlatformAdministrator makes a person no longer an administrator of the platform. It needs a key with the
+// scope provision.
 func (c *Client) RemovePlatformAdministrator(ctx context.Context, user string) error {
 	return done(c.rest.RemovePlatformAdministrator(ctx, user, nil))
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// Relationship is a stored relationship, or one to store. If Everybody is set, its subject is the wildcard of the
-// subject's type. ExpiresAt is zero for a permanent relationship.
+// Relationship is a relationship that is stored or is to be stored. If Everybody is set, its subject is the wildcard
+// of the subject's type, for example user:*. ExpiresAt is zero for a permanent relationship.
 type Relationship struct {
 	Resource  Reference
 	Relation  string
@@ -20,15 +20,16 @@ type Relationship struct {
 	Everybody bool
 	ExpiresAt time.Time
 
-	// Caveat is the name of the caveat under which the relationship counts, and CaveatContext has the values that are
-	// stored for its parameters. Both may be empty.
+	// Caveat is the name of a caveat: the relationship counts only if the caveat is true. CaveatContext has the
+	// values that are stored for its parameters. Both may be empty.
 	Caveat        string
 	CaveatContext map[string]any
 }
 
-// ParseRelationship parses resource#relation@subject, for example dashboard:revenue#editor@user:bob. The resource ends
-// at the first '#', and the relation at the next '@'. user:* stands for everybody. Do not build the text from ids that
-// people choose; build a Relationship. The error is Invalid.
+// ParseRelationship parses resource#relation@subject, for example dashboard:revenue#editor@user:bob. The resource
+// ends at the first '#', and the relation at the next '@'. The subject user:* stands for every user. Do not build the
+// text from ids that people choose, since such an id may contain '#' or '@'; build a Relationship instead. An error
+// has the code Invalid.
 func ParseRelationship(text string) (Relationship, error) {
 	resource, rest, hasRelation := strings.Cut(text, "#")
 	relation, subject, hasSubject := strings.Cut(rest, "@")
@@ -42,18 +43,21 @@ func ParseRelationship(text string) (Relationship, error) {
 	return r, nil
 }
 
-// RelationshipUpdate changes one relationship. CreateRelationship, TouchRelationship and DeleteRelationship make one.
+// RelationshipUpdate is a change of one relationship. CreateRelationship, TouchRelationship and DeleteRelationship
+// return one.
 type RelationshipUpdate struct {
 	relationship Relationship
 	operation    rest.RelationshipUpdateOperation
 }
 
-// CreateRelationship returns an update that stores a relationship. If it is stored already, the write is a Conflict.
+// CreateRelationship returns an update that stores a new relationship. If the relationship is already stored, the
+// write fails with Conflict.
 func CreateRelationship(r Relationship) RelationshipUpdate {
 	return RelationshipUpdate{r, rest.CreateRelationship}
 }
 
-// TouchRelationship returns an update that stores a relationship, and replaces its caveat and expiration.
+// TouchRelationship returns an update that stores a relationship. If it is already stored, the update replaces its
+// caveat and its expiration.
 func TouchRelationship(r Relationship) RelationshipUpdate {
 	return RelationshipUpdate{r, rest.TouchRelationship}
 }
@@ -65,7 +69,7 @@ func DeleteRelationship(r Relationship) RelationshipUpdate {
 }
 
 // RelationshipFilter selects relationships of one resource. An empty Relation selects every relation, and an empty
-// Subject every subject. With Everybody, the subject is everybody of the subject's type.
+// Subject selects every subject. With Everybody, it selects the wildcard of the subject's type, for example user:*.
 type RelationshipFilter struct {
 	Resource  Reference
 	Relation  string
@@ -73,31 +77,32 @@ type RelationshipFilter struct {
 	Everybody bool
 }
 
-// Precondition is a fact that must hold when relationships are written. MustMatch and MustNotMatch make one.
+// Precondition is a fact about stored relationships without which the server rejects a write. MustMatch and
+// MustNotMatch return one.
 type Precondition struct {
 	filter   RelationshipFilter
 	isAbsent bool
 }
 
-// MustMatch returns the precondition that a relationship which the filter selects is stored.
+// MustMatch returns the precondition that at least one relationship is stored that the filter selects.
 func MustMatch(filter RelationshipFilter) Precondition { return Precondition{filter: filter} }
 
-// MustNotMatch returns the precondition that no relationship which the filter selects is stored.
+// MustNotMatch returns the precondition that no relationship is stored that the filter selects.
 func MustNotMatch(filter RelationshipFilter) Precondition {
 	return Precondition{filter: filter, isAbsent: true}
 }
 
-// WriteRelationships writes up to 999 relationships of types of your own, all of them or none. It needs a key with the
-// scope write, and for preconditions about other types also inspect. The error is Conflict if a precondition does not
-// hold, or if a relationship to create is stored.
+// WriteRelationships writes up to 999 relationships of types of your own: either all of them or none. It needs a key
+// with the scope write. Preconditions about other types also need the scope inspect. The error is Conflict if a
+// precondition is false, or if a relationship to create is already stored.
 func (c *Client) WriteRelationships(
 	ctx context.Context, updates []RelationshipUpdate, preconditions ...Precondition,
 ) error {
 	return writeRelationships(ctx, c.rest, updates, preconditions)
 }
 
-// WriteRelationships does what the method of Client does, and records the person in the audit log. The server does not
-// check what the person may do.
+// WriteRelationships writes relationships as Client.WriteRelationships does, and records the actor in the audit log.
+// The server does not check the permissions of the actor.
 func (a *Actor) WriteRelationships(
 	ctx context.Context, updates []RelationshipUpdate, preconditions ...Precondition,
 ) error {
@@ -124,14 +129,14 @@ func writeRelationships(
 	return done(through.WriteRelationships(ctx, nil, body))
 }
 
-// DeleteRelationships deletes all relationships of a resource "type:id" whose type is one of your own. It needs a key
-// with the scope write.
+// DeleteRelationships deletes all relationships of a resource "type:id". The type must be one of your own. It needs a
+// key with the scope write.
 func (c *Client) DeleteRelationships(ctx context.Context, resource string) error {
 	return deleteRelationships(ctx, c.rest, resource)
 }
 
-// DeleteRelationships does what the method of Client does, and records the person in the audit log. The server does not
-// check what the person may do.
+// DeleteRelationships deletes relationships as Client.DeleteRelationships does, and records the actor in the audit
+// log. The server does not check the permissions of the actor.
 func (a *Actor) DeleteRelationships(ctx context.Context, resource string) error {
 	return deleteRelationships(ctx, a.rest, resource)
 }
@@ -176,7 +181,8 @@ func (p Precondition) wire() (out rest.RelationshipPrecondition, err error) {
 	return out, nil
 }
 
-// subjectWire returns the subject of a relationship in a form of the API. Only the string form can stand for everybody.
+// subjectWire returns the subject of a relationship as the API accepts it: the wildcard as a string, and every other
+// subject as a JSON object.
 func subjectWire(subject Reference, everybody bool) (out rest.Reference, err error) {
 	if everybody {
 		return out, out.FromReferenceString(subject.Type + ":*")
@@ -184,7 +190,7 @@ func subjectWire(subject Reference, everybody bool) (out rest.Reference, err err
 	return subject.wire()
 }
 
-// queryReference returns a resource "type:id" in the object form, as JSON, for a parameter of the query.
+// queryReference returns a resource "type:id" as a JSON object, for use as a query parameter.
 func queryReference(resource string) (string, error) {
 	reference, err := Object(resource).wire()
 	if err != nil {
@@ -194,8 +200,8 @@ func queryReference(resource string) (string, error) {
 	return string(named), err
 }
 
-// Relationships lists the stored relationships of a resource "type:id"; an empty relation means all. It needs a key
-// with the scope inspect.
+// Relationships lists the stored relationships of a resource "type:id". An empty relation selects all of its
+// relations. It needs a key with the scope inspect.
 func (c *Client) Relationships(ctx context.Context, resource, relation string) iter.Seq2[Relationship, error] {
 	return pages(func(cursor string) ([]Relationship, string, error) {
 		named, err := queryReference(resource)
@@ -222,8 +228,8 @@ func (c *Client) Relationships(ctx context.Context, resource, relation string) i
 	})
 }
 
-// readReference reads a reference in the string form or in the object form of the API. In the string form, type:* means
-// everybody of the type. An object whose id is "*" comes in the object form.
+// readReference reads a reference, which the API sends as a string or as a JSON object. The string type:* is the
+// wildcard of the type. The API sends an object whose id is "*" as a JSON object.
 func readReference(r rest.Reference) (_ Reference, everybody bool) {
 	text, err := r.AsReferenceString()
 	if err != nil {

@@ -49,7 +49,8 @@ func (a *Actor) GetServiceAccount(ctx context.Context, id string) (ServiceAccoun
 	return answer[ServiceAccount](a.rest.GetServiceAccount(ctx, id, nil))
 }
 
-// DeleteServiceAccount deletes a service account. Its access ends in the first write.
+// DeleteServiceAccount deletes a service account. The server may need several writes; the first one removes all of
+// its access.
 func (a *Actor) DeleteServiceAccount(ctx context.Context, id string) error {
 	return done(a.rest.DeleteServiceAccount(ctx, id, nil))
 }
@@ -61,8 +62,8 @@ func (a *Actor) GetAccountServiceAccountRoles(
 	return answer[ServiceAccountRoles](a.rest.GetAccountServiceAccountRoles(ctx, account, serviceAccount, nil))
 }
 
-// PutAccountServiceAccountRoles sets the roles of a service account on an account until a time, in full seconds. The
-// zero time means permanently.
+// PutAccountServiceAccountRoles sets the roles of a service account on an account until a time. The server drops a
+// fraction of a second. The zero time means permanently.
 func (a *Actor) PutAccountServiceAccountRoles(
 	ctx context.Context, account, serviceAccount string, until time.Time, roles ...string,
 ) (ServiceAccountRoles, error) {
@@ -75,7 +76,7 @@ func (a *Actor) RemoveAccountServiceAccountRoles(ctx context.Context, account, s
 	return done(a.rest.RemoveAccountServiceAccountRoles(ctx, account, serviceAccount, nil))
 }
 
-// PutSubscriptionServiceAccountRoles sets the roles of a service account on its subscription to exactly these.
+// PutSubscriptionServiceAccountRoles replaces the roles of a service account on its subscription.
 func (a *Actor) PutSubscriptionServiceAccountRoles(
 	ctx context.Context, subscription, serviceAccount string, roles ...string,
 ) (ServiceAccountRoles, error) {

@@ -15,10 +15,10 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// streamType is the media type of an answer in lines.
+// streamType is the media type of an answer that has one JSON value in each line.
 const streamType = "application/x-ndjson"
 
-// acceptLines asks for an answer in lines.
+// acceptLines makes a request ask for an answer of streamType.
 func acceptLines(_ context.Context, request *http.Request) error {
 	request.Header.Set("Accept", streamType)
 	return nil
@@ -29,11 +29,11 @@ func isStream(response *http.Response) bool {
 	return media == streamType
 }
 
-// errBrokenOff is the cause of the error of a stream that ended without its last line.
+// errBrokenOff is the cause of the error if a stream ends without its last line.
 var errBrokenOff = errors.New("the stream ended without its last line, so the list is incomplete")
 
-// lines yields the items of a stream. The last line confirms that the list is complete, and answered is called with its
-// token. If the last line is missing, the sequence ends with an error.
+// lines yields the items of a stream. The last line has no item but a token, which confirms that the list is
+// complete. lines calls answered with this token. If the last line is missing, the sequence ends with an error.
 func lines[T any](ctx context.Context, response *http.Response, answered func(rest.Token)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		defer func() { _ = response.Body.Close() }()
@@ -57,7 +57,7 @@ func lines[T any](ctx context.Context, response *http.Response, answered func(re
 	}
 }
 
-// nextLine reads a line: an item of the list, or the token at the end of a complete list.
+// nextLine reads a line. It returns the item in the line or, for the last line of a complete list, its token.
 func nextLine[T any](response *http.Response, decoder *json.Decoder) (item T, token rest.Token, err error) {
 	var line json.RawMessage
 	var last struct {
@@ -77,7 +77,7 @@ func nextLine[T any](response *http.Response, decoder *json.Decoder) (item T, to
 	case err != nil:
 		cause := errors.Join(errBrokenOff, err)
 		return item, "", &Error{
-			Code: Unavailable, Detail: "the answer did not arrive whole", Status: response.StatusCode, cause: cause,
+			Code: Unavailable, Detail: "the answer is incomplete", Status: response.StatusCode, cause: cause,
 		}
 	case last.Error != nil:
 		return item, "", problemOf(*last.Error)
@@ -85,7 +85,7 @@ func nextLine[T any](response *http.Response, decoder *json.Decoder) (item T, to
 	return item, last.Token, nil
 }
 
-// patientBody is the body of a stream. It limits the time of each read, but not the total time.
+// patientBody is the body of a streamed answer. It limits the time of each read, but not the total time.
 type patientBody struct {
 	io.ReadCloser
 	watch  *time.Timer
@@ -106,8 +106,8 @@ func (b *patientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// doStream sends a request whose answer may be a stream. The client's time limit applies to the headers and to each
-// read.
+// doStream sends a request whose answer may be a stream. The timeout of the HTTP client limits the time until the
+// headers arrive and the time of each read, but not the total time.
 func doStream(client *http.Client, request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(request.Context())
 	patient := *client

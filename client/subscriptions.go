@@ -31,7 +31,7 @@ func (a *Actor) GetSubscription(ctx context.Context, id string) (Subscription, e
 	return answer[Subscription](a.rest.GetSubscription(ctx, id, nil))
 }
 
-// DeleteSubscription cancels a subscription and deletes it with all of its accounts.
+// DeleteSubscription deletes a subscription with all of its accounts and everything in them.
 func (a *Actor) DeleteSubscription(ctx context.Context, id string) error {
 	return done(a.rest.DeleteSubscription(ctx, id, nil))
 }
@@ -41,21 +41,21 @@ func (a *Actor) TransferSubscription(ctx context.Context, id, to string) error {
 	return done(a.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to}))
 }
 
-// ReplaceSubscriptionOwner replaces the only owner of a single_owner subscription, without an actor. The audit log
-// stores the reason. It needs a key with the scope provision.
+// ReplaceSubscriptionOwner replaces the only owner of a single_owner subscription, without an actor. It needs a key
+// with the scope provision. The audit log stores the reason.
 func (c *Client) ReplaceSubscriptionOwner(ctx context.Context, id, to, reason string) error {
 	return done(c.rest.TransferSubscription(ctx, id, nil, rest.Transfer{To: to, Reason: reason}))
 }
 
-// AddSubscriptionOwner adds an owner to a multi_owner subscription, without an actor. The audit log stores the reason.
-// It needs a key with the scope provision.
+// AddSubscriptionOwner adds an owner to a multi_owner subscription, without an actor. It needs a key with the scope
+// provision. The audit log stores the reason.
 func (c *Client) AddSubscriptionOwner(ctx context.Context, id, user, reason string) (ChangedMember, error) {
 	return answer[ChangedMember](
 		c.rest.PutSubscriptionMember(ctx, id, user, nil, rest.Roles{Roles: list([]string{"owner"}), Reason: reason}),
 	)
 }
 
-// SubscriptionAccounts lists the accounts of a subscription that the actor may view, with the actor's roles.
+// SubscriptionAccounts lists the accounts of a subscription that the actor may view, with the actor's roles on them.
 func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[ListedAccount, error] {
 	return pages(func(cursor string) ([]ListedAccount, string, error) {
 		page, err := answer[rest.AccountPage](a.rest.ListSubscriptionAccounts(
@@ -65,8 +65,8 @@ func (a *Actor) SubscriptionAccounts(ctx context.Context, id string) iter.Seq2[L
 	})
 }
 
-// SubscriptionMembers lists the people who hold a role on a subscription. With byAccount, each has their roles on its
-// accounts.
+// SubscriptionMembers lists the people who hold a role on a subscription. With byAccount, each person also has the
+// roles that they hold on the accounts of the subscription.
 func (a *Actor) SubscriptionMembers(ctx context.Context, id string, byAccount bool) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.MemberPage](a.rest.ListSubscriptionMembers(ctx, id,
@@ -81,8 +81,8 @@ func (a *Actor) GetSubscriptionMember(ctx context.Context, id, user string) (Mem
 	return answer[MemberDetails](a.rest.GetSubscriptionMember(ctx, id, user, nil))
 }
 
-// SubscriptionPeople lists the members of a subscription, and the people who hold a role only on its accounts. Each has
-// their roles on the accounts.
+// SubscriptionPeople lists everybody who holds a role on a subscription or on one of its accounts. Each person has
+// the roles that they hold on the accounts.
 func (a *Actor) SubscriptionPeople(ctx context.Context, id string) iter.Seq2[Member, error] {
 	return pages(func(cursor string) ([]Member, string, error) {
 		page, err := answer[rest.PeoplePage](
@@ -102,8 +102,9 @@ func (a *Actor) RemoveSubscriptionMember(ctx context.Context, id, user string) e
 	return done(a.rest.RemoveSubscriptionMember(ctx, id, user, nil))
 }
 
-// PutMemberAccounts sets the roles of one person on many accounts of a subscription. It is atomic if one write can hold
-// the change. A larger change first removes roles, in several writes. Then it grants the new roles, all in one write.
+// PutMemberAccounts sets the roles of one person on many accounts of a subscription. If the change fits into one
+// write, it is atomic. Otherwise the server first removes roles, in several writes. Then it grants all new roles in
+// one write.
 func (a *Actor) PutMemberAccounts(ctx context.Context, id, user string, accounts RolesByID) (ChangedMember, error) {
 	return answer[ChangedMember](a.rest.PutMemberAccounts(
 		ctx, id, user, nil, rest.MemberAccounts{Accounts: rolesByID(accounts)},

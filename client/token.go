@@ -8,21 +8,21 @@ import (
 	"github.com/sluice-authz/sluice/client/rest"
 )
 
-// TokenHeader is a header in which services may pass the result of Token to one another.
+// TokenHeader is the name of a header in which one service may send the result of Token to another.
 const TokenHeader = "Sluice-Token" //nolint:gosec // a ZedToken is no secret
 
-// Values for WithToken instead of a token. Newest requests the newest state. Fastest requests the fastest answer, which
-// may be a few seconds old.
+// WithToken accepts these values instead of a token. Newest requests the newest state of the data. Fastest requests
+// the fastest answer; its state may be a few seconds old.
 const (
 	Newest  = "fully_consistent"
 	Fastest = "minimize_latency"
 )
 
-// WithToken starts a chain of calls. Decisions with the returned context see at least the state of the token and every
-// operation made with the context, on any server. The token comes from an operation, from Token in another service, or
-// from a write to SpiceDB. It may be empty.
+// WithToken starts a chain of calls: all calls that are made with the returned context. Each decision of the chain
+// includes the write that the token names, and every operation of the chain, even if another server performed it. The
+// token comes from an operation, from Token in another service, or from a write to SpiceDB. It may be empty.
 //
-// With a single server, no chain is necessary: a decision sees every write of that server.
+// With a single server, no chain is necessary: a decision includes every write that this server has made.
 func WithToken(ctx context.Context, token string) context.Context {
 	c := &chain{known: token}
 	if token == Newest {
@@ -31,8 +31,8 @@ func WithToken(ctx context.Context, token string) context.Context {
 	return context.WithValue(ctx, chainKey{}, c)
 }
 
-// Token returns a token that covers the chain of the context, for another service's WithToken. It is empty if there is
-// no chain or the chain has no write.
+// Token returns a token that covers all operations of the context's chain. Another service passes it to WithToken.
+// The token is empty if there is no chain, or if the chain has no token and no operation.
 func Token(ctx context.Context) string {
 	c := chainOf(ctx)
 	if c == nil {
@@ -48,18 +48,18 @@ func Token(ctx context.Context) string {
 
 type chainKey struct{}
 
-// chainOf returns the chain of the context, or nil. Methods on nil do nothing.
+// chainOf returns the chain of the context, or nil. The methods of a nil chain do nothing.
 func chainOf(ctx context.Context) *chain {
 	c, _ := ctx.Value(chainKey{}).(*chain)
 	return c
 }
 
-// chain stores the token for the next decisions. If operations overlap, there may be no single token that covers all of
-// them. So after overlapping operations, decisions request the newest state, until one of them that began after these
-// operations returns a token.
+// chain stores the token that the next decisions send. If operations overlap, there may be no single token that
+// covers all of them. So after overlapping operations, each decision requests the newest state. When such a decision,
+// made after these operations have ended, returns a token, the chain stores that token.
 type chain struct {
 	mu      sync.Mutex
-	known   string // a token that covers every finished operation, unless missing is set
+	known   string // a token that covers every finished operation, if missing is false
 	missing bool   // no known token covers all finished operations
 	writing int    // running operations
 	overlap bool   // two operations have overlapped
@@ -76,8 +76,8 @@ func (c *chain) begin() {
 	c.overlap = c.overlap || c.writing > 1
 }
 
-// end records a finished operation. An operation that failed may still have been performed, unless the server rejected
-// it.
+// end records that an operation has ended. Even if it returned an error, the server may have performed it, unless the
+// error is a rejection (see refused).
 func (c *chain) end(token string, err error) {
 	if c == nil {
 		return
@@ -112,7 +112,8 @@ func refused(err error) bool {
 	}
 }
 
-// ask returns the consistency for a question, and a function that receives the token of its answer.
+// ask returns the consistency for a request that only reads, and a function that must be called with the token of the
+// answer.
 func (c *chain) ask() (at rest.Consistency, answered func(token string)) {
 	if c == nil {
 		return at, func(string) {}
@@ -132,7 +133,7 @@ func (c *chain) ask() (at rest.Consistency, answered func(token string)) {
 	}
 }
 
-// consistency converts a token, Newest or Fastest to the form of the API. The result for an empty token is empty.
+// consistency converts a token, Newest or Fastest to the API's type. For an empty token, the result is empty.
 func consistency(token string) rest.Consistency {
 	var c rest.Consistency
 	switch token {

@@ -13,8 +13,9 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// transport sends requests with the key, and operations with an idempotency key. It retries requests if this is safe,
-// returns an answer with a status of 400 or more as an *Error, and adds operations to the chain of the context.
+// transport sends the requests of a Client. It adds the API key, and an idempotency key to operations. It retries
+// requests if this is safe, and returns an *Error for every answer whose status is not 2xx. It records operations in
+// the chain of the context (see WithToken).
 type transport struct {
 	http     *http.Client
 	base     string // the path of the server's address
@@ -43,7 +44,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// asks reports whether a request is a question, and no operation.
+// asks reports whether a request only reads data or asks for a decision. Every other request performs an operation.
 func (t *transport) asks(request *http.Request) bool {
 	path := strings.TrimPrefix(request.URL.Path, strings.TrimSuffix(t.base, "/"))
 	switch {
@@ -57,7 +58,7 @@ func (t *transport) asks(request *http.Request) bool {
 	return strings.HasPrefix(path, "/v1/lookup/") || strings.HasPrefix(path, "/access/v1/")
 }
 
-// send sends a request and retries it if its failure allows that.
+// send sends a request. If it fails with an error that allows a retry, send retries it.
 func (t *transport) send(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
 	var last *Error
@@ -122,17 +123,17 @@ func (t *transport) do(request *http.Request) (*http.Response, error) {
 	return t.http.Do(request) //nolint:gosec // the caller of New chose the address
 }
 
-// repeatable reports whether a request with this error may be sent again. That includes an operation that may have been
-// performed, since its idempotency key prevents a second one.
+// repeatable reports whether a request that failed with this error may be sent again. This is also safe for an
+// operation that the server may have performed: its idempotency key prevents that it is performed twice.
 func (e *Error) repeatable() bool { return e.Code == Unavailable || e.Code == Limited }
 
-// endsBefore reports whether the context ends within a time.
+// endsBefore reports whether the deadline of the context comes before the end of this wait.
 func endsBefore(ctx context.Context, wait time.Duration) bool {
 	deadline, bound := ctx.Deadline()
 	return bound && time.Until(deadline) < wait
 }
 
-// ended returns the error of a call whose context ended.
+// ended returns the error of a call whose context was canceled or reached its deadline.
 func ended(ctx context.Context) *Error {
 	e := &Error{Code: Canceled, Detail: "the context of the call ended", cause: context.Cause(ctx)}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -141,7 +142,7 @@ func ended(ctx context.Context) *Error {
 	return e
 }
 
-// answer decodes the answer of a call of the generated client.
+// answer decodes the result of a method of the generated client.
 func answer[T any](response *http.Response, err error) (T, error) {
 	var into T
 	if err != nil {
@@ -154,7 +155,8 @@ func answer[T any](response *http.Response, err error) (T, error) {
 	return into, nil
 }
 
-// asError converts an error that occurred before the request was sent into an *Error.
+// asError returns the *Error that err wraps. An error without one occurred before the request was sent; asError wraps
+// it in a new *Error.
 func asError(err error) error {
 	var known *Error
 	if errors.As(err, &known) {
@@ -163,7 +165,7 @@ func asError(err error) error {
 	return &Error{Code: Invalid, Detail: "cannot encode the request", cause: err}
 }
 
-// decodeBody decodes the body of an answer and keeps it readable.
+// decodeBody decodes the body of an answer. Afterwards, the body can be read again from its beginning.
 func decodeBody(response *http.Response, into any) error {
 	body, err := io.ReadAll(response.Body)
 	response.Body = io.NopCloser(bytes.NewReader(body))

@@ -24,11 +24,11 @@ type (
 	// NewWorkspacePart has the parameters of a new flow, schedule or service of a workspace.
 	NewWorkspacePart = rest.NewPartOfWorkspace
 
-	// Sharing selects who in an account sees a connection. With Shared, everybody does. With Private, only people whom
-	// it names do.
+	// Sharing selects the people of an account who see a connection. With Shared, everybody sees it. With Private,
+	// only its creator and the people in Users see it.
 	Sharing = rest.Sharing
 
-	// Access selects who may enter a workspace.
+	// Access selects the members of an account who may enter a workspace.
 	Access = rest.Access
 
 	// RolesByID maps the id of a person or an account to roles. An empty list removes every role.
@@ -39,16 +39,17 @@ type (
 	// Subscription is a subscription with its features.
 	Subscription = rest.Subscription
 
-	// ListedSubscription is a subscription in the list of all.
+	// ListedSubscription is a subscription in the list of all subscriptions.
 	ListedSubscription = rest.ListedSubscription
 
 	// Group is a group of a subscription.
 	Group = rest.Group
 
-	// RemovedMember is the answer to a removal. Remaining has the groups through which the person still has roles.
+	// RemovedMember is the result of removing a person. Remaining has the groups through which the person still has
+	// roles.
 	RemovedMember = rest.RemovedMember
 
-	// GroupRoles are the roles of a group on an account or a subscription.
+	// GroupRoles has the roles of a group on an account or a subscription.
 	GroupRoles = rest.GroupRoles
 
 	// AccountGroup is a group that holds roles on an account.
@@ -63,7 +64,7 @@ type (
 	// NewServiceAccount is a service account to create, with its roles.
 	NewServiceAccount = rest.NewServiceAccount
 
-	// ServiceAccountRoles are the roles of a service account on an account or subscription.
+	// ServiceAccountRoles has the roles of a service account on an account or subscription.
 	ServiceAccountRoles = rest.ServiceAccountRoles
 
 	// ListedGroup is a group in the list of a subscription's groups.
@@ -84,19 +85,21 @@ type (
 	// Account is an account.
 	Account = rest.Account
 
-	// ListedAccount is an account with the roles of the person that the list is about.
+	// ListedAccount is an account in a list, with the roles of one person: of the person whose accounts are listed,
+	// or of the actor.
 	ListedAccount = rest.ListedAccount
 
-	// Member is a person with their roles.
+	// Member is a person in a list of members, with the roles that the person holds.
 	Member = rest.Member
 
-	// MemberDetails is one person with their roles.
+	// MemberDetails is a member, as GetAccountMember and GetSubscriptionMember return it.
 	MemberDetails = rest.MemberDetails
 
 	// ChangedMember is a person with their roles after a change.
 	ChangedMember = rest.ChangedMember
 
-	// Offboarding reports what a removal of a person from an account would affect.
+	// Offboarding has the access and the creations of a person that removing this person from an account would
+	// affect.
 	Offboarding = rest.Offboarding
 	// Reassigned lists the objects that a removal reassigned to another person.
 	Reassigned = rest.Reassigned
@@ -107,7 +110,8 @@ type (
 	// Importer is an importer. Source and Destination are empty if it has none.
 	Importer = rest.Importer
 
-	// CopiedImporter is the copy of an importer. LeftOut lists the ends that were not copied.
+	// CopiedImporter is the copy of an importer. LeftOut contains "source" or "destination" if the copy lacks this
+	// connection.
 	CopiedImporter = rest.CopiedImporter
 
 	// Connection is a connection.
@@ -125,7 +129,7 @@ type (
 	// WorkspacePart is a flow, schedule or service of a workspace.
 	WorkspacePart = rest.PartOfWorkspace
 
-	// ResourceType is a type of the schema with its permissions.
+	// ResourceType is a type of resources in the schema, with its permissions.
 	ResourceType = rest.ResourceType
 
 	// RoleSet is a role set with its roles.

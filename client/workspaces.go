@@ -12,7 +12,7 @@ func (a *Actor) GetWorkspace(ctx context.Context, id string) (Workspace, error) 
 	return answer[Workspace](a.rest.GetWorkspace(ctx, id, nil))
 }
 
-// SetWorkspaceAccess sets who may enter a workspace.
+// SetWorkspaceAccess selects the members of the account who may enter a workspace.
 func (a *Actor) SetWorkspaceAccess(ctx context.Context, id string, access Access) (Workspace, error) {
 	return answer[Workspace](a.rest.SetWorkspaceAccess(ctx, id, nil, access))
 }

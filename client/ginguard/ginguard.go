@@ -1,4 +1,5 @@
-// Package ginguard is package guard for gin:
+// Package ginguard has middleware for gin that admits a request only if its user has a permission, as package guard
+// has for net/http:
 //
 //	may := ginguard.New(sluice, userOfSession)
 //	router.POST("/importers/:id/run", may.Require("run", ginguard.Path("importer", "id")), runImporter)
@@ -10,14 +11,14 @@ import (
 	"github.com/sluice-authz/sluice/client/guard"
 )
 
-// User returns the application's own id of the person who makes a request, or an empty text for an unknown person. It
-// must rely on the application's own authentication, never on data that a stranger can send.
+// User returns the id of the person who makes a request, or "" if the person is not known. It must use the
+// application's own authentication, and never trust an id that the client sends without proof.
 type User func(*gin.Context) string
 
 // Resource returns the resource of a request as "type:id".
 type Resource func(*gin.Context) string
 
-// Path returns a Resource of a type whose id is the path parameter :name.
+// Path returns a Resource whose type is typ and whose id is the path parameter :name.
 func Path(typ, name string) Resource {
 	return func(c *gin.Context) string { return typ + ":" + c.Param(name) }
 }
@@ -28,7 +29,8 @@ type Guard struct {
 	user   User
 }
 
-// New returns a guard that asks the decider about the user of each request. The options are those of package guard.
+// New returns a guard that asks the decider for the permission of each request's user. The options are those of
+// package guard.
 func New(decider guard.Decider, user User, options ...guard.Option) *Guard {
 	return &Guard{policy: guard.NewPolicy(decider, options...), user: user}
 }

@@ -1,10 +1,11 @@
-// Package guard is middleware for net/http that admits a request only if its user has a permission:
+// Package guard has middleware for net/http that admits a request only if its user has a permission:
 //
 //	may := guard.New(sluice, userOfSession)
 //	mux.Handle("POST /importers/{id}/run", may.Require("run", guard.Path("importer", "id"))(runImporter))
 //
-// It denies by default. An unknown user gets 401; a user without the permission gets 403 or, with Hide, 404. If Sluice
-// is unreachable or busy, every request gets 503. Package ginguard is the same for gin.
+// A request without a known user gets 401. A user without the permission gets 403 or, with Hide, 404. If Sluice is
+// unreachable or busy, the request gets 503. If Sluice rejects the application's key, it gets 500. Package ginguard
+// has the same middleware for gin.
 package guard
 
 import (
@@ -22,14 +23,14 @@ type Decider interface {
 	Can(ctx context.Context, user, permission, resource string) (bool, error)
 }
 
-// User returns the application's own id of the person who makes a request, or an empty text for an unknown person. It
-// must rely on the application's own authentication, never on data that a stranger can send.
+// User returns the id of the person who makes a request, or "" if the person is not known. It must use the
+// application's own authentication, and never trust an id that the client sends without proof.
 type User func(*http.Request) string
 
 // Resource returns the resource of a request as "type:id".
 type Resource func(*http.Request) string
 
-// Path returns a Resource of a type whose id is the wildcard {name} in the pattern of http.ServeMux.
+// Path returns a Resource whose type is typ and whose id is the wildcard {name} in the pattern of http.ServeMux.
 func Path(typ, name string) Resource {
 	return func(r *http.Request) string { return typ + ":" + r.PathValue(name) }
 }
@@ -40,7 +41,7 @@ type Guard struct {
 	user   User
 }
 
-// New returns a guard that asks the decider about the user of each request.
+// New returns a guard that asks the decider for the permission of each request's user.
 func New(decider Decider, user User, options ...Option) *Guard {
 	return &Guard{policy: NewPolicy(decider, options...), user: user}
 }
@@ -64,11 +65,11 @@ type Option func(*Policy)
 // Hide answers denied requests with 404 instead of 403, as if the resource did not exist.
 func Hide() Option { return func(p *Policy) { p.denied = http.StatusNotFound } }
 
-// OnError sets a function that receives the error of each request that could not be decided. By default, slog's default
-// logger logs it.
+// OnError sets a function that is called if the guard cannot decide about a request, with the error. By default, the
+// guard logs the error with slog's default logger.
 func OnError(tell func(context.Context, error)) Option { return func(p *Policy) { p.failed = tell } }
 
-// Policy decides about requests. The guards for all routers share it.
+// Policy decides about requests. The guards for net/http and for gin use it.
 type Policy struct {
 	decider Decider
 	denied  int
@@ -85,7 +86,7 @@ func NewPolicy(decider Decider, options ...Option) Policy {
 }
 
 func warn(ctx context.Context, err error) {
-	slog.WarnContext(ctx, "a guard could not decide about a request and rejected it", "error", err)
+	slog.WarnContext(ctx, "a guard rejected a request because it could not check the permission", "error", err)
 }
 
 // Decide returns nil if the request is allowed, and otherwise the answer to send.
@@ -104,8 +105,9 @@ func (p Policy) Decide(ctx context.Context, user, permission, resource string) *
 	return nil
 }
 
-// status returns 503 if Sluice is unreachable or busy, which is temporary, and 500 if Sluice rejects the application's
-// key. For an invalid question, for example about an id that is too long, it returns the status of a denial.
+// status returns the HTTP status for an error of the decider. If Sluice rejects the application's key, it is 500. If
+// the check is invalid, for example because an id is too long, it is the status of a denial. For any other error, for
+// example an unreachable server, it is 503.
 func (p Policy) status(err error) int {
 	switch {
 	case errors.Is(err, client.Invalid):

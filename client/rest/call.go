@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Call sends a request to an escaped path of the server, for callers that have the method and the path as data. The
-// body is JSON, or nil if the call takes none.
+// Call sends a request to a path of the server, for callers that read the method and the path from data. The path is
+// percent-encoded. The body is JSON, or nil.
 func (c *Client) Call(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	server, err := url.Parse(c.Server)
 	if err != nil {

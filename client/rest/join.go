@@ -1,4 +1,5 @@
-// Package rest is the client generated from the contract. Package client is a more convenient layer on top of it.
+// Package rest is a client generated from the contract, api/openapi.yaml. Package client is a more convenient layer
+// on top of it.
 package rest
 
 import (
@@ -6,8 +7,8 @@ import (
 	"strings"
 )
 
-// Join returns the URL of an escaped path below a server's URL, which ends in a slash. The segments "." and ".." are
-// ids, so Join escapes them instead of resolving them.
+// Join appends a percent-encoded path to a server's URL, which ends in a slash. A segment "." or ".." of the path is
+// an id, so Join encodes it instead of resolving it.
 func Join(server *url.URL, path string) (*url.URL, error) {
 	segments := strings.Split(strings.TrimPrefix(path, "./"), "/")
 	for i, segment := range segments {

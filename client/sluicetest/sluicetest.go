@@ -3,8 +3,8 @@
 //	sluice := sluicetest.Start(t)
 //	may, err := sluice.Client.Can(t.Context(), "alice", "run", "importer:i1")
 //
-// The server starts in about half a second and stores everything in memory. Tests with different ids can share a
-// server: start it with New in TestMain.
+// The server starts in about half a second and stores everything in memory. Tests can share a server if they use
+// different ids: start it with New in TestMain.
 package sluicetest
 
 import (
@@ -21,8 +21,8 @@ type Server struct {
 	Key    string         // has every scope
 	Client *client.Client // calls the server with the Key
 
-	// SpiceDB is the address of SpiceDB's own API without TLS, and SpiceDBKey its key. Use it for zed, and to write
-	// relationships of your own definitions.
+	// SpiceDB is the address of SpiceDB's own API, which has no TLS, and SpiceDBKey is its key. Use them for zed, and
+	// to write relationships of your own definitions.
 	SpiceDB    string
 	SpiceDBKey string
 
@@ -32,11 +32,12 @@ type Server struct {
 // Option configures a Server.
 type Option func(*app.Config)
 
-// key has every scope. Only processes on this machine can reach the server.
+// key is the API key of the server. It has every scope. Everybody knows it, but only processes on this machine can
+// reach the server.
 const key = "sluicetest"
 
-// WithSchema makes the server use a schema file instead of the product's: a .zed file, or a validation YAML with
-// relationships.
+// WithSchema makes the server use a schema file instead of the built-in schema. The file is a .zed file, or a
+// validation YAML with relationships.
 func WithSchema(file string) Option { return func(c *app.Config) { c.Schema = file } }
 
 // WithKey adds a key in the form of `sluice serve --api-key`: NAME:SCOPE+SCOPE:KEY.
@@ -59,7 +60,7 @@ func Start(t testing.TB, options ...Option) *Server {
 	return s
 }
 
-// New starts a server for several tests; the caller closes it. ctx bounds only the start.
+// New starts a server for several tests. The caller closes it. ctx limits only the time of the start.
 func New(ctx context.Context, options ...Option) (*Server, error) {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
@@ -82,5 +83,5 @@ func New(ctx context.Context, options ...Option) (*Server, error) {
 	}, nil
 }
 
-// Close waits for running requests and closes the server.
+// Close waits until running requests end, and stops the server.
 func (s *Server) Close() error { return s.server.Close(context.Background()) }
