@@ -15,8 +15,8 @@ type Name struct {
 	Name authz.Permission
 }
 
-// ConditionalAll lists the relations and permissions whose answer may depend on both an all() and a caveat. The schema
-// must have no imports. Errors have code authz.CodeInvalid.
+// ConditionalAll lists the relations and permissions whose evaluation may read both an all() arrow and a caveat. The
+// text is a schema without imports. Errors have code authz.CodeInvalid.
 func ConditionalAll(text string) (map[Name]bool, error) {
 	if !strings.Contains(text, "all(") {
 		return nil, nil
@@ -39,7 +39,7 @@ func ConditionalAll(text string) (map[Name]bool, error) {
 	return names, nil
 }
 
-// hasAll reports whether an expression contains an all().
+// hasAll reports whether an expression contains an arrow with all().
 func hasAll(rewrite *core.UsersetRewrite) bool {
 	for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
 		if slices.ContainsFunc(operation.GetChild(), func(child *core.SetOperation_Child) bool {

@@ -38,6 +38,6 @@ definition shelf {
 		t.Errorf("a text without all: %v, %v", got, err)
 	}
 	if _, err = ConditionalAll("definition user { permission a = b.all(c) "); err == nil {
-		t.Error("a text that is no schema is accepted")
+		t.Error("ConditionalAll accepts a text that is not a schema")
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// flatten resolves the imports of a schema's text, checks the types, and returns it as one text with its warnings.
-// Errors begin with name.
+// flatten resolves the imports of a schema, checks its types, and returns it as one text without imports, with
+// warnings. Errors begin with name.
 func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) {
 	compiled, err := compile(text, name, compiler.SourceFS(files))
 	if err != nil {
@@ -64,14 +64,14 @@ func Compiled(text string) (*compiler.CompiledSchema, error) {
 	return compiled, nil
 }
 
-// lastCompiled has the last results of Compiled. A server compiles the same few texts again and again: the product's
-// schema, the served one, and the stored one. Compiling the product's schema takes tens of milliseconds.
+// lastCompiled caches the last results of Compiled. A server compiles the same few schemas again and again: the
+// product's, the one that it serves, and the stored one. Compiling the product's schema takes tens of milliseconds.
 var lastCompiled compiledTexts
 
-// maxCompiledTexts is the number of texts that compiledTexts remembers.
+// maxCompiledTexts is the number of schemas that compiledTexts keeps.
 const maxCompiledTexts = 4
 
-// compiledTexts remembers compiled schemas by their text.
+// compiledTexts is a cache of compiled schemas, by their text.
 type compiledTexts struct {
 	mu   sync.Mutex
 	last []compiledText // the newest comes last
@@ -103,7 +103,8 @@ func (c *compiledTexts) add(text string, compiled *compiler.CompiledSchema) {
 	c.last = append(slices.Clone(c.last), compiledText{text, compiled})
 }
 
-// compile parses a schema's text. The error is one line that begins with name, and line and column if they are known.
+// compile parses a schema. The error is one line. It begins with the name of the file that has the fault and, if they
+// are known, its line and column.
 func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSchema, error) {
 	compiled, err := compiler.Compile(
 		compiler.InputSchema{Source: input.Source(name), SchemaString: text},
@@ -125,23 +126,24 @@ func compile(text, name string, opts ...compiler.Option) (*compiler.CompiledSche
 	return nil, fmt.Errorf("%s: %w", name, oneLine(err))
 }
 
-// reusedName is the compiler's message about two definitions with the same name, which follows it.
+// reusedName begins the compiler's message about two definitions with the same name. The name comes after it.
 const reusedName = "found name reused between multiple definitions and/or caveats: "
 
-// reusedNameError says that two definitions of a schema have the same name.
+// reusedNameError is the error for two definitions with the same name. Its field "at" has the position of the second
+// one.
 type reusedNameError struct{ at, name string }
 
 func (e reusedNameError) Error() string {
 	return fmt.Sprintf("%s: %s is defined twice; choose another name for one definition", e.at, e.name)
 }
 
-// caveatName is SpiceDB's pattern for the names of caveats in the text of a relationship. SpiceDB v1.56.0 compiles
-// other names too, but no tool can read relationships with them.
+// caveatName is SpiceDB's pattern for the name of a caveat in a relationship that is written as text. SpiceDB v1.56.0
+// also compiles a schema with other names, but its parser rejects relationships with such a caveat.
 var caveatName = regexp.MustCompile(`^([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]$`)
 
-// validate makes the checks that compiling omits. Every name in an expression must exist and have the right kind. If
-// one question can evaluate two caveats with a parameter of the same name, the parameters must have the same type. It
-// returns warnings about expressions that grant nothing.
+// validate makes checks that the compiler does not make. Every name in an expression must be declared, and as the
+// right kind. If one check can evaluate two caveats with a parameter of the same name, the parameters must have the
+// same type. validate returns warnings about expressions that grant nothing.
 func validate(ctx context.Context, compiled *compiler.CompiledSchema, name string) (warnings []string, err error) {
 	types := schema.NewTypeSystem(schema.ResolverForSchema(compiled))
 	for _, definition := range compiled.ObjectDefinitions {
@@ -164,7 +166,7 @@ func validate(ctx context.Context, compiled *compiler.CompiledSchema, name strin
 	return graph.warnings(compiled.ObjectDefinitions), nil
 }
 
-// foldedError is an error whose text takes one line.
+// foldedError wraps an error. Its text is that of the wrapped error, in one line.
 type foldedError struct{ cause error }
 
 func oneLine(err error) error { return foldedError{err} }

@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CheckContext checks the caveat context of a relationship in zed's form, resource#relation@subject[caveat:{…}]. It
-// returns an error with code authz.CodeInvalid if the context has a number that a double cannot hold exactly.
+// CheckContext checks the caveat context of a relationship that zed writes as resource#relation@subject[caveat:{…}].
+// It returns an error with code authz.CodeInvalid if the context has a number that a double cannot hold exactly.
 func CheckContext(relationship string) error {
 	begin, end := strings.IndexByte(relationship, '{'), strings.LastIndexByte(relationship, '}')
 	if begin < 0 || end < begin {

@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Dependencies lists, for each relation and permission of a schema, the relations on which its answer may depend.
+// Dependencies lists, for each relation and permission of a schema, the relations that a check of it may read.
 type Dependencies map[Name]map[Name]bool
 
 func dependencies(compiled *compiler.CompiledSchema) Dependencies {
@@ -26,7 +26,8 @@ func dependencies(compiled *compiler.CompiledSchema) Dependencies {
 
 func (r reach) nameOf() Name { return Name{authz.Type(r.on), authz.Permission(r.name)} }
 
-// Has reports whether a permission on objects of the type on may depend on a relation of the type of.
+// Has reports whether a check of a permission may read a relation. The parameter "on" is the type that declares the
+// permission, and "of" is the type that declares the relation.
 func (d Dependencies) Has(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool {
 	return d[Name{on, permission}][Name{of, authz.Permission(relation)}]
 }

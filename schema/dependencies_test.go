@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestDependencies checks that the dependencies follow names, arrows, subject sets, exclusions and recursion.
+// TestDependencies checks the dependencies of permissions with names, arrows, subject sets, exclusions and recursion.
 func TestDependencies(t *testing.T) {
 	summary, err := Summarize(`caveat by_day(hour int) { hour < 20 }
 definition user {}

@@ -14,7 +14,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// internalPrefix begins the names of schema steps: permissions that are used only inside other permissions.
+// internalPrefix begins the name of every schema step. A schema step is a permission that is used only inside other
+// permissions.
 const internalPrefix = "as_"
 
 // Summary is the information about a schema that a server needs.
@@ -37,8 +38,8 @@ func Summarize(text string) (Summary, error) {
 	}, nil
 }
 
-// Describe lists the definitions of a schema without imports in their order, without stampType. Errors have code
-// authz.CodeInvalid.
+// Describe lists the definitions of a schema without imports, in the order of the schema. It leaves out the
+// definition stampType. Errors have code authz.CodeInvalid.
 func Describe(text string) ([]authz.Definition, error) {
 	compiled, err := Compiled(text)
 	if err != nil {
@@ -77,7 +78,7 @@ func describe(compiled *compiler.CompiledSchema) []authz.Definition {
 	return definitions
 }
 
-// accepted lists the types of subjects that a relation accepts.
+// accepted lists the kinds of subjects that a relation accepts.
 func accepted(relation *core.Relation) []authz.SubjectType {
 	var types []authz.SubjectType
 	for _, allowed := range relation.GetTypeInformation().GetAllowedDirectRelations() {
@@ -107,7 +108,8 @@ func caveatParameters(compiled *compiler.CompiledSchema) []string {
 // ignoredWarning begins a comment that tells zed which warning to suppress.
 const ignoredWarning = "// spicedb-ignore-warning:"
 
-// sentence returns the comments of a declaration as text in one line, without marks and comments for zed.
+// sentence returns the comments of a declaration in one line. It leaves out comment marks such as "//",
+// grantableMark, and comments for zed.
 func sentence(metadata *core.Metadata) string {
 	var words []string
 	for _, comment := range namespace.GetComments(metadata) {
@@ -122,7 +124,8 @@ func sentence(metadata *core.Metadata) string {
 	return strings.Join(words, " ")
 }
 
-// stripMarks removes the comment marks of a text: a leading //, or /* or /** with its end.
+// stripMarks removes the comment marks from a comment: a leading "//", or a leading "/*" and the "*/" at the end. In
+// a comment that begins with "/**", the second asterisk remains.
 func stripMarks(comment string) string {
 	comment = strings.TrimSpace(comment)
 	if line, ok := strings.CutPrefix(comment, "//"); ok {
@@ -132,7 +135,8 @@ func stripMarks(comment string) string {
 	return strings.TrimSuffix(comment, "*/")
 }
 
-// ProductTypes returns the types that the product's schema defines. Only operations write their relationships.
+// ProductTypes returns the types that the product's schema defines. Callers cannot write relationships of these types
+// through POST /v1/relationships.
 func ProductTypes() ([]authz.Type, error) {
 	text, err := Flatten()
 	if err != nil {

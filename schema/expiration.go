@@ -7,12 +7,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// expiration matches an expiration at the end of a relationship as text.
+// expiration matches the expiration at the end of a relationship, in a text with one relationship per line.
 var expiration = regexp.MustCompile(`(?m)\[expiration:([^\[\]\s]+)\]([ \t\r]*)$`)
 
-// CanonicalExpirations rewrites expirations in a text of relationships for SpiceDB's parser, which accepts neither
-// lower case nor a positive offset. For example, [expiration:2030-01-31t19:00:00+02:00] becomes
-// [expiration:2030-01-31T17:00:00Z]. It keeps an expiration that authz.ParseTime rejects.
+// CanonicalExpirations rewrites the expirations in a text with one relationship per line, so that SpiceDB's parser
+// accepts them. This parser rejects times with lower-case letters or a positive offset. For example,
+// [expiration:2030-01-31t19:00:00+02:00] becomes [expiration:2030-01-31T17:00:00Z]. If authz.ParseTime rejects an
+// expiration, it remains unchanged.
 func CanonicalExpirations(text string) string {
 	return expiration.ReplaceAllStringFunc(text, func(found string) string {
 		parts := expiration.FindStringSubmatch(found)

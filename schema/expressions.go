@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Expressions lists the expressions of a schema without imports. Permissions have the key type#permission, and caveats
-// their name. Errors have code authz.CodeInvalid.
+// Expressions returns the expressions of all permissions and caveats of a schema without imports. The key of a
+// permission is type#permission, and the key of a caveat is its name. Errors have code authz.CodeInvalid.
 func Expressions(text string) (map[string]string, error) {
 	compiled, err := Compiled(text)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// allFlags are the flags of the product that permissions of service accounts depend on. Each is stored for `user:*` and
-// for `service_account:*`. Earlier versions stored only `user:*`. When a server starts, app.CompleteFlags adds the
-// missing flags.
+// allFlags are the flags that permissions of service accounts depend on. A flag is a relation that stores a yes or
+// no. It is stored with two subjects: `user:*` and `service_account:*`. Earlier versions stored only `user:*`. When a
+// server starts, app.CompleteFlags adds the missing relationships.
 var allFlags = []RelationName{
 	{"subscription", "single_owner"},
 	{"subscription", "multi_owner"},
@@ -21,7 +21,8 @@ var allFlags = []RelationName{
 	{"connector", "capability_postgres_database"},
 }
 
-// FlagsIn returns the flags that a schema declares for both kinds of subject. Errors have code authz.CodeInvalid.
+// FlagsIn returns the flags of a schema that accept both `user:*` and `service_account:*`. Errors have code
+// authz.CodeInvalid.
 func FlagsIn(text string) ([]RelationName, error) {
 	definitions, err := Describe(text)
 	if err != nil {
@@ -32,7 +33,7 @@ func FlagsIn(text string) ([]RelationName, error) {
 	}), nil
 }
 
-// HasOlderFlags reports whether a stored schema declares one of the flags for `user:*` alone. Errors have code
+// HasOlderFlags reports whether in a stored schema at least one of the flags accepts only `user:*`. Errors have code
 // authz.CodeInvalid.
 func HasOlderFlags(stored string, flags []RelationName) (bool, error) {
 	definitions, err := Describe(stored)

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// inMemory returns the same folder in memory for every name. The tests use it instead of a user's folders.
+// inMemory returns an in-memory folder, the same one for every name. The tests use it instead of folders on the disk.
 func inMemory(string) fs.FS {
 	return withProduct{fstest.MapFS{"tiny.zed": &fstest.MapFile{Data: []byte(tiny)}}}
 }

@@ -14,14 +14,14 @@ import (
 
 const regenerate = "run go generate ./schema and review the difference"
 
-// TestFlattenedSchema compares the schema with the golden file that the validation files use.
+// TestFlattenedSchema checks that the schema file in tests/, which the validation files use, is the current schema.
 func TestFlattenedSchema(t *testing.T) {
 	text, err := schema.Flatten()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text != readFile(t, filepath.Join("tests", roletables.SchemaFile)) {
-		t.Errorf("tests/%s is not the schema: %s", roletables.SchemaFile, regenerate)
+		t.Errorf("tests/%s is not the current schema: %s", roletables.SchemaFile, regenerate)
 	}
 }
 
@@ -33,7 +33,7 @@ func TestVersionIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if schema.NextVersions(text) != readFile(t, "versions.txt") {
-		t.Errorf("versions.txt does not have the schema's text in its last line: %s", regenerate)
+		t.Errorf("the last line of versions.txt does not have the hash of the schema: %s", regenerate)
 	}
 	if schema.Version() < 1 {
 		t.Errorf("the schema has version %d", schema.Version())
@@ -54,7 +54,7 @@ func TestValidationFilesAreCurrent(t *testing.T) {
 	}
 	for name, want := range files {
 		if readFile(t, filepath.Join("tests", name)) != want {
-			t.Errorf("tests/%s is not what the role tables say: %s", name, regenerate)
+			t.Errorf("tests/%s differs from the file that the role tables generate: %s", name, regenerate)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestDocumentedTablesAreCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if document != want {
-		t.Errorf("%s is not what the role tables say: %s", roletables.Document, regenerate)
+		t.Errorf("%s differs from the tables that the role tables generate: %s", roletables.Document, regenerate)
 	}
 }
 

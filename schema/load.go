@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// importPrefix starts the paths of the product's files in a user's schema: import "sluice/root.zed" adds all
-// definitions of the product.
+// importPrefix begins the path of a product's file in an import of a user's schema. The product's files are those of
+// this package: import "sluice/root.zed" adds all built-in definitions.
 const importPrefix = "sluice/"
 
 // File is the content of a user's schema file.
@@ -31,14 +31,14 @@ type File struct {
 	// encoding.
 	Relationships []*v1.Relationship
 
-	// Warnings name parts that are valid but probably a mistake, for example an arrow to a permission that does not
-	// exist.
+	// Warnings describe expressions that are valid but probably a mistake, for example an arrow to a permission that
+	// does not exist.
 	Warnings []string
 }
 
-// Load reads a schema from a .zed file, or from a validation YAML (.yaml, .yml) with its relationships. Imports are
-// relative to the folder of the schema's file. Imports and a schemaFile that begin with importPrefix are the product's.
-// The error is one line that names the file.
+// Load reads a schema from a .zed file, or from a validation YAML (.yaml, .yml) with its relationships. The path of
+// an import or schemaFile is relative to the folder of the file that has it. If it begins with importPrefix, it names
+// a file of the product. The error is one line that names the file.
 func Load(ctx context.Context, name string) (File, error) {
 	content, err := os.ReadFile(name)
 	if err != nil {
@@ -57,8 +57,9 @@ func Load(ctx context.Context, name string) (File, error) {
 	return file, nameProduct(err)
 }
 
-// nameProduct returns an error that says so if a name that is defined twice is a type of the product. Such a file may
-// be older than that type. It returns other errors unchanged.
+// nameProduct replaces the error about a name that is defined twice, if the name is a type of the product. The new
+// error says this, because the user's file may be older than the product's type. nameProduct returns any other error
+// unchanged.
 func nameProduct(err error) error {
 	var reused reusedNameError
 	if !errors.As(err, &reused) {
@@ -71,7 +72,8 @@ func nameProduct(err error) error {
 	return fmt.Errorf("%s: %s is a type of the product; choose another name for this definition", reused.at, reused.name)
 }
 
-// parseYAML reads a validation YAML. folder opens a folder by its name relative to the folder of the YAML.
+// parseYAML reads a validation YAML. The function folder opens a folder; its argument is relative to the folder of
+// the YAML.
 func parseYAML(ctx context.Context, content []byte, name string, folder func(string) fs.FS) (File, error) {
 	parsed, err := validationfile.DecodeValidationFile([]byte(CanonicalExpirations(string(content))))
 	if err != nil {
@@ -95,7 +97,7 @@ func parseYAML(ctx context.Context, content []byte, name string, folder func(str
 	return file, nil
 }
 
-// schemaOf flattens the schema inside a validation YAML or in its schemaFile.
+// schemaOf returns the flattened schema of a validation YAML, which is in the YAML itself or in its schemaFile.
 func schemaOf(
 	ctx context.Context, parsed *validationfile.ValidationFile, name string, folder func(string) fs.FS,
 ) (File, error) {
@@ -123,7 +125,7 @@ func schemaOf(
 	return flatten(ctx, string(text), reference, files)
 }
 
-// withProduct is a user's folder with the product's files under importPrefix.
+// withProduct is a user's folder that also has the product's files, under importPrefix.
 type withProduct struct{ user fs.FS }
 
 // Open implements fs.FS.
@@ -134,8 +136,8 @@ func (w withProduct) Open(name string) (fs.File, error) {
 	return w.user.Open(name)
 }
 
-// Parse reads a schema without imports, in the form that SpiceDB stores, with the same checks as Load. The error is one
-// line that begins with name.
+// Parse reads a schema in the form that SpiceDB stores: without imports of the user's own files. It makes the same
+// checks as Load. The error is one line that begins with name.
 func Parse(ctx context.Context, text, name string) (File, error) {
 	return flatten(ctx, text, name, withProduct{empty{}})
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// write creates files in a new folder and returns it.
+// write creates files in a new folder and returns the path of the folder.
 func write(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -77,7 +77,7 @@ func TestLoad(t *testing.T) {
 				}
 			}
 			if strings.Contains(file.Text, "import \"") {
-				t.Error("the text still imports")
+				t.Error("the flattened text has an import")
 			}
 			if len(file.Relationships) != test.relationships {
 				t.Errorf("%d relationships, want %d", len(file.Relationships), test.relationships)
@@ -115,7 +115,7 @@ relationships: |-
 
 func TestLoadRefuses(t *testing.T) {
 	if _, err := Load(t.Context(), filepath.Join(t.TempDir(), "gone.zed")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a file that is not there: %v", err)
+		t.Errorf("loading a file that does not exist: %v, want fs.ErrNotExist", err)
 	}
 	for name, test := range map[string]struct{ file, content, want string }{
 		"empty":             {"a.zed", "", "a.zed: it declares no definition"},

@@ -14,7 +14,7 @@ import (
 // reach is a relation or permission of a type.
 type reach struct{ on, name string }
 
-// graph says on which caveats and relations the answer of a relation or permission may depend.
+// graph finds the relations and caveats that a check of a relation or permission may evaluate.
 type graph struct {
 	relations map[reach]*core.Relation
 	caveats   map[string]*core.CaveatDefinition
@@ -36,8 +36,8 @@ func newGraph(compiled *compiler.CompiledSchema) graph {
 // arrow is an expression relation->name.
 type arrow struct{ relation, name string }
 
-// expression calls name for each relation or permission in a permission's expression, and follow for each of its
-// arrows.
+// expression walks over a permission's expression. It calls the function "name" for each relation or permission in
+// the expression, and the function "follow" for each arrow.
 func expression(rewrite *core.UsersetRewrite, name func(string), follow func(arrow)) {
 	for _, operation := range []*core.SetOperation{rewrite.GetUnion(), rewrite.GetIntersection(), rewrite.GetExclusion()} {
 		for _, child := range operation.GetChild() {
@@ -57,7 +57,7 @@ func expression(rewrite *core.UsersetRewrite, name func(string), follow func(arr
 	}
 }
 
-// reachable lists, sorted, the caveats that a question about a relation or permission may evaluate.
+// reachable lists the caveats that a check of a relation or permission may evaluate, sorted by name.
 func (g graph) reachable(from reach) []string {
 	caveats := make(map[string]bool)
 	for at := range g.closure(from) {
@@ -70,7 +70,8 @@ func (g graph) reachable(from reach) []string {
 	return slices.Sorted(maps.Keys(caveats))
 }
 
-// closure returns every relation and permission that a question about from may evaluate, including from itself.
+// closure returns every relation and permission that a check of the relation or permission "from" may evaluate. The
+// result includes "from".
 func (g graph) closure(from reach) map[reach]bool {
 	seen := make(map[reach]bool)
 	var walk func(reach)
@@ -98,7 +99,7 @@ func (g graph) closure(from reach) map[reach]bool {
 	return seen
 }
 
-// subjects lists the types of objects that a relation accepts.
+// subjects lists the types of the subjects that a relation accepts, except those that it accepts only as a wildcard.
 func (g graph) subjects(relation reach) (types []string) {
 	for _, allowed := range g.relations[relation].GetTypeInformation().GetAllowedDirectRelations() {
 		if allowed.GetPublicWildcard() == nil && !slices.Contains(types, allowed.GetNamespace()) {
@@ -108,12 +109,12 @@ func (g graph) subjects(relation reach) (types []string) {
 	return types
 }
 
-// checkParameters returns an error if one question may evaluate two caveats that have a parameter of the same name with
-// different types. A request has one context, so its value could fit only one of them.
+// checkParameters returns an error if one check may evaluate two caveats that have a parameter of the same name, but
+// with different types. A check has only one context, so the value in it could fit only one of the two caveats.
 func (g graph) checkParameters(definitions []*core.NamespaceDefinition) error {
 	for _, definition := range definitions {
 		for _, relation := range definition.GetRelation() {
-			first := map[string]string{} // the first caveat that declares a parameter
+			first := map[string]string{} // maps each parameter to the first caveat that declares it
 			for _, caveat := range g.reachable(reach{definition.GetName(), relation.GetName()}) {
 				parameters := g.caveats[caveat].GetParameterTypes()
 				for _, name := range slices.Sorted(maps.Keys(parameters)) {
@@ -136,7 +137,7 @@ func (g graph) checkParameters(definitions []*core.NamespaceDefinition) error {
 	return nil
 }
 
-// typeName returns the type of a caveat's parameter in the schema's form.
+// typeName returns the type of a caveat's parameter as the schema writes it, for example list<int>.
 func typeName(reference *core.CaveatTypeReference) string {
 	var inner []string
 	for _, child := range reference.GetChildTypes() {
@@ -148,7 +149,8 @@ func typeName(reference *core.CaveatTypeReference) string {
 	return reference.GetTypeName() + "<" + strings.Join(inner, ", ") + ">"
 }
 
-// warnings lists arrows to a type without the named relation or permission. SpiceDB treats them as granting nothing.
+// warnings returns a warning for each arrow that leads to a type without the relation or permission that the arrow
+// names. SpiceDB accepts such an arrow, but it grants nothing through this type.
 func (g graph) warnings(definitions []*core.NamespaceDefinition) (warnings []string) {
 	for _, definition := range definitions {
 		for _, relation := range definition.GetRelation() {

@@ -23,8 +23,8 @@ func onLines(text string) string {
 	).Replace(text)
 }
 
-// TestParameterOfTwoTypesIsRefused checks that a schema is rejected if one question may evaluate two caveats whose
-// parameters of one name have different types. The error names both caveats.
+// TestParameterOfTwoTypesIsRefused checks that a schema is rejected if one check may evaluate two caveats that have a
+// parameter of the same name, but with different types. The error names both caveats.
 func TestParameterOfTwoTypesIsRefused(t *testing.T) {
 	for name, definitions := range map[string]string{
 		"one relation":    `definition doc { relation reader: user with below | user with named }`,
@@ -66,7 +66,8 @@ func TestParameterOfTwoTypesIsRefused(t *testing.T) {
 	}
 }
 
-// TestArrowToMissingPermissionIsWarnedOf checks that the warning names the permission, the arrow and the type.
+// TestArrowToMissingPermissionIsWarnedOf checks that the warning about an arrow names the permission that has the
+// arrow, the arrow, and the type without the permission that the arrow names.
 func TestArrowToMissingPermissionIsWarnedOf(t *testing.T) {
 	file, err := Parse(t.Context(), onLines(`definition user {}
 definition team { relation member: user }
@@ -84,7 +85,8 @@ definition doc {
 	}, file.Warnings)
 }
 
-// TestProductHasNoWarnings checks that every arrow of the product's schema has a target.
+// TestProductHasNoWarnings checks that the product's schema has no arrow to a relation or permission that is not
+// declared.
 func TestProductHasNoWarnings(t *testing.T) {
 	text, err := fs.ReadFile(source, rootFile)
 	require.NoError(t, err)

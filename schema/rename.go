@@ -11,17 +11,17 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// RelationName is a relation with the type that declares it.
+// RelationName is the name of a relation, with the type that declares it.
 type RelationName struct {
 	Type     authz.Type
 	Relation authz.Relation
 }
 
-// Rename is a relation that had another name in an earlier version of the product's schema.
+// Rename says that a relation had another name in an earlier version of the product's schema.
 type Rename struct{ From, To RelationName }
 
-// allRenames are all renamed relations. At the start of a server, relationships under an old name move to the new one,
-// see app.Server.
+// allRenames lists all renamed relations. When a server starts, it rewrites relationships with an old name: see
+// app.Server.
 var allRenames = []Rename{
 	{RelationName{"workspace", "entrant"}, RelationName{"workspace", "member"}},
 	{RelationName{"connector", "offers_views"}, RelationName{"connector", "capability_views"}},
@@ -43,8 +43,9 @@ var allRenames = []Rename{
 	{RelationName{"departure", "withdraws"}, RelationName{"offboarding", "withdraws"}},
 }
 
-// RenamesIn returns the renames to perform: the stored schema declares the old name, and the text of the newer schema
-// does not. Errors have code authz.CodeInvalid.
+// RenamesIn returns the renames that a server must perform before it replaces the stored schema by the text. For such
+// a rename, the stored schema declares the old name, and the text declares only the new name. Errors have code
+// authz.CodeInvalid.
 func RenamesIn(stored, text string) ([]Rename, error) {
 	before, err := Describe(stored)
 	if err != nil {
@@ -68,8 +69,8 @@ func RenamesIn(stored, text string) ([]Rename, error) {
 	return renames, nil
 }
 
-// WithOldNames adds the old names of the renamed relations to the text of a schema, so that relationships can move from
-// the old name to the new one. The text must declare every new name.
+// WithOldNames adds the old names of renamed relations to a schema. With the result, the stored relationships can be
+// rewritten from the old names to the new ones. The text must declare every new name.
 func WithOldNames(ctx context.Context, text string, renames []Rename) (string, error) {
 	compiled, err := compile(text, "schema")
 	if err != nil {
@@ -97,7 +98,7 @@ func WithOldNames(ctx context.Context, text string, renames []Rename) (string, e
 	}
 	written, complete, err := generator.GenerateSchema(ctx, ordered)
 	if err == nil && !complete {
-		err = fmt.Errorf("a part of the schema cannot be written as text")
+		err = fmt.Errorf("SpiceDB cannot write a definition of the schema as text")
 	}
 	return written, err
 }

@@ -59,7 +59,8 @@ func TestEveryPermissionIsDocumented(t *testing.T) {
 	}
 }
 
-// TestNothingIsExcluded checks that an additional relationship never removes a permission. Operations rely on that.
+// TestNothingIsExcluded checks that no permission of the schema has an exclusion or an all(). So an additional
+// relationship never removes a permission. Operations rely on that.
 func TestNothingIsExcluded(t *testing.T) {
 	var check func(where string, rewrite *core.UsersetRewrite)
 	check = func(where string, rewrite *core.UsersetRewrite) {
@@ -71,7 +72,7 @@ func TestNothingIsExcluded(t *testing.T) {
 		} {
 			for _, child := range operation.GetChild() {
 				if all := child.GetFunctionedTupleToUserset(); all.GetFunction() == core.FunctionedTupleToUserset_FUNCTION_ALL {
-					t.Errorf("%s has an all(…), which excludes too", where)
+					t.Errorf("%s has an all(…), with which an additional relationship can remove a permission", where)
 				}
 				if nested := child.GetUsersetRewrite(); nested != nil {
 					check(where, nested)
@@ -86,9 +87,10 @@ func TestNothingIsExcluded(t *testing.T) {
 	}
 }
 
-// TestIntersectionsBeginAtPeople checks that the first part of each intersection leads to people, and not to a flag
-// that everybody has. A look-up reads the resources of the first part, and checks the others. If the first part were a
-// flag, the look-up would read the accounts of all customers.
+// TestIntersectionsBeginAtPeople checks that the first operand of each intersection depends on the subject. It must
+// not be a flag, which is stored for everybody. A look-up finds the resources of the first operand, and checks the
+// other operands on each of them. If the first operand were a flag, the look-up would read the accounts of all
+// customers.
 func TestIntersectionsBeginAtPeople(t *testing.T) {
 	names := relationsByName(t)
 	for name, relation := range names {
@@ -97,7 +99,7 @@ func TestIntersectionsBeginAtPeople(t *testing.T) {
 		check = func(rewrite *core.UsersetRewrite) {
 			for i, child := range children(rewrite) {
 				if rewrite.GetIntersection() != nil && i == 0 && !beginsAtSubject(names, on, child) {
-					t.Errorf("%s: an intersection begins at a flag", name)
+					t.Errorf("%s: the first operand of an intersection is a flag", name)
 				}
 				check(child.GetUsersetRewrite())
 			}
@@ -121,8 +123,8 @@ func children(rewrite *core.UsersetRewrite) []*core.SetOperation_Child {
 	return append(rewrite.GetUnion().GetChild(), rewrite.GetIntersection().GetChild()...)
 }
 
-// beginsAtSubject reports whether a look-up of the resources of a part of a permission reads only relationships that
-// lead to the subject.
+// beginsAtSubject reports whether a look-up of one operand of a permission reads only relationships that lead to the
+// subject, and no flags.
 func beginsAtSubject(names map[string]*core.Relation, on string, part *core.SetOperation_Child) bool {
 	if nested := part.GetUsersetRewrite(); nested != nil {
 		parts := children(nested)
@@ -152,7 +154,8 @@ func beginsAtSubject(names map[string]*core.Relation, on string, part *core.SetO
 	return named(on, part.GetComputedUserset().GetRelation())
 }
 
-// TestRoleSetsAreInTheSchema checks that every role, role set and feature of the domain is a relation.
+// TestRoleSetsAreInTheSchema checks that the schema has a relation for every role, role set and feature of package
+// authz.
 func TestRoleSetsAreInTheSchema(t *testing.T) {
 	relations := map[authz.Type][]authz.Relation{}
 	for _, definition := range definitions(t) {
@@ -176,7 +179,8 @@ func TestRoleSetsAreInTheSchema(t *testing.T) {
 	}
 }
 
-// TestExpiration checks that exactly the roles of accounts that are not required roles accept an expiration.
+// TestExpiration checks which roles accept an expiration: all roles on accounts except the required roles, and no
+// others.
 func TestExpiration(t *testing.T) {
 	expiring := map[string]bool{}
 	for _, definition := range compiled(t) {
@@ -202,8 +206,8 @@ func TestExpiration(t *testing.T) {
 	}
 }
 
-// TestHoldersOfRoles checks that groups and service accounts may hold exactly the roles that are not for people only,
-// with and without an expiration as people may.
+// TestHoldersOfRoles checks which roles groups and service accounts may hold: all roles except those that are for
+// people only. Their roles may have an expiration exactly if the roles of people may.
 func TestHoldersOfRoles(t *testing.T) {
 	accepts := map[string]map[string]bool{}
 	for _, definition := range compiled(t) {
@@ -234,7 +238,7 @@ func TestHoldersOfRoles(t *testing.T) {
 	}
 }
 
-// TestEveryTypeIsReservedInIDs checks that no id may begin with a type of the schema.
+// TestEveryTypeIsReservedInIDs checks that no id may begin with a type of the schema and a colon.
 func TestEveryTypeIsReservedInIDs(t *testing.T) {
 	for _, definition := range definitions(t) {
 		if _, err := authz.ParseID(string(definition.Type) + ":x"); err == nil {

@@ -1,6 +1,6 @@
-// Package schema contains the product's schema: one .zed file per area, composed by root.zed. It flattens the files
-// into the text that SpiceDB stores, loads users' own schemas that may import it, and lists the declarations of a
-// schema.
+// Package schema contains the product's schema: the definitions that are built into Sluice. There is one .zed file
+// for each area; root.zed imports them all. The package flattens these files into the text that SpiceDB stores. It
+// also loads schemas of users, which may import the product's files, and lists the declarations of a schema.
 package schema
 
 import (
@@ -21,8 +21,9 @@ var source embed.FS
 
 const rootFile = "root.zed"
 
-// Flatten returns the product's schema as one text without imports, in the form of SpiceDB's WriteSchema, with the
-// documenting comments. An error means that the .zed files of this package are invalid.
+// Flatten returns the product's schema as one text without imports. SpiceDB's WriteSchema accepts this text. It
+// includes the comments that document the definitions. An error means that the .zed files of this package are
+// invalid.
 func Flatten() (string, error) { return flattened() }
 
 var flattened = sync.OnceValues(func() (string, error) {

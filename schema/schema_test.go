@@ -87,7 +87,7 @@ func sameDefinition(a, b authz.Definition) bool {
 	)
 }
 
-// TestProductTypesAreReserved checks that authz.IsProductType knows every type of the product's schema.
+// TestProductTypesAreReserved checks that authz.IsProductType returns true for every type of the product's schema.
 func TestProductTypesAreReserved(t *testing.T) {
 	types, err := schema.ProductTypes()
 	if err != nil {
@@ -95,10 +95,10 @@ func TestProductTypesAreReserved(t *testing.T) {
 	}
 	for _, typ := range types {
 		if !authz.IsProductType(typ) {
-			t.Errorf("%s is no type of the product", typ)
+			t.Errorf("authz.IsProductType(%q) is false, want true", typ)
 		}
 	}
 	if authz.IsProductType("dashboard") {
-		t.Error("dashboard is a type of the product")
+		t.Error(`authz.IsProductType("dashboard") is true, want false`)
 	}
 }

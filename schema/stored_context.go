@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// CheckTypes returns an error with code authz.CodeInvalid unless SpiceDB can store the context of a relationship: each
-// value must have the type of the caveat's parameter. context is a JSON object.
+// CheckTypes checks that SpiceDB can store the caveat context of a relationship. The context must be a JSON object.
+// Each of its values must have the type of the caveat's parameter. Otherwise the error has code authz.CodeInvalid.
 func (p Parameters) CheckTypes(caveat, context string) error {
 	var values structpb.Struct
 	if err := values.UnmarshalJSON([]byte(context)); err != nil {

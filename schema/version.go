@@ -12,7 +12,7 @@ import (
 )
 
 // versions has a line for each version of the product's schema: its number and the hash of its text. The last line is
-// the schema of this program. go generate appends a line when the schema has changed.
+// the version in this program. If the schema has changed, go generate appends a line.
 //
 //go:embed versions.txt
 var versions string
@@ -33,8 +33,8 @@ func lastVersion(lines string) int {
 	return number
 }
 
-// NextVersions returns the lines of versions.txt for a text of the product's schema. It appends a line unless the last
-// line is for this text.
+// NextVersions returns the content that versions.txt must have for a text of the product's schema. If the last line
+// does not have the hash of this text, the content has one more line.
 func NextVersions(text string) string {
 	hash := Hash(text)
 	if strings.HasSuffix(versions, " "+hash+"\n") {
@@ -43,29 +43,32 @@ func NextVersions(text string) string {
 	return fmt.Sprintf("%s%d %s\n", versions, Version()+1, hash)
 }
 
-// Hash identifies the text of a schema.
+// Hash returns a hash of the text of a schema: 16 hexadecimal digits.
 func Hash(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16] }
 
-// stampType is the definition whose comment contains the Stamp of a stored schema. It has no relations, so that no
-// relationship of it can be stored. SpiceDB stores it with the schema, so a write replaces both atomically.
+// stampType is the name of a definition that Sluice adds to the stored schema. The comment of this definition
+// contains the Stamp. The definition has no relations, so no relationship can use it. Because the stamp is part of
+// the schema, SpiceDB replaces both in one atomic write.
 const stampType = "sluice_schema"
 
-// Stamp identifies the origin of a stored schema.
+// Stamp says which program stored a schema, from which file, and which schemas it replaced. It is stored with the
+// schema.
 type Stamp struct {
-	Version  int      `json:"version"`            // version of the product's schema in the program that applied it
+	Version  int      `json:"version"`            // version of the product's schema in the program that stored it
 	File     string   `json:"file,omitempty"`     // name of the program's --schema file
-	Hash     string   `json:"hash"`               // hash of the applied text
-	Replaced []string `json:"replaced,omitempty"` // hashes of the earlier texts, the newest last
+	Hash     string   `json:"hash"`               // hash of the stored text
+	Replaced []string `json:"replaced,omitempty"` // hashes of earlier texts, the newest last
 
-	// Unfinished is set while the stored relationships are being adapted to the text. Version, File and Hash are then
-	// those of the text before.
+	// Unfinished is set while a server adapts the stored relationships to a new schema, for example to renamed
+	// relations. Version, File and Hash are then those of the schema before.
 	Unfinished bool `json:"unfinished,omitempty"`
 }
 
-// maxReplaced is the largest number of earlier texts in a stamp.
+// maxReplaced is the largest number of hashes in Stamp.Replaced.
 const maxReplaced = 50
 
-// Next returns the stamp of a text that replaces the text of s.
+// Next returns the stamp of a schema that replaces the schema with the stamp s. It adds the hash of the replaced
+// schema to Replaced.
 func (s Stamp) Next(version int, file, text string) Stamp {
 	hash := Hash(text)
 	replaced := slices.Clone(s.Replaced)
@@ -76,7 +79,7 @@ func (s Stamp) Next(version int, file, text string) Stamp {
 	return Stamp{Version: version, File: file, Hash: hash, Replaced: replaced[max(0, len(replaced)-maxReplaced):]}
 }
 
-// HasReplaced reports whether the text with this hash was stored before.
+// HasReplaced reports whether the schema with this hash was stored earlier, and was replaced since then.
 func (s Stamp) HasReplaced(hash string) bool { return slices.Contains(s.Replaced, hash) }
 
 const stampBegin = "/** Which schema this is; written by Sluice: "
@@ -85,7 +88,7 @@ var stampPattern = regexp.MustCompile(
 	`(?s)\s*(?:/\*\*[^/]*?(\{[^\n]*\})\s*\*/\s*)?definition ` + stampType + `\s*\{\s*\}\s*`,
 )
 
-// WithStamp adds the definition with the stamp to a schema without one.
+// WithStamp adds the definition with the stamp to a schema that has no stamp.
 func WithStamp(text string, stamp Stamp) (string, error) {
 	encoded, err := json.Marshal(stamp)
 	if err != nil {
@@ -96,8 +99,8 @@ func WithStamp(text string, stamp Stamp) (string, error) {
 	return strings.TrimSpace(text) + "\n\n" + stampBegin + safe + " */\ndefinition " + stampType + " {}\n", nil
 }
 
-// SplitStamp removes the definition with the stamp from the text of a schema. found is false if there is no readable
-// stamp.
+// SplitStamp removes the definition with the stamp from a schema, and returns the schema and the stamp separately.
+// found is false if the schema has no stamp, or one that cannot be decoded.
 func SplitStamp(text string) (plain string, stamp Stamp, found bool) {
 	at := stampPattern.FindStringSubmatchIndex(text)
 	if at == nil {

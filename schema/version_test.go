@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStampIsFoundAgain checks that SplitStamp returns the stamp that WithStamp added, for any file name. Another
-// comment on the definition is not a stamp.
+// TestStampIsFoundAgain checks that SplitStamp returns the stamp that WithStamp added, for any file name. If the
+// definition has any other comment, SplitStamp finds no stamp.
 func TestStampIsFoundAgain(t *testing.T) {
 	product, err := Flatten()
 	require.NoError(t, err)
@@ -46,8 +46,8 @@ func TestStampIsFoundAgain(t *testing.T) {
 	require.ErrorContains(t, err, "declares no definition")
 }
 
-// TestStampRemembersReplacedTexts checks that a stamp lists the replaced texts, without the current one, and only the
-// newest of very many.
+// TestStampRemembersReplacedTexts checks that a stamp lists the hashes of replaced texts, but not that of the current
+// text. If there are very many, it lists only the newest ones.
 func TestStampRemembersReplacedTexts(t *testing.T) {
 	stamp := Stamp{}.Next(1, "", "first").Next(2, "", "second")
 	require.True(t, stamp.HasReplaced(Hash("first")))

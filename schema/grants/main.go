@@ -1,5 +1,6 @@
-// Command grants writes the .zed file that is generated from the marks of grantable permissions. It runs in the folder
-// schema/, before the command roletables/gen, which embeds the file.
+// Command grants generates the .zed file with the permissions that custom roles can grant: see
+// schema.CustomPermissions. It runs in the folder schema/, before the command roletables/gen, which embeds the
+// generated file.
 package main
 
 import (
