@@ -2,15 +2,17 @@ package authz
 
 import "strings"
 
-// serviceAccountPrefix starts the name of an actor that is a service account.
+// serviceAccountPrefix begins the Actor of a service account.
 const serviceAccountPrefix = string(TypeServiceAccount) + ":"
 
-// Actor is the person or service account on whose behalf a call is performed. It is the id of a person, for example
-// bob, or the reference to a service account, for example service_account:nightly. It is empty if the backend itself
-// performs the call. The two forms cannot be confused, since no id begins with service_account and a colon.
+// Actor names the person or service account on whose behalf a call is performed. It is the id of a person, for
+// example "bob", or the reference to a service account, for example "service_account:nightly". No id begins with
+// "service_account:", so the two forms cannot be confused. An empty Actor means that the backend itself performs the
+// call.
 type Actor string
 
-// ParseActor parses the name of an actor. "bob" and "user:bob" are the same person. The error has code CodeInvalid.
+// ParseActor parses an actor in a request. "bob" and "user:bob" stand for the same person. The error has code
+// CodeInvalid.
 func ParseActor(s string) (Actor, error) {
 	holder, err := ParseHolder(s)
 	if err == nil && holder.Type == TypeGroup {
@@ -22,7 +24,7 @@ func ParseActor(s string) (Actor, error) {
 	return ActorOf(holder.Object()), nil
 }
 
-// ActorOf returns the actor for a person or service account.
+// ActorOf returns the Actor that names a person or service account.
 func ActorOf(object Object) Actor {
 	if object.Type == TypeServiceAccount {
 		return Actor(object.String())
@@ -30,7 +32,8 @@ func ActorOf(object Object) Actor {
 	return Actor(object.ID)
 }
 
-// Object returns the person or service account. For an empty actor, it returns a person without an id.
+// Object returns the object of the person or service account. For an empty Actor, it returns an object of the type
+// user without an id.
 func (a Actor) Object() Object {
 	if id, found := strings.CutPrefix(string(a), serviceAccountPrefix); found {
 		return Object{TypeServiceAccount, ID(id)}

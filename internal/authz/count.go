@@ -13,7 +13,7 @@ func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// WithArticle puts "a" or "an" before the name of a thing.
+// WithArticle puts "a" or "an" before a noun.
 func WithArticle[S ~string](name S) string {
 	if strings.ContainsRune("aeiou", rune(name[0])) && !strings.HasPrefix(string(name), "us") {
 		return "an " + string(name)

@@ -23,9 +23,9 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestNoTextWritesOneEntries reads the texts of the whole program. They must format each number before a noun with
-// authz.Count, so that no text says "1 entries". A limit, as in "at most %d bytes", is allowed, since it is always
-// larger than one.
+// TestNoTextWritesOneEntries checks the format strings of the whole program. A number with a noun must be formatted
+// with authz.Count, so that no text says "1 entries". A limit, for example "at most %d bytes", is allowed, since it
+// is always larger than one.
 func TestNoTextWritesOneEntries(t *testing.T) {
 	counted := regexp.MustCompile(`(?:(\S+ \S+) )?%d ([a-z]+)`)
 	limits := regexp.MustCompile(`(?:at most|more than|larger than|deeper than|than the|\d to|as|up to)$`)
@@ -47,16 +47,16 @@ func TestNoTextWritesOneEntries(t *testing.T) {
 			for _, match := range counted.FindAllStringSubmatch(text, -1) {
 				found++
 				if !limits.MatchString(match[1]) && !slices.Contains(noNouns, match[2]) {
-					t.Errorf("%s: %q counts with a plural alone: use authz.Count", path, text)
+					t.Errorf("%s: %q has a number before a plural: use authz.Count", path, text)
 				}
 			}
 			return true
 		})
 	}
-	require.Greater(t, found, 20, "texts with numbers")
+	require.Greater(t, found, 20, "format strings with a number before a word")
 }
 
-// sources returns the program's Go files without tests and generated files.
+// sources returns the paths of the program's Go files, except tests and generated files.
 func sources(t *testing.T) []string {
 	t.Helper()
 	var paths []string

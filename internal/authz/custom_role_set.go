@@ -5,8 +5,8 @@ import "slices"
 // IsCustom reports whether a customer defined the role.
 func (r RoleInfo) IsCustom() bool { return r.CustomIn != "" }
 
-// WithCustom returns the set with custom roles of a subscription after its built-in roles, sorted by id. A person may
-// hold any number of custom roles, alone or in addition to other roles.
+// WithCustom returns the set with custom roles of a subscription added. They come after the built-in roles, sorted by
+// id. A person may hold any number of custom roles, alone or in addition to other roles.
 func (s RoleSet) WithCustom(subscription ID, ids ...Role) RoleSet {
 	custom := slices.Sorted(slices.Values(ids))
 	s.Roles = slices.Clone(s.Roles)
@@ -35,8 +35,8 @@ func (s RoleSet) Custom() (ids []Role) {
 	return ids
 }
 
-// Row returns the relationship that stores a role of a holder on an object. Holders of a custom role are stored in
-// its role binding.
+// Row returns the relationship that stores that a holder has a role on an object. For a custom role, it is a
+// relationship of the role binding: the object that stores who holds the role on this object.
 func (s RoleSet) Row(object Object, role Role, holder Subject) Relationship {
 	if info, _ := s.Role(role); info.IsCustom() {
 		binding := RoleBindingObject(CustomRoleObject(info.CustomIn, ID(role)), object)
@@ -45,7 +45,7 @@ func (s RoleSet) Row(object Object, role Role, holder Subject) Relationship {
 	return Relationship{Resource: object, Relation: Relation(role), Subject: holder}
 }
 
-// bindingHolder is the relation from a role binding to the holders of its role.
+// bindingHolder is the relation of a role binding that stores who holds the role.
 const bindingHolder Relation = "holder"
 
 // RoleOf returns the role that a relationship stores. It is the inverse of RoleSet.Row.

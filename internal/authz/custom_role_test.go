@@ -44,8 +44,8 @@ func TestSplitCustomRoleRejectsOtherIDs(t *testing.T) {
 	}
 }
 
-// TestLongestCustomRoleIsStorable checks that SpiceDB can store the ids of the longest role of the longest
-// subscription, of its bindings, and of its deletion.
+// TestLongestCustomRoleIsStorable uses a subscription and a role whose ids have the maximum length. It checks that
+// SpiceDB can store the ids of the custom role, of its bindings, and of the record of its deletion.
 func TestLongestCustomRoleIsStorable(t *testing.T) {
 	t.Parallel()
 	subscription := authz.ID(strings.Repeat("ß", authz.MaxIDBytes/2))

@@ -1,12 +1,12 @@
 package authz
 
-// MaxContextBytes is the largest size of the caveat context of one check.
+// MaxContextBytes is the maximum size of the caveat context of one check.
 const MaxContextBytes = 16 << 10
 
 // State is the outcome of a check.
 type State uint8
 
-// Conditional means that the decision depends on caveat context that the request did not give.
+// Conditional means that the decision depends on caveat parameters that are missing in the context of the check.
 const (
 	Denied State = iota
 	Allowed
@@ -17,7 +17,7 @@ const (
 type Decision struct {
 	State State
 
-	// MissingContext names the context fields that a Conditional decision depends on.
+	// MissingContext lists these caveat parameters if State is Conditional.
 	MissingContext []string
 }
 
@@ -30,12 +30,12 @@ type Check struct {
 	Permission Permission
 	Resource   Object
 
-	// Context is the input of caveats. Its values have the types of encoding/json: nil, bool, float64, string, []any
-	// and map[string]any.
+	// Context has values for the parameters of caveats. Its values have the types of encoding/json: nil, bool,
+	// float64, string, []any and map[string]any.
 	Context map[string]any
 }
 
-// CheckResult is the answer to one check of CheckBulk: a decision, or the error of this check only.
+// CheckResult is the answer to one of the checks of CheckBulk. If only this check failed, Err is set.
 type CheckResult struct {
 	Decision Decision
 	Err      error

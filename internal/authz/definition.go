@@ -7,12 +7,12 @@ type Definition struct {
 	Relations   []Relation
 	Permissions []PermissionInfo
 
-	// Accepts lists the subjects that each relation accepts.
+	// Accepts lists the kinds of subjects that each relation accepts.
 	Accepts map[Relation][]SubjectType
 }
 
-// SubjectType is a kind of subject that a relation accepts: objects of Type. With Relation, it is the subjects in this
-// relation of such an object; with Wildcard, all objects of Type at once.
+// SubjectType is a kind of subject that a relation accepts: an object of Type. With Relation, it is the set of all
+// subjects that have this relation to such an object. With Wildcard, it is the wildcard of Type.
 type SubjectType struct {
 	Type     Type
 	Relation Relation
@@ -32,7 +32,8 @@ type PermissionInfo struct {
 	// Doc is the comment of the permission in the schema, without comment markers.
 	Doc string
 
-	// Internal reports that the permission (named as_…) is a schema step, which is used only inside other permissions.
+	// Internal reports that the permission is a schema step: its name begins with as_, and only other permissions use
+	// it.
 	Internal bool
 
 	// Grantable reports that custom roles can grant the permission.

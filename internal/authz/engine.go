@@ -5,12 +5,14 @@ import (
 	"iter"
 )
 
-// Engine stores relationships and evaluates permissions. An engine may wrap another one. It consists of several
-// interfaces, so that code can depend on a part of it. Following changes is the separate interface Source.
+// Engine stores relationships and evaluates permissions. An engine may wrap another engine. The interface consists of
+// smaller ones, so that code can depend on only some of them. It does not include Source, with which code follows
+// changes.
 //
-// All methods return an *Error. Its code is CodeInvalid for an unknown type, relation or permission and for an invalid
-// argument, CodeUnavailable if the store cannot be reached, CodeDeadline or CodeCanceled if ctx ended, CodeTooLarge
-// above a limit of the store, and CodeInternal otherwise. A sequence yields its error last.
+// The errors of all methods are of the type *Error. The code is CodeInvalid for an invalid argument, for example an
+// unknown type, relation or permission. It is CodeUnavailable if the store cannot be reached, and CodeDeadline or
+// CodeCanceled if ctx ended. It is CodeTooLarge if the call exceeds a limit of the store, and CodeInternal for any
+// other failure. If a sequence fails, its error comes last.
 type Engine interface {
 	Checker
 	Explainer
@@ -34,7 +36,8 @@ type Checker interface {
 	Check(ctx context.Context, check Check, at Consistency) (Decision, Token, error)
 
 	// CheckBulk decides many checks at one revision. The results are in the order of the checks, each with a decision
-	// or an error. If no check can be decided, err is set; then results has the error of each check, or is nil.
+	// or an error. If no check can be decided, CheckBulk returns err. results then has the error of each check, or is
+	// nil.
 	CheckBulk(ctx context.Context, checks []Check, at Consistency) (results []CheckResult, token Token, err error)
 }
 
@@ -46,9 +49,9 @@ type Explainer interface {
 
 // ResourceFinder finds the resources on which a subject has a permission.
 type ResourceFinder interface {
-	// LookupResources yields each resource on which the subject has the permission once, sorted by id. Each result has
-	// a cursor (see package pages). A page with this cursor starts after the result, and reads the same revision. The
-	// cursor of another query causes CodeInvalid.
+	// LookupResources yields each resource on which the subject has the permission once, sorted by id. The function
+	// pages.Cursor returns a cursor for each result. A page with this cursor starts after the result, and reads the
+	// same revision. If the cursor belongs to another query, the error has CodeInvalid.
 	LookupResources(ctx context.Context, query ResourceQuery, at Consistency, page Page) iter.Seq2[FoundResource, error]
 }
 
@@ -65,13 +68,14 @@ type Reader interface {
 	Read(ctx context.Context, filter Filter, at Consistency, page Page) iter.Seq2[ReadItem, error]
 }
 
-// Writer changes relationships.
+// Writer writes and deletes relationships.
 type Writer interface {
-	// Write applies the updates if all preconditions hold. Otherwise, or if a relationship of a Create exists, it
-	// writes nothing and returns CodeConflict with ErrPrecondition as the cause.
+	// Write applies all updates. If a precondition is false, or a relationship of a Create exists, Write changes
+	// nothing and returns CodeConflict with ErrPrecondition as the cause.
 	Write(ctx context.Context, write Write) (Token, error)
 
-	// DeleteAll deletes every relationship that matches the filter, in one atomic change, if all preconditions hold.
+	// DeleteAll deletes every relationship that matches the filter, in one atomic change. If a precondition is false,
+	// DeleteAll deletes nothing and returns the same error as Write.
 	DeleteAll(ctx context.Context, filter Filter, preconditions []Precondition, metadata map[string]any) (Token, error)
 }
 
@@ -80,17 +84,17 @@ type SchemaStore interface {
 	// Schema returns the text of the stored schema, or "" if there is none.
 	Schema(ctx context.Context) (string, error)
 
-	// DiffSchema returns the changes that applying the schema would make.
+	// DiffSchema returns the differences between the stored schema and another one.
 	DiffSchema(ctx context.Context, schema string) ([]SchemaChange, error)
 
-	// ApplySchema replaces the stored schema. It returns CodeInvalid if the new schema lacks a part that stored
-	// relationships use.
+	// ApplySchema replaces the stored schema. It returns CodeInvalid if stored relationships use a declaration that
+	// the new schema lacks, for example a relation.
 	ApplySchema(ctx context.Context, schema string) error
 }
 
-// Scratcher opens engines for assumed relationships.
+// Scratcher opens temporary engines, with which callers evaluate hypothetical relationships.
 type Scratcher interface {
-	// Scratch returns a separate in-memory engine that holds exactly the given relationships. An empty schema means the
-	// stored schema. The engine is not safe for concurrent use. The caller must close it.
+	// Scratch returns a separate in-memory engine that has only the given relationships. If schema is empty, the
+	// engine uses the stored schema. The engine is not safe for concurrent use. The caller must close it.
 	Scratch(ctx context.Context, schema string, relationships []Relationship) (Engine, error)
 }

@@ -11,7 +11,7 @@ import (
 // that code.
 type Code string
 
-// The codes are part of the API's problem documents.
+// The codes of all errors. The API returns them in problem documents.
 const (
 	CodeInvalid          Code = "invalid"
 	CodeUnauthenticated  Code = "unauthenticated"
@@ -43,10 +43,11 @@ type Error struct {
 	Message string
 	Cause   error
 
-	// Permission is the missing permission of a CodeForbidden, or "".
+	// Permission is the permission that the actor lacks, if Code is CodeForbidden; otherwise it is "".
 	Permission Permission
 
-	// Accounts and Subscriptions have the ids of the objects that a conflict is about. They may be empty.
+	// Accounts and Subscriptions have the ids of the objects that caused the error, if Code is CodeConflict. They may
+	// be empty.
 	Accounts      []ID
 	Subscriptions []ID
 
@@ -62,8 +63,8 @@ type HeldRole struct {
 	On     Object
 }
 
-// Errorf returns an Error with a formatted message and without a cause. It truncates each text for the verb %q to
-// MaxEcho bytes.
+// Errorf returns an Error with a formatted message and without a cause. It truncates each string that the verb %q
+// formats to MaxEcho bytes.
 func Errorf(code Code, format string, args ...any) *Error {
 	if false {
 		_ = fmt.Sprintf(format, args...) // makes go vet check the format of each call
@@ -78,13 +79,14 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, bounded...)}
 }
 
-// MaxEcho is how many bytes of a value from a request an error may contain.
+// MaxEcho is the maximum number of bytes of a request's value that an error repeats.
 const MaxEcho = 100
 
-// Echo truncates a value for an error to MaxEcho bytes.
+// Echo truncates a value of a request to MaxEcho bytes, so that an error can repeat it.
 func Echo(value string) string { return Cut(value, MaxEcho) }
 
-// Cut returns the text, truncated to the characters within the limit in bytes and "…" if it is longer.
+// Cut returns the text if it is not longer than the limit in bytes. Otherwise it returns as many whole characters as
+// fit into the limit, followed by "…".
 func Cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -124,7 +126,8 @@ func (e *Error) Is(target error) bool { return target == e.Code }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// CodeOf returns the code of the first Error in err's tree, and CodeInternal if there is none.
+// CodeOf returns the code of the first *Error that err wraps, as errors.As finds it. If there is none, it returns
+// CodeInternal.
 func CodeOf(err error) Code {
 	var e *Error
 	if errors.As(err, &e) {
@@ -133,6 +136,6 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// ErrPrecondition is the cause of a CodeConflict if a precondition of a write does not hold, or a relationship of a
+// ErrPrecondition is the cause of a CodeConflict if a precondition of a write is false, or if a relationship of a
 // Create exists. The caller should read the current state and retry.
 var ErrPrecondition = errors.New("a precondition of the write does not hold")

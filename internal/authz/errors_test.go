@@ -10,7 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestErrorsRepeatAHundredBytes checks that an error cuts every quoted text, but not its own text.
+// TestErrorsRepeatAHundredBytes checks that an error truncates every string that %q formats, and no other part of its
+// message.
 func TestErrorsRepeatAHundredBytes(t *testing.T) {
 	for _, long := range []string{strings.Repeat("x", 1<<20), strings.Repeat("é", 1<<19), strings.Repeat("€", 101)} {
 		for _, value := range []any{long, authz.ID(long), authz.Permission(long)} {
@@ -28,7 +29,8 @@ func TestErrorsRepeatAHundredBytes(t *testing.T) {
 	require.LessOrEqual(t, len(authz.Echo(strings.Repeat("\x80", 200))), authz.MaxEcho+len("…"))
 }
 
-// TestLongNamesAreRefusedBeforeASearch checks that time and memory do not grow with the length of an unknown name.
+// TestLongNamesAreRefusedBeforeASearch checks that a name which is too long is rejected with few allocations, and
+// without a cause that makes the caller search for similar names.
 func TestLongNamesAreRefusedBeforeASearch(t *testing.T) {
 	name := strings.Repeat("a", authz.MaxNameBytes)
 	parse := map[string]func(string) error{

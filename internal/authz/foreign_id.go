@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// DescribeForeign says why no caller can have chosen the id of an object. The id must be foreign, see ID.IsForeign.
-// If the id lacks an escape, or has an escape of the wrong form, the text shows the stored form that was probably
-// meant.
+// DescribeForeign returns a sentence that says why no API call can have stored the id of an object. The id must be
+// foreign: see ID.IsForeign. If the id has a wrong escape, or an unescaped character that needs one, the sentence
+// shows the correct stored form.
 func DescribeForeign(object Object) string {
 	stored := strings.TrimPrefix(string(object.ID), storedPrefix)
 	subject := fmt.Sprintf("the id %q of %s", Echo(stored), WithArticle(object.Type))
@@ -43,8 +43,8 @@ func messageOf(err error) string {
 	return err.Error()
 }
 
-// unescapeAny decodes the escapes of a stored id, including escapes that EncodeID does not write. It reports false if
-// an '=' does not begin an escape.
+// unescapeAny decodes the escapes of a stored id. It also accepts escapes that EncodeID does not write, for example
+// with lower-case digits. It reports false if an '=' does not begin an escape.
 func unescapeAny(stored string) (string, bool) {
 	decoded := make([]byte, 0, len(stored))
 	for i := 0; i < len(stored); i++ {

@@ -15,10 +15,10 @@ const (
 // HolderTypes lists the types of the objects that hold roles.
 var HolderTypes = []Type{TypeUser, TypeGroup, TypeServiceAccount}
 
-// groupMember is the relation from a group to its members.
+// groupMember is the relation of a group that stores its members.
 const groupMember Relation = "member"
 
-// Holder is a person, group or service account: one of the objects that hold roles.
+// Holder is an object that can hold roles: a person, a group or a service account.
 type Holder struct {
 	Type Type
 	ID   ID
@@ -27,8 +27,8 @@ type Holder struct {
 // Person returns a person as a holder.
 func Person(id ID) Holder { return Holder{TypeUser, id} }
 
-// ParseHolder parses a reference to a holder: user:bob, group:data-team or service_account:nightly. A bare id is a
-// person. The error has code CodeInvalid.
+// ParseHolder parses a reference to a holder: user:bob, group:data-team or service_account:nightly. An id without a
+// type is that of a person. The error has code CodeInvalid.
 func ParseHolder(s string) (Holder, error) {
 	for _, typ := range HolderTypes {
 		if text, found := strings.CutPrefix(s, string(typ)+":"); found {
@@ -44,14 +44,14 @@ func ParseHolder(s string) (Holder, error) {
 	return Person(id), err
 }
 
-// HolderOf returns the holder of roles that the subject of a relationship stands for. It reports false if the subject
-// is not a holder, for example if it is a wildcard.
+// HolderOf is the inverse of Holder.Subject: it returns the holder whose role a relationship with this subject
+// stores. It reports false if the subject is not that of a holder, for example if it is a wildcard.
 func HolderOf(subject Subject) (Holder, bool) {
 	holder := Holder{subject.Type, subject.ID}
 	return holder, slices.Contains(HolderTypes, holder.Type) && subject.ID != "" && subject == holder.Subject()
 }
 
-// String returns the reference to the holder, for example group:data-team.
+// String returns a reference to the holder, for example group:data-team.
 func (h Holder) String() string { return h.Object().String() }
 
 // Object returns the holder as an object.
@@ -60,7 +60,8 @@ func (h Holder) Object() Object { return Object(h) }
 // IsPerson reports whether the holder is a person.
 func (h Holder) IsPerson() bool { return h.Type == TypeUser }
 
-// Subject returns the subject of the relationships that store the holder's roles. For a group these are its members.
+// Subject returns the subject of the relationships that store the holder's roles. For a group, it is the set of the
+// members, for example group:data-team#member.
 func (h Holder) Subject() Subject {
 	subject := Subject{Object: h.Object()}
 	if h.Type == TypeGroup {

@@ -8,21 +8,21 @@ import (
 	"unicode/utf8"
 )
 
-// MaxIDBytes is the longest id that the API accepts, in bytes of UTF-8.
+// MaxIDBytes is the maximum length of an id that a caller chooses, in bytes of UTF-8.
 const MaxIDBytes = 256
 
-// storedPrefix starts the id of an object that another tool stored, if no caller can have chosen this id. After the
-// prefix comes the id as stored in SpiceDB.
+// storedPrefix begins a foreign id: one that another tool stored in SpiceDB, and that no caller of the API can
+// choose. After the prefix comes the id as it is stored in SpiceDB.
 const storedPrefix = "stored:"
 
-// MaxStoredBytes is the longest id that SpiceDB stores, after EncodeID.
+// MaxStoredBytes is the maximum length of an id in SpiceDB, after EncodeID, in bytes.
 const MaxStoredBytes = 1024
 
-// personPrefix may start the id of a person where only a person is accepted.
+// personPrefix may begin a parameter that names a person. "user:bob" and "bob" then stand for the same person.
 const personPrefix = "user:"
 
-// reservedTypes are the product's types. No id may start with one of them and a colon, so that nobody takes a reference
-// such as user:bob for an id.
+// reservedTypes are the types of the product's schema. No id may begin with one of them and a colon, so that a
+// reference such as user:bob cannot be mistaken for an id.
 var reservedTypes = withSimpleTypes(map[string]bool{
 	"account": true, "connection": true, "connection_group": true, "connector": true,
 	"custom_role": true, "custom_role_slot": true, "custom_role_version": true, "deletion": true, "description": true,
@@ -32,8 +32,8 @@ var reservedTypes = withSimpleTypes(map[string]bool{
 	"sluice_schema":   true, "subscription": true, "title": true, "user": true, "workspace": true,
 })
 
-// IsProductType reports whether the product's schema defines the type. A schema of the user's own cannot define such
-// a type.
+// IsProductType reports whether the product's schema defines the type. A user's own schema cannot define a type with
+// the same name.
 func IsProductType(typ Type) bool { return reservedTypes[string(typ)] }
 
 func withSimpleTypes(types map[string]bool) map[string]bool {
@@ -43,26 +43,29 @@ func withSimpleTypes(types map[string]bool) map[string]bool {
 	return types
 }
 
-// longTypes are the product's types whose ids contain another id, so that they may be longer than MaxIDBytes.
+// longTypes are the types of the product whose ids contain another object's id. Such an id may be longer than
+// MaxIDBytes.
 var longTypes = map[Type]bool{
 	"connection_group": true, TypeCustomRole: true, "custom_role_slot": true, "deletion": true, "membership": true,
 	TypeRoleBinding: true,
 }
 
-// ID names an object within its type, as the caller wrote it. It is UTF-8 of 1 to MaxIDBytes bytes without invisible
-// characters (see Invisible). Its only white space are spaces between other characters. It does not start with a type
-// of the product and a colon. If another tool stored an id that breaks these rules, the ID is "stored:" and the stored
-// text. EncodeID and DecodeID convert between an ID and the form that SpiceDB stores.
+// ID names an object within its type, as callers of the API write it. An ID is UTF-8 of 1 to MaxIDBytes bytes without
+// invisible characters (see Invisible). It may have spaces, but not at its beginning or end, and no other white
+// space. It does not begin with a type of the product and a colon. If another tool stored an id that breaks these
+// rules, the ID is "stored:" followed by the stored id. EncodeID and DecodeID convert between an ID and the id that
+// SpiceDB stores.
 type ID string
 
-// IsForeign reports whether only another tool can have stored the id. A caller may name an object with such an id, but
-// not create one.
+// IsForeign reports whether the id begins with "stored:", because another tool stored it and no API call can have
+// done so. A caller may name an existing object with such an id, but not create one.
 func (id ID) IsForeign() bool { return strings.HasPrefix(string(id), storedPrefix) }
 
-// ParseID checks the id of a new or existing object whose type lets callers choose ids. The error has code CodeInvalid.
+// ParseID checks an id of a type for which callers choose the ids. The object may be new or existing. The error has
+// code CodeInvalid.
 func ParseID(s string) (ID, error) { return parseID("", s) }
 
-// parseID is ParseID for an id of the given type.
+// parseID checks an id of a given type. In contrast to ParseID, it accepts the long ids of longTypes.
 func parseID(typ Type, s string) (ID, error) {
 	if strings.HasPrefix(s, storedPrefix) {
 		return parseStoredID(typ, s)
@@ -89,7 +92,7 @@ func parseID(typ Type, s string) (ID, error) {
 	return ID(s), nil
 }
 
-// maxBytes returns the highest length of an id of a type. It does not apply to ids that another tool stored.
+// maxBytes returns the maximum length of an id of a type, in bytes. It does not apply to foreign ids.
 func maxBytes(typ Type) int {
 	if longTypes[typ] {
 		return MaxStoredBytes
@@ -97,7 +100,7 @@ func maxBytes(typ Type) int {
 	return MaxIDBytes
 }
 
-// misplacedSpace describes misplaced white space in an id. It returns "" if there is none.
+// misplacedSpace returns an error message if an id has white space that is not allowed. Otherwise it returns "".
 func misplacedSpace(s string) string {
 	if s[0] == ' ' || s[len(s)-1] == ' ' {
 		return "an id must not begin or end with a space"
@@ -110,8 +113,8 @@ func misplacedSpace(s string) string {
 	return ""
 }
 
-// parseStoredID parses an id with the prefix "stored:". It rejects an id that can be written without the prefix, so
-// that every id has exactly one form.
+// parseStoredID parses a foreign id, which begins with "stored:". It rejects an id that can be written without this
+// prefix, so that every id has exactly one form.
 func parseStoredID(typ Type, s string) (ID, error) {
 	stored := s[len(storedPrefix):]
 	switch {
@@ -131,7 +134,7 @@ func parseStoredID(typ Type, s string) (ID, error) {
 	return ID(s), nil
 }
 
-// isStoredID reports whether SpiceDB accepts the text as an id.
+// isStoredID reports whether SpiceDB accepts the text as the id of an object.
 func isStoredID(s string) bool {
 	for i := range len(s) {
 		if !storable(s[i]) && s[i] != '=' {
@@ -141,19 +144,21 @@ func isStoredID(s string) bool {
 	return s != "" && len(s) <= MaxStoredBytes
 }
 
-// ParsePerson parses the id of a person where only a person is accepted. "bob" and "user:bob" are the same person. The
-// error has code CodeInvalid.
+// ParsePerson parses a parameter that names a person. "bob" and "user:bob" stand for the same person. The error has
+// code CodeInvalid.
 func ParsePerson(s string) (ID, error) { return ParseID(TrimPerson(s)) }
 
-// TrimPerson removes the type from a person's id: it returns "bob" for "bob" and for "user:bob". It does not check the
-// id; ParsePerson does.
+// TrimPerson removes the prefix "user:" if there is one: it returns "bob" for "bob" and for "user:bob". It does not
+// check the id; ParsePerson does.
 func TrimPerson(s string) string { return strings.TrimPrefix(s, personPrefix) }
 
-// Invisible returns the first invisible character of s, if there is one. Such characters are not allowed in ids and
-// metadata, since two different texts could look the same. They are control characters (U+0000 to U+001F, U+007F to
-// U+009F), format characters such as zero-width spaces, joiners, byte-order marks and changes of the writing direction
-// (Unicode's category Cf), line and paragraph separators, variation selectors, fillers, the blank Braille pattern, and
-// code points that are never characters.
+// Invisible returns the first invisible character of s, if there is one. Ids and metadata must not contain invisible
+// characters, since two different texts could then look the same. Invisible characters are:
+//   - control characters: U+0000 to U+001F, and U+007F to U+009F;
+//   - format characters (Unicode's category Cf), for example zero-width spaces, joiners, byte-order marks, and marks
+//     that change the writing direction;
+//   - separators of lines and paragraphs, variation selectors, fillers, and the blank Braille pattern;
+//   - code points that are never characters.
 func Invisible(s string) (c rune, found bool) {
 	for _, c := range s {
 		switch {
@@ -170,9 +175,9 @@ const brailleBlank = '\u2800'
 
 const upperHex = "0123456789ABCDEF"
 
-// EscapeHeader returns the only form of an id that the actor header accepts. The percent sign, the comma, the space and
-// every byte that is not visible ASCII become "%HH" with two upper-case hexadecimal digits. The comma is escaped
-// because proxies join headers with it.
+// EscapeHeader encodes an id for the header Sluice-Actor, which accepts no other encoding of the id. The percent
+// sign, the comma, the space and every byte that is not visible ASCII become "%HH" with two upper-case hexadecimal
+// digits. The comma is encoded because proxies join repeated headers with a comma.
 func EscapeHeader(id string) string {
 	var b strings.Builder
 	for i := range len(id) {
@@ -188,8 +193,8 @@ func EscapeHeader(id string) string {
 	return b.String()
 }
 
-// EncodeID returns the form in which SpiceDB stores an id. SpiceDB accepts only [A-Za-z0-9/_|\-=+]. Every other byte,
-// and '=' itself, becomes "=HH" with two upper-case hexadecimal digits. For an id that another tool stored, EncodeID
+// EncodeID returns the form in which SpiceDB stores an id. SpiceDB accepts only the characters [A-Za-z0-9/_|\-=+].
+// Every other byte, and '=' itself, becomes "=HH" with two upper-case hexadecimal digits. For a foreign id, EncodeID
 // returns the text after "stored:".
 func EncodeID(id ID) string {
 	if stored, found := strings.CutPrefix(string(id), storedPrefix); found && isStoredID(stored) &&
@@ -219,8 +224,8 @@ func EncodeID(id ID) string {
 	return b.String()
 }
 
-// DecodeID is the inverse of EncodeID for an id of a type. If no caller can have chosen the stored id, the result is
-// "stored:" and the stored text.
+// DecodeID is the inverse of EncodeID, for an id of a type. If no caller can have chosen the stored id, DecodeID
+// returns a foreign id: "stored:" followed by the stored id.
 func DecodeID(typ Type, stored string) ID {
 	limit := maxBytes(typ)
 	if !strings.Contains(stored, "=") && len(stored) <= limit {
@@ -245,7 +250,8 @@ func isShown(decoded string) bool {
 	return !found || !reservedTypes[typ] && !strings.HasPrefix(decoded, storedPrefix)
 }
 
-// unescape decodes the escapes of a stored id. It reports false if EncodeID would not have written one of them.
+// unescape decodes the escapes of a stored id. It reports false if the text has an escape that EncodeID does not
+// write, or a character that EncodeID would have escaped.
 func unescape(stored string) (string, bool) {
 	decoded := make([]byte, 0, len(stored))
 	for i := 0; i < len(stored); i++ {

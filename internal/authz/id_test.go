@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// storable is SpiceDB's pattern for object ids without the wildcard, of at most maxStored characters.
+// storable is SpiceDB's pattern for the ids of objects, without the wildcard "*". An id has at most maxStored
+// characters.
 var storable = regexp.MustCompile(`^[a-zA-Z0-9/_|\-=+]+$`)
 
 const maxStored = 1024
@@ -35,18 +36,19 @@ func TestEncodeID(t *testing.T) {
 	}
 }
 
-// TestForeignStoredIDsRoundTrip checks ids that another tool stored. A caller can send the shown form back, which then
-// names the same stored id. No other id has the same form.
+// TestForeignStoredIDsRoundTrip checks ids that another tool stored, and that no caller can choose. The API shows
+// such an id with the prefix "stored:". If a caller sends this form, it must name the same stored id. An id that does
+// not need the prefix must be rejected with it.
 func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	for _, stored := range []string{
-		"=", "a=", "a=4", "=4", "=zz", "bad=zz", "=4x", "=2a", "=c3=bc", // no escape
+		"=", "a=", "a=4", "=4", "=zz", "bad=zz", "=4x", "=2a", "=c3=bc", // no escapes of EncodeID
 		"=41", "=2F", "=7C", // unnecessary escapes
 		"=FF", "=C3", "=ED=A0=80", // invalid UTF-8
 		"dGVzdA==", "=3D=", "a=40=",
 		"=00", "a=0Ab", "=C2=85", "=E2=80=8B", "=7F", // characters that no id may contain
 		"user=3Abob", "importer=3Ai9", "stored=3Abad=3Dzz", // ids that no caller may choose
 		"=20", "=20a", "a=20", "a=C2=A0b", "=E3=85=A4", // white space and fillers
-		// These ids are longer than an id that a caller may choose.
+		// These ids are longer than MaxIDBytes.
 		strings.Repeat("=", 1024), strings.Repeat("x", 257), strings.Repeat("x", 1024), strings.Repeat("=40", 257),
 	} {
 		id := authz.DecodeID("user", stored)
@@ -66,8 +68,8 @@ func TestForeignStoredIDsRoundTrip(t *testing.T) {
 	}
 }
 
-// TestLongIDsOfInternalTypes checks that ids which contain another id are shown without the prefix and name the stored
-// object.
+// TestLongIDsOfInternalTypes checks ids that contain another object's id. They may be longer than MaxIDBytes, and are
+// shown without the prefix "stored:".
 func TestLongIDsOfInternalTypes(t *testing.T) {
 	for _, id := range []authz.ID{
 		authz.ID("importer/" + strings.Repeat("x", 256)), authz.ID("importer/" + strings.Repeat("@", 256)),
@@ -83,8 +85,8 @@ func TestLongIDsOfInternalTypes(t *testing.T) {
 	require.ErrorIs(t, err, authz.CodeInvalid, "an id that SpiceDB cannot store")
 }
 
-// TestHeaderHasOneSpellingOfEachID checks that every id has one form in headers, which is visible ASCII and decodes to
-// the same id.
+// TestHeaderHasOneSpellingOfEachID checks the encoding of ids for headers: it is visible ASCII, and decodes to the
+// same id.
 func TestHeaderHasOneSpellingOfEachID(t *testing.T) {
 	for id, want := range map[string]string{
 		"olga": "olga", "user:olga": "user:olga", "ada@example.com": "ada@example.com", "a/b": "a/b", "100%": "100%25",
@@ -140,8 +142,8 @@ func TestInvisibleCharactersAreInvalid(t *testing.T) {
 	}
 }
 
-// TestMisplacedSpacesAreInvalid checks blank ids, spaces at either end, and white space that looks like a space or is
-// invisible.
+// TestMisplacedSpacesAreInvalid checks ids that have only spaces, ids with a space at the beginning or end, and ids
+// with white space other than U+0020.
 func TestMisplacedSpacesAreInvalid(t *testing.T) {
 	for _, s := range []string{" ", "   ", " a", "a ", "\u00a0", "a\u00a0b", "a\u2003b", "a\u202fb", "a\u3000", "\u1680"} {
 		_, err := authz.ParseID(s)
@@ -162,7 +164,7 @@ func TestIDRoundTrip(t *testing.T) {
 		return checkID(t, s)
 	}
 	require.NoError(t, quick.Check(property, &quick.Config{MaxCount: 5000}))
-	for r := range utf8.RuneSelf * 2 { // every ASCII character, and as many others after them
+	for r := range utf8.RuneSelf * 2 { // every ASCII character, and the 128 characters after them
 		if _, invisible := authz.Invisible(string(rune(r))); invisible {
 			continue
 		}
@@ -199,7 +201,8 @@ func FuzzEncodeID(f *testing.F) {
 	})
 }
 
-// FuzzDecodeID checks that every stored id is shown in a form that names it.
+// FuzzDecodeID checks that every id in SpiceDB has a form that the API accepts, and that this form names the same
+// stored id.
 func FuzzDecodeID(f *testing.F) {
 	for _, s := range []string{
 		"alice=40example=2Ecom", "=41", "=C3=BC", "=C3", "dGVzdA==", "=3D", "a=4", "user=3Abob", "stored=3Aa",
@@ -220,8 +223,8 @@ func FuzzDecodeID(f *testing.F) {
 }
 
 func TestParseID(t *testing.T) {
-	// An id must not begin with a type of the product and a colon. Types of other schemas, here dashboard, are allowed
-	// there.
+	// An id may begin with any word and a colon, except a type of the product. A type of a user's own schema, here
+	// dashboard, is allowed.
 	for _, s := range []string{
 		"a", "*", "a b", "ü", "a:b", "dashboard:d1", "urn:user:bob", "user", "users:bob", ":user:",
 		strings.Repeat("x", authz.MaxIDBytes),

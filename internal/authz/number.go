@@ -11,20 +11,22 @@ import (
 	"strings"
 )
 
-// maxDoubleDigits is the largest number of significant digits of the exact value of a double.
+// maxDoubleDigits is the maximum number of significant decimal digits in the exact value of a double.
 const maxDoubleDigits = 767
 
-// maxDoubleSize is the largest exponent of a double in the form 0.DIGITS × 10^EXPONENT: a double is at most 1.8 ×
-// 10^308. smallestNormal, about 2.2 × 10^-308, is the smallest positive double with the full precision of 53 bits.
+// maxDoubleSize is the largest exponent of a double in the form 0.DIGITS × 10^EXPONENT. The largest double is about
+// 1.8 × 10^308. smallestNormal is the smallest positive double with the full precision of 53 bits, about 2.2 ×
+// 10^-308.
 const (
 	maxDoubleSize  = 309
 	smallestNormal = 0x1p-1022
 )
 
-// IsExact reports whether a double represents a JSON number exactly. SpiceDB stores every number of a caveat context as
-// a double, which turns 9007199254740993 into 9007199254740992. A fraction counts as exact if formatting its double
-// gives the same fraction. So 0.1 is exact, although its binary value differs a little. Numbers below 2.3e-308 are not
-// exact, since a double has fewer bits for them. Zero is exact.
+// IsExact reports whether a double represents a JSON number exactly. SpiceDB stores every number of a caveat context
+// as a double, which turns 9007199254740993 into 9007199254740992. A number that is not an integer also counts as
+// exact if formatting its double gives the same digits. So 0.1 is exact, although its binary value differs a little.
+// Numbers other than zero whose absolute value is less than smallestNormal are not exact, since a double has fewer
+// bits for them.
 func IsExact(number string) bool {
 	if len(number) <= 15 && !strings.ContainsAny(number, "eE") {
 		_, err := strconv.ParseFloat(number, 64)
@@ -47,9 +49,10 @@ func IsExact(number string) bool {
 			return true
 		}
 	}
-	// The code below uses integers that are as long as the digits. Numbers with a larger exponent cannot be exact: the
-	// digits have no factor 10, a double has at most 53 bits, and 5^23 has more. A fraction is exact only if its digits
-	// have a factor 5 for each place behind the point.
+	// The code below computes with integers that have as many digits as the number. This check rejects numbers for
+	// which it would take too long, and which are never exact. If the exponent is more than 22, the number has the
+	// factor 5^23, which alone has more than 53 bits. If the exponent is negative, the number is exact only if its
+	// digits are a multiple of 5^-exponent.
 	if exponent > 22 || -exponent > 3*len(digits)/2+1 {
 		return false
 	}
@@ -64,8 +67,8 @@ func IsExact(number string) bool {
 	return isExact
 }
 
-// isOddPartOfDouble reports whether digits × 5^exponent without its factors of two fits the 53 bits of a double. There
-// are at most 19 digits, and the exponent is at most 22.
+// isOddPartOfDouble reports whether a double can represent digits × 10^exponent exactly: without its factors of two,
+// the number must fit into the 53 bits of a double. There are at most 19 digits, and the exponent is at most 22.
 func isOddPartOfDouble(digits string, exponent int) bool {
 	odd, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil || odd == 0 {
@@ -81,8 +84,8 @@ func isOddPartOfDouble(digits string, exponent int) bool {
 	return odd <= 1<<53
 }
 
-// decimal splits the absolute value of a number into digits × 10^exponent. The digits neither start nor end with a
-// zero; those of zero are empty.
+// decimal splits the absolute value of a number into digits × 10^exponent. The digits neither begin nor end with a
+// zero. For the number zero, they are empty.
 func decimal(number string) (digits string, exponent int) {
 	number = strings.TrimLeft(number, "+-")
 	if i := strings.IndexAny(number, "eE"); i >= 0 {
@@ -96,15 +99,16 @@ func decimal(number string) (digits string, exponent int) {
 	return trimmed, exponent + len(digits) - len(trimmed)
 }
 
-// Inexact describes what is wrong with a number that IsExact rejects.
+// Inexact returns the end of an error message about a number that IsExact rejects. The message begins with the name
+// of the field.
 func Inexact(number string) string {
 	return "holds the number " + Echo(number) + ", which is not exact as a 64-bit floating-point number: " +
 		"send it as a string and declare the parameter as string"
 }
 
 // CheckNumbers returns an error with CodeInvalid if a JSON value contains a number that a double does not represent
-// exactly. The error names the field, which starts with name. value may have the types of encoding/json, json.Number
-// and integers.
+// exactly. The error names the path of the number, which begins with name. The value may have the types of
+// encoding/json, json.Number, and Go's integer types.
 func CheckNumbers(name string, value any) error {
 	number := ""
 	switch v := value.(type) {
@@ -137,9 +141,9 @@ func CheckNumbers(name string, value any) error {
 	return nil
 }
 
-// ParseContext parses a caveat context from a JSON object. Its numbers have the type json.Number. Errors have
-// CodeInvalid and name the field, which starts with name. A repeated key is an error, and so is a number that a double
-// does not represent exactly.
+// ParseContext parses a caveat context from a JSON object. Numbers in the result have the type json.Number. It
+// rejects a repeated key, and a number that a double does not represent exactly. Errors have CodeInvalid, and name
+// the path of the field, which begins with name.
 func ParseContext(name, text string) (map[string]any, error) {
 	var values map[string]any
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -153,15 +157,15 @@ func ParseContext(name, text string) (map[string]any, error) {
 	return values, CheckNumbers(name, values)
 }
 
-// checkKeys returns an error with CodeInvalid if the text, which is valid JSON, has an object with a repeated key.
-// The error names the path of the object, which starts with name.
+// checkKeys returns an error with CodeInvalid if the text has a JSON object with a repeated key. The text must be
+// valid JSON. The error names the path of the object, which begins with name.
 func checkKeys(name, text string) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	return checkNextKeys(name, decoder)
 }
 
-// checkNextKeys is checkKeys for the next value of a decoder.
+// checkNextKeys does what checkKeys does, for the next value of a decoder.
 func checkNextKeys(name string, decoder *json.Decoder) error {
 	begin, err := decoder.Token()
 	if err != nil || begin != json.Delim('{') && begin != json.Delim('[') {

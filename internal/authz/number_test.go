@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// TestExactNumbers checks which numbers are the same after conversion to a double.
+// TestExactNumbers checks for many numbers whether IsExact accepts them.
 func TestExactNumbers(t *testing.T) {
 	t.Parallel()
 	for number, exact := range map[string]bool{
@@ -55,8 +55,8 @@ func TestExactNumbers(t *testing.T) {
 	}
 }
 
-// TestExactNumbersOfAnySize compares IsExact with the exact digits of doubles of any exponent, and with numbers that
-// differ in the last digit.
+// TestExactNumbersOfAnySize formats random doubles with a random number of digits. It compares IsExact with a
+// computation that uses rational numbers.
 func TestExactNumbersOfAnySize(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -87,11 +87,12 @@ func TestExactNumbersOfAnySize(t *testing.T) {
 		seen[exact]++
 	}
 	if seen[true] < 100 || seen[false] < 100 {
-		t.Errorf("exact and inexact numbers: %v", seen)
+		t.Errorf("the test had %d exact and %d inexact numbers, want 100 of each", seen[true], seen[false])
 	}
 }
 
-// BenchmarkIsExact measures numbers whose exact value has many digits.
+// BenchmarkIsExact measures numbers for which the computation is short, and numbers whose exact value has many
+// digits.
 func BenchmarkIsExact(b *testing.B) {
 	for _, number := range []string{"5e-324", "1e-300", "1.23456789012345e-308", "1e22", "1e15", "0.30000000000000004"} {
 		b.Run(number, func(b *testing.B) {

@@ -11,10 +11,10 @@ type Type string
 // Relation is the name of a relation in the schema.
 type Relation string
 
-// Permission is the name of a permission in the schema. A check may name a relation instead.
+// Permission is the name of a permission in the schema. In a check, it may also be the name of a relation.
 type Permission string
 
-// Object is a typed object of relationships and checks.
+// Object is an object of relationships and checks. A type and an id identify it.
 type Object struct {
 	Type Type
 	ID   ID
@@ -23,15 +23,16 @@ type Object struct {
 // String returns the reference in zed's notation: type:id.
 func (o Object) String() string { return string(o.Type) + ":" + string(o.ID) }
 
-// Subject is the subject of a relationship or check: an object. With Relation, it is the subjects in this relation of
-// the object; with Wildcard, all objects of the type. A wildcard has no ID. The ID "*" is an ordinary id.
+// Subject is the subject of a relationship or check. It is an object. With Relation, it is the set of all subjects
+// that have this relation to the object. With Wildcard, it is the wildcard of the type, and has no ID. The ID "*" is
+// not a wildcard, but an ordinary id.
 type Subject struct {
 	Object
 	Relation Relation
 	Wildcard bool
 }
 
-// Everybody returns the wildcard subject of a type, written type:*.
+// Everybody returns the wildcard of a type, written type:*.
 func Everybody(t Type) Subject { return Subject{Object: Object{Type: t}, Wildcard: true} }
 
 // String returns the reference in zed's notation: type:id, type:id#relation or type:*.
@@ -45,15 +46,16 @@ func (s Subject) String() string {
 	return s.Object.String()
 }
 
-// Relationship is a stored relationship: the subject has the relation to the resource. If ExpiresAt is set, it expires
-// then. If it has a caveat, it counts only while the caveat holds.
+// Relationship says that the subject has the relation to the resource. If ExpiresAt is set, the relationship expires
+// at this time. If Caveat is set, the relationship counts only if this caveat is true.
 type Relationship struct {
 	Resource  Object
 	Relation  Relation
 	Subject   Subject
 	ExpiresAt time.Time
 
-	// Caveat is the name of a caveat, and CaveatContext its stored context as a JSON object. Both may be empty.
+	// Caveat is the name of a caveat. CaveatContext is a JSON object with stored values for its parameters. Both may
+	// be empty.
 	Caveat        string
 	CaveatContext string
 }
@@ -72,7 +74,7 @@ func ParseObject(s string) (Object, error) {
 	return NewObject(typ, id)
 }
 
-// NewObject checks a type and an id that are given separately. Errors have code CodeInvalid.
+// NewObject returns the object with a type and an id, after checking both. Errors have code CodeInvalid.
 func NewObject(typ, id string) (Object, error) {
 	name, err := ParseType(typ)
 	if err != nil {
@@ -109,8 +111,8 @@ func ParseSubject(s string) (Subject, error) {
 	return NewSubject(typ, id, relation)
 }
 
-// NewSubject checks the parts of a subject that are given separately. relation may be empty. Errors have code
-// CodeInvalid.
+// NewSubject returns the subject with a type, an id and a relation, after checking them. The relation may be empty.
+// Errors have code CodeInvalid.
 func NewSubject(typ, id, relation string) (Subject, error) {
 	object, err := NewObject(typ, id)
 	if err != nil || relation == "" {
@@ -136,7 +138,7 @@ func ParsePermission(s string) (Permission, error) {
 	return Permission(s), nil
 }
 
-// BadName is the cause of an error about a name that no schema may contain.
+// BadName is the cause of an error about a name that is not a valid name in any schema.
 type BadName struct {
 	Kind string // "type", "relation" or "permission"
 	Name string
@@ -145,10 +147,11 @@ type BadName struct {
 // Error implements error.
 func (n *BadName) Error() string { return n.Kind + " " + n.Name }
 
-// MaxNameBytes is the longest name of a relation or permission, and of each part of a type's name, in bytes.
+// MaxNameBytes is the maximum length of the name of a relation or permission, in bytes. The name of a type may
+// consist of several parts, separated by slashes; it is also the maximum length of each of these parts.
 const MaxNameBytes = 64
 
-// maxTypeBytes is the longest name of a type with its prefixes, as in SpiceDB.
+// maxTypeBytes is the maximum length of the name of a type with all of its parts. SpiceDB has the same limit.
 const maxTypeBytes = 128
 
 func badName(kind, name string) *Error {
@@ -157,13 +160,15 @@ func badName(kind, name string) *Error {
 			Count(len(name), "byte", "bytes"), MaxNameBytes)
 	}
 	err := Errorf(
-		CodeInvalid, "%q is not the name of a %s: it has 3 to 64 of a-z, 0-9 and _, and begins with a letter", name, kind,
+		CodeInvalid, "%q is not the name of a %s: a name has 3 to 64 characters of a-z, 0-9 and _, begins with a "+
+			"letter, and does not end with _", name, kind,
 	)
 	err.Cause = &BadName{Kind: kind, Name: name}
 	return err
 }
 
-// validName checks SpiceDB's pattern for names, with optional namespace prefixes (prefix/name), and a limit in bytes.
+// validName reports whether SpiceDB accepts a name that is not longer than a limit in bytes. The name may have
+// prefixes, as in prefix/name.
 func validName(s string, limit int) bool {
 	if len(s) > limit {
 		return false

@@ -39,7 +39,7 @@ func TestParseSubject(t *testing.T) {
 		"user:alice":          {Object: object("user", "alice")},
 		"account:acme#member": {Object: object("account", "acme"), Relation: "member"},
 		"user:a:b":            {Object: object("user", "a:b")},
-		"user:*":              {Object: object("user", "*")}, // the asterisk as an id
+		"user:*":              {Object: object("user", "*")}, // here the asterisk is an id
 	} {
 		got, err := authz.ParseSubject(s)
 		require.NoError(t, err, s)

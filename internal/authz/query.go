@@ -1,13 +1,13 @@
 package authz
 
-// Token is a ZedToken. It names a revision of the relationships and is opaque.
+// Token is a ZedToken of SpiceDB: an opaque text that names a revision of the stored relationships.
 type Token string
 
-// Freshness is how recent the relationships of an answer must be.
+// Freshness says how recent the revision that a call reads must be.
 type Freshness uint8
 
-// Default, the zero value, lets the engine choose. An engine of freshness.ReadYourWrites then reads at least every
-// write that was made through this engine. Any other engine reads fully consistently.
+// Default is the zero value. With it, an engine of freshness.ReadYourWrites includes every write that was made
+// through this engine, and any other engine reads the newest revision. The other values are those of SpiceDB's API.
 const (
 	Default Freshness = iota
 	MinimizeLatency
@@ -16,19 +16,19 @@ const (
 	ExactSnapshot
 )
 
-// Consistency is a Freshness with the token that AtLeastAsFresh and ExactSnapshot need.
+// Consistency selects the revision that a call reads. Token is set only for AtLeastAsFresh and ExactSnapshot.
 type Consistency struct {
 	Freshness Freshness
 	Token     Token
 }
 
-// AtSnapshot reads exactly the revision of a token.
+// AtSnapshot returns the Consistency that reads exactly the revision of a token.
 func AtSnapshot(t Token) Consistency { return Consistency{Freshness: ExactSnapshot, Token: t} }
 
-// AsFreshAs reads the revision of a token, or a newer one.
+// AsFreshAs returns the Consistency that reads the revision of a token or a newer one.
 func AsFreshAs(t Token) Consistency { return Consistency{Freshness: AtLeastAsFresh, Token: t} }
 
-// Fully reads the newest revision.
+// Fully returns the Consistency that reads the newest revision.
 func Fully() Consistency { return Consistency{Freshness: FullyConsistent} }
 
 // Filter selects the relationships that match every field that is set. Type is required unless SubjectType is set.
@@ -47,7 +47,7 @@ type Filter struct {
 	SubjectPlain bool
 }
 
-// Exactly returns a filter for one relationship.
+// Exactly returns a filter that matches one relationship only. It ignores the caveat and the expiration.
 func Exactly(r Relationship) Filter {
 	return Filter{
 		Type: r.Resource.Type, ID: r.Resource.ID, Relation: r.Relation,
@@ -57,14 +57,14 @@ func Exactly(r Relationship) Filter {
 	}
 }
 
-// Precondition must hold in the transaction of a write. It holds if a relationship matches the filter or, with Absent,
-// if none matches. If it does not hold, nothing is written.
+// Precondition is a fact that the store verifies in the transaction of a write. It is true if at least one
+// relationship matches the filter or, with Absent, if none matches. If it is false, the store rejects the write.
 type Precondition struct {
 	Filter Filter
 	Absent bool
 }
 
-// Action is the kind of an Update.
+// Action says how an Update changes a relationship.
 type Action uint8
 
 // Create fails if the relationship exists. Touch creates or replaces it. Delete deletes it if it exists.
@@ -80,7 +80,7 @@ type Update struct {
 	Relationship Relationship
 }
 
-// MaxUpdates is the largest number of updates in one write. It is SpiceDB's default limit.
+// MaxUpdates is the maximum number of updates in one write. It is SpiceDB's default limit.
 const MaxUpdates = 1000
 
 // Write is a set of updates that are applied all together or not at all.
@@ -88,17 +88,19 @@ type Write struct {
 	Updates       []Update
 	Preconditions []Precondition
 
-	// Metadata is stored with the transaction. Watch delivers it with the change.
+	// Metadata is stored with the transaction. Watch delivers it with the changes of the transaction.
 	Metadata map[string]any
 }
 
-// Page selects a part of a list. A zero Limit means all items. An empty Cursor means the start.
+// Page selects the items of a list that a call returns: at most Limit items after the Cursor. A zero Limit means no
+// limit. An empty Cursor means the start of the list.
 type Page struct {
 	Limit  int
 	Cursor string
 }
 
-// ReadItem is a relationship of Read, with the cursor that continues after it and the revision that was read.
+// ReadItem is a relationship that Read found. A page with Cursor starts after it. Token names the revision that was
+// read.
 type ReadItem struct {
 	Relationship Relationship
 	Cursor       string
@@ -113,8 +115,8 @@ type ResourceQuery struct {
 	Context    map[string]any
 }
 
-// FoundResource is a result of a ResourceQuery. If only this resource cannot be decided, for example because a caveat
-// fails, Err has the reason and the decision is Denied.
+// FoundResource is a result of a ResourceQuery. If the decision about one resource fails, for example because of a
+// caveat, its result has Denied and Err, and the query continues.
 type FoundResource struct {
 	ID       ID
 	Decision Decision
@@ -131,9 +133,9 @@ type SubjectQuery struct {
 	Context         map[string]any
 }
 
-// FoundSubject is a result of a SubjectQuery. For a wildcard, Excluded lists the ids that it does not cover. An
-// excluded subject that has the permission under a condition is a separate result. If only this subject cannot be
-// decided, for example because a caveat fails, Err has the reason and the decision is Denied.
+// FoundSubject is a result of a SubjectQuery. For a wildcard, Excluded lists the ids that it does not cover. If an
+// excluded subject has the permission under a condition, it is also a result of its own. If the decision about one
+// subject fails, for example because of a caveat, its result has Denied and Err, and the query continues.
 type FoundSubject struct {
 	Subject  Subject
 	Decision Decision
@@ -147,6 +149,7 @@ type SchemaChange struct {
 	// Text describes the change for people.
 	Text string
 
-	// Breaking reports that the change removes a part that stored relationships or callers may use.
+	// Breaking reports that the change removes a declaration that stored relationships or callers may use, for
+	// example a relation or a permission.
 	Breaking bool
 }

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Role is the name of a role. It is also the relation that stores the holders of the role.
+// Role is the name of a role. It is also the name of the relation that stores who holds the role.
 type Role string
 
-// The roles that code uses by name. RoleSets declares all roles.
+// These roles are used in Go code by name. RoleSets declares all roles.
 const (
 	RoleOwner         Role = "owner"
 	RoleMember        Role = "member"
@@ -19,7 +19,7 @@ const (
 	RoleReportUser    Role = "report_user"
 )
 
-// Feature is an option that a subscription can buy. It is also the relation that stores the option as a flag.
+// Feature is an option that is on or off for a subscription. It is also the name of the relation that stores this.
 type Feature string
 
 // The features of a subscription.
@@ -32,7 +32,8 @@ const (
 // Features lists all features of a subscription.
 var Features = []Feature{FeatureUserPermissions, FeatureDashboards, FeatureCustomRoles}
 
-// RoleSetName names a role set. It is also the relation that stores the role set of an object as a flag.
+// RoleSetName is the name of a role set. It is also the name of the relation that is stored for each object with this
+// role set.
 type RoleSetName string
 
 // The role sets.
@@ -52,51 +53,53 @@ type RoleInfo struct {
 	// Title is the name of the role in a user interface.
 	Title string
 
-	// Additional reports that people hold the role in addition to a base role. Without a base role, it gives no
-	// permission.
+	// Additional reports that a person holds the role in addition to a base role. Without a base role, it grants no
+	// permission. A base role is one that is not additional.
 	Additional bool
 
-	// Requires is the feature that a subscription needs before anybody can get the role, or "".
+	// Requires is a feature, or "". While it is off, nobody can be granted the role.
 	Requires Feature
 
 	// CustomIn is the id of the subscription in which a customer defined the role. It is empty for a built-in role.
 	CustomIn ID
 
-	// MakesMember reports that, under multi_owner, a person who gets the role becomes a member of the subscription.
+	// MakesMember reports that a person who is granted the role permanently on an account of a multi_owner
+	// subscription also becomes a member of the subscription.
 	MakesMember bool
 }
 
-// RoleSet is the roles of a subscription, an account or the platform, with their rules.
+// RoleSet declares the roles that exist on a subscription, an account or the platform, and how many of them people
+// hold.
 type RoleSet struct {
 	Name RoleSetName
 	On   Type
 
-	// Roles lists the roles. If a person may hold only one base role, stronger roles come first. Under multi_owner,
-	// the creator of an account gets the first role.
+	// Roles lists the roles. If a person may hold only one base role, stronger roles come first. The creator of an
+	// account in a multi_owner subscription gets the first role.
 	Roles []RoleInfo
 
-	// Default is the role of an invited person if the invitation names none. The permission invite_members suffices
-	// to give it.
+	// Default is the role that an invitation offers if the inviter names no role. To grant it, the permission
+	// invite_members is enough.
 	Default Role
 
-	// Required is the required role: at least one person always holds it, and without an expiration.
+	// Required is the required role: at least one person must always hold it, without an expiration.
 	Required Role
 
-	// SeveralRoles lets a person hold more than one base role.
+	// SeveralRoles reports that a person may hold more than one base role.
 	SeveralRoles bool
 
-	// Transferred means that exactly one person holds the required role, and that only a transfer changes the holder.
+	// Transferred reports that exactly one person holds the required role, and that only a transfer gives it to
+	// another person.
 	Transferred bool
 }
 
-// IsForPeopleOnly reports whether only people may hold a role, not groups and service accounts: a required role, a
-// role of the platform, and the role of member of a subscription.
+// IsForPeopleOnly reports whether only people may hold a role, and not groups or service accounts. These are required
+// roles, roles on the platform, and the role "member" of a subscription.
 func (s RoleSet) IsForPeopleOnly(role Role) bool {
 	return s.On == "platform" || role == s.Required || s.On == "subscription" && role == RoleMember
 }
 
-// RoleSets lists all role sets. It is the only place in Go that declares roles. The schema declares their
-// permissions.
+// RoleSets lists all role sets. No other Go code declares roles. The schema declares their permissions.
 var RoleSets = []RoleSet{
 	{
 		Name: SingleOwner, On: "subscription", Required: RoleOwner, SeveralRoles: true, Transferred: true,
@@ -183,8 +186,8 @@ func (s RoleSet) Role(name Role) (RoleInfo, bool) {
 	return s.Roles[i], true
 }
 
-// Parse checks that one person may hold exactly the named roles. It returns them in the set's order, each once. An
-// empty list is valid and stands for no role. Errors have code CodeInvalid and list the valid roles.
+// Parse checks that one person may hold the named roles and no others. It returns each role once, in the set's order.
+// An empty list is valid: the person then holds no role. Errors have code CodeInvalid and list the valid roles.
 func (s RoleSet) Parse(names []string) ([]Role, error) {
 	roles, err := s.ParseAdded(names)
 	if err != nil || len(roles) == 0 {
@@ -212,7 +215,8 @@ func (s RoleSet) Parse(names []string) ([]Role, error) {
 	)
 }
 
-// ParseAdded is Parse for roles that are added to existing ones. The list may have only additional roles.
+// ParseAdded does what Parse does, for roles that a person gets in addition to roles that they hold. So it also
+// accepts a list without a base role.
 func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	for _, name := range names {
 		if _, ok := s.Role(Role(name)); !ok {
@@ -239,8 +243,8 @@ func (s RoleSet) ParseAdded(names []string) ([]Role, error) {
 	return roles, nil
 }
 
-// Union returns the roles of a person who holds some roles and gets others, in the set's order. If a person may hold
-// only one base role, Union keeps only the strongest one. Roles that are not in the set come last.
+// Union returns the roles that a person has who holds some roles and is given others, in the set's order. If a person
+// may hold only one base role, Union keeps only the strongest one. Roles that are not in the set come last.
 func (s RoleSet) Union(held, given []Role) []Role {
 	var roles []Role
 	hasBase := false
@@ -269,7 +273,7 @@ func (s RoleSet) Union(held, given []Role) []Role {
 // applies. For an additional role, it returns the permissions that the role adds to a base role.
 func (s RoleSet) Grants(role Role) []Grant { return builtInGrants[s.Name][role] }
 
-// Names returns the names of the set's roles, in the set's order.
+// Names returns the names of all roles of the set, in the set's order.
 func (s RoleSet) Names() []Role {
 	names := make([]Role, len(s.Roles))
 	for i, r := range s.Roles {

@@ -41,7 +41,7 @@ func TestRoleSetParse(t *testing.T) {
 			require.ErrorIs(t, err, authz.CodeInvalid, "%s: %s", c.set, c.names)
 			for _, role := range set.Names() {
 				if !strings.Contains(c.names, ",") {
-					require.ErrorContains(t, err, string(role), "the error lists the roles that there are")
+					require.ErrorContains(t, err, string(role), "the error does not list the roles of the set")
 				}
 			}
 			continue
@@ -86,7 +86,7 @@ func TestParseRoleSet(t *testing.T) {
 	require.ErrorContains(t, err, "team, operations, analytics")
 }
 
-// TestRoleSets checks what other code assumes about the declarations.
+// TestRoleSets checks rules that other code expects of the declared role sets.
 func TestRoleSets(t *testing.T) {
 	for _, set := range authz.RoleSets {
 		require.NotEmpty(t, set.Roles, set.Name)

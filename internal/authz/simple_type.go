@@ -3,31 +3,32 @@ package authz
 import "slices"
 
 // SimpleType declares a type of resource whose only relation leads to the account or workspace that contains it.
-// Operations, import, explanations and tests read the entry. `go generate ./...` writes its calls in the contract,
-// their handlers, the methods of the Go client, and its lines in the documentation. The schema defines its permissions,
-// and the role tables state who has them.
+// Operations, import, explanations and tests read these declarations at run time. From them, `go generate ./...` also
+// writes the paths in api/openapi.yaml, their handlers, the methods of the Go client, and lines of the documentation.
+// The schema defines the permissions of the type, and the role tables say who has them.
 type SimpleType struct {
-	// Name is the type in the schema. Name and an "s" is the collection in the API.
+	// Name is the name of the type in the schema. Collection returns its name in the API's paths.
 	Name Type
 
-	// Place is the type of the containing object, "account" or "workspace". The relation to this object has the same
-	// name.
+	// Place is the type of the object that contains the objects of this type: "account" or "workspace". The relation
+	// that leads to the containing object has the same name.
 	Place Type
 
-	// RoleSets are the role sets of the accounts that have such objects.
+	// RoleSets are the role sets of the accounts in which such objects can be created.
 	RoleSets []RoleSetName
 
-	// Create is the permission on the containing object that creating needs.
+	// Create is the permission that creating an object needs, on the containing object.
 	Create Permission
 
-	// Visible is the permission that shows the object: for an actor without it, the object does not exist. Empty means
-	// view.
+	// Visible is the permission to see the object. To an actor without it, Sluice answers as if the object did not
+	// exist. If it is empty, the permission is view.
 	Visible Permission
 
-	// Remove is the permission on the object that deleting needs.
+	// Remove is the permission that deleting the object needs, on the object itself.
 	Remove Permission
 
-	// Example is the id in the examples of the contract. Note is a sentence about creating such an object, or empty.
+	// Example is the id in the examples of the contract. Note is a sentence that the contract adds to the description
+	// of creating such an object; it may be empty.
 	Example ID
 	Note    string
 }
@@ -61,12 +62,13 @@ var SimpleTypes = []SimpleType{
 	},
 }
 
-// SimpleTypesIn returns the simple types whose objects are in an account or a workspace.
+// SimpleTypesIn returns the simple types whose objects are contained in an object of the type place: an account or a
+// workspace.
 func SimpleTypesIn(place Type) []SimpleType {
 	return slices.DeleteFunc(slices.Clone(SimpleTypes), func(s SimpleType) bool { return s.Place != place })
 }
 
-// VisibleBy returns the permission that shows an object of the type.
+// VisibleBy returns the permission that an actor needs to see an object of the type.
 func (s SimpleType) VisibleBy() Permission {
 	if s.Visible == "" {
 		return "view"
@@ -74,5 +76,5 @@ func (s SimpleType) VisibleBy() Permission {
 	return s.Visible
 }
 
-// Collection names the objects of the type in paths of the API.
+// Collection returns the name of the type in the API's paths, for example flows.
 func (s SimpleType) Collection() string { return string(s.Name) + "s" }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// rfc3339 matches a time of RFC 3339 in upper case. time.Time.UnmarshalText accepts more, for example a decimal comma.
+// rfc3339 matches a time of RFC 3339 in upper case. time.Time.UnmarshalText is less strict: it accepts, for example,
+// a decimal comma.
 var rfc3339 = regexp.MustCompile(
 	`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`,
 )

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ParseTitle checks the title of a group, role or service account. A title is stored as the id of an object of the type
-// title, so it follows the rules of ids. The error has code CodeInvalid.
+// ParseTitle checks the title of a group, role or service account. A title is stored as the id of an object of the
+// type title, so the rules of ids apply to it. The error has code CodeInvalid.
 func ParseTitle(s string) (ID, error) {
 	if strings.HasPrefix(s, storedPrefix) {
 		return "", Errorf(CodeInvalid, "a title must not begin with %q", storedPrefix)

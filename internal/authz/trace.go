@@ -2,9 +2,10 @@ package authz
 
 import "time"
 
-// Trace describes how an engine decided a check. It is a tree: Parts are the checks that this check led to.
+// Trace describes how an engine decided a check. It is a tree: Parts has the checks that the engine made to decide
+// this check.
 type Trace struct {
-	// Resources are the checked objects: one, or several that were checked together.
+	// Resources are the checked objects. The engine may check several objects together.
 	Resources []Object
 
 	// Name is the checked permission or, with IsRelation, the checked relation.
@@ -13,8 +14,8 @@ type Trace struct {
 
 	Subject Subject
 
-	// State is the decision. If it depended on caveats, Condition is set. A Conditional decision without Condition is
-	// about several resources with different decisions.
+	// State is the decision. If it depends on caveats, Condition is set. If State is Conditional and Condition is
+	// nil, the decisions about the Resources differ.
 	State     State
 	Condition *Condition
 
@@ -27,15 +28,15 @@ type Trace struct {
 	Parts []*Trace
 }
 
-// Condition is the result of evaluating a caveat.
+// Condition is the result of evaluating a caveat, or several caveats together.
 type Condition struct {
-	Caveat         string // name of the caveat; empty if several were combined
+	Caveat         string // name of the caveat; empty for several caveats
 	Expression     string
 	State          State
 	MissingContext []string
 }
 
-// HasCached reports whether any decision of the tree came from a cache.
+// HasCached reports whether at least one decision in the tree came from a cache.
 func (t *Trace) HasCached() bool {
 	if t == nil || t.Cached {
 		return t != nil
