@@ -1,4 +1,4 @@
-// Package freshness lets the callers of an engine read their own writes.
+// Package freshness wraps an engine so that its callers read their own writes.
 package freshness
 
 import (
@@ -9,12 +9,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// ReadYourWrites wraps an engine so that callers read their own writes: a request with Default consistency sees at
-// least every write that was made through the returned engine.
+// ReadYourWrites wraps an engine so that its callers read their own writes. A read with Default consistency includes
+// every write that was made through the returned engine and has ended.
 //
-// A token covers the writes that finished before its own write started. If writes overlap, for example on PostgreSQL,
-// there may be no token that covers all of them. So after an overlap, reads are fully consistent until one of them
-// returns a token that covers the overlapping writes: it must have started after the last of them.
+// The token of a write covers all writes that ended before this write started. If writes overlap, for example on
+// PostgreSQL, there may be no token that covers all of them. So after overlapping writes, reads are fully consistent.
+// When such a read, started after these writes have ended, returns a token, the next reads use this token.
 func ReadYourWrites(engine authz.Engine) authz.Engine { return &fresh{Engine: engine} }
 
 type fresh struct {
@@ -22,8 +22,8 @@ type fresh struct {
 
 	mu      sync.Mutex
 	writing int         // number of running writes
-	overlap bool        // a running write overlaps another one, or has failed with an unknown result
-	known   authz.Token // covers every finished write unless missing is set
+	overlap bool        // two writes have overlapped; reset when no write is running
+	known   authz.Token // covers every finished write, if missing is false
 	missing bool        // known does not cover every finished write
 	epoch   uint64      // number of finished writes
 }
@@ -119,9 +119,9 @@ func (f *fresh) begin() {
 	}
 }
 
-// end records a finished write. The next read must be fully consistent if the write returned no token, overlapped
-// another write, or failed without a known result. After CodeConflict or CodeInvalid, the result is known: it was not
-// applied.
+// end records that a write has ended. The next read must be fully consistent if the write returned no token,
+// overlapped another write, or failed with an error after which the store may still have applied it. CodeConflict and
+// CodeInvalid are not such errors: the store then has not applied the write.
 func (f *fresh) end(token authz.Token, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +140,8 @@ func (f *fresh) end(token authz.Token, err error) {
 	}
 }
 
-// resolve replaces Default by the consistency to use, and returns the number of finished writes.
+// resolve replaces Default by the consistency with which the engine must read. It also returns the number of finished
+// writes.
 func (f *fresh) resolve(at authz.Consistency) (authz.Consistency, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -157,7 +158,7 @@ func (f *fresh) resolve(at authz.Consistency) (authz.Consistency, uint64) {
 	return at, f.epoch
 }
 
-// observed calls observe with the token of the first item of a sequence.
+// observed returns the sequence, and calls observe with the token of its first item.
 func observed[T any](
 	f *fresh, at authz.Consistency, epoch uint64, items iter.Seq2[T, error], token func(T) authz.Token,
 ) iter.Seq2[T, error] {
@@ -175,7 +176,7 @@ func observed[T any](
 	}
 }
 
-// observe stores the token of a fully consistent read that started after the last write finished.
+// observe stores the token of a fully consistent read, if no write has ended since the read started.
 func (f *fresh) observe(at authz.Consistency, epoch uint64, token authz.Token, err error) {
 	if err != nil || token == "" || at.Freshness != authz.FullyConsistent {
 		return

@@ -9,27 +9,28 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// cursorSum is the number of bytes of a hash in a cursor. The hash detects damaged cursors and cursors of other
-// questions. It protects no secret: a caller with a cursor may ask the question without it.
+// cursorSum is the number of bytes of the hash in a cursor. With the hash, Parse detects damaged cursors, and cursors
+// of other queries. The hash protects no secret: a caller with a cursor could also read the list from its start.
 const cursorSum = 8
 
-// Cursors creates and parses the cursors of one question: a query with its parameters.
+// Cursors creates and parses the cursors of one query with its parameters, for example of one look-up.
 type Cursors struct {
 	question [sha256.Size]byte
 }
 
-// CursorsOf returns the cursors of a question.
+// CursorsOf returns the Cursors of a query. Its arguments are the parts of the query: all parameters that must be the
+// same on each page.
 func CursorsOf(question ...any) Cursors {
 	return Cursors{sha256.Sum256(fmt.Appendf(nil, "%#v", question))} // %#v sorts maps and quotes strings
 }
 
-// New returns a cursor for a position in the answer to the question. It has only characters that are safe in a URL.
+// New returns a cursor for a position in the result of the query. It has only characters that are safe in a URL.
 func (c Cursors) New(position string) string {
 	sum := c.digest(position)
 	return base64.RawURLEncoding.EncodeToString(append(sum[:cursorSum], position...))
 }
 
-// Parse returns the position in a cursor. The error has CodeInvalid if the text is not a cursor of this question.
+// Parse returns the position in a cursor. The error has CodeInvalid if the text is not a cursor of this query.
 func (c Cursors) Parse(cursor string) (position string, err error) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(data) < cursorSum {

@@ -36,6 +36,6 @@ func TestCursor(t *testing.T) {
 		}
 	}
 	if pages.CursorsOf("b", "c").New("a") == pages.CursorsOf("b\", \"c").New("a") {
-		t.Error("two questions have one cursor")
+		t.Error("two different queries have the same cursor")
 	}
 }

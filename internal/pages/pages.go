@@ -1,5 +1,5 @@
-// Package pages splits lists into pages. It creates and checks their cursors, and caches the result of a look-up for
-// the next pages.
+// Package pages splits lists into pages. It creates and checks the cursors of pages, and caches the result of a
+// look-up for its next pages.
 package pages
 
 import (
@@ -13,24 +13,24 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of the cached lists: maxListed limits the number of resources in all lists together, where each list counts as
-// listOverhead resources more than it has. listTime is how long a list is cached.
+// Limits of the cached lists. maxListed limits the number of resources in all lists together; each list counts as its
+// resources plus listOverhead. listTime is the time for which a list is cached.
 const (
 	maxListed    = 250_000
 	listOverhead = 4
 	listTime     = time.Minute
 )
 
-// Resources splits look-ups of resources into pages. A cursor has an id and a revision, so every server can continue
-// the list. The server that created the cursor caches the list for a while, so that the next page needs no look-up.
-// Correctness does not depend on the cache, since the same query at the same revision has the same result. The zero
-// value is empty.
+// Resources splits the results of resource look-ups into pages. A cursor contains the id of the last resource and a
+// revision, so every server can continue the list. The server that created the cursor caches the list for listTime,
+// so that the next page needs no look-up. Correctness does not depend on the cache, since the same query at the same
+// revision has the same result. The zero value is ready to use.
 //
-// Adding a list takes constant time. Every caller (see WithCaller) has an equal share of the cache: if it is full, the
-// caller with the largest lists loses its oldest list first.
+// Adding a list takes constant time. Every caller (see WithCaller) has an equal share of the cache. If the cache is
+// full, Resources removes the oldest list of the caller whose lists are the largest together.
 type Resources struct {
 	mu     sync.Mutex
-	kept   map[string]*keptList // by listKey
+	kept   map[string]*keptList // the cached lists; the keys are results of listKey
 	order  list.List            // of *keptList, the oldest first
 	shares map[string]*share    // shares of the callers; no share is empty
 	size   int
@@ -53,8 +53,8 @@ type share struct {
 	size  int
 }
 
-// Page returns the resources of a page. all looks up every resource of the query, sorted by Compare. The error has
-// CodeInvalid for an invalid page. Otherwise it is the error of all.
+// Page returns the resources of a page. The function "all" looks up every resource of the query, sorted by Compare.
+// If the page is invalid, the error has CodeInvalid. Any other error comes from "all".
 func (l *Resources) Page(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, page authz.Page,
 	all func(authz.Consistency) ([]authz.FoundResource, error),
@@ -94,7 +94,7 @@ func (l *Resources) Page(
 	return slices.Clone(part), nil
 }
 
-// Cursor returns the cursor that continues the list of a query after one of its resources.
+// Cursor returns a cursor of a query. A page with this cursor starts after the given result of the query.
 func Cursor(query authz.ResourceQuery, found authz.FoundResource) string {
 	return CursorsOf(query).New(string(found.Token) + " " + string(found.ID))
 }
@@ -102,7 +102,7 @@ func Cursor(query authz.ResourceQuery, found authz.FoundResource) string {
 // Compare orders resources by their ids.
 func Compare(a, b authz.FoundResource) int { return strings.Compare(string(a.ID), string(b.ID)) }
 
-// listKey returns the key of a list: its query and its revision.
+// listKey returns the key of a cached list. It stands for the query and the revision of the list.
 func listKey(cursors Cursors, token authz.Token) string {
 	if token == "" {
 		return ""
@@ -123,7 +123,7 @@ func (l *Resources) get(key string) ([]authz.FoundResource, bool) {
 	return nil, false
 }
 
-// put caches a list, which must not be modified any more. It removes older lists to make room.
+// put caches a list, which must not be modified afterwards. If the cache is full, it removes older lists.
 func (l *Resources) put(caller, key string, resources []authz.FoundResource) {
 	k := &keptList{key: key, caller: caller, resources: resources, until: time.Now().Add(listTime)}
 	if k.size() > maxListed {
@@ -151,8 +151,8 @@ func (l *Resources) put(caller, key string, resources []authz.FoundResource) {
 	}
 }
 
-// oldestOfLargest returns the oldest list of the caller with the most resources. Its loop is short, since there are
-// only as many callers as API keys.
+// oldestOfLargest returns the oldest list of the caller whose lists are the largest together. Its loop is short,
+// since there are only as many callers as API keys.
 func (l *Resources) oldestOfLargest() *keptList {
 	var largest *share
 	for _, s := range l.shares {

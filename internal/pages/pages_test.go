@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/pages"
 )
 
-// pager reads pages of generated lists and counts the look-ups.
+// pager reads pages of generated lists, and counts the look-ups that this needs.
 type pager struct {
 	pages   pages.Resources
 	lookUps int
@@ -40,7 +40,8 @@ func (p *pager) page(t *testing.T, caller string, n, size int, cursor string) st
 	return pages.Cursor(query, found[0])
 }
 
-// TestKeepingListsTakesConstantTime compares adding a list to a full cache and to an empty one.
+// TestKeepingListsTakesConstantTime compares the time of adding lists to a full cache with the time of adding them to
+// an empty one.
 func TestKeepingListsTakesConstantTime(t *testing.T) {
 	const some = 500
 	inserts := func(p *pager, from int) time.Duration {
@@ -54,22 +55,23 @@ func TestKeepingListsTakesConstantTime(t *testing.T) {
 	for n := range 29_000 {
 		p.page(t, "app", n, 2, "")
 	}
-	// Other processes use the CPU too, so the test repeats until one comparison is undisturbed.
+	// Other processes also use the CPU, so the test repeats the comparison until it is below the limit once.
 	const tries, noise = 20, 8
 	ratio := math.Inf(1)
 	for try := 0; try < tries && ratio > noise; try++ {
 		ratio = float64(inserts(&p, 40_000+try*some)) / float64(inserts(new(pager), 0))
 	}
 	require.LessOrEqual(
-		t, ratio, float64(noise), "keeping a list beside 29,000 takes so many times as long as beside none",
+		t, ratio, float64(noise), "time of adding lists to 29,000 lists, divided by the time of adding them to none",
 	)
 	last := p.page(t, "app", 30_000, 2, "")
 	p.lookUps = 0
 	p.page(t, "app", 30_000, 2, last)
-	require.Zero(t, p.lookUps, "the newest list is kept")
+	require.Zero(t, p.lookUps, "the cache does not have the newest list")
 }
 
-// TestEveryKeyHasItsShareOfKeptLists adds more lists of one key than the cache holds. The lists of another key stay.
+// TestEveryKeyHasItsShareOfKeptLists adds more lists of one caller than fit into the cache. The cache must still have
+// the list of another caller.
 func TestEveryKeyHasItsShareOfKeptLists(t *testing.T) {
 	var p pager
 	cursor := p.page(t, "modest", -1, 50_000, "")
@@ -78,7 +80,7 @@ func TestEveryKeyHasItsShareOfKeptLists(t *testing.T) {
 	}
 	p.lookUps = 0
 	p.page(t, "modest", -1, 50_000, cursor)
-	require.Zero(t, p.lookUps, "the list of the other key was dropped")
+	require.Zero(t, p.lookUps, "the cache no longer has the list of the other caller")
 	p.page(t, "greedy", 0, 50_000, "")
-	require.NotZero(t, p.lookUps, "a first page is looked up")
+	require.NotZero(t, p.lookUps, "a first page must be looked up, since it has no cursor with a revision")
 }

@@ -9,16 +9,16 @@ import (
 	"encoding/binary"
 )
 
-// Seal encrypts data that callers store and send back to the server, for example cursors. Nobody without the secret can
-// read or create a sealed text. The parameter about is associated data: a sealed text can be opened only with the same
-// associated data, but does not contain it. Every server with the secret seals equal data with equal associated data
-// as the same text.
+// Seal encrypts data that callers receive and send back to the server, for example the position in a cursor. The
+// encrypted text is called sealed. Without the secret, nobody can read or create a sealed text. The parameter "about"
+// is associated data: it is not part of the sealed text, but Open needs the same value again. Two servers with the
+// same secret return the same sealed text for the same parameters.
 type Seal struct {
 	secret []byte
 	aead   cipher.AEAD
 }
 
-// NewSeal returns the Seal with a secret.
+// NewSeal returns a Seal that encrypts with a secret.
 func NewSeal(secret []byte) Seal {
 	key := sha256.Sum256(secret)
 	block, err := aes.NewCipher(key[:])
@@ -32,8 +32,8 @@ func NewSeal(secret []byte) Seal {
 	return Seal{secret, aead}
 }
 
-// Close seals data with the associated data about. The returned text is safe in a URL. The nonce is a digest of both
-// parameters, so that different parameters never share a nonce.
+// Close encrypts data, and returns the sealed text. The text is safe in a URL. The nonce is a digest of both
+// parameters, so that different parameters practically never have the same nonce.
 func (s Seal) Close(data, about []byte) string {
 	digest := hmac.New(sha256.New, s.secret)
 	digest.Write(binary.BigEndian.AppendUint64(nil, uint64(len(about))))
@@ -43,8 +43,8 @@ func (s Seal) Close(data, about []byte) string {
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, data, about))
 }
 
-// Open returns the data of a sealed text. It reports false unless Close made the text with the same secret and
-// associated data.
+// Open decrypts a sealed text, and returns its data. It reports false if Close did not make the text with the same
+// secret and the same associated data.
 func (s Seal) Open(text string, about []byte) ([]byte, bool) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(sealed) < s.aead.NonceSize() {

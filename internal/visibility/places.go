@@ -8,16 +8,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Places maps each object to the objects that contain it. An object of the product is contained in at most one
-// object. An object of an own type is contained in every object to which its relationships lead, see Rules.IsOwn.
+// Places maps each object to the objects that contain it, which are its places. An object of the product is contained
+// in at most one object. An object of an own type (see Rules.IsOwn) is contained in every object to which its
+// relationships lead.
 type Places map[authz.Object][]authz.Object
 
-// unreadable stands for containing objects that were not read, because there are too many. If an object has it as a
-// place, the people of the object are hidden from everybody.
+// unreadable is a value in Places. It stands for containing objects that were not read, for example because there are
+// too many. If an object has it, the people in the relations of the object are hidden from every reader without
+// Reader.All.
 var unreadable authz.Object
 
-// Limits of ReadPlaces: levels of containing objects, and objects. MaxPlacesOfObject is how many relationships of one
-// object a PlaceReader reads.
+// Limits of ReadPlaces. maxPlaceLevels limits the levels of containing objects, and maxPlaces limits the objects
+// whose places are read. MaxPlacesOfObject limits the relationships that a PlaceReader reads for one object.
 const (
 	maxPlaceLevels    = 8
 	maxPlaces         = 200
@@ -26,7 +28,7 @@ const (
 
 func (r Rules) isOwn(t authz.Type) bool { return r.IsOwn != nil && r.IsOwn(t) }
 
-// isPlace reports whether objects of the type can contain others.
+// isPlace reports whether objects of the type can contain other objects.
 func (r Rules) isPlace(t authz.Type) bool { return r.isOwn(t) || r.HasRoles(t) || r.Place(t) != "" }
 
 // LeadsToPlace reports whether the subject of a relationship is an object that contains its resource.
@@ -37,7 +39,7 @@ func (r Rules) LeadsToPlace(relationship authz.Relationship) bool {
 	return relationship.Relation == r.Place(relationship.Resource.Type)
 }
 
-// Places returns the places according to the relationships.
+// Places returns the places that follow from the relationships.
 func (r Rules) Places(relationships []authz.Relationship) Places {
 	places := make(Places)
 	places.add(r, relationships)
@@ -53,12 +55,12 @@ func (p Places) add(r Rules, relationships []authz.Relationship) {
 	}
 }
 
-// PlaceReader reads the relationships of an object that lead to the objects that contain it, see Rules.LeadsToPlace. If
-// there are more than it can read, complete is false.
+// PlaceReader reads the relationships that lead from an object to the objects that contain it: see
+// Rules.LeadsToPlace. If there are more than MaxPlacesOfObject, complete is false.
 type PlaceReader func(ctx context.Context, object authz.Object) (_ []authz.Relationship, complete bool, err error)
 
-// PlaceReader returns a PlaceReader for the objects of own types in a store. It reads only relationships whose subject
-// has a type that can contain other objects.
+// PlaceReader returns a PlaceReader that reads from a store, for objects of own types. It reads only relationships whose
+// subject has a type that can contain other objects.
 func (r Rules) PlaceReader(store authz.Reader, definitions []authz.Definition, at authz.Consistency) PlaceReader {
 	return func(ctx context.Context, object authz.Object) (found []authz.Relationship, complete bool, err error) {
 		for _, t := range r.placeTypes(object, definitions) {
@@ -77,7 +79,7 @@ func (r Rules) PlaceReader(store authz.Reader, definitions []authz.Definition, a
 	}
 }
 
-// placeTypes returns the types of the objects that may contain an object.
+// placeTypes returns the types of the objects that can contain an object of an own type.
 func (r Rules) placeTypes(object authz.Object, definitions []authz.Definition) []authz.Type {
 	leads := make(map[authz.Type]bool)
 	for _, definition := range definitions {
@@ -97,7 +99,8 @@ func (r Rules) placeTypes(object authz.Object, definitions []authz.Definition) [
 	return slices.Sorted(maps.Keys(leads))
 }
 
-// readPlaces adds the places of an object, and of the objects that contain it, up to objects with roles.
+// readPlaces adds the places of an object, then those of the objects that contain it, and so on. It does not read the
+// places of objects whose type has roles.
 func (p Places) readPlaces(ctx context.Context, r Rules, object authz.Object, read PlaceReader) error {
 	next := []authz.Object{object}
 	for level, count := 0, 0; len(next) > 0; level++ {
@@ -126,12 +129,14 @@ func (p Places) readPlaces(ctx context.Context, r Rules, object authz.Object, re
 	return nil
 }
 
-// Access returns the facts that together show who has permissions on an object:
-//   - the roles on the object or, if its type has no roles, on the nearest containing object that has roles. Without
-//     such an object, it is the object's existence;
-//   - for an object of an own type, its existence and, for each object of the product to which its relationships lead,
-//     Access of that object. The relationships can lead there through other objects of own types, whose existence is
-//     not among the facts.
+// Access returns the facts that a reader must know to see who has permissions on an object.
+//
+// For an object of the product, this is one fact: the roles on the object. If its type has no roles, it is the roles on
+// the nearest containing object whose type has roles. If there is no such object, it is the object's existence.
+//
+// For an object of an own type, one fact is its existence. The others are the facts of Access for each object of the
+// product that contains it, directly or through other objects of own types. The existence of these other objects is
+// not among the facts.
 func (r Rules) Access(object authz.Object, places Places) []Fact {
 	var facts []Fact
 	seen := make(map[authz.Object]bool)
@@ -158,7 +163,7 @@ func (r Rules) Access(object authz.Object, places Places) []Fact {
 	return facts
 }
 
-// productAccess is Access for an object of the product.
+// productAccess returns the fact of Access for an object of the product.
 func (r Rules) productAccess(object authz.Object, places Places) Fact {
 	at := object
 	for range maxPlaceLevels {
@@ -173,8 +178,9 @@ func (r Rules) productAccess(object authz.Object, places Places) Fact {
 	return Existence(object)
 }
 
-// PeopleOf returns the facts that together show the people in the relations of an object: its roles or, if its type has
-// no roles, its existence. For an object of an own type, they are those of Access.
+// PeopleOf returns the facts that a reader must know to see the people in the relations of an object. For an object
+// of the product, this is its roles or, if its type has no roles, its existence. For an object of an own type, it is
+// the facts of Access.
 func (r Rules) PeopleOf(object authz.Object, places Places) []Fact {
 	switch {
 	case r.isOwn(object.Type):

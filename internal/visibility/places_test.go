@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// ownRules are the rules of a schema with the own types dashboard and folder.
+// ownRules returns the rules for a schema that adds two own types: dashboard and folder.
 func ownRules() visibility.Rules {
 	own := rules
 	own.IsOwn = func(t authz.Type) bool { return t == "dashboard" || t == "folder" }
@@ -24,8 +24,8 @@ var (
 	top   = object("folder", "top")
 )
 
-// TestPeopleOfOwnObjects checks which facts show the people of an object of an own type: its existence,
-// and all the roles to which its relationships lead.
+// TestPeopleOfOwnObjects checks the facts that show the people of an object of an own type: its existence, and the
+// roles on all objects to which its relationships lead.
 func TestPeopleOfOwnObjects(t *testing.T) {
 	t.Parallel()
 	type facts = []visibility.Fact
@@ -73,7 +73,7 @@ func TestPeopleOfOwnObjects(t *testing.T) {
 				t, test.want, own.Relationship(olga, relationship(sales, "editor", bob), places), "a person's relation",
 			)
 
-			// A view that reads the places gives the same answer.
+			// A View that reads the containing objects itself must return the same facts.
 			read := func(_ context.Context, object authz.Object) (found []authz.Relationship, complete bool, err error) {
 				for _, r := range all {
 					if r.Resource == object && own.LeadsToPlace(r) {
@@ -89,8 +89,8 @@ func TestPeopleOfOwnObjects(t *testing.T) {
 	}
 }
 
-// TestPeopleOfUnreadPlacesAreHidden checks that a view hides the people of an own object if it cannot read all of its
-// places.
+// TestPeopleOfUnreadPlacesAreHidden checks that a View hides the people of an object of an own type if it cannot read
+// all objects that contain it.
 func TestPeopleOfUnreadPlacesAreHidden(t *testing.T) {
 	t.Parallel()
 	all := saysYesTo("view dashboard:sales", "view folder:top", "list_members account:acme")

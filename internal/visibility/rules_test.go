@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// rules are the rules of a small product. A subscription contains accounts, and an account contains importers. People
-// hold roles on subscriptions and accounts. No permission shows a group of connections.
+// rules are the rules of a small schema. A subscription contains accounts, and an account contains importers. People
+// hold roles on subscriptions and accounts. No permission shows an object of the type group.
 var rules = visibility.Rules{
 	Objects: func(t authz.Type) []authz.Permission {
 		if t == "group" {
@@ -135,13 +135,13 @@ func TestRulesForSchema(t *testing.T) {
 	served := rules.ForSchema(definitions, isProduct)
 	for name, want := range map[authz.Type][]authz.Permission{
 		"account":  {"view"},
-		"importer": nil, // its permission is not defined
-		"group":    nil, // nobody sees it
+		"importer": nil, // it does not have the permission view
+		"group":    nil, // no permission shows it
 		"page":     {"view"},
 		"book":     {"read", "write"},
 		"unknown":  nil,
 	} {
 		require.ElementsMatch(t, want, served.Objects(name), name)
 	}
-	require.Equal(t, []authz.Permission{"view"}, rules.Objects("book"), "the rules themselves have changed")
+	require.Equal(t, []authz.Permission{"view"}, rules.Objects("book"), "ForSchema has changed the rules themselves")
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Reader is the person or the API key that receives an answer.
+// Reader describes who receives an answer: a person, a service account, or a backend with an API key.
 type Reader struct {
 	Subject authz.Subject
 
@@ -16,12 +16,12 @@ type Reader struct {
 	All bool
 }
 
-// Check reports which of the checks are allowed. Its implementation chooses the snapshot, and whether a check that
-// fails is denied or an error.
+// Check reports for each check whether it is allowed. The implementation chooses the snapshot. If one check fails,
+// the implementation can return an error, or report that this check is denied.
 type Check func(ctx context.Context, checks []authz.Check) (allowed []bool, err error)
 
-// HideUndecided returns a Check that denies the checks that fail. It decides checks by calling bulk, which chooses the
-// snapshot.
+// HideUndecided returns a Check that reports a failed check as denied. It calls bulk to decide the checks, and bulk
+// chooses the snapshot.
 func HideUndecided(bulk func(context.Context, []authz.Check) ([]authz.CheckResult, error)) Check {
 	return func(ctx context.Context, checks []authz.Check) ([]bool, error) {
 		results, err := bulk(ctx, checks)
@@ -36,11 +36,11 @@ func HideUndecided(bulk func(context.Context, []authz.Check) ([]authz.CheckResul
 	}
 }
 
-// maxChecks is the largest number of checks in one call of Check.
+// maxChecks is the maximum number of checks in one call of Check.
 const maxChecks = 1000
 
-// View decides what one reader may see. It stores the results of its checks, so it is for one request and one snapshot.
-// It is not safe for concurrent use.
+// View decides which facts one reader may see. It keeps the results of its checks, so use it for one request and one
+// snapshot only. It is not safe for concurrent use.
 type View struct {
 	rules  Rules
 	reader Reader
@@ -56,14 +56,14 @@ func New(rules Rules, reader Reader, check Check) *View {
 	return &View{rules: rules, reader: reader, check: check, known: make(map[Fact]bool), places: make(Places)}
 }
 
-// WithPlaces sets the reader of places. A View that shows people in the relations of objects of own types needs it:
-// without it, these people are hidden.
+// WithPlaces sets the function with which the View reads the objects that contain an object. Without it, the View
+// hides all people in the relations of objects of own types.
 func (v *View) WithPlaces(read PlaceReader) *View {
 	v.read = read
 	return v
 }
 
-// ReadPlaces reads the places of the objects of own types. FactsOf needs them.
+// ReadPlaces reads which objects contain the given objects, for those of own types. Call it before FactsOf.
 func (v *View) ReadPlaces(ctx context.Context, objects ...authz.Object) error {
 	for _, object := range objects {
 		if !v.rules.isOwn(object.Type) {
@@ -78,8 +78,8 @@ func (v *View) ReadPlaces(ctx context.Context, objects ...authz.Object) error {
 	return nil
 }
 
-// FactsOf returns the facts that a relationship reveals to the reader, see Rules.Relationship. ReadPlaces must have
-// read the places of its resource.
+// FactsOf returns the facts that a relationship reveals to the reader: see Rules.Relationship. Call ReadPlaces with
+// the resource of the relationship first.
 func (v *View) FactsOf(relationship authz.Relationship, known ...authz.Subject) []Fact {
 	return v.rules.Relationship(v.reader.Subject, relationship, v.places, known...)
 }
@@ -87,7 +87,8 @@ func (v *View) FactsOf(relationship authz.Relationship, known ...authz.Subject) 
 // Reader returns the reader of the view.
 func (v *View) Reader() Reader { return v.reader }
 
-// Ask checks those of the facts that are not checked yet. Afterwards, Knows says whether the reader may know them.
+// Ask checks the given facts, except those that it has checked before. Afterwards, Knows reports whether the reader
+// may know them.
 func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 	var checks []authz.Check
 	var checked []Fact // the fact of each of the checks
@@ -122,7 +123,7 @@ func (v *View) Ask(ctx context.Context, facts ...Fact) error {
 	return nil
 }
 
-// decides reports whether Knows can answer for a fact without a check.
+// decides reports whether Knows needs no check for a fact.
 func (v *View) decides(fact Fact) bool {
 	return v.reader.All || v.isReader(fact)
 }
@@ -135,8 +136,8 @@ func (v *View) Knows(facts ...Fact) bool {
 	return v.reader.All || !slices.ContainsFunc(facts, hidden)
 }
 
-// ForgetHidden makes Ask check the hidden facts again, after the state has changed. The View then shows each fact that
-// the reader may know in at least one of the states.
+// ForgetHidden makes Ask check all hidden facts again. A caller uses it after relationships have changed. The View
+// then shows each fact that the reader may know before or after the change.
 func (v *View) ForgetHidden() {
 	for fact, known := range v.known {
 		if !known {
@@ -183,10 +184,10 @@ func existences(objects []authz.Object) []Fact {
 	return facts
 }
 
-// MayNameEach reports, for each of the subjects of an object that the reader sees, whether an answer about the object
-// may name the subject. An answer may always name people. It may also name a subject of a type that no permission
-// shows, since such a subject is a part of the object. It may name any other subject if the reader may see that
-// subject.
+// MayNameEach reports, for each of the subjects, whether an answer to the reader may name it. The subjects must be
+// those of relationships of one object that the reader may see. An answer may always name people. It may also name a
+// subject whose type has no permission in Rules.Objects, since such a subject is a part of the object. It may name
+// any other subject only if the reader may see it.
 func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]bool, error) {
 	named := make([]bool, len(subjects))
 	var objects []authz.Object
@@ -208,7 +209,8 @@ func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]boo
 	return named, nil
 }
 
-// MaySeeRelationship reports whether the reader may see a relationship, see Rules.Relationship.
+// MaySeeRelationship reports whether the reader may see a relationship. See Rules.Relationship for the parameter
+// known.
 func (v *View) MaySeeRelationship(
 	ctx context.Context, relationship authz.Relationship, known ...authz.Subject,
 ) (bool, error) {
@@ -218,9 +220,9 @@ func (v *View) MaySeeRelationship(
 	return v.MayKnow(ctx, v.FactsOf(relationship, known...)...)
 }
 
-// MayKnowRole reports whether the reader may know the role of a subject on an object. Everybody may know their own
-// role. On an object of an own type, every relation counts as a role, see Rules.PeopleOf. On any other object without
-// roles, no relation is a role, so the answer is true.
+// MayKnowRole reports whether the reader may know the role of a subject on an object. Readers may always know their
+// own roles. On an object of an own type, every relation counts as a role: see Rules.PeopleOf. On any other object
+// whose type has no roles, there is nothing to hide, so MayKnowRole returns true.
 func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.Object) (bool, error) {
 	if subject == v.reader.Subject || !v.rules.HasRoles(on.Type) && !v.rules.isOwn(on.Type) {
 		return true, nil
@@ -231,10 +233,12 @@ func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.
 	return v.MayKnow(ctx, v.rules.PeopleOf(on, v.places)...)
 }
 
-// MayDependOn is for previews, which show effects on other people. It reports whether a shown effect may depend on a
-// relationship. If the reader may know the people of an object, effects may depend on all of its relationships. If not,
-// they may depend only on the reader's own roles and on the object's flags and place, since the reader's own
-// permissions already reveal these. people is Rules.PeopleOf of the resource, which Ask must have checked.
+// MayDependOn reports whether the effects that a preview shows may depend on a relationship. A preview shows the
+// reader how an operation changes the permissions of people. If the reader may know the people in the relations of
+// the resource, effects may depend on all of its relationships. Otherwise the resource must be of a type with roles,
+// and effects may not depend on the roles of other people. They may depend on the reader's own roles, and on the
+// resource's flags and place: the reader's own permissions already reveal these. people must be Rules.PeopleOf of the
+// resource, and Ask must have checked them.
 func (v *View) MayDependOn(relationship authz.Relationship, people []Fact) bool {
 	if v.Knows(people...) {
 		return true
@@ -244,8 +248,8 @@ func (v *View) MayDependOn(relationship authz.Relationship, people []Fact) bool 
 	return v.rules.HasRoles(relationship.Resource.Type) && !isOther
 }
 
-// Require returns an error unless the reader may know a fact. The code is CodeNotFound if the reader may not see the
-// object, otherwise CodeForbidden.
+// Require returns an error if the reader may not know a fact. The code is CodeNotFound if the reader may not see the
+// object, or if objects of its type have no such fact. Otherwise it is CodeForbidden.
 func (v *View) Require(ctx context.Context, fact Fact) error {
 	if err := v.Ask(ctx, Existence(fact.Object), fact); err != nil {
 		return err
@@ -286,12 +290,13 @@ func (v *View) Permissions(
 	return held, nil
 }
 
-// NotFound returns the error for an object that does not exist or that the reader may not see.
+// NotFound returns the error for an object that does not exist, or that the reader may not see. The two cases have
+// the same error.
 func NotFound(object authz.Object) *authz.Error {
 	return authz.Errorf(authz.CodeNotFound, "there is no %s, or the actor may not see it", object)
 }
 
-// Lacks returns the error for a person or service account without a permission on an object that they see.
+// Lacks returns the error for an actor who may see an object, but lacks a permission on it.
 func Lacks(who authz.Actor, permission authz.Permission, object authz.Object) *authz.Error {
 	err := authz.Errorf(authz.CodeForbidden, "%s lacks the permission %s on %s", who, permission, object)
 	err.Permission = permission

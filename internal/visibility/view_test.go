@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// checker allows only checks of the listed permissions, and counts the checks.
+// checker allows only checks of olga, and only those in yes. It counts the calls and the checks of each call.
 type checker struct {
 	yes   map[string]bool // "view account:acme"
 	calls int
@@ -217,7 +217,7 @@ func TestFactsAreCheckedOnce(t *testing.T) {
 	t.Parallel()
 	c := saysYesTo("view account:acme")
 	v := viewOf(c)
-	require.False(t, v.Knows(seeAcme), "a fact that is not checked is known")
+	require.False(t, v.Knows(seeAcme), "Knows returns true for a fact that Ask has not checked")
 	for range 2 {
 		require.NoError(t, v.Ask(t.Context(), seeAcme, seeDaily, seeAcme, visibility.Roles(acme)))
 	}
@@ -228,8 +228,8 @@ func TestFactsAreCheckedOnce(t *testing.T) {
 	c.yes = map[string]bool{"view importer:daily": true}
 	v.ForgetHidden()
 	require.NoError(t, v.Ask(t.Context(), seeAcme, seeDaily, visibility.Roles(acme)))
-	require.Equal(t, []int{3, 2}, c.sizes, "a visible fact is checked again")
-	require.True(t, v.Knows(seeAcme, seeDaily), "what was visible before or after is visible")
+	require.Equal(t, []int{3, 2}, c.sizes, "the second Ask must check only the two hidden facts")
+	require.True(t, v.Knows(seeAcme, seeDaily), "a fact that is visible before or after the change must be known")
 	require.False(t, v.Knows(visibility.Roles(acme)))
 }
 
