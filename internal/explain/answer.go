@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// addPath adds the part of the path that the reader may see. If the path contains a hidden role of the subject, it adds
-// nothing, since the other relationships would reveal the role.
+// addPath adds to the answer those relationships of the path that the reader may see. If the path contains a hidden
+// role of the subject, it adds none, since the other relationships would reveal the role.
 func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer *Explanation) error {
 	answer.Incomplete = i.incomplete && len(path) == 0
 	for _, r := range withoutFlags(path) {
@@ -38,7 +38,7 @@ func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer
 	return nil
 }
 
-// addSuggestions adds the suggestions that the reader may see.
+// addSuggestions adds to the answer the suggestions that the reader may see.
 func (i *inquiry) addSuggestions(ctx context.Context, suggestions []candidate, answer *Explanation) error {
 	answer.Omitted, answer.Incomplete = i.omitted, i.incomplete
 	if i.view.Reader().All {
@@ -63,7 +63,8 @@ func (i *inquiry) addSuggestions(ctx context.Context, suggestions []candidate, a
 	return nil
 }
 
-// renderSuggestion returns a suggestion as the reader may see it, or nil if it is hidden.
+// renderSuggestion returns a suggestion without the people and relationships that are hidden from the reader. It
+// returns nil if the whole suggestion is hidden.
 func (i *inquiry) renderSuggestion(ctx context.Context, suggestion candidate) (*Suggestion, error) {
 	for _, r := range slices.Concat(suggestion.added, suggestion.deleted) {
 		objects := []authz.Object{r.Resource}
@@ -76,7 +77,7 @@ func (i *inquiry) renderSuggestion(ctx context.Context, suggestion candidate) (*
 	}
 	shown := &Suggestion{Relationships: suggestion.added, Requires: suggestion.requires()}
 	for _, r := range suggestion.deleted {
-		// An ownership transfer deletes the role of the present owner, which may be hidden from the reader.
+		// A transfer of ownership deletes the role of the current owner, which may be hidden from the reader.
 		if known, err := i.view.MayKnowRole(ctx, r.Subject, r.Resource); err != nil {
 			return nil, err
 		} else if known {
@@ -143,7 +144,7 @@ func listedOn(grant operation.Grant, group Approvers) authz.Object {
 	return authz.Object{}
 }
 
-// namesHiddenPeople reports whether the action names people who are hidden from the reader.
+// namesHiddenPeople reports whether the arguments of the operation name people who are hidden from the reader.
 func (i *inquiry) namesHiddenPeople(ctx context.Context, grant operation.Grant) (bool, error) {
 	if len(grant.Others) == 0 {
 		return false, nil

@@ -8,8 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// replaceCachedTrace replaces the trace if SpiceDB answered parts of the check from its cache. It evaluates the check
-// again in a scratch engine, which has no cache and holds the relationships that the decision may depend on.
+// replaceCachedTrace replaces the trace if SpiceDB took decisions in it from its cache, since these have no details.
+// It evaluates the check again in a temporary in-memory engine. This engine has no cache, and only the relationships
+// that the decision may depend on.
 func (i *inquiry) replaceCachedTrace(ctx context.Context) (err error) {
 	if !i.trace.HasCached() {
 		return nil
@@ -30,9 +31,9 @@ func (i *inquiry) replaceCachedTrace(ctx context.Context) (err error) {
 	return err
 }
 
-// findPath returns the stored relationships that prove the answer, ordered from the resource to the subject. It returns
-// none that the proof does not need. It tries the relationships of the trace first, and then all that the decision may
-// depend on. It returns nil if neither proves the answer, which happens if a limit ended the reading early.
+// findPath returns the stored relationships that prove the decision, ordered from the resource to the subject. Each
+// of them is necessary. It first tries the relationships of the trace, and then all relationships that the decision
+// may depend on. It returns nil if neither prove the decision, because a limit ended the reading early.
 func (i *inquiry) findPath(ctx context.Context) ([]authz.Relationship, error) {
 	found, err := i.readAll(ctx, traceFilters(i.trace))
 	if err != nil {
@@ -48,8 +49,8 @@ func (i *inquiry) findPath(ctx context.Context) ([]authz.Relationship, error) {
 	return i.sortFromResource(path), err
 }
 
-// minimize removes the relationships that the answer does not need. It reports false if the answer does not follow even
-// from all of the relationships.
+// minimize removes the relationships that the decision does not need. It reports false if even all of the
+// relationships together do not lead to the decision.
 func (i *inquiry) minimize(
 	ctx context.Context, all []authz.Relationship,
 ) (_ []authz.Relationship, follows bool, err error) {
@@ -89,14 +90,14 @@ func (i *inquiry) minimize(
 	return needed, true, nil
 }
 
-// isDeniedByRelationships reports whether this part of a trace is denied because a relationship is missing. Otherwise
-// it is denied because a condition does not hold.
+// isDeniedByRelationships reports whether the check that t describes is denied because a relationship is missing.
+// Other checks are allowed, or their decision depends on a caveat.
 func isDeniedByRelationships(t *authz.Trace) bool {
 	return t.State == authz.Denied && t.Condition == nil
 }
 
-// traceFilters returns filters for the relationships that a trace may depend on. It skips parts that are denied because
-// a relationship is missing.
+// traceFilters returns filters for the relationships that the decision of a trace may depend on. It skips the checks
+// in the trace that are denied because a relationship is missing.
 func traceFilters(trace *authz.Trace) []authz.Filter {
 	var filters []authz.Filter
 	add := func(object authz.Object, relation authz.Relation, subject authz.Filter) {
@@ -137,9 +138,9 @@ func traceFilters(trace *authz.Trace) []authz.Filter {
 	return filters
 }
 
-// sortFromResource orders relationships as a reader follows them from the resource to the subject. For each object,
-// wildcards come first. Then come relationships to objects that do not lead to the subject, then those that lead to the
-// subject, and last those of the subject itself.
+// sortFromResource orders relationships from the resource to the subject, as a person would explain them. For each
+// object, relationships with a wildcard come first. Then come relationships to objects from which none lead to the
+// subject, then relationships to objects from which some do, and last the relationships with the subject itself.
 func (i *inquiry) sortFromResource(all []authz.Relationship) []authz.Relationship {
 	of := make(map[authz.Object][]authz.Relationship)
 	for _, r := range all {
@@ -174,8 +175,8 @@ func (i *inquiry) sortFromResource(all []authz.Relationship) []authz.Relationshi
 	return ordered
 }
 
-// reaches reports whether relationships lead from the object to the subject. It visits each object once, and collects
-// the visited objects in seen.
+// reaches reports whether relationships lead from the object to the subject. It visits each object once, and adds the
+// visited objects to seen.
 func reaches(
 	of map[authz.Object][]authz.Relationship, object authz.Object, subject authz.Subject, seen map[authz.Object]bool,
 ) bool {

@@ -11,11 +11,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// maxPeople is the highest number of people that an answer names for one relation.
+// maxPeople is the maximum number of people that an answer names for one relation of an object.
 const maxPeople = 10
 
 // assignApprovers builds a suggestion from a combination of changes. For each operation, it finds the people who may
-// perform it now, and returns one of them. It returns nil if nobody may perform one of the operations.
+// perform it now (the approvers), and returns one of them as its actor. If there is an operation that nobody may
+// perform, it returns nil.
 func (i *inquiry) assignApprovers(ctx context.Context, combination []operation.Grant) (*candidate, []authz.ID, error) {
 	suggestion := &candidate{}
 	var actors []authz.ID
@@ -46,7 +47,7 @@ func (i *inquiry) assignApprovers(ctx context.Context, combination []operation.G
 	return suggestion, actors, nil
 }
 
-// approvers returns the people who may perform an operation, grouped by relation.
+// approvers returns the people who may perform an operation, grouped by the relation that allows it.
 func (i *inquiry) approvers(ctx context.Context, grant operation.Grant) ([]Approvers, error) {
 	var groups []Approvers
 	var checks []authz.Check
@@ -88,15 +89,16 @@ func (i *inquiry) approvers(ctx context.Context, grant operation.Grant) ([]Appro
 	return slices.DeleteFunc(groups, func(g Approvers) bool { return len(g.People) == 0 }), nil
 }
 
-// relationPermission is a permission and a relation that may give it without any other relation.
+// relationPermission is a pair of a relation of an object, and a permission that this relation alone may grant.
 type relationPermission struct {
 	holder     operation.Holder
 	permission authz.Permission
 	on         authz.Object
 }
 
-// findSufficientRelations sets i.sufficient to the relations that give the needed permissions without any other
-// relation. It gives each relation to a new user in the scratch engine, and checks the permissions of this user.
+// findSufficientRelations finds out which relations alone grant the permissions that the operations need, and sets
+// i.sufficient. For each relation, it adds a new user with only this relation to the simulation, and checks the
+// permissions of this user.
 func (i *inquiry) findSufficientRelations(
 	ctx context.Context, scratch *simulation, combinations [][]operation.Grant,
 ) error {
@@ -133,8 +135,9 @@ func (i *inquiry) findSufficientRelations(
 	return errors.Join(err, scratch.rollBack(ctx))
 }
 
-// isSufficient reports whether the relation alone allows the operation. It is always true for the creator of an object,
-// whose permissions also need a role; approvers checks each person.
+// isSufficient reports whether a relation alone allows the operation. For relations of objects without roles, such as
+// the creator of an importer, it always returns true. A creator's permissions also depend on a role, so the function
+// approvers checks each person.
 func (i *inquiry) isSufficient(holder operation.Holder, grant operation.Grant) bool {
 	if !operation.VisibilityRules.HasRoles(holder.Object.Type) {
 		return true
@@ -144,7 +147,7 @@ func (i *inquiry) isSufficient(holder operation.Holder, grant operation.Grant) b
 	})
 }
 
-// readHolders returns the users in a relation, at most maxPeople + 1.
+// readHolders returns the users who have a relation to an object, at most maxPeople + 1 of them.
 func (i *inquiry) readHolders(ctx context.Context, holder operation.Holder) ([]authz.Subject, error) {
 	if known, ok := i.holders[holder]; ok {
 		return known, nil

@@ -8,15 +8,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/operation"
 )
 
-// maxRelationshipChanges limits the changes in a suggestion that no operation makes. maxOperationObjects limits the
-// product objects whose operations are tried.
+// maxRelationshipChanges limits the changes of single relationships in one suggestion: changes that no operation
+// makes. maxOperationObjects limits the objects of the product whose operations are tried.
 const (
 	maxRelationshipChanges = 2
 	maxOperationObjects    = 20
 )
 
-// candidateChanges returns the changes that may help the subject, sorted by rank: operations on the product's objects,
-// and changes to single relationships of other types.
+// candidateChanges returns the changes that may make the check allowed, sorted by rank. They are operations on
+// objects of the product, and changes to single relationships of other objects.
 func (i *inquiry) candidateChanges(ctx context.Context, neighborhood []authz.Relationship) ([]operation.Grant, error) {
 	changes, err := i.operationGrants(ctx, neighborhood)
 	if err != nil {
@@ -45,8 +45,8 @@ func (i *inquiry) candidateChanges(ctx context.Context, neighborhood []authz.Rel
 	return changes, nil
 }
 
-// rank orders changes: grants of a role first, then other operations, then single relationships, and last a change of
-// the creator.
+// rank returns the position of a kind of change in the order in which changes are tried: first grants of a role, then
+// other operations, then changes to single relationships, and last a change of the creator.
 func rank(change operation.Grant) int {
 	switch {
 	case givesRole(change):
@@ -59,9 +59,10 @@ func rank(change operation.Grant) int {
 	return 3
 }
 
-// operationGrants returns the operations on the resource and on the objects that contain it. If the resource does not
-// belong to the product, it returns the operations on the product's objects that the resource, or an object related to
-// it, refers to. It omits grants of roles that are hidden from the reader.
+// operationGrants returns operations that may give permissions to the subject. If the resource is an object of the
+// product, they are the operations on it and on the objects that contain it. Otherwise they are the operations on the
+// objects of the product to which relationships lead from the resource or from objects near it. It omits grants of
+// roles on objects where the subject's role is hidden from the reader.
 func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Relationship) ([]operation.Grant, error) {
 	if i.operations == nil || !isPerson(i.check.Subject) {
 		return nil, nil
@@ -102,7 +103,8 @@ func (i *inquiry) operationGrants(ctx context.Context, neighborhood []authz.Rela
 
 func isPerson(s authz.Subject) bool { return s.Type == "user" && s.Relation == "" && !s.Wildcard }
 
-// nearbyObjects returns the resource and the objects related to it. It omits objects of types without relations.
+// nearbyObjects returns the resource of the check, and the objects to which relationships of the neighborhood lead.
+// It leaves out objects whose types have no relations.
 func (i *inquiry) nearbyObjects(neighborhood []authz.Relationship) []authz.Object {
 	objects := []authz.Object{i.check.Resource}
 	for _, r := range neighborhood {
@@ -114,7 +116,7 @@ func (i *inquiry) nearbyObjects(neighborhood []authz.Relationship) []authz.Objec
 	return objects
 }
 
-// relationshipChange returns a change to one relationship that no operation makes.
+// relationshipChange returns a change of a single relationship, which no operation makes.
 func relationshipChange(action authz.Action, r authz.Relationship) operation.Grant {
 	return operation.Grant{On: r.Resource, Effect: []authz.Update{{Action: action, Relationship: r}}}
 }
@@ -125,8 +127,8 @@ func givesRole(g operation.Grant) bool {
 	return !isRelationshipChange(g) && operation.VisibilityRules.HasRoles(g.On.Type)
 }
 
-// canCombine reports whether a suggestion may add the change to the others. It may have one grant of a role, one
-// operation on each object, and maxRelationshipChanges changes of relationships.
+// canCombine reports whether a suggestion with the other changes may also have this change. A suggestion may have at
+// most one grant of a role, one operation on each object, and maxRelationshipChanges changes of single relationships.
 func canCombine(others []operation.Grant, change operation.Grant) bool {
 	relationshipChanges := 0
 	for _, other := range others {

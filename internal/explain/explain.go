@@ -1,6 +1,7 @@
-// Package explain explains a decision: it finds the relationships that allow a check, or the changes that would allow
-// it and the people who may make them. It proves each path and each suggestion: it evaluates the check in a scratch
-// engine, which holds only the relationships that the decision may depend on.
+// Package explain explains the decision about a check. If the check is allowed, it finds the relationships that allow
+// it: the path. If the check is denied, it finds changes that would allow it, and the people who may make them: the
+// suggestions. It verifies each path and each suggestion: it evaluates the check in a temporary in-memory engine,
+// which has only the relationships that the decision may depend on.
 package explain
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// Engine is the part of authz.Engine that explanations need.
+// Engine has the methods of authz.Engine that explanations need.
 type Engine interface {
 	authz.Checker
 	authz.Explainer
@@ -28,7 +29,8 @@ type Explainer struct {
 }
 
 // New returns an Explainer. definitions returns the definitions of the engine's schema. operations performs the
-// product's operations on the engine. If operations is nil, explanations suggest relationships instead.
+// product's operations on the engine. If operations is nil, explanations suggest changes of relationships instead of
+// operations.
 func New(
 	engine Engine, definitions func(context.Context) ([]authz.Definition, error), operations *operation.Service,
 ) *Explainer {
@@ -40,8 +42,8 @@ type Question struct {
 	Check       authz.Check
 	Consistency authz.Consistency
 
-	// Actor is the person or service account that reads the explanation, or empty. Without an actor, All decides: if it
-	// is set, the explanation shows everything. Otherwise it shows only the decision.
+	// Actor is the person or service account that reads the explanation, or empty. If it is empty and All is set, the
+	// explanation shows everything. If it is empty and All is not set, the explanation has only the decision.
 	Actor authz.Actor
 	All   bool
 }
@@ -51,39 +53,44 @@ type Explanation struct {
 	Decision authz.Decision
 	Token    authz.Token
 
-	// Text is the reason in words.
+	// Text is the decision and its reason in words.
 	Text string
 
-	// Path holds the relationships that an allowed or conditional answer depends on, from the resource to the subject.
-	// The answer needs each of them. Flags, such as an account's role set, are left out.
+	// Path has the relationships that an allowed or conditional decision depends on, from the resource to the
+	// subject. Each of them is necessary. Relationships that store the role set of an object are left out.
 	Path []Step
 
-	// Failed holds relationships whose conditions do not hold. If they held, the denied check would be allowed.
+	// Failed has relationships on which the check depends, but whose caveats are false for the given context. With
+	// another context, the check may be allowed.
 	Failed []Step
 
-	// Suggestions are changes that would make a denied check allowed. The smallest change comes first.
+	// Suggestions are changes that would make a denied check allowed. The smallest one comes first: see
+	// verifyCombinations.
 	Suggestions []Suggestion
 
-	// Unstored reports that the resource is not stored: no relationship has it as resource. It is set only with
-	// Question.All and without an actor, since other readers must not distinguish such a resource from a hidden one.
+	// Unstored reports that no stored relationship has the resource of the check as its resource. It is set only for
+	// a Question with All and without an Actor, since other readers must not be able to distinguish such a resource
+	// from a hidden one.
 	Unstored bool
 
-	// Omitted reports that parts were left out because the reader may not see them.
+	// Omitted reports that relationships, suggestions or people were left out, because the reader may not see them.
 	Omitted bool
 
-	// Incomplete reports that a limit was reached: some relationships were not read, or some combinations not tried.
+	// Incomplete reports that a limit was reached, so that some relationships were not read, or some changes were not
+	// tried.
 	Incomplete bool
 
-	// Trace is SpiceDB's debug trace. It is set only with Question.All and without an actor.
+	// Trace is SpiceDB's debug trace of the decision. It is set only for a Question with All and without an Actor.
 	Trace *authz.Trace
 }
 
-// Step is one relationship that an answer depends on.
+// Step is one relationship that the decision depends on.
 type Step struct {
 	Relationship authz.Relationship
 	Text         string
 
-	// Expression is the expression of the relationship's caveat. It is set only with Question.All and without an actor.
+	// Expression is the expression of the relationship's caveat. It is set only for a Question with All and without
+	// an Actor.
 	Expression string
 }
 
@@ -91,28 +98,30 @@ type Step struct {
 type Suggestion struct {
 	Text string
 
-	// Relationships would be added, and Without deleted.
+	// Relationships has the relationships that the change adds, and Without those that it deletes.
 	Relationships []authz.Relationship
 	Without       []authz.Relationship
 
-	// Operations make the change if they are performed in this order. It is empty if no operation makes it.
+	// Operations make the change if they are performed in this order. The list is empty if no operation makes the
+	// change.
 	Operations []Operation
 
-	// Requires is the feature that the subscription lacks, or empty. The first operation turns it on.
+	// Requires is a feature that is off for the subscription, and that the change needs. The first operation turns it
+	// on. It is empty if the change needs no such feature.
 	Requires authz.Feature
 }
 
-// Operation is an action of a suggestion, with the people who may perform it.
+// Operation is an operation of a suggestion, with the people who may perform it.
 type Operation struct {
 	Text string
 
-	// Action is the operation with its arguments. If NamesHiddenPeople is set, the arguments contain people who are
-	// hidden from the reader; the answer must leave the arguments out.
+	// Action is the operation with its arguments. If NamesHiddenPeople is set, the arguments name people who are
+	// hidden from the reader, so the answer must leave the arguments out.
 	Action            operation.Action
 	NamesHiddenPeople bool
 
-	// Needs are the permissions on the object On that an approver needs. If Backend is set, the operation instead needs
-	// a key with the scope provision.
+	// Needs are the permissions that an approver needs on the object in the field On. If Backend is set, the
+	// operation instead needs a key with the scope provision.
 	Needs   []authz.Permission
 	On      authz.Object
 	Backend bool
@@ -120,21 +129,21 @@ type Operation struct {
 	Approvers []Approvers
 }
 
-// Approvers are people who may perform an operation because they have a relation to a resource.
+// Approvers are people who may perform an operation because they have the same relation to an object.
 type Approvers struct {
 	Resource authz.Object
 	Relation authz.Relation
 
-	// People are at most maxPeople of the approvers. It is empty if the reader may not know them. More reports that
-	// there are others.
+	// People are at most maxPeople of these approvers. If the reader may not know them, it is empty. More reports
+	// that there are others.
 	People []authz.ID
 	More   bool
 }
 
-// Explain decides a check and explains the decision. Without Question.All and without an actor, it does not explain the
-// decision: the explanation would name relations, which only a key with the scope inspect may read. Its answer is the
-// same for a resource that does not exist and for one that the reader may not see. If an actor asks about another
-// person, this answer is an error with CodeNotFound, otherwise a denial without a reason.
+// Explain decides a check and explains the decision. For a Question without All and without an Actor, it returns only
+// the decision: a reason would name relations, which only a key with the scope inspect may read. For an Actor, it treats
+// a resource that the Actor may not see like one that does not exist. If the Actor asks about another subject, the error
+// then has CodeNotFound. If the Actor asks about itself, the result is a denial without a reason.
 func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation, error) {
 	definitions, err := e.definitions(ctx)
 	if err != nil {
@@ -165,8 +174,8 @@ func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation
 	return answer, i.explain(ctx, &answer)
 }
 
-// mayReaderSeeResource reports whether the reader may know that the resource exists. A subject with a permission on the
-// resource may always know it.
+// mayReaderSeeResource reports whether the reader may know that the resource exists. If the check is not denied, its
+// subject may always know this.
 func (i *inquiry) mayReaderSeeResource(ctx context.Context) (bool, error) {
 	if i.decision.State != authz.Denied && i.view.Reader().Subject == i.check.Subject {
 		return true, nil
@@ -198,7 +207,8 @@ func (i *inquiry) explain(ctx context.Context, answer *Explanation) error {
 	return i.addSuggestions(ctx, suggestions, answer)
 }
 
-// inquiry is one call of Explain. It reads at the revision of the decision, and stores the results of its reads.
+// inquiry has the state of one call of Explain. All reads of the call are at the revision of the decision. An inquiry
+// caches their results.
 type inquiry struct {
 	*Explainer
 	check    authz.Check
@@ -206,10 +216,10 @@ type inquiry struct {
 	trace    *authz.Trace
 	token    authz.Token
 	schema   map[authz.Type]authz.Definition
-	view     *visibility.View // what the reader may see
+	view     *visibility.View // decides what the reader may see
 
-	omitted    bool // parts are hidden from the reader
-	incomplete bool // a limit was reached
+	omitted    bool // something was left out because it is hidden from the reader
+	incomplete bool // see Explanation.Incomplete
 
 	neighborhoods map[neighborhoodKey][]authz.Relationship
 	sufficient    map[relationPermission]bool

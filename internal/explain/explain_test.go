@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
 }
 
-// open starts an engine with a schema and relationships in zed's notation, and returns it with an Explainer.
+// open starts an engine with a schema and relationships, and returns it with an Explainer. It has no product
+// operations.
 func open(
 	t *testing.T, config spicedb.EmbeddedConfig, text string, relationships ...string,
 ) (*spicedb.EmbeddedEngine, *explain.Explainer) {
@@ -47,7 +48,7 @@ func open(
 	)
 }
 
-// question parses a check such as "user:alice view document:plan".
+// question returns a Question about a check such as "user:alice view document:plan". Its reader may see everything.
 func question(t *testing.T, text string) explain.Question {
 	t.Helper()
 	words := strings.Fields(text)
@@ -68,7 +69,8 @@ func path(e explain.Explanation) []string {
 	return all
 }
 
-// missing returns each suggestion as text: the relationships that it adds, and those that it deletes with a minus sign.
+// missing returns each suggestion as a text, which lists the relationships that the suggestion adds. Relationships
+// that it deletes have a minus sign.
 func missing(e explain.Explanation) []string {
 	var all []string
 	for _, way := range e.Suggestions {
@@ -198,7 +200,7 @@ func TestLimitsMakeExplanationIncomplete(t *testing.T) {
 	}
 }
 
-// TestSuggestionsAllowTheCheck performs each suggestion on the engine and checks again.
+// TestSuggestionsAllowTheCheck makes the changes of each suggestion in the engine. The check must then be allowed.
 func TestSuggestionsAllowTheCheck(t *testing.T) {
 	t.Parallel()
 	engine, explainer := open(
@@ -248,7 +250,8 @@ func TestSuggestionsAllowTheCheck(t *testing.T) {
 	}
 }
 
-// TestCachedAnswerHasFullPath uses a SpiceDB with a dispatch cache. SpiceDB's own trace ends where it used the cache.
+// TestCachedAnswerHasFullPath explains a check that SpiceDB answers from its dispatch cache. The explanation must
+// have the full path, although SpiceDB's own trace has no details of the cached decision.
 func TestCachedAnswerHasFullPath(t *testing.T) {
 	t.Parallel()
 	engine, explainer := open(
@@ -262,7 +265,9 @@ func TestCachedAnswerHasFullPath(t *testing.T) {
 		require.NoError(t, err)
 		return trace.HasCached()
 	}
-	require.Eventually(t, remembers, 5*time.Minute, 10*time.Millisecond, "the cache takes answers in the background")
+	require.Eventually(
+		t, remembers, 5*time.Minute, 10*time.Millisecond, "SpiceDB has not stored the decision in its cache yet",
+	)
 	e, err := explainer.Explain(t.Context(), q)
 	require.NoError(t, err)
 	require.Equal(t, []string{
@@ -280,7 +285,7 @@ func TestCachedAnswerHasFullPath(t *testing.T) {
 	require.Len(t, e.Path, 3)
 }
 
-// TestHiddenPartsAreOmitted reads explanations without the right to see everything.
+// TestHiddenPartsAreOmitted checks that an explanation leaves out objects and reasons that the reader may not see.
 func TestHiddenPartsAreOmitted(t *testing.T) {
 	t.Parallel()
 	_, explainer := open(

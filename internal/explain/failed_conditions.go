@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// addFailedConditions adds the relationships that would allow the check if their conditions held. It adds none if a
-// role of the subject is hidden, since the result would depend on this role.
+// addFailedConditions adds to the answer the relationships whose caveats are false. If a role of the subject is
+// hidden from the reader, it adds none, since they would depend on this role.
 func (i *inquiry) addFailedConditions(ctx context.Context, answer *Explanation) error {
 	if i.trace == nil || i.trace.Condition == nil || i.omitted {
 		return nil
@@ -38,7 +38,8 @@ func (i *inquiry) addFailedConditions(ctx context.Context, answer *Explanation) 
 	return nil
 }
 
-// step describes a stored relationship. It includes the caveat's expression if the reader may see everything.
+// step returns a description of a stored relationship. If the reader may see everything, it includes the caveat's
+// expression.
 func (i *inquiry) step(r authz.Relationship) Step {
 	step := Step{Relationship: r, Text: i.sentence(r)}
 	if condition := conditionOf(i.trace, r); condition != nil && i.view.Reader().All {
@@ -48,7 +49,7 @@ func (i *inquiry) step(r authz.Relationship) Step {
 	return step
 }
 
-// failedStep describes a relationship whose condition does not hold.
+// failedStep returns a description of a relationship whose caveat is false.
 func (i *inquiry) failedStep(r authz.Relationship, condition *authz.Condition) Step {
 	unconditional, name := r, r.Caveat
 	unconditional.Caveat = ""
@@ -61,8 +62,8 @@ func (i *inquiry) failedStep(r authz.Relationship, condition *authz.Condition) S
 	return step
 }
 
-// conditionOf returns the evaluated condition of a relationship, or nil if the relationship has no caveat or the trace
-// does not contain it.
+// conditionOf returns the result of evaluating the caveat of a relationship. It returns nil if the relationship has
+// no caveat, or if the trace does not contain the relationship.
 func conditionOf(t *authz.Trace, r authz.Relationship) *authz.Condition {
 	if t == nil || r.Caveat == "" {
 		return nil

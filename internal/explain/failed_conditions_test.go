@@ -51,7 +51,7 @@ func TestConditionDecidesAnswer(t *testing.T) {
 	require.Equal(t, "place in offices", e.Path[0].Expression)
 }
 
-// TestExpressionIsHiddenFromActor checks that only a reader who may see everything gets the caveat's expression.
+// TestExpressionIsHiddenFromActor checks that an actor does not get the expression of a caveat.
 func TestExpressionIsHiddenFromActor(t *testing.T) {
 	t.Parallel()
 	_, explainer := open(t, spicedb.EmbeddedConfig{}, `caveat office_hours(hour int) {

@@ -9,25 +9,26 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Limits of readNeighborhood: maxObjects limits the objects, and maxRelationshipsPerFilter the relationships of one
-// object to objects of one type.
+// Limits of readNeighborhood. maxObjects limits the number of objects. maxRelationshipsPerFilter limits the
+// relationships that lead from one object to objects of one type.
 const (
 	maxObjects                = 200
 	maxRelationshipsPerFilter = 100
 
-	// maxRelationships counts the relationships of all objects together.
+	// maxRelationships limits the relationships of all objects together.
 	maxRelationships = 5_000
 )
 
-// neighborhoodKey is a subject and a resource whose neighborhood was read.
+// neighborhoodKey has the parameters of readNeighborhood, for the cache of its results.
 type neighborhoodKey struct {
 	subject  authz.Subject
 	resource authz.Object
 }
 
-// readNeighborhood returns the relationships that a decision about the subject and the resource may depend on. It
-// starts at the resource and follows relationships to other objects. For each object it reads the relationships with
-// the subject, with the wildcard of the subject's type, and with other objects.
+// readNeighborhood returns the neighborhood of a resource: the stored relationships that a decision about the subject
+// and the resource may depend on. It starts at the resource, and follows relationships to other objects. For each
+// object, it reads the relationships with the subject, with the wildcard of the subject's type, and with other
+// objects.
 func (i *inquiry) readNeighborhood(
 	ctx context.Context, subject authz.Subject, resource authz.Object,
 ) ([]authz.Relationship, error) {
@@ -79,8 +80,8 @@ func (i *inquiry) readNeighborhood(
 	return all, nil
 }
 
-// hideRoles removes the roles of the subject that are hidden from the reader, if the check is denied. The suggestions
-// are then those for a person without these roles, so they do not reveal whether the roles exist.
+// hideRoles removes roles of the subject that are hidden from the reader, if the check is denied. The suggestions are
+// then those for a person without these roles, so they do not reveal whether the person holds them.
 func (i *inquiry) hideRoles(ctx context.Context, found []authz.Relationship) ([]authz.Relationship, error) {
 	if i.decision.State != authz.Denied {
 		return found, nil
@@ -101,7 +102,7 @@ func (i *inquiry) hideRoles(ctx context.Context, found []authz.Relationship) ([]
 	return known, nil
 }
 
-// isStored reports whether the resource of the check is the resource of any relationship.
+// isStored reports whether a stored relationship has the resource of the check as its resource.
 func (i *inquiry) isStored(ctx context.Context) (bool, error) {
 	filter := authz.Filter{Type: i.check.Resource.Type, ID: i.check.Resource.ID}
 	for _, err := range i.engine.Read(ctx, filter, i.at(), authz.Page{Limit: 1}) {
@@ -110,7 +111,7 @@ func (i *inquiry) isStored(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// filtersFor returns filters for the relationships of one object that matter to the subject.
+// filtersFor returns filters for those relationships of an object on which decisions about the subject can depend.
 func (i *inquiry) filtersFor(subject authz.Subject, object authz.Object) []authz.Filter {
 	var filters []authz.Filter
 	add := func(f authz.Filter) {
@@ -135,7 +136,7 @@ func (i *inquiry) filtersFor(subject authz.Subject, object authz.Object) []authz
 	return filters
 }
 
-// filterOf returns a filter for the relationships of a subject.
+// filterOf returns a filter for the relationships that have this subject.
 func filterOf(subject authz.Subject) authz.Filter {
 	return authz.Filter{
 		SubjectType: subject.Type, SubjectID: subject.ID, SubjectWildcard: subject.Wildcard,
@@ -145,8 +146,8 @@ func filterOf(subject authz.Subject) authz.Filter {
 
 func (i *inquiry) hasRelations(t authz.Type) bool { return len(i.schema[t].Relations) > 0 }
 
-// readAll reads the relationships that the filters select, at most maxRelationshipsPerFilter per filter. If a filter
-// selects more, it sets i.incomplete.
+// readAll reads the relationships that the filters select, at most maxRelationshipsPerFilter for each filter. If a
+// filter selects more, readAll sets i.incomplete.
 func (i *inquiry) readAll(ctx context.Context, filters []authz.Filter) ([]authz.Relationship, error) {
 	found := make([][]authz.Relationship, len(filters))
 	group, ctx := errgroup.WithContext(ctx)

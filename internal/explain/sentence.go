@@ -9,18 +9,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// isFlag reports whether a relationship is a flag that stores the role set of an object. Explanations omit it, since
-// only the schema needs it.
+// isFlag reports whether a relationship stores the role set of an object. Explanations omit such relationships, since
+// they only matter inside the schema.
 func isFlag(r authz.Relationship) bool {
 	return r.Subject.Wildcard && slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
 		return set.On == r.Resource.Type && authz.Relation(set.Name) == r.Relation
 	})
 }
 
-// withoutFlags removes the flags from a path. It also removes relationships to objects that have only flags in the
-// path.
+// withoutFlags removes the relationships that store role sets (flags) from a path. It also removes a relationship
+// that leads to another object, if the path has only flags of this object.
 func withoutFlags(path []authz.Relationship) []authz.Relationship {
-	hasOthers := make(map[authz.Object]bool) // false for an object that has only flags
+	hasOthers := make(map[authz.Object]bool) // false for an object of which the path has only flags
 	for _, r := range path {
 		hasOthers[r.Resource] = hasOthers[r.Resource] || !isFlag(r)
 	}
@@ -30,13 +30,14 @@ func withoutFlags(path []authz.Relationship) []authz.Relationship {
 	})
 }
 
-// phrase is the wording of a relation. In format, %[1]s is the resource, %[2]s the subject and %[3]s the verb.
+// phrase is a sentence that states a relationship in words. In format, %[1]s stands for the resource, %[2]s for the
+// subject and %[3]s for the verb.
 type phrase struct {
 	format string
 	verb   verb
 }
 
-// verb has the two forms that a phrase needs: for a stored and for a missing relationship.
+// verb has the two forms of a verb in a phrase: one for a stored relationship, and one for a missing relationship.
 type verb struct{ positive, negative string }
 
 var (
@@ -46,7 +47,7 @@ var (
 	inPlace = phrase{"%[1]s %[3]s in %[2]s", be}
 )
 
-// phrases has the wording of the product's relations. The key is the resource's type and the relation.
+// phrases has the phrases for relations of the product. A key consists of the resource's type and the relation.
 var phrases = withSimpleTypes(map[string]phrase{
 	"account subscription":                    {"%[1]s %[3]s to %[2]s", verb{"belongs", "does not belong"}},
 	"subscription platform":                   {"%[1]s %[3]s on the %[2]s", be},
@@ -75,7 +76,7 @@ func withSimpleTypes(phrases map[string]phrase) map[string]phrase {
 	return phrases
 }
 
-// sentence states a stored relationship in words, with the name of its caveat.
+// sentence states in words that a relationship is stored. It adds the name of the caveat.
 func (i *inquiry) sentence(r authz.Relationship) string {
 	text := i.state(r, func(v verb) string { return v.positive })
 	if r.Caveat != "" {
@@ -84,12 +85,12 @@ func (i *inquiry) sentence(r authz.Relationship) string {
 	return text
 }
 
-// negativeSentence states in words that a relationship is missing.
+// negativeSentence states in words that a relationship is not stored.
 func (i *inquiry) negativeSentence(r authz.Relationship) string {
 	return i.state(r, func(v verb) string { return v.negative })
 }
 
-// state states a relationship in words. form selects the positive or the negative form of the verb.
+// state returns a sentence about a relationship. The function form selects one of the two forms of the verb.
 func (i *inquiry) state(r authz.Relationship, form func(verb) string) string {
 	wording, known := phrases[string(r.Resource.Type)+" "+string(r.Relation)]
 	switch {
@@ -109,7 +110,7 @@ func (i *inquiry) state(r authz.Relationship, form func(verb) string) string {
 	return fmt.Sprintf(wording.format, nameObject(r.Resource), nameSubject(r.Subject), form(wording.verb))
 }
 
-// isRole reports whether a relationship gives a role of the product.
+// isRole reports whether a relationship stores that its subject holds a role of the product.
 func (i *inquiry) isRole(r authz.Relationship) bool {
 	return i.operations != nil && !r.Subject.Wildcard &&
 		slices.ContainsFunc(authz.RoleSets, func(set authz.RoleSet) bool {
@@ -118,7 +119,7 @@ func (i *inquiry) isRole(r authz.Relationship) bool {
 		})
 }
 
-// isGroup reports whether a subject has the form group:ID#member, in which a group of the product holds roles.
+// isGroup reports whether a subject has the form group:ID#member. In this form, a group of the product holds roles.
 func (i *inquiry) isGroup(s authz.Subject) bool {
 	holder, isHolder := authz.HolderOf(s)
 	return i.operations != nil && isHolder && holder.Type == authz.TypeGroup
@@ -129,7 +130,7 @@ func words[S ~string](name S) string { return strings.ReplaceAll(string(name), "
 
 func nameObject(o authz.Object) string { return words(o.Type) + " " + nameID(o.ID) }
 
-// nameSubject names a subject in words. The name of a user is the bare id.
+// nameSubject returns a subject in words. A user is named by the id alone, without the type.
 func nameSubject(s authz.Subject) string {
 	switch {
 	case s.Wildcard:
@@ -142,7 +143,7 @@ func nameSubject(s authz.Subject) string {
 	return nameObject(s.Object)
 }
 
-// nameID quotes an id that has spaces, quotes or unprintable characters.
+// nameID returns an id. It adds quotes if the id has spaces, quotes or unprintable characters.
 func nameID(id authz.ID) string {
 	if strings.ContainsFunc(string(id), func(r rune) bool { return r == ' ' || r == '"' || !strconv.IsPrint(r) }) {
 		return strconv.Quote(string(id))
@@ -150,7 +151,7 @@ func nameID(id authz.ID) string {
 	return string(id)
 }
 
-// verdict states the decision in words.
+// verdict returns the decision in words.
 func (i *inquiry) verdict() string {
 	resource := nameObject(i.check.Resource)
 	who, what := nameSubject(i.check.Subject), fmt.Sprintf("the permission %s on %s", i.check.Permission, resource)
@@ -166,8 +167,9 @@ func (i *inquiry) verdict() string {
 		missing := strings.Join(i.decision.MissingContext, ", ")
 		return fmt.Sprintf("whether %s %s %s depends on missing context: %s", who, has, what, missing)
 	case i.check.Subject.Relation != "":
-		// SpiceDB decides about the group as one subject. A member may still have the permission: a wildcard grants it
-		// to every user, but not to a group.
+		// The subject is a set of subjects, such as the members of a group. SpiceDB decides about the set as one
+		// subject. A member may still have the permission, for example through a wildcard, which counts for users but
+		// not for such a set.
 		return fmt.Sprintf("%s, as one subject, %s %s; the answer for each member may differ", who, lacks, what)
 	}
 	return fmt.Sprintf("%s %s %s", who, lacks, what)

@@ -9,11 +9,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// simulation is a scratch engine that can revert its writes.
+// simulation is a temporary in-memory engine that can revert its writes. Nothing that is written into it is stored in
+// the datastore.
 type simulation struct {
 	authz.Engine
-	stored map[authz.Relationship]authz.Relationship // the keys are results of identity
-	// undo reverts the writes since the last rollBack or commit. Its keys are results of identity.
+	stored map[authz.Relationship]authz.Relationship // what the engine has; the keys are results of identity
+	// undo has the updates that revert the writes since the last rollBack or commit. Its keys are results of
+	// identity.
 	undo map[authz.Relationship]authz.Update
 }
 
@@ -33,13 +35,14 @@ func (i *inquiry) simulate(ctx context.Context, relationships []authz.Relationsh
 	return r, nil
 }
 
-// identity returns the relationship without its caveat and expiration, which a touch replaces.
+// identity returns the relationship without its caveat and expiration. SpiceDB stores at most one relationship with
+// the same identity.
 func identity(r authz.Relationship) authz.Relationship {
 	r.ExpiresAt, r.Caveat, r.CaveatContext = time.Time{}, "", ""
 	return r
 }
 
-// Write implements authz.Engine. It records how to revert the write.
+// Write implements authz.Engine. It also records how to revert the write.
 func (r *simulation) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	token, err := r.Engine.Write(ctx, write)
 	if err != nil {
@@ -76,8 +79,9 @@ func (r *simulation) rollBack(ctx context.Context) error {
 // commit makes the writes since the last rollBack or commit permanent.
 func (r *simulation) commit() { clear(r.undo) }
 
-// evaluate returns the answer to the check after the updates. The same write reverts earlier uncommitted writes, so a
-// series of evaluations needs one write each.
+// evaluate applies the updates to the last committed state, and returns the decision about the check. One write both
+// reverts earlier uncommitted writes and applies the updates, so a series of evaluations needs only one write for
+// each.
 func (r *simulation) evaluate(ctx context.Context, check authz.Check, updates []authz.Update) (authz.State, error) {
 	stale := maps.Clone(r.undo)
 	for _, update := range updates {

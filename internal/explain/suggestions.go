@@ -15,8 +15,9 @@ const (
 	maxSuggestions = 10
 )
 
-// suggestions finds changes that would make a denied check allowed, sorted from the smallest: operations of the
-// product, and relationships that no operation writes.
+// suggestions finds changes that would make a denied check allowed. The smallest change comes first: see
+// verifyCombinations. A change consists of operations of the product, and of changes to relationships that no
+// operation writes.
 func (i *inquiry) suggestions(ctx context.Context) (_ []candidate, err error) {
 	neighborhood, err := i.readNeighborhood(ctx, i.check.Subject, i.check.Resource)
 	if err != nil {
@@ -43,23 +44,24 @@ func (i *inquiry) suggestions(ctx context.Context) (_ []candidate, err error) {
 	return append(suggestions, rest...), err
 }
 
-// candidate is a suggestion before hidden parts are removed.
+// candidate is a suggestion that still contains the people and objects that are hidden from the reader.
 type candidate struct {
 	grants           []operation.Grant
-	approvers        [][]Approvers // one entry per grant
+	approvers        [][]Approvers // the approvers of each grant
 	added            []authz.Relationship
 	deleted          []authz.Relationship
-	addedPermissions int // permissions that the subject would have in addition
+	addedPermissions int // number of permissions that the subject would gain
 }
 
-// combination is a set of changes. next is the index of the first change that may be added, so that each set is tried
-// once.
+// combination is a set of changes. Larger combinations add a change whose index is at least next, so that each set is
+// tried only once.
 type combination struct {
 	changes []operation.Grant
 	next    int
 }
 
-// searchCombinations returns the smallest combinations of changes after which the check is allowed.
+// searchCombinations returns combinations of changes after which the check is allowed. It leaves out each combination
+// that contains a smaller one of them.
 func (i *inquiry) searchCombinations(
 	ctx context.Context, scratch *simulation, changes []operation.Grant,
 ) ([][]operation.Grant, error) {
@@ -98,7 +100,7 @@ func (i *inquiry) searchCombinations(
 }
 
 // covers reports whether the larger combination contains every change of the smaller one. A grant of several roles
-// contains a grant of one of them.
+// contains a grant of some of these roles.
 func covers(larger, smaller []operation.Grant) bool {
 	for _, s := range smaller {
 		same := func(l operation.Grant) bool {
@@ -117,9 +119,11 @@ func covers(larger, smaller []operation.Grant) bool {
 	return true
 }
 
-// verifyCombinations performs each combination in the scratch engine on behalf of an approver. It returns those after
-// which the check is allowed, in this order: first those that need no additional feature, then those that add fewer
-// permissions, then those with fewer operations and relationships.
+// verifyCombinations performs the operations of each combination in the simulation, on behalf of an approver: a
+// person who may perform them. It returns a suggestion for each combination after which the check is allowed.
+// Suggestions that need no additional feature come first. Among these and among the others, suggestions that add
+// fewer permissions come first, then suggestions with fewer operations, then suggestions with fewer changed
+// relationships.
 func (i *inquiry) verifyCombinations(
 	ctx context.Context, scratch *simulation, found [][]operation.Grant,
 ) ([]candidate, error) {
@@ -177,8 +181,8 @@ func (c candidate) requires() authz.Feature {
 // countChanges returns the number of relationships that the suggestion adds or deletes.
 func (c candidate) countChanges() int { return len(c.added) + len(c.deleted) }
 
-// simulateOperations performs the operations of a suggestion in the scratch engine. It reports whether all succeed and
-// the check is then allowed.
+// simulateOperations performs the operations of a suggestion in the simulation. It reports whether all of them
+// succeed, and whether the check is then allowed.
 func (i *inquiry) simulateOperations(
 	ctx context.Context, scratch *simulation, suggestion *candidate, actors []authz.ID,
 ) (bool, error) {
@@ -214,7 +218,7 @@ func (i *inquiry) simulateOperations(
 	return decision.Allowed(), err
 }
 
-// add stores the relationships that are not stored yet.
+// add writes the relationships into the simulation, except those that it already has.
 func (r *simulation) add(ctx context.Context, relationships []authz.Relationship) error {
 	var write authz.Write
 	for _, relationship := range relationships {
@@ -229,8 +233,8 @@ func (r *simulation) add(ctx context.Context, relationships []authz.Relationship
 	return err
 }
 
-// nearbyPermissions returns a check for each public permission on the resource. It also returns them for each object
-// around the resource on which people can hold roles.
+// nearbyPermissions returns a check for each public permission on the resource, and on each object near it on which
+// people can hold roles. Public permissions are those that applications check, and not schema steps.
 func (i *inquiry) nearbyPermissions(ctx context.Context) ([]authz.Check, error) {
 	neighborhood, err := i.readNeighborhood(ctx, i.check.Subject, i.check.Resource)
 	if err != nil {
@@ -248,7 +252,7 @@ func (i *inquiry) nearbyPermissions(ctx context.Context) ([]authz.Check, error) 
 	return checks, nil
 }
 
-// countAllowed returns how many of the checks are allowed.
+// countAllowed returns the number of checks that are allowed.
 func countAllowed(ctx context.Context, scratch *simulation, checks []authz.Check) (int, error) {
 	results, _, err := scratch.CheckBulk(ctx, checks, authz.Fully())
 	n := 0

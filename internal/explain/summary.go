@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// pathSummary states in words why the check is allowed, or on which missing context it depends.
+// pathSummary says in words why the check is allowed, or on which missing context the decision depends.
 func (i *inquiry) pathSummary(answer *Explanation) string {
 	var others, own []string // sentences about other objects, and about the subject of the check
 	for n, step := range answer.Path {
@@ -16,7 +16,7 @@ func (i *inquiry) pathSummary(answer *Explanation) string {
 		switch {
 		case r.Subject == i.check.Subject:
 			own = append(own, step.Text)
-		case n == 0 && len(answer.Path) > 1 && i.isPlace(r): // leave out this step: the reader knows where the resource is
+		case n == 0 && len(answer.Path) > 1 && i.isPlace(r): // left out: the reader knows where the resource is
 		default:
 			others = append(others, step.Text)
 		}
@@ -50,7 +50,7 @@ func (i *inquiry) isPlace(r authz.Relationship) bool {
 	return i.operations != nil && r.Resource == i.check.Resource && isParent
 }
 
-// denialSummary states in words why the check is denied, with the first suggestion.
+// denialSummary says in words why the check is denied, and adds the first suggestion.
 func (i *inquiry) denialSummary(answer *Explanation) string {
 	sentences := []string{i.verdict()}
 	for _, step := range answer.Failed {
@@ -71,7 +71,7 @@ func (i *inquiry) denialSummary(answer *Explanation) string {
 	return strings.Join(sentences, ". ") + limitNote(answer)
 }
 
-// limitNote returns a sentence for an incomplete explanation, and nothing for a complete one.
+// limitNote returns a sentence that says that the explanation is incomplete. If it is complete, limitNote returns "".
 func limitNote(answer *Explanation) string {
 	if answer.Incomplete {
 		return ". The explanation is incomplete: a limit was reached"
@@ -79,7 +79,7 @@ func limitNote(answer *Explanation) string {
 	return ""
 }
 
-// suggestionText says which relationships are missing, or forbid the permission, and who can change that.
+// suggestionText says which relationships are missing or forbid the permission, and who can change that.
 func (i *inquiry) suggestionText(suggestion *Suggestion) string {
 	var reasons []string
 	var writes []string // changes that no operation makes
@@ -124,8 +124,8 @@ func (i *inquiry) suggestionText(suggestion *Suggestion) string {
 	return text
 }
 
-// operationText says who may perform an operation. It names only approvers with a relation to the nearest object: the
-// changed object, or otherwise the nearest object that contains it.
+// operationText says who may perform an operation. It names only approvers who have a relation to the changed object.
+// If there are none, it names those with a relation to the nearest object that contains the changed object.
 func operationText(o *Operation) string {
 	switch {
 	case o.Backend:

@@ -8,7 +8,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// viewOf returns the view of the reader of an explanation at a revision. If a check fails, the view hides the object.
+// viewOf returns the View that decides what the reader of an explanation may see. It checks permissions at a
+// revision. If a check fails, the View hides the fact for which it made the check.
 func (e *Explainer) viewOf(question Question, at authz.Token, definitions []authz.Definition) *visibility.View {
 	reader := visibility.Reader{All: true}
 	if question.Actor != "" {
@@ -29,5 +30,5 @@ func (e *Explainer) viewOf(question Question, at authz.Token, definitions []auth
 	)
 }
 
-// isProduct reports whether only operations write the relationships of the type.
+// isProduct reports whether relationships of the type are written only by operations of the product.
 func (e *Explainer) isProduct(t authz.Type) bool { return e.operations != nil && operation.Writes(t) }

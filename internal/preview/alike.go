@@ -8,16 +8,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// alike maps each object to the first object with the same type and the same relationships. The same people have each
-// permission on both, since a permission depends only on the object's relationships and on their subjects. So a preview
-// looks up the people of the first object only.
+// alike maps each object to the first object with the same type and the same relationships. A permission depends only
+// on an object's relationships and on their subjects, so the same people have each permission on both objects. A
+// preview looks up these people only for the first object.
 func alike(objects []authz.Object, relationships []authz.Relationship) map[authz.Object]authz.Object {
 	lines := make(map[authz.Object][]string)
 	for _, r := range relationships {
 		lines[r.Resource] = append(lines[r.Resource], fmt.Sprintf("%s@%s %s", r.Relation, r.Subject, condition(r)))
 	}
 	return firstOfSame(objects, func(object authz.Object) string {
-		if object.Type == person { // a permission can include the object itself
+		if object.Type == person { // a permission on a person can depend on who this person is
 			return object.String()
 		}
 		slices.Sort(lines[object])
@@ -25,9 +25,9 @@ func alike(objects []authz.Object, relationships []authz.Relationship) map[authz
 	})
 }
 
-// alikePeople maps each person to the first person with the same relationships to the same objects, in each of the
-// states. Both have the same permissions. This holds only if the type of people has no relations and no permissions,
-// see Previewer.concerned.
+// alikePeople maps each person to the first person who has the same relationships to the same objects. The
+// relationships must be the same in each of the states, for example before and after an operation. Both people then
+// have the same permissions, if the type of people has no relations and no permissions: see Previewer.concerned.
 func alikePeople(people []authz.Subject, states ...[]authz.Relationship) map[authz.Subject]authz.Subject {
 	lines := make(map[authz.Subject][]string, len(people))
 	for _, who := range people {
@@ -48,12 +48,12 @@ func alikePeople(people []authz.Subject, states ...[]authz.Relationship) map[aut
 	})
 }
 
-// condition returns a text of the caveat, its context and the expiration of a relationship.
+// condition returns a text that consists of the expiration, the caveat and the caveat context of a relationship.
 func condition(r authz.Relationship) string {
 	return fmt.Sprintf("%d.%d %q %q", r.ExpiresAt.Unix(), r.ExpiresAt.Nanosecond(), r.Caveat, r.CaveatContext)
 }
 
-// firstOfSame returns, for each of the values, the first one with the same key.
+// firstOfSame maps each value to the first value that has the same key.
 func firstOfSame[T comparable](values []T, key func(T) string) map[T]T {
 	first := make(map[string]T)
 	same := make(map[T]T, len(values))
@@ -67,7 +67,7 @@ func firstOfSame[T comparable](values []T, key func(T) string) map[T]T {
 	return same
 }
 
-// representatives returns the values that are the first of their kind.
+// representatives returns the values that the map "same" maps to themselves: the first of each set of equal ones.
 func representatives[T comparable](values []T, same map[T]T) []T {
 	return slices.DeleteFunc(slices.Clone(values), func(value T) bool { return same[value] != value })
 }
@@ -89,7 +89,8 @@ func updated(relationships []authz.Relationship, updates []authz.Update) []authz
 	return after
 }
 
-// distinct returns the questions that a preview must look up: for objects that are alike, only those about the first.
+// distinct returns the questions that a preview must ask. If several objects have the same relationships (see alike),
+// it keeps only the questions about the first one.
 func distinct(questions []question, same map[authz.Object]authz.Object) []question {
 	var first []question
 	known := make(map[question]bool)

@@ -9,34 +9,34 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// comparison compares who has each permission on the objects, before and after updates.
+// comparison finds out whose permissions on the objects differ before and after updates.
 type comparison struct {
 	objects   []authz.Object
 	questions []question
 
-	// people are the people whose permissions can change. If it is nil, everybody's permissions can change.
+	// people has the people whose permissions can change. If it is nil, the permissions of everybody can change.
 	people []authz.Subject
 }
 
-// answers holds who has each permission.
+// answers has the answers to questions: the people who have each permission.
 type answers struct {
 	holders map[question]map[authz.Subject]bool
-	failed  map[question]error // the questions that cannot be decided
+	failed  map[question]error // questions without an answer, because SpiceDB returned an error
 }
 
-// changes are the differences between two answers.
+// changes has the differences between the answers before and after an operation.
 type changes struct {
 	effects   []Effect
 	undecided map[authz.Object]map[authz.Permission]error
 }
 
-// depends reports whether a permission on objects of a type may depend on the relationship of an update.
+// depends reports whether a permission on objects of a type may change because of an update.
 func (p *Previewer) depends(on authz.Type, permission authz.Permission, update authz.Update) bool {
 	return p.Depends(on, permission, update.Relationship.Resource.Type, update.Relationship.Relation)
 }
 
-// questions returns the public permissions on the objects that may depend on the updates. Other permissions do not
-// change.
+// questions returns a question for each public permission on the objects that the updates may change. A public
+// permission is one that applications check, and not a schema step.
 func (p *Previewer) questions(
 	definitions []authz.Definition, objects []authz.Object, updates []authz.Update,
 ) []question {
@@ -56,7 +56,7 @@ func (p *Previewer) questions(
 	return questions
 }
 
-// oneOfEachRelation returns one update for each relation of each type.
+// oneOfEachRelation returns only the first of all updates of the same relation of the same type.
 func oneOfEachRelation(updates []authz.Update) []authz.Update {
 	seen := make(map[typeRelation]bool)
 	return slices.DeleteFunc(slices.Clone(updates), func(u authz.Update) bool {
@@ -66,7 +66,7 @@ func oneOfEachRelation(updates []authz.Update) []authz.Update {
 	})
 }
 
-// typeRelation is a relation of a type.
+// typeRelation is a relation, with the type that declares it.
 type typeRelation struct {
 	of       authz.Type
 	relation authz.Relation
@@ -78,9 +78,10 @@ func relationOf(u authz.Update) typeRelation {
 
 // concerned returns the people whose permissions the updates can change, or nil for everybody.
 //
-// A relationship whose subject is a person can change permissions of other people only through a relation or permission
-// on this person. If the schema gives people neither, the updates concern only the people in them. Updates on which no
-// permission depends concern nobody.
+// A relationship whose subject is a person can change permissions of other people only through a relation or
+// permission on this person. If the schema declares no relations and no permissions for people, the updates can
+// change only the permissions of the people in them. An update on which no permission depends changes nobody's
+// permissions.
 func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Update) []authz.Subject {
 	if slices.ContainsFunc(definitions, func(d authz.Definition) bool {
 		return d.Type == person && len(d.Relations)+len(d.Permissions) > 0
@@ -110,8 +111,8 @@ func (p *Previewer) concerned(definitions []authz.Definition, updates []authz.Up
 	return people
 }
 
-// compare applies the updates to a scratch engine that holds the relationships, and returns the changes of permissions.
-// People who are alike need only one question.
+// compare applies the updates to a temporary engine that has the relationships, and returns the changes of
+// permissions. If several people are alike (see alikePeople), it checks the permissions of the first one only.
 func (c comparison) compare(
 	ctx context.Context, scratch authz.Engine, relationships []authz.Relationship, updates []authz.Update,
 ) (changes, error) {
@@ -140,7 +141,7 @@ func (c comparison) compare(
 	return found, err
 }
 
-// addAlike adds the effects on people who are alike: all of them have the effects of the first one.
+// addAlike copies the effects on the first of several people who are alike to the others.
 func (c *changes) addAlike(everybody []authz.Subject, same map[authz.Subject]authz.Subject) error {
 	kin := make(map[authz.Subject][]authz.Subject)
 	for _, who := range everybody {
@@ -162,8 +163,8 @@ func (c *changes) addAlike(everybody []authz.Subject, same map[authz.Subject]aut
 	return nil
 }
 
-// answers finds who has each permission, in a state that holds the relationships. Objects that are alike need only one
-// question.
+// answers finds out who has each permission in an engine that has the relationships. If several objects are alike, it
+// asks only about the first one.
 func (c comparison) answers(
 	ctx context.Context, engine authz.Engine, relationships []authz.Relationship,
 ) (all answers, err error) {
@@ -187,8 +188,8 @@ func (c comparison) answers(
 	return all, nil
 }
 
-// lookUpHolders looks up the people who have each permission. It makes one look-up at a time, so that a preview uses
-// only one processor.
+// lookUpHolders answers the questions by looking up the people who have each permission. It makes one look-up at a
+// time, so that a preview uses only one processor.
 func lookUpHolders(ctx context.Context, engine authz.SubjectFinder, questions []question) (answers, error) {
 	all := newAnswers(len(questions))
 	for _, q := range questions {
@@ -210,8 +211,9 @@ func lookUpHolders(ctx context.Context, engine authz.SubjectFinder, questions []
 	return all, nil
 }
 
-// checkPeople checks which of the people have each permission. SpiceDB evaluates checks of one call together if they
-// differ only in the resource, so checks of the same permission and person are adjacent.
+// checkPeople answers the questions by checking which of the people have each permission. Checks of the same
+// permission and person follow one another, since SpiceDB evaluates checks of one call together if they differ only
+// in the resource.
 func checkPeople(
 	ctx context.Context, engine authz.Checker, questions []question, people []authz.Subject,
 ) (answers, error) {
@@ -246,8 +248,8 @@ func checkPeople(
 	return all, nil
 }
 
-// byPermission returns groups of the questions that differ only in the id of the object. A group has at most
-// checkedTogether questions.
+// byPermission divides the questions into groups of at most checkedTogether. Questions of one group have the same
+// permission and type, and differ only in the id of the object.
 func byPermission(questions []question) [][]question {
 	sorted := slices.Clone(questions)
 	slices.SortStableFunc(sorted, func(a, b question) int {
@@ -270,7 +272,8 @@ func newAnswers(n int) answers {
 	return answers{make(map[question]map[authz.Subject]bool, n), make(map[question]error)}
 }
 
-// fail records that a question has no answer. It returns the error unless the error is about this question alone.
+// fail records the error of a question. It returns the error if the preview must fail because of it. After
+// CodeTooLarge or CodeInvalid, only this question has no answer.
 func (a answers) fail(q question, err error) error {
 	if !errors.Is(err, authz.CodeTooLarge) && !errors.Is(err, authz.CodeInvalid) {
 		return err
@@ -279,14 +282,16 @@ func (a answers) fail(q question, err error) error {
 	return nil
 }
 
-// decided returns the questions that have an answer. A question without an answer before the operation stays undecided,
-// so a preview does not ask it again after the operation. Such questions cost most.
+// decided returns the questions that have an answer. If SpiceDB could not answer a question before the operation, a
+// preview does not ask it again after the operation: the result would not matter, and such questions take the
+// longest.
 func (a answers) decided(questions []question) []question {
 	return slices.DeleteFunc(slices.Clone(questions), func(q question) bool { return a.failed[q] != nil })
 }
 
-// differences compares two answers. It returns effects in no particular order, and none for a question that failed in
-// one of the answers. The error has CodeTooLarge above MaxEffects.
+// differences compares the answers before and after an operation. The order of the effects is not defined. If a
+// question has no answer before or after the operation, it has no effects. If there are more than MaxEffects effects,
+// the error has CodeTooLarge.
 func differences(ctx context.Context, questions []question, before, after answers) (changes, error) {
 	type key struct {
 		object  authz.Object

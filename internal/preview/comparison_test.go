@@ -14,11 +14,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// manyPeople is an engine with an account that has many people and many importers. It has no scratch engine.
+// manyPeople is an engine with an account that has many people and many importers. Its method Scratch returns
+// errStarted.
 type manyPeople struct {
 	Base
 	people, importers int
-	creators          int // the creators of the importers
+	creators          int // number of people who created the importers
 }
 
 func (c manyPeople) Read(
@@ -47,15 +48,15 @@ func (c manyPeople) Read(
 	}
 }
 
-// errStarted is returned when a preview starts to compare permissions.
-var errStarted = errors.New("no scratch engine")
+// errStarted shows that a preview has passed its limits and starts to compare permissions.
+var errStarted = errors.New("manyPeople has no temporary engine")
 
 func (c manyPeople) Scratch(context.Context, string, []authz.Relationship) (authz.Engine, error) {
 	return nil, errStarted
 }
 
-// preview previews a change of the roles of some people on the account. The only permissions in the schema are those on
-// importers.
+// preview previews a deletion of the roles of some people on the account. The schema has only permissions on
+// importers. The parameter "changed" is the number of these people, and "permissions" the number of permissions.
 func (c manyPeople) preview(t *testing.T, changed, permissions int) error {
 	t.Helper()
 	importer := authz.Definition{Type: "importer"}
@@ -81,14 +82,14 @@ func personOf(n int) authz.Subject {
 	return authz.Subject{Object: authz.Object{Type: person, ID: authz.ID(fmt.Sprint(n))}}
 }
 
-// TestPreviewIsBoundedBeforeItsWork checks that a preview that needs too many answers fails before it evaluates a
-// permission. If the roles of only a few people change, only answers about these people count. People with the same
-// relationships count once, and so do importers with the same creator.
+// TestPreviewIsBoundedBeforeItsWork checks that a preview which needs too many answers (see MaxAnswers) fails before
+// it evaluates a permission. If the roles of only a few people change, only answers about these people count. People
+// with the same relationships count once, and so do importers with the same creator.
 func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		company     manyPeople
-		changed     int // people with a changed role
+		changed     int // number of people whose role is deleted
 		permissions int
 		tooLarge    bool
 	}{
@@ -116,7 +117,7 @@ func TestPreviewIsBoundedBeforeItsWork(t *testing.T) {
 	}
 }
 
-// TestConcernedPeople checks whose permissions updates can change.
+// TestConcernedPeople checks the people whose permissions can change because of updates.
 func TestConcernedPeople(t *testing.T) {
 	definitions := []authz.Definition{
 		{Type: "user"}, {Type: "record"}, {Type: "group"}, {Type: "account", Permissions: []authz.PermissionInfo{{Name: "view"}}},
@@ -165,8 +166,8 @@ func TestConcernedPeople(t *testing.T) {
 	}
 }
 
-// TestPeopleWithSameRelationshipsAreAlike checks that people are alike only if their relationships are equal in every
-// field, in every state.
+// TestPeopleWithSameRelationshipsAreAlike checks that people are alike only if all fields of their relationships are
+// equal, except the person, before and after an operation.
 func TestPeopleWithSameRelationshipsAreAlike(t *testing.T) {
 	account := authz.Relationship{Resource: authz.Object{Type: "account", ID: "a"}, Relation: "user"}
 	variants := []func(*authz.Relationship){
@@ -189,7 +190,7 @@ func TestPeopleWithSameRelationshipsAreAlike(t *testing.T) {
 			people, before = append(people, who), append(before, r)
 		}
 	}
-	people = append(people, personOf(1000), personOf(1001)) // nothing names them
+	people = append(people, personOf(1000), personOf(1001)) // they have no relationships
 	same := alikePeople(people, before, nil)
 	for n := range variants {
 		require.Equal(t, personOf(n), same[personOf(n)])
@@ -200,12 +201,12 @@ func TestPeopleWithSameRelationshipsAreAlike(t *testing.T) {
 	role.Subject = personOf(100)
 	after = append(after, role)
 	same = alikePeople(people, before, after)
-	require.Equal(t, personOf(100), same[personOf(100)], "the person has another role after the change")
+	require.Equal(t, personOf(100), same[personOf(100)], "this person has another role after the change")
 	require.Equal(t, personOf(1), same[personOf(101)])
 }
 
-// TestEffectsOnPeopleWhoAreAlike checks that people who are alike all have the effects of the first one, up to
-// MaxEffects.
+// TestEffectsOnPeopleWhoAreAlike checks that the effects on the first of several people who are alike are copied to
+// the others. More than MaxEffects effects are an error.
 func TestEffectsOnPeopleWhoAreAlike(t *testing.T) {
 	importer := authz.Object{Type: "importer", ID: "i"}
 	effect := func(n int) Effect {
@@ -224,8 +225,8 @@ func TestEffectsOnPeopleWhoAreAlike(t *testing.T) {
 	require.ErrorIs(t, found.addAlike(everybody, same), authz.CodeTooLarge)
 }
 
-// TestObjectsWithSameRelationshipsAreAlike checks that objects are alike only if their relationships are equal in every
-// field.
+// TestObjectsWithSameRelationshipsAreAlike checks that objects are alike only if all fields of their relationships
+// are equal, except the resource.
 func TestObjectsWithSameRelationshipsAreAlike(t *testing.T) {
 	node := func(id string) authz.Object { return authz.Object{Type: "node", ID: authz.ID(id)} }
 	parent := authz.Relationship{Relation: "parent", Subject: authz.Subject{Object: node("top")}}
@@ -268,5 +269,5 @@ func TestObjectsWithSameRelationshipsAreAlike(t *testing.T) {
 	}
 	require.Len(t, same, len(objects))
 	ann, bob := authz.Object{Type: person, ID: "ann"}, authz.Object{Type: person, ID: "bob"}
-	require.Equal(t, bob, alike([]authz.Object{ann, bob}, nil)[bob], "a permission can include the person itself")
+	require.Equal(t, bob, alike([]authz.Object{ann, bob}, nil)[bob], "people must not be alike as objects")
 }

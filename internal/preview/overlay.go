@@ -1,5 +1,6 @@
-// Package preview computes the effects of an operation without performing it: which people would gain and lose which
-// permissions. SpiceDB evaluates the permissions in a scratch engine, before and after the operation's updates.
+// Package preview computes the effects of an operation without performing it: which people would gain or lose which
+// permissions. It copies the stored relationships that matter into a temporary in-memory engine. There it evaluates
+// the permissions, before and after the updates of the operation.
 package preview
 
 import (
@@ -11,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// hiding is a reader that hides some objects: it returns none of their relationships.
+// hiding is an authz.Reader that leaves out the relationships of some objects.
 type hiding struct {
 	authz.Reader
 
@@ -35,21 +36,21 @@ func (h hiding) Read(
 	}
 }
 
-// Base is the part of authz.Engine that an Overlay reads.
+// Base has the methods of authz.Engine that an Overlay calls.
 type Base interface {
 	authz.Checker
 	authz.ResourceFinder
 	authz.Reader
 }
 
-// Overlay records writes instead of performing them. Reads and preconditions see the recorded writes. Checks do not:
-// the base decides them. An Overlay is for one operation.
+// Overlay is a copy of the stored state for the preview of one operation. It records writes instead of performing
+// them. Reads and preconditions include the recorded writes. Checks and look-ups do not, since the Base decides them.
 type Overlay struct {
 	authz.Checker
 	authz.ResourceFinder
 
 	stored  authz.Reader
-	order   []authz.Relationship // recorded updates, by identity
+	order   []authz.Relationship // identities of the recorded updates, in the order of their first write
 	written map[authz.Relationship]authz.Update
 	hidden  map[authz.Object]bool
 
@@ -66,14 +67,16 @@ func NewOverlay(base Base) *Overlay {
 	}
 }
 
-// Hide makes reads omit the stored relationships of the objects. Recorded relationships and checks are not affected.
+// Hide makes reads leave out the stored relationships of the objects. It does not affect recorded relationships and
+// checks.
 func (o *Overlay) Hide(objects ...authz.Object) {
 	for _, object := range objects {
 		o.hidden[object] = true
 	}
 }
 
-// Updates returns the recorded updates, one per relationship.
+// Updates returns the recorded updates. For a relationship that was written several times, it returns only the last
+// update.
 func (o *Overlay) Updates() []authz.Update {
 	updates := make([]authz.Update, len(o.order))
 	for i, id := range o.order {
@@ -82,7 +85,8 @@ func (o *Overlay) Updates() []authz.Update {
 	return updates
 }
 
-// identity returns the relationship without its caveat and expiration, which a touch replaces.
+// identity returns the relationship without its caveat and expiration. SpiceDB stores at most one relationship with
+// the same identity.
 func identity(r authz.Relationship) authz.Relationship {
 	r.ExpiresAt, r.Caveat, r.CaveatContext = time.Time{}, "", ""
 	return r
@@ -99,7 +103,7 @@ func (o *Overlay) note(update authz.Update) {
 	o.written[id] = update
 }
 
-// Write implements authz.Writer.
+// Write implements authz.Writer. It records the updates.
 func (o *Overlay) Write(ctx context.Context, write authz.Write) (authz.Token, error) {
 	preconditions := slices.Clone(write.Preconditions)
 	for _, update := range write.Updates {
@@ -116,7 +120,7 @@ func (o *Overlay) Write(ctx context.Context, write authz.Write) (authz.Token, er
 	return "", nil
 }
 
-// DeleteAll implements authz.Writer.
+// DeleteAll implements authz.Writer. It records the deletion of each relationship.
 func (o *Overlay) DeleteAll(
 	ctx context.Context, filter authz.Filter, preconditions []authz.Precondition, _ map[string]any,
 ) (authz.Token, error) {
@@ -138,7 +142,7 @@ func (o *Overlay) DeleteAll(
 	return "", nil
 }
 
-// hold returns authz.ErrPrecondition if a precondition does not hold.
+// hold returns an error with the cause authz.ErrPrecondition if a precondition is false.
 func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) error {
 	for _, p := range preconditions {
 		there := false
@@ -159,7 +163,7 @@ func (o *Overlay) hold(ctx context.Context, preconditions []authz.Precondition) 
 }
 
 // Read implements authz.Reader. It yields the recorded relationships first. They have no cursor, so a page cannot
-// continue after one of them.
+// start after one of them.
 func (o *Overlay) Read(
 	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
 ) iter.Seq2[authz.ReadItem, error] {

@@ -12,51 +12,51 @@ import (
 
 const person authz.Type = "user"
 
-// Engine is the part of authz.Engine that previews need.
+// Engine has the methods of authz.Engine that previews need.
 type Engine interface {
 	authz.Reader
 	authz.Scratcher
 }
 
-// Previewer compares permissions before and after an operation.
+// Previewer computes which permissions an operation would change.
 type Previewer struct {
-	// Depends reports whether the permission on objects of the first type may depend on the relation of objects of the
-	// second type.
+	// Depends reports whether a permission on objects of the type "on" may depend on a relation of objects of the
+	// type "of".
 	Depends func(on authz.Type, permission authz.Permission, of authz.Type, relation authz.Relation) bool
 
 	Engine      Engine
 	Definitions func(context.Context) ([]authz.Definition, error)
 
-	// Rules say which permissions show objects and roles to a person, and which relation leads to the containing
-	// object.
+	// Rules decide which objects and roles an actor may see.
 	Rules visibility.Rules
 }
 
-// Effect is the change of a person's permissions on an object. A wildcard stands for everybody.
+// Effect says which permissions on an object a person would gain or lose. If the Subject is a wildcard, it stands for
+// everybody.
 type Effect struct {
 	Subject      authz.Subject
 	Resource     authz.Object
 	Gains, Loses []authz.Permission
 }
 
-// Effects holds the changes. Omitted is set whenever there is an actor, since changes may be hidden from them.
-// Undecided has the permissions that SpiceDB could not decide before or after the change, with the errors. An example
-// are objects that contain each other in a cycle.
+// Effects is the result of a preview. Omitted is set whenever there is an actor, since some effects may be hidden
+// from the actor. Undecided has the permissions about which SpiceDB could not decide before or after the operation,
+// with its errors. For example, SpiceDB cannot decide if objects contain each other in a cycle.
 type Effects struct {
 	Effects   []Effect
 	Undecided map[authz.Object]map[authz.Permission]error
 	Omitted   bool
 }
 
-// question is a permission on an object.
+// question is a permission on an object. It asks which people have this permission.
 type question struct {
 	object     authz.Object
 	permission authz.Permission
 }
 
-// Effects returns the permissions that the updates of an overlay would change. With an actor, it returns only those
-// that the actor may see. It treats relationships that the overlay hides as not stored. The error has CodeTooLarge
-// above MaxObjects, MaxRelationships, MaxAnswers or MaxEffects.
+// Effects returns the changes of permissions that the updates in an Overlay would cause. With an actor, it returns
+// only changes that the actor may see. It ignores stored relationships that the Overlay hides. If the preview exceeds
+// MaxObjects, MaxRelationships, MaxAnswers or MaxEffects, the error has CodeTooLarge.
 func (p *Previewer) Effects(ctx context.Context, actor authz.Actor, after *Overlay) (_ Effects, err error) {
 	if err := after.hideUnseen(ctx); err != nil {
 		return Effects{}, err
@@ -100,8 +100,8 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.Actor, after *Overl
 	if err != nil {
 		return Effects{}, err
 	}
-	// The second scratch engine holds only relationships that the actor may see, so that the effects on other people do
-	// not depend on hidden relationships.
+	// The second temporary engine has no relationships that are hidden from the actor. So the effects on other people
+	// do not reveal hidden relationships.
 	visible := slices.DeleteFunc(slices.Clone(w.relationships), v.hides)
 	known, err := p.Engine.Scratch(ctx, "", visible)
 	if err != nil {
@@ -116,7 +116,7 @@ func (p *Previewer) Effects(ctx context.Context, actor authz.Actor, after *Overl
 	return v.show(own, others), nil
 }
 
-// apply writes the updates to a scratch engine.
+// apply writes the updates into a temporary engine.
 func apply(ctx context.Context, scratch authz.Writer, updates []authz.Update) error {
 	for batch := range slices.Chunk(updates, authz.MaxUpdates) {
 		if _, err := scratch.Write(ctx, authz.Write{Updates: batch}); err != nil {
@@ -126,7 +126,7 @@ func apply(ctx context.Context, scratch authz.Writer, updates []authz.Update) er
 	return nil
 }
 
-// sortEffects sorts by object, and on each object by person.
+// sortEffects sorts effects by object. Effects on the same object are sorted by person.
 func sortEffects(effects []Effect) {
 	objects, subjects := make(map[authz.Object]string), make(map[authz.Subject]string)
 	for _, e := range effects {

@@ -9,7 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// undecidable is an engine that cannot decide checks of one permission. It records all checks.
+// undecidable is an engine that returns an error for each check of one permission. It records the permissions of all
+// checks.
 type undecidable struct {
 	authz.Engine
 	permission authz.Permission
@@ -31,8 +32,8 @@ func (u undecidable) CheckBulk(
 
 func (undecidable) Write(context.Context, authz.Write) (authz.Token, error) { return "", nil }
 
-// TestPreviewAsksUndecidedQuestionsOnlyOnce checks that a preview does not repeat a check that could not be decided
-// before the operation. Such a check is the most expensive one, and its result after the operation does not matter.
+// TestPreviewAsksUndecidedQuestionsOnlyOnce checks that a preview does not repeat a check that failed before the
+// operation. Such a check takes the longest, and its result after the operation does not matter.
 func TestPreviewAsksUndecidedQuestionsOnlyOnce(t *testing.T) {
 	doc := authz.Object{Type: "doc", ID: "1"}
 	c := comparison{

@@ -7,10 +7,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// view decides which effects the actor may see: effects on objects that the actor may see before or after the
-// operation. An effect on another person reveals a role of this person. So there are two more conditions: the actor may
-// know the roles that give access to the object, and the person has a relation to an object whose people the actor may
-// know.
+// view decides which effects an actor may see. For each effect, the actor must be able to see the object before or
+// after the operation. An effect on another person reveals a role of this person, so there are two more conditions.
+// The actor may know the roles that give access to the object (see Rules.Access). And the actor may know the people
+// in the relations of some object to which the person has a relation.
 type view struct {
 	visible       *visibility.View
 	rules         visibility.Rules
@@ -21,7 +21,8 @@ type view struct {
 	people        map[authz.Object][]visibility.Fact
 }
 
-// viewOf returns the view of an actor on the state of the scratch engine.
+// viewOf returns a view that decides what an actor may see, by checks in the temporary engine. relationships has the
+// relationships before and after the operation.
 func (p *Previewer) viewOf(actor authz.Actor, scratch authz.Engine, relationships []authz.Relationship) *view {
 	v := &view{
 		rules: p.Rules, scratch: scratch, relationships: relationships, places: p.Rules.Places(relationships),
@@ -35,8 +36,8 @@ func (p *Previewer) viewOf(actor authz.Actor, scratch authz.Engine, relationship
 	return v
 }
 
-// recordVisible adds the facts that the actor may know in the current state of the scratch engine to those recorded
-// before.
+// recordVisible records the facts that the actor may know in the current state of the temporary engine. Facts that
+// were recorded in an earlier state remain.
 func (v *view) recordVisible(ctx context.Context, objects []authz.Object) error {
 	var facts []visibility.Fact
 	for _, object := range objects {
@@ -50,7 +51,7 @@ func (v *view) recordVisible(ctx context.Context, objects []authz.Object) error 
 	return v.visible.Ask(ctx, facts...)
 }
 
-// peopleOf returns the facts that show the people in the relations of an object.
+// peopleOf returns the facts that the actor must know to see the people in the relations of an object.
 func (v *view) peopleOf(object authz.Object) []visibility.Fact {
 	if _, known := v.people[object]; !known {
 		v.people[object] = v.rules.PeopleOf(object, v.places)
@@ -59,13 +60,13 @@ func (v *view) peopleOf(object authz.Object) []visibility.Fact {
 }
 
 // hides reports whether a relationship is hidden from the actor. Effects on other people are computed without hidden
-// relationships, so that they reveal nothing about these.
+// relationships, so that the effects do not reveal them.
 func (v *view) hides(r authz.Relationship) bool {
 	return !v.visible.MayDependOn(r, v.peopleOf(r.Resource))
 }
 
-// ownEffects returns the changes of the actor's own permissions. It applies the updates to the scratch engine, and
-// records what the actor may see before and after them.
+// ownEffects returns the changes of the actor's own permissions. It applies the updates to the temporary engine, and
+// records what the actor may see before and after the updates.
 func (v *view) ownEffects(ctx context.Context, c comparison, updates []authz.Update) (changes, error) {
 	if err := v.recordVisible(ctx, c.objects); err != nil {
 		return changes{}, err
@@ -87,8 +88,8 @@ func (v *view) ownEffects(ctx context.Context, c comparison, updates []authz.Upd
 	return differences(ctx, c.questions, before, after)
 }
 
-// show returns the effects that the actor may see. Omitted is always set, since it would otherwise reveal whether
-// effects are hidden.
+// show returns the effects that the actor may see. It always sets Omitted, since Omitted would otherwise reveal
+// whether effects are hidden.
 func (v *view) show(own, others changes) Effects {
 	named := make(map[authz.ID]bool)
 	for _, r := range v.relationships {

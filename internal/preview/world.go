@@ -9,19 +9,20 @@ import (
 
 // Limits of a preview.
 const (
-	// MaxObjects limits the objects that an operation changes, with all objects that they contain or that refer to
-	// them.
+	// MaxObjects limits the number of objects that a preview compares: the objects that an operation changes, the
+	// objects in them, and the objects that refer to any of these.
 	MaxObjects = 500
 
-	// MaxRelationships limits the relationships of these objects, and of the objects that they refer to.
+	// MaxRelationships limits the relationships of these objects, and of the objects to which these relationships
+	// lead.
 	MaxRelationships = 10_000
 
-	// MaxAnswers limits the answers that a preview compares. For each permission on an object and each person, there is
-	// one answer before the operation and one after it. Objects with the same relationships count once, and so do
-	// people with the same relationships. Each call of SpiceDB counts as additional answers, see costOfCall.
+	// MaxAnswers limits the answers that a preview compares. For each permission on an object and each person, there
+	// is one answer before the operation and one after it. Several objects with the same relationships count as one,
+	// and so do several people. Each call of SpiceDB counts as additional answers: see costOfCall.
 	MaxAnswers = 45_000
 
-	// MaxEffects limits the effects in the answer, each of one person on one object.
+	// MaxEffects limits the number of effects in the result.
 	MaxEffects = 100_000
 )
 
@@ -43,9 +44,9 @@ func tooLarge() error {
 	)
 }
 
-// comparison says how to compare the permissions. concerned has the people whose permissions can change, or is nil for
-// everybody. The error has CodeTooLarge if the comparison takes more than MaxAnswers answers. The error contains no
-// counts, since they would include objects and people that are hidden from the actor.
+// comparison plans the comparison of permissions. concerned has the people whose permissions can change, or is nil
+// for everybody. If the comparison needs more than MaxAnswers answers, the error has CodeTooLarge. The error does not
+// say how many, since this number would include objects and people that are hidden from the actor.
 func (w *world) comparison(
 	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
 ) (comparison, error) {
@@ -74,15 +75,15 @@ func (w *world) comparison(
 	return c, nil
 }
 
-// A call of SpiceDB counts as costOfCall answers. One call can check one person and permission on up to
-// checkedTogether objects; each object costs one more answer. A look-up of people costs one answer for each person, but
-// at least costOfCall.
+// The cost of a preview is counted in answers. A call that checks one permission of one person, on up to
+// checkedTogether objects, costs costOfCall answers, plus one for each object. A look-up of people costs one answer
+// for each person, but at least costOfCall.
 const (
 	costOfCall      = 20
 	checkedTogether = 100
 )
 
-// costOfChecks returns how many answers it costs to check the questions for one person.
+// costOfChecks returns the cost, in answers, of checking the questions for one person.
 func costOfChecks(questions []question) int {
 	return len(questions) + costOfCall*len(byPermission(questions))
 }
@@ -105,7 +106,7 @@ func (w *world) people(updates []authz.Update) int {
 	return n
 }
 
-// world holds the relationships that the preview has read.
+// world has the stored relationships that the preview has read.
 type world struct {
 	reader        authz.Reader
 	relationships []authz.Relationship
@@ -113,8 +114,9 @@ type world struct {
 	read          map[authz.Object]bool
 }
 
-// compared returns the objects of the updates, with all objects that they contain or that refer to them, before or
-// after the updates. Permissions on other objects cannot change.
+// compared returns the objects whose permissions can change. These are the resources of the updates, and all objects
+// that have a relationship with such an object as subject, directly or through other objects. The relationship may be
+// stored before or after the updates.
 func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, error) {
 	var objects []authz.Object
 	seen := make(map[authz.Object]bool)
@@ -146,7 +148,8 @@ func (w *world) compared(ctx context.Context, after *Overlay) ([]authz.Object, e
 	return objects, nil
 }
 
-// load reads the relationships of the objects, and of all objects that they refer to before or after the updates.
+// load reads the relationships of the objects, and of all objects to which relationships lead from them, before or
+// after the updates.
 func (w *world) load(ctx context.Context, objects []authz.Object, updates []authz.Update) error {
 	queue := slices.Clone(objects)
 	for _, update := range updates {
