@@ -7,7 +7,8 @@ import _ "embed"
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config oapi-codegen.yaml openapi.yaml
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config client.yaml openapi.yaml
 
-// An id may be "." or "..". url.URL.Parse would resolve such a segment of a path. rest.Join does not.
+// An id may be "." or "..". url.URL.Parse, which oapi-codegen calls, would resolve such a segment of a path. This
+// command replaces it by rest.Join, which does not.
 //go:generate perl -pi -e "s/serverURL\\.Parse\\(operationPath\\)/Join(serverURL, operationPath)/" ../client/rest/rest.gen.go
 
 // Contract is the OpenAPI 3 document.
