@@ -10,8 +10,8 @@ import (
 // allows it. If it is denied, the reason is a list of changes that would allow it.
 type Explanation = rest.Explanation
 
-// Explain returns a decision and its reason. If the key has the scope inspect, the answer is complete. With another
-// key, it has only information that the subject may see, without names of people.
+// Explain returns a decision and its reason. It needs a key with the scope inspect. With another key, the answer has
+// only the decision.
 func (c *Client) Explain(ctx context.Context, check Check) (Explanation, error) {
 	return explain(ctx, c.rest, check)
 }

@@ -84,12 +84,12 @@ func TestMayKnowRole(t *testing.T) {
 		on     authz.Object
 		want   bool
 	}{
-		"own":                         {plain, nil, olga, acme, true},
-		"another's":                   {plain, []string{"view account:acme"}, bob, acme, false},
-		"another's, listed":           {plain, []string{"list_members account:acme"}, bob, acme, true},
-		"listed elsewhere":            {plain, []string{"list_users subscription:one"}, bob, acme, false},
-		"no role":                     {plain, nil, bob, daily, true},
-		"reader of everything":        {all, nil, bob, acme, true},
+		"own":                  {plain, nil, olga, acme, true},
+		"another's":            {plain, []string{"view account:acme"}, bob, acme, false},
+		"another's, listed":    {plain, []string{"list_members account:acme"}, bob, acme, true},
+		"listed elsewhere":     {plain, []string{"list_users subscription:one"}, bob, acme, false},
+		"no role":              {plain, nil, bob, daily, true},
+		"reader of everything": {all, nil, bob, acme, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
