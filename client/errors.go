@@ -24,7 +24,8 @@ const (
 	Conflict         Code = "conflict"
 	FeatureRequired  Code = "feature_required"
 
-	// PreconditionFailed says that an object no longer has the version that the call named.
+	// PreconditionFailed means that the call requires a version of an object, and that the object has another
+	// version.
 	PreconditionFailed Code = "precondition_failed"
 
 	TooLarge    Code = "too_large"
@@ -55,8 +56,8 @@ type Error struct {
 	Accounts      []string
 	Subscriptions []string
 
-	// Holders are some of the holders of a role that cannot be deleted because of them. HolderCounts has how many there
-	// are of each type, for example "user".
+	// Holders has some of the holders of a role, if the role cannot be deleted because it has holders. HolderCounts
+	// has the number of all its holders by their type, for example "user".
 	Holders      []HeldRole
 	HolderCounts map[string]int
 

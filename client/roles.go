@@ -40,18 +40,18 @@ func (a *Actor) CreateSubscriptionRole(ctx context.Context, subscription string,
 	return answer[RoleDefinition](a.rest.CreateSubscriptionRole(ctx, subscription, nil, in))
 }
 
-// GetAccountRole returns a role that can be given on an account.
+// GetAccountRole returns a built-in or custom role that can be given on an account.
 func (a *Actor) GetAccountRole(ctx context.Context, account, role string) (RoleDefinition, error) {
 	return answer[RoleDefinition](a.rest.GetAccountRole(ctx, account, role, nil))
 }
 
-// GetSubscriptionRole returns a role that can be given on a subscription.
+// GetSubscriptionRole returns a built-in or custom role that can be given on a subscription.
 func (a *Actor) GetSubscriptionRole(ctx context.Context, subscription, role string) (RoleDefinition, error) {
 	return answer[RoleDefinition](a.rest.GetSubscriptionRole(ctx, subscription, role, nil))
 }
 
 // PutAccountRole replaces the content of a custom role of an account. The change takes effect for everybody who holds
-// the role. If the version is not empty and the role has another one, the error is PreconditionFailed.
+// the role. If the parameter version is not empty, and the role has another version, the error is PreconditionFailed.
 func (a *Actor) PutAccountRole(
 	ctx context.Context, account, role, version string, content RoleContent,
 ) (RoleDefinition, error) {
@@ -69,7 +69,8 @@ func (a *Actor) PutSubscriptionRole(
 	))
 }
 
-// quoted returns a version as the header If-Match has it. For an empty version, it returns nil: no header.
+// quoted returns a version with quotes, as the header If-Match needs it. For an empty version, it returns nil; the
+// request then has no such header.
 func quoted(version string) *string {
 	if version == "" {
 		return nil
@@ -77,8 +78,9 @@ func quoted(version string) *string {
 	return new(`"` + version + `"`)
 }
 
-// DeleteAccountRole deletes a custom role of an account. If somebody holds the role and cascade is false, the error is
-// Conflict, and names some of the holders.
+// DeleteAccountRole deletes a custom role of an account. If cascade is true, it also removes the role from everybody
+// who holds it. If cascade is false and somebody holds the role, the error is Conflict, and names some of the
+// holders.
 func (a *Actor) DeleteAccountRole(ctx context.Context, account, role string, cascade bool) error {
 	return done(a.rest.DeleteAccountRole(ctx, account, role, &rest.DeleteAccountRoleParams{Cascade: cascade}))
 }
@@ -90,19 +92,22 @@ func (a *Actor) DeleteSubscriptionRole(ctx context.Context, subscription, role s
 	))
 }
 
-// HeldRole is a holder of a role, with the account, subscription or other object on which they hold it.
+// HeldRole names a holder of a role, and the object on which the holder has it: an account, a subscription or another
+// object.
 type HeldRole struct {
 	Holder, On Reference
 }
 
-// RoleHolder is a HeldRole with its end. ExpiresAt is zero if the role does not end.
+// RoleHolder is a holder of a role. ExpiresAt is the time at which the holder loses the role; it is zero if the
+// holder has the role permanently.
 type RoleHolder struct {
 	HeldRole
 
 	ExpiresAt time.Time
 }
 
-// AccountRoleHolders lists who holds a role on an account, and on objects in it.
+// AccountRoleHolders lists the people, groups and service accounts that hold a role on an account or on objects in
+// it.
 func (a *Actor) AccountRoleHolders(ctx context.Context, account, role string) iter.Seq2[RoleHolder, error] {
 	return pages(func(cursor string) ([]RoleHolder, string, error) {
 		page, err := answer[rest.RoleHolderPage](a.rest.ListAccountRoleHolders(
@@ -112,7 +117,8 @@ func (a *Actor) AccountRoleHolders(ctx context.Context, account, role string) it
 	})
 }
 
-// SubscriptionRoleHolders lists who holds a role on a subscription, on its accounts, and on objects in them.
+// SubscriptionRoleHolders lists the people, groups and service accounts that hold a role on a subscription, on its
+// accounts, or on objects in them.
 func (a *Actor) SubscriptionRoleHolders(ctx context.Context, subscription, role string) iter.Seq2[RoleHolder, error] {
 	return pages(func(cursor string) ([]RoleHolder, string, error) {
 		page, err := answer[rest.RoleHolderPage](a.rest.ListSubscriptionRoleHolders(
@@ -136,7 +142,7 @@ func readHeld(holder, on rest.Reference) (held HeldRole) {
 	return held
 }
 
-// readHeldRoles returns the holders in a problem document.
+// readHeldRoles returns the holders of a role that a problem document names.
 func readHeldRoles(sent []rest.HeldRole) (held []HeldRole) {
 	for _, h := range sent {
 		held = append(held, readHeld(h.Holder, h.On))

@@ -70,10 +70,11 @@ type (
 	// ListedGroup is a group in the list of a subscription's groups.
 	ListedGroup = rest.ListedGroup
 
-	// NewRole is a custom role to create. If From is not empty, the role also grants what the role From grants.
+	// NewRole has the parameters of a new custom role. If From is not empty, the new role also has all permissions of
+	// the role that From names.
 	NewRole = rest.NewRole
 
-	// RoleContent replaces the content of a custom role.
+	// RoleContent is the new content of a custom role.
 	RoleContent = rest.RoleContent
 
 	// RoleDefinition is a role that can be given on an account or subscription, with the permissions that it grants.

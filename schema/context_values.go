@@ -16,10 +16,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// Parameters are the parameters of a schema's caveats: caveat → name → type.
+// Parameters maps the name of each caveat of a schema to its parameters, and the name of each parameter to its type.
 type Parameters map[string]map[string]*core.CaveatTypeReference
 
-// ReadParameters returns the parameters of the caveats of a schema without imports. Errors have code authz.CodeInvalid.
+// ReadParameters returns the parameters of all caveats of a schema without imports. Errors have code
+// authz.CodeInvalid.
 func ReadParameters(text string) (Parameters, error) {
 	if text == "" {
 		return nil, nil
@@ -42,9 +43,10 @@ func parametersOf(compiled *compiler.CompiledSchema) Parameters {
 // Names returns the names of the caveats, sorted.
 func (p Parameters) Names() []string { return slices.Sorted(maps.Keys(p)) }
 
-// CheckStored returns an error with code authz.CodeInvalid if the context of a relationship has a number that SpiceDB
-// would change for the caveat's parameter: an integer that is too large, or a string that a double cannot hold exactly.
-// The error names the path of the number, which begins with field.
+// CheckStored checks the numbers in the caveat context of a relationship that is to be stored. It returns an error
+// with code authz.CodeInvalid if SpiceDB would change a number: an integer that is too large, or a number in a string
+// that a double cannot hold exactly. This depends on the type of the caveat's parameter. The error names the path of
+// the number, which begins with field.
 func (p Parameters) CheckStored(caveat, field string, values map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := checkNumbers(field+"."+name, values[name], p[caveat][name]); err != nil {
@@ -54,7 +56,8 @@ func (p Parameters) CheckStored(caveat, field string, values map[string]any) err
 	return nil
 }
 
-// Caveats has the parameters of a schema's caveats, and the caveats that each check or look-up may evaluate.
+// Caveats has the parameters of a schema's caveats. It also knows which caveats a check or look-up of a permission
+// may evaluate.
 type Caveats struct {
 	Parameters
 
@@ -73,10 +76,10 @@ func ReadCaveats(text string) (Caveats, error) {
 	return Caveats{Parameters: parametersOf(compiled), graph: newGraph(compiled)}, nil
 }
 
-// CheckGiven checks the numbers in the context of a check or look-up of a permission, or of a relation, as CheckStored
-// does. It considers only caveats that this permission may evaluate. For each parameter with a number that SpiceDB
-// would change, it returns an error with code authz.CodeInvalid. The error names the path of the number, which begins
-// with field.
+// CheckGiven checks the numbers in the context of a check or look-up of a permission or relation, as CheckStored
+// does. It ignores caveats that this check or look-up cannot evaluate. If SpiceDB would change a number, the result
+// maps the parameter that has the number to an error with code authz.CodeInvalid. The error names the path of the
+// number, which begins with field.
 func (c Caveats) CheckGiven(
 	on authz.Type, permission authz.Permission, field string, values map[string]any,
 ) map[string]error {
@@ -91,8 +94,9 @@ func (c Caveats) CheckGiven(
 	return rejected
 }
 
-// checkNumbers checks the numbers in the value of a parameter. SpiceDB v1.56.0 replaces an integer beyond 64 bits by
-// the largest, or smallest, 64-bit integer, for uint as for int. It rounds a string for a double without an error.
+// checkNumbers checks the numbers in the value of a parameter. If an integer does not fit into a signed 64-bit
+// integer, SpiceDB v1.56.0 replaces it by the largest or smallest one, even for the type uint. It also rounds a
+// number in a string to a double. In both cases, it returns no error.
 func checkNumbers(field string, value any, of *core.CaveatTypeReference) error {
 	switch of.GetTypeName() {
 	case "int", "uint":
@@ -122,7 +126,7 @@ func checkNumbers(field string, value any, of *core.CaveatTypeReference) error {
 	return nil
 }
 
-// WithStoredTimes returns the context of a relationship with its times in the form that SpiceDB accepts.
+// WithStoredTimes returns the caveat context of a relationship, with all times in a form that SpiceDB accepts.
 func (p Parameters) WithStoredTimes(caveat string, values map[string]any) map[string]any {
 	changed := maps.Clone(values)
 	for name, value := range values {
@@ -131,8 +135,8 @@ func (p Parameters) WithStoredTimes(caveat string, values map[string]any) map[st
 	return changed
 }
 
-// WithGivenTimes returns the context of a check or look-up of a permission, or of a relation, with its times in the
-// form that SpiceDB accepts. It considers only caveats that this permission may evaluate.
+// WithGivenTimes returns the context of a check or look-up of a permission or relation, with all times in a form that
+// SpiceDB accepts. It ignores caveats that this check or look-up cannot evaluate.
 func (c Caveats) WithGivenTimes(on authz.Type, permission authz.Permission, values map[string]any) map[string]any {
 	for _, caveat := range c.graph.reachable(reach{string(on), string(permission)}) {
 		values = c.WithStoredTimes(caveat, values)
@@ -140,7 +144,7 @@ func (c Caveats) WithGivenTimes(on authz.Type, permission authz.Permission, valu
 	return values
 }
 
-// withTimes returns the value of a parameter with its times in the form that SpiceDB accepts.
+// withTimes returns the value of a parameter, with all times in a form that SpiceDB accepts.
 func withTimes(value any, of *core.CaveatTypeReference) any {
 	switch v := value.(type) {
 	case string:
@@ -167,8 +171,8 @@ func withTimes(value any, of *core.CaveatTypeReference) any {
 	return value
 }
 
-// foreignTime returns the time of a text of RFC 3339 that SpiceDB would reject, for example in lower case. foreign is
-// false for other texts.
+// foreignTime parses a time of RFC 3339 in a form that SpiceDB rejects, for example with lower-case letters. For any
+// other text, foreign is false.
 func foreignTime(text string) (at time.Time, foreign bool) {
 	if _, err := time.Parse(time.RFC3339, text); err == nil {
 		return time.Time{}, false
@@ -177,9 +181,10 @@ func foreignTime(text string) (at time.Time, foreign bool) {
 	return at, err == nil
 }
 
-// NeedsTypes reports whether a JSON value contains a value that SpiceDB changes or rejects, depending on the type of
-// the parameter: an integer beyond 64 bits, also as a string; a string that a double cannot hold exactly; or a time
-// that SpiceDB does not accept.
+// NeedsTypes reports whether a JSON value contains a value that SpiceDB changes or rejects if a parameter has a
+// certain type, so that a caller must know the types of the parameters. Such a value is an integer that does not fit
+// into a signed 64-bit integer, also in a string; a number in a string that a double cannot hold exactly; or a time
+// in a form that SpiceDB rejects.
 func NeedsTypes(value any) bool {
 	switch v := value.(type) {
 	case []any:
@@ -201,8 +206,9 @@ func NeedsTypes(value any) bool {
 	}
 }
 
-// largeInteger returns the text of a number, or of a string that SpiceDB reads as a number, and whether it is an
-// integer beyond 64 bits. A number that SpiceDB rounds to an integer, because it has too many digits, counts as one.
+// largeInteger returns the text of a number, or of a string that SpiceDB reads as a number. large reports whether it
+// is an integer that does not fit into a signed 64-bit integer. A number that SpiceDB rounds to an integer, because
+// it has too many digits, is also large.
 func largeInteger(value any) (text string, large bool) {
 	switch v := value.(type) {
 	case json.Number:
@@ -230,8 +236,8 @@ func largeInteger(value any) (text string, large bool) {
 	return text, accuracy != big.Exact || rounded
 }
 
-// isInexact reports whether SpiceDB reads a string as a number that a double cannot hold exactly. A fraction is exact
-// in the sense of authz.IsExact.
+// isInexact reports whether SpiceDB reads a string as a number that a double cannot hold exactly. For numbers that
+// are not integers, see authz.IsExact.
 func isInexact(text string) bool {
 	number, err := parseNumber(text)
 	if err != nil || number.IsInf() {
@@ -246,7 +252,8 @@ func isInexact(text string) bool {
 	return err != nil || nearest != double || strings.ContainsAny(text, "pP") || !authz.IsExact(text)
 }
 
-// parseNumber parses a string as SpiceDB does for int, uint and double, with 64 bits.
+// parseNumber parses a number in a string as SpiceDB does for the types int, uint and double: with a precision of 64
+// bits.
 func parseNumber(text string) (*big.Float, error) {
 	number, _, err := big.ParseFloat(text, 10, 64, big.ToNearestEven)
 	return number, err

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestLargeIntegersByType checks integers beyond 64 bits at different positions of a parameter. They must be rejected
-// exactly where the parameter's type has an integer.
+// TestLargeIntegersByType checks integers that do not fit into 64 bits, at different positions in the value of a
+// parameter. They must be rejected only where the type of the parameter has an integer.
 func TestLargeIntegersByType(t *testing.T) {
 	caveats, err := schema.ReadCaveats(`definition user {}
 
@@ -48,7 +48,7 @@ definition item {
 	require.False(t, schema.NeedsTypes(map[string]any{"a": []any{"abc", true, nil, 1.5, "1e22.5", -9223372036854775808.0, uint64(1)}}))
 }
 
-// TestNumbersInStringsByType checks strings that SpiceDB reads as numbers. They must be rejected exactly where SpiceDB
+// TestNumbersInStringsByType checks strings that SpiceDB reads as numbers. They must be rejected only where SpiceDB
 // would change the number.
 func TestNumbersInStringsByType(t *testing.T) {
 	caveats, err := schema.ReadCaveats(`definition user {}

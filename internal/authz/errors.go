@@ -20,7 +20,8 @@ const (
 	CodeMethodNotAllowed Code = "method_not_allowed"
 	CodeConflict         Code = "conflict"
 
-	// CodePreconditionFailed says that an object no longer has the version that the caller named.
+	// CodePreconditionFailed means that the caller requires a version of an object, and that the object has another
+	// version.
 	CodePreconditionFailed Code = "precondition_failed"
 
 	CodeFeatureRequired Code = "feature_required"
@@ -51,13 +52,13 @@ type Error struct {
 	Accounts      []ID
 	Subscriptions []ID
 
-	// Holders are some of the holders of a role that a conflict is about. HolderCounts has how many there are of each
-	// type; it is nil for any other error.
+	// Holders has some of the holders of a role, if the role cannot be deleted because it has holders. HolderCounts
+	// has the number of all its holders by their type. It is nil for any other error.
 	Holders      []HeldRole
 	HolderCounts map[Type]int
 }
 
-// HeldRole is a holder of a role, with the object on which they hold it.
+// HeldRole names a holder of a role, and the object on which the holder has it.
 type HeldRole struct {
 	Holder Holder
 	On     Object

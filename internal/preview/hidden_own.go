@@ -9,7 +9,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/visibility"
 )
 
-// hidingOwn is a reader that omits the relationships of own types that the actor of a preview may not see.
+// hidingOwn is an authz.Reader for a preview. It leaves out relationships of own types that the actor may not see. An
+// own type is one that a user's schema defines.
 type hidingOwn struct {
 	authz.Reader
 
@@ -17,7 +18,7 @@ type hidingOwn struct {
 	view  *visibility.View
 }
 
-// shownTogether is how many relationships hidingOwn checks at a time.
+// shownTogether is the number of relationships whose visibility hidingOwn checks together.
 const shownTogether = 100
 
 // Read implements authz.Reader.
@@ -54,7 +55,7 @@ func (h hidingOwn) Read(
 	}
 }
 
-// shown returns the items that the actor may see.
+// shown returns the items whose relationships the actor may see, or whose resource is not of an own type.
 func (h hidingOwn) shown(ctx context.Context, items []authz.ReadItem) ([]authz.ReadItem, error) {
 	var facts []visibility.Fact
 	for _, item := range items {
@@ -74,8 +75,9 @@ func (h hidingOwn) shown(ctx context.Context, items []authz.ReadItem) ([]authz.R
 	}), nil
 }
 
-// HideOwn makes reads of an overlay omit the stored relationships of own types that the actor may not see, so that an
-// operation on these types answers as if they were not stored. Without an actor, it hides nothing.
+// HideOwn makes reads of an Overlay leave out stored relationships of own types that the actor may not see. So the
+// preview of an operation on these types has the same result as if they were not stored. Without an actor, HideOwn
+// does nothing.
 func (p *Previewer) HideOwn(ctx context.Context, actor authz.Actor, overlay *Overlay) error {
 	if actor == "" {
 		return nil
@@ -109,8 +111,8 @@ func (p *Previewer) HideOwn(ctx context.Context, actor authz.Actor, overlay *Ove
 	return nil
 }
 
-// hideUnseen hides the objects of own types in the updates that the actor may not see, if HideOwn was called. So the
-// effects do not depend on their relationships.
+// hideUnseen hides objects of own types that the recorded updates change and that the actor may not see, so that the
+// effects do not depend on their relationships. If HideOwn was not called, it hides nothing.
 func (o *Overlay) hideUnseen(ctx context.Context) error {
 	if o.unseen == nil {
 		return nil

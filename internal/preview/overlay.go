@@ -54,7 +54,7 @@ type Overlay struct {
 	written map[authz.Relationship]authz.Update
 	hidden  map[authz.Object]bool
 
-	// unseen returns those of the objects that the actor may not see. It is nil unless HideOwn was called.
+	// unseen returns those of the objects that have an own type and that the actor may not see. HideOwn sets it.
 	unseen func(ctx context.Context, objects []authz.Object) ([]authz.Object, error)
 }
 
