@@ -285,10 +285,24 @@ func planRemovalFromAccount(ctx context.Context, p *plan, id, who authz.ID) erro
 	if err != nil {
 		return err
 	}
-	if len(held)+len(through) > 0 && needed == "remove_members" {
+	if err := removeAccountRoles(ctx, p, account, who); err != nil {
+		return err
+	}
+	if needed == "remove_members" && (len(held)+len(through) > 0 || withdrawsOffer(p, who)) {
 		rememberRemoval(p, account.object, who)
 	}
-	return removeAccountRoles(ctx, p, account, who)
+	return nil
+}
+
+// withdrawsOffer reports whether the plan withdraws an invitation that somebody other than the actor sent to the
+// person. Then the person counts as removed, so that the actor cannot replace the offer by a weaker one. withdrawsOffer
+// is also true if there are too many invitations to read before the write.
+func withdrawsOffer(p *plan, who authz.ID) bool {
+	return slices.ContainsFunc(p.withdrawing, func(w withdrawal) bool {
+		return w.many || slices.ContainsFunc(w.open, func(stored storedInvitation) bool {
+			return stored.Invitee == who && stored.Inviter != p.by.Actor
+		})
+	})
 }
 
 func removeAccountRoles(ctx context.Context, p *plan, account accountFacts, who authz.ID) error {

@@ -180,8 +180,9 @@ func rememberPlaceLeft(p *plan, object authz.Object) {
 
 // leavePlace plans to store for a day that the actor, a person, left an object; the caller plans the removal of the
 // roles. isDone is true if the actor holds no role on the object, and is a member of none of its groups. Then the
-// actor left earlier, or has access only through another object, and nothing is left to remove. leavePlace returns an
-// error with CodeNotFound if the actor may not view the object.
+// actor left earlier, or has access only through another object. Then leavePlace only plans to withdraw the open
+// invitations that the actor received or sent. leavePlace returns an error with CodeNotFound if the actor may not view
+// the object.
 func leavePlace(ctx context.Context, p *plan, object authz.Object) (isDone bool, err error) {
 	held, err := readHeld(ctx, p, object, authz.Person(p.by.Actor.Person()))
 	if err != nil {
@@ -195,12 +196,30 @@ func leavePlace(ctx context.Context, p *plan, object authz.Object) (isDone bool,
 		rememberPlaceLeft(p, object)
 		return false, nil
 	}
-	if err := finishRemoval(ctx, p, p.by.Actor.Person()); err != nil {
+	who := p.by.Actor.Person()
+	if err := finishRemoval(ctx, p, who); err != nil {
 		return false, err
 	}
-	if _, done, err := readDeletion(ctx, p, leavingOf(object)); done || err != nil {
-		return done, err
+	_, isDone, err = readDeletion(ctx, p, leavingOf(object))
+	if err == nil && !isDone {
+		_, err = readPermissions(ctx, p, object)
 	}
-	_, err = readPermissions(ctx, p, object)
-	return true, err
+	if err != nil {
+		return isDone, err
+	}
+	return true, withdrawOwn(ctx, p, who, object)
+}
+
+// withdrawOwn plans to withdraw the open invitations that an actor who holds no role on an account or subscription
+// received or sent there.
+func withdrawOwn(ctx context.Context, p *plan, who authz.ID, object authz.Object) error {
+	subscription := object
+	if object.Type == "account" {
+		places, err := p.Find(ctx, placeFilter(object))
+		if err != nil || len(places) == 0 { // the account was deleted, with the invitations to it
+			return err
+		}
+		subscription = places[0].Subject.Object
+	}
+	return withdrawInvitations(ctx, p, []authz.ID{who}, object, subscription)
 }

@@ -291,18 +291,8 @@ func changeAccountRoles(
 	if err := withdrawOffers(ctx, p, account.object, account.set, changes); err != nil {
 		return false, err
 	}
-	removed := peopleOf(changes, roleChange.ends)
-	// A person who has no role before and after the change must not get one through an open invitation. So if the
-	// actor may withdraw invitations, the plan withdraws those of these people.
-	if without := peopleOf(changes, roleChange.isEmpty); len(without) > 0 {
-		may, err := decide(ctx, p, []authz.Check{actorCheck(p, kindOf("account").withdraw, account.object)})
-		if err != nil {
-			return false, err
-		}
-		if may[0] {
-			removed = append(removed, without...)
-		}
-	}
+	// A person who has no role before and after the change must not get one through an open invitation.
+	removed := peopleOf(changes, func(c roleChange) bool { return c.ends() || c.isEmpty() })
 	if err := withdrawInvitations(ctx, p, removed, account.object, account.subscription.object); err != nil {
 		return false, err
 	}

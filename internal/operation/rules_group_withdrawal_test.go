@@ -13,12 +13,6 @@ import (
 func TestFewerRolesOfAGroupWithdrawInvitations(t *testing.T) {
 	const user, gone = "account:t#user@group:crew#member ", "- account:t#user@group:crew#member\n"
 	const crewAndNina = crew + "group:crew#member@user:nina "
-	const withdrawn = `- invitation:h#invitee@user:nina for 168h0m0s
-		- invitation:h#inviter@user:peter for 168h0m0s
-		- invitation:h#place@account:t for 168h0m0s
-		- invitation:h#role@role:user for 168h0m0s
-		- invitee:nina#latest@invitation:h for 24h0m0s
-	`
 	swapped := strings.NewReplacer("user:nina", "user:rex", "user:peter", "user:nina", "invitee:nina", "invitee:rex")
 	remove := func(ctx context.Context, s *operation.Service) error {
 		_, err := s.RemoveHolderRoles(ctx, by("olga"), on("account", "t"), groupOf("crew"))

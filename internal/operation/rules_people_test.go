@@ -114,6 +114,7 @@ func TestRemovals(t *testing.T) {
 			given: invitation,
 			do:    removeMember("olga", "t", "nina"),
 			changes: `
+				+ removed_user:nina#from@account:t for 24h0m0s
 				- invitation:h#invitee@user:nina for 168h0m0s
 				- invitation:h#inviter@user:peter for 168h0m0s
 				- invitation:h#place@account:t for 168h0m0s
