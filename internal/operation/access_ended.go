@@ -24,6 +24,12 @@ func accessEnded(err error) error {
 // interruptions are the codes of errors that interrupt a call at any point.
 var interruptions = []authz.Code{authz.CodeUnavailable, authz.CodeDeadline, authz.CodeCanceled}
 
+// endsRoles reports whether the job belongs to an operation that ends roles.
+func endsRoles(j job.Job) bool {
+	d, isOffboarding := j.(offboardingJob)
+	return !isOffboarding || !d.keepsRoles
+}
+
 // hasCutOff reports whether a job has ended access.
 func hasCutOff(state job.State) bool { return state == job.Cleaning || state == job.Canceling }
 

@@ -183,7 +183,7 @@ func giveAccountRoles(ctx context.Context, p *plan, g grants, account accountFac
 		if err := requireNoGroupRole(ctx, p, account.object, change.who); err != nil {
 			return err
 		}
-		if err := requireNotRemoved(ctx, p, account.object, change.who); err != nil {
+		if err := requireNotRemoved(ctx, p, account, change.who); err != nil {
 			return err
 		}
 	}

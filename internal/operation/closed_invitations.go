@@ -75,19 +75,48 @@ func readPeopleBeingRemoved(ctx context.Context, p *plan, places []authz.Object)
 	return removed, nil
 }
 
-// isInvitationClosed reports whether a removal that is under way closes an invitation.
+// isInvitationClosed reports whether a removal or a withdrawal of a group that is under way closes an invitation.
 func isInvitationClosed(ctx context.Context, p *plan, stored storedInvitation) (bool, error) {
 	if !stored.open() {
 		return false, nil
 	}
 	closed, err := requireInvitationsNotClosed(ctx, p, stored.To, stored.Inviter.Person(), stored.Invitee)
-	return len(closed) > 0, err
+	if err != nil || len(closed) > 0 {
+		return true, err
+	}
+	lost, err := requireRolesOfInvited(ctx, p, stored.To, stored.Inviter.Person(), stored.Invitee)
+	if err != nil {
+		return false, err
+	}
+	return lost.closesInvitation(ctx, p, stored)
 }
 
-// finishRemovalsBeforeInviting makes run finish each removal that closes invitations of the inviter or the invitee,
-// before it plans the new invitation. If such a removal also reassigns creations, finishRemovalsBeforeInviting returns
-// an error with CodeConflict instead.
+// requireRolesOfInvited is requireRolesThroughGroups for the account or subscription of an invitation, and for the
+// subscription of the account.
+func requireRolesOfInvited(ctx context.Context, p *plan, to authz.Object, people ...authz.ID) (lostRoles, error) {
+	places, err := readClosingPlaces(ctx, p, to)
+	if err != nil {
+		return nil, err
+	}
+	places = slices.DeleteFunc(places, func(place authz.Object) bool { return place == platform })
+	return requireRolesThroughGroups(ctx, p, places, people...)
+}
+
+// finishRemovalsBeforeInviting makes run finish each removal, and each withdrawal of a group, that closes invitations
+// of the inviter or the invitee, before it plans the new invitation. If such a removal also reassigns creations,
+// finishRemovalsBeforeInviting returns an error with CodeConflict instead.
 func finishRemovalsBeforeInviting(ctx context.Context, p *plan, to authz.Object, people ...authz.ID) error {
+	lost, err := requireRolesOfInvited(ctx, p, to, people...)
+	if err != nil {
+		return err
+	}
+	for _, who := range people {
+		if closes, err := lost.closes(ctx, p, to, who); err != nil {
+			return err
+		} else if closes {
+			return &underWayError{groups: lost.groups()}
+		}
+	}
 	closed, err := requireInvitationsNotClosed(ctx, p, to, people...)
 	if err != nil || len(closed) == 0 {
 		return err

@@ -78,6 +78,7 @@ func (j deletionJob) step(p *plan) job.Step {
 // Next implements job.Job.
 func (j deletionJob) Next(ctx context.Context, failed int) (job.Step, error) {
 	p := newPlan(j.service.engine, j.by.withoutKey())
+	p.now = j.service.now()
 	if _, err := p.head(ctx); err != nil {
 		return job.Step{}, err
 	}
@@ -116,10 +117,12 @@ func (j deletionJob) planCutOff(ctx context.Context, p *plan) (job.Step, error) 
 	if refused(err) {
 		return j.cancel(err), nil
 	}
-	return job.Step{
-		Unit: p.Unit, DeleteAll: &authz.Filter{Type: object.Type, ID: object.ID}, Metadata: j.by.metadata(j.operation),
-		Then: j.in(job.Cleaning),
-	}, err
+	step := job.Step{Unit: p.Unit, Metadata: j.by.metadata(j.operation), Then: j.in(job.Cleaning)}
+	if err == nil && object.Type == authz.TypeGroup {
+		return step, cutOffGroup(ctx, p, object)
+	}
+	step.DeleteAll = &authz.Filter{Type: object.Type, ID: object.ID}
+	return step, err
 }
 
 // cancel returns the step that deletes the record of the deletion, because its actor may no longer delete the object.
@@ -143,6 +146,11 @@ func (j deletionJob) planCleaning(ctx context.Context, p *plan, isRetry bool) (j
 	}
 	if len(reasons) > 0 {
 		return j.planMemberships(ctx, p, reasons)
+	}
+	if j.object().Type == authz.TypeGroup {
+		if step, found, err := j.planGroup(ctx, p); err != nil || found {
+			return step, err
+		}
 	}
 	verified, later := j.emptied, []authz.Object(nil)
 	if len(verified) > maxObjectsPerWrite {

@@ -10,35 +10,80 @@ import (
 )
 
 // Sluice stores for a day that a person left an account or was removed from it. It stores the same if a person left a
-// group that holds roles on the account, or was removed from this group. During this day, adding the person again
-// needs assign_roles. Otherwise an actor without assign_roles could change a role by a removal and a grant.
+// group that holds roles on the account, or was removed from this group, or if the group was deleted. During this day,
+// adding the person again needs assign_roles. Otherwise an actor without assign_roles could change a role by a removal
+// and a grant. Removals that need assign_roles themselves are not stored.
 const (
 	removedType authz.Type     = "removed_user"
 	removedFrom authz.Relation = "from"
 )
 
-// rememberRemoval plans to store that a person was removed from an account.
-func rememberRemoval(p *plan, account authz.Object, who authz.ID) {
-	p.Update(authz.Touch, authz.Relationship{
-		Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account),
-		ExpiresAt: p.now.Add(rememberFor),
-	})
+// rememberRemoval plans to store that a person was removed from an account, or from all accounts of a subscription.
+func rememberRemoval(p *plan, place authz.Object, who authz.ID) {
+	removed := removal(place, who)
+	removed.ExpiresAt = p.now.Add(rememberFor)
+	p.Update(authz.Touch, removed)
 }
 
-// requireNotRemoved requires as a precondition that the person was not removed from the account within the last day. It
-// returns an error with CodeForbidden if they were.
-func requireNotRemoved(ctx context.Context, p *plan, account authz.Object, who authz.ID) error {
-	filter := authz.Exactly(authz.Relationship{
-		Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(account),
-	})
-	p.Forbid(filter)
-	found, err := p.Find(ctx, filter)
-	if err == nil && len(found) > 0 {
-		err = lacks("assign_roles",
-			"%s was removed from %s within the last day; adding them again needs the permission assign_roles, which %s lacks",
-			who, account, p.by.Actor)
+// removal returns the relationship that stores that a person was removed from an account, or from all accounts of a
+// subscription.
+func removal(place authz.Object, who authz.ID) authz.Relationship {
+	return authz.Relationship{
+		Resource: authz.Object{Type: removedType, ID: who}, Relation: removedFrom, Subject: only(place),
 	}
-	return err
+}
+
+// requireNotRemoved requires as preconditions that the person was not removed from the account within the last day. It
+// returns an error with CodeForbidden if they were.
+func requireNotRemoved(ctx context.Context, p *plan, account accountFacts, who authz.ID) error {
+	removed := false
+	for _, place := range []authz.Object{account.object, account.subscription.object} {
+		filter := authz.Exactly(removal(place, who))
+		p.Forbid(filter)
+		found, err := p.Find(ctx, filter)
+		if err != nil {
+			return err
+		}
+		isLosing, err := requireNoGroupDeletion(ctx, p, place, who)
+		if err != nil {
+			return err
+		}
+		removed = removed || len(found) > 0 || isLosing
+	}
+	if removed {
+		return lacks("assign_roles",
+			"%s was removed from %s within the last day; adding them again needs the permission assign_roles, which %s lacks",
+			who, account.object, p.by.Actor)
+	}
+	return nil
+}
+
+// requireNoGroupDeletion reports whether the person is a member of a group that held roles on an account, or on
+// accounts of a subscription, and whose deletion is under way: the deletion has not stored yet that the person was
+// removed. It requires as a precondition that there is no such deletion, or that the person is not a member of its
+// group.
+func requireNoGroupDeletion(ctx context.Context, p *plan, place authz.Object, who authz.ID) (bool, error) {
+	deletions := authz.Filter{
+		Type: authz.TypeGroup, Relation: membersRemovedFrom, SubjectType: place.Type, SubjectID: place.ID,
+	}
+	groups, err := p.Find(ctx, deletions)
+	if err != nil {
+		return false, err
+	}
+	if len(groups) == 0 {
+		p.Forbid(deletions)
+	}
+	for _, r := range groups {
+		membership := authz.Exactly(
+			authz.Relationship{Resource: r.Resource, Relation: groupMember, Subject: person(who)},
+		)
+		found, err := p.Find(ctx, membership)
+		if err != nil || len(found) > 0 {
+			return len(found) > 0, err
+		}
+		p.Forbid(membership)
+	}
+	return false, nil
 }
 
 // requireNoGroupRole returns an error with CodeForbidden if the person has a role on the account through a group. For

@@ -98,7 +98,7 @@ func planLeaving(ctx context.Context, p *plan, left *chunks) error {
 	}
 	left.size = membersPerWrite / (1 + most)
 	deleted := left.deleted()
-	if hasRoles, err := hasRolesOnSubscription(ctx, p, deleted); err != nil || most == 0 && !hasRoles {
+	if endsMore, err := hasOrHadRoles(ctx, p, deleted); err != nil || most == 0 && !endsMore {
 		return err
 	}
 	memberships, err := readStored(ctx, p, deleted)
@@ -109,12 +109,18 @@ func planLeaving(ctx context.Context, p *plan, left *chunks) error {
 	return withdrawLeaving(ctx, p, memberships)
 }
 
-// hasRolesOnSubscription reports whether the group of the memberships holds a role on its subscription.
-func hasRolesOnSubscription(ctx context.Context, p *plan, memberships []authz.Relationship) (bool, error) {
+// hasOrHadRoles reports whether the group of the memberships holds a role on its subscription, or lost roles while the
+// withdrawal of this loss is still under way.
+func hasOrHadRoles(ctx context.Context, p *plan, memberships []authz.Relationship) (bool, error) {
 	if len(memberships) == 0 {
 		return false, nil
 	}
-	roles, err := readRolesOn(ctx, p, authz.Holder(memberships[0].Resource), "subscription")
+	group := memberships[0].Resource
+	closing, err := p.FindSome(ctx, withdrawalsOf(group), 1)
+	if err != nil || len(closing) > 0 {
+		return true, err
+	}
+	roles, err := readRolesOn(ctx, p, authz.Holder(group), "subscription")
 	return len(roles) > 0, err
 }
 

@@ -95,6 +95,11 @@ func (s *Service) changeGroupMembers(
 // people who join, it plans to delete their stale shares.
 func planGroupMembers(ctx context.Context, p *plan, id authz.ID, left *chunks) error {
 	updates := left.next()
+	if len(joining(updates)) > 0 { // otherwise a withdrawal could withdraw invitations of people who join
+		if err := finishGroupWithdrawal(ctx, p, groupObject(id)); err != nil {
+			return err
+		}
+	}
 	if err := readOfMany(ctx, p, joining(updates), naming...); err != nil {
 		return err
 	}

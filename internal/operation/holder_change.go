@@ -114,10 +114,10 @@ func (c holderChange) reduces() bool {
 }
 
 // plan plans the change, with the other updates that it needs. The first role of a group on an account ends stale
-// shares of its members. If the change reduces the roles of a group, the plan withdraws invitations, see
-// withdrawOfGroup. If a service account gets its first role or loses its last one, the plan withdraws the
-// invitations that it sent to the object: an expired role leaves such invitations behind, and a new role must not
-// make them valid again.
+// shares of its members. If the change reduces the roles of a group, the plan closes invitations of its members, see
+// closeInvitationsOfGroup. If an earlier change of the group did so and was interrupted, run finishes it first. If a
+// service account gets its first role or loses its last one, the plan withdraws the invitations that it sent to the
+// object: an expired role leaves such invitations behind, and a new role must not make them valid again.
 func (c holderChange) plan(ctx context.Context, p *plan) error {
 	if c.holder.Type == serviceAccount {
 		if len(c.held) == 0 || len(c.wanted) == 0 {
@@ -128,6 +128,9 @@ func (c holderChange) plan(ctx context.Context, p *plan) error {
 		c.write(p)
 		return nil
 	}
+	if err := finishGroupWithdrawal(ctx, p, c.holder.Object()); err != nil {
+		return err
+	}
 	if len(c.held) == 0 && len(c.wanted) > 0 && c.object.Type == "account" {
 		if err := endStaleSharesOfMembers(ctx, p, c.object, c.holder.ID); err != nil {
 			return err
@@ -137,7 +140,7 @@ func (c holderChange) plan(ctx context.Context, p *plan) error {
 	if !c.reduces() {
 		return nil
 	}
-	return withdrawOfGroup(ctx, p, c.holder.Object(), c.object)
+	return closeInvitationsOfGroup(ctx, p, c.holder.Object(), c.object)
 }
 
 // withdrawSent plans to withdraw the open invitations to an account or subscription that a holder sent.

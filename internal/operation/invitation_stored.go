@@ -120,16 +120,7 @@ func closeInvitation(p *plan, stored storedInvitation, flag authz.Relation, unti
 
 // readOpenInvitations reads the open invitations to a place, by their handles.
 func readOpenInvitations(ctx context.Context, p *plan, to authz.Object) (map[authz.ID]Invitation, error) {
-	places, err := p.Find(
-		ctx,
-		authz.Filter{
-			Type:         invitationType,
-			Relation:     invitedTo,
-			SubjectType:  to.Type,
-			SubjectID:    to.ID,
-			SubjectPlain: true,
-		},
-	)
+	places, err := p.Find(ctx, invitationsTo(to))
 	if err != nil {
 		return nil, err
 	}
@@ -145,15 +136,29 @@ func readOpenInvitations(ctx context.Context, p *plan, to authz.Object) (map[aut
 	if err != nil {
 		return nil, err
 	}
+	lost, err := readLostRoles(ctx, p, closing)
+	if err != nil {
+		return nil, err
+	}
 	removed, err := readPeopleBeingRemoved(ctx, p, closing)
+	if err != nil {
+		return nil, err
+	}
 	open := make(map[authz.ID]Invitation)
 	for i, filter := range filters {
 		stored := invitationOf(filter.ID, found[i])
-		if stored.open() && !removed[stored.Inviter.Person()] && !removed[stored.Invitee] {
+		if !stored.open() || removed[stored.Inviter.Person()] || removed[stored.Invitee] {
+			continue
+		}
+		closed, err := lost.closesInvitation(ctx, p, stored)
+		if err != nil {
+			return nil, err
+		}
+		if !closed {
 			open[filter.ID] = stored.Invitation
 		}
 	}
-	return open, err
+	return open, nil
 }
 
 // later returns the later of two times.

@@ -122,15 +122,17 @@ func requireNoOffboarding(ctx context.Context, p *plan, who authz.ID, first bool
 	return waitForOffboarding(d)
 }
 
-// underWayError ends a plan that must wait for offboardings. run finishes these and then plans the operation again. If
-// state is job.Requested, no record of the offboardings is stored yet, and run starts them.
+// underWayError ends a plan that must wait for offboardings or for the withdrawals of groups. run finishes these and
+// then plans the operation again. If state is job.Requested, no record of the offboardings is stored yet, and run
+// starts them.
 type underWayError struct {
 	offboardings []offboarding
 	state        job.State
+	groups       []authz.Object
 }
 
 // Error implements error.
-func (*underWayError) Error() string { return "an offboarding is under way" }
+func (*underWayError) Error() string { return "an offboarding or a withdrawal is under way" }
 
 // waitForOffboarding returns the error that ends a plan which must wait for an offboarding.
 func waitForOffboarding(d offboarding) error {

@@ -67,7 +67,7 @@ func (j offboardingJob) Next(ctx context.Context, failed int) (job.Step, error) 
 	p := newPlan(j.service.engine, j.by.withoutKey())
 	p.now = j.service.now()
 	p.LimitWriteTime(maxWriteTime)
-	p.halved = j.halved + failed
+	p.halved, p.now = j.halved+failed, j.service.now()
 	if _, err := p.head(ctx); err != nil {
 		return job.Step{}, err
 	}

@@ -44,7 +44,9 @@ type plan struct {
 	removals      int
 	formerMembers []formerMember
 	withdrawing   []withdrawal
-	granted       []explicitGrant
+	// withdrawingGroups are groups whose withdrawals the write begins, see groupWithdrawal.
+	withdrawingGroups []authz.Object
+	granted           []explicitGrant
 	// memberships is how many memberships of the subscription end with a role on an account.
 	memberships int
 	settled     bool // settleMemberships has run

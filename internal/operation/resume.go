@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/job"
 )
 
-// Resume finishes the deletions and offboardings that this server or another one interrupted. It cancels a deletion if
-// its cut-off is not written and the person who requested it may no longer delete the object. Resume logs a job that it
-// cancels or that ends with CodeConflict, and continues with the next.
+// Resume finishes the deletions, offboardings and withdrawals that this server or another one interrupted. It cancels a
+// deletion if its cut-off is not written and the person who requested it may no longer delete the object. Resume logs a
+// job that it cancels or that ends with CodeConflict, and continues with the next.
 func (s *Service) Resume(ctx context.Context) error {
 	deletions, err := s.readDeletions(ctx)
 	if err != nil {
@@ -25,7 +25,11 @@ func (s *Service) Resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, interrupted := range slices.Concat(deletions, offboardings, relationships) {
+	withdrawals, err := s.readGroupWithdrawals(ctx)
+	if err != nil {
+		return err
+	}
+	for _, interrupted := range slices.Concat(deletions, offboardings, relationships, withdrawals) {
 		record := interrupted.Record().String()
 		s.log.InfoContext(ctx, "finishing an interrupted job", "job", record)
 		ended, _, err := job.Run(ctx, s.engine, interrupted)

@@ -83,7 +83,8 @@ func TestRemovalOfInvitedPersonWithdrawsInvitations(t *testing.T) {
 		},
 		{name: "who leaves and reassigns", given: invitation, do: reassign("nina", "nina"), changes: withdrawn},
 		{
-			name: "from the subscription", given: toSubscription.Replace(invitation), do: removeSubscriptionMember("olga", "s", "nina"),
+			name: "from the subscription", given: toSubscription.Replace(invitation),
+			do:      removeSubscriptionMember("olga", "s", "nina"),
 			changes: toSubscription.Replace(withdrawn),
 		},
 		{

@@ -57,7 +57,7 @@ func (s *Service) perform(
 		result.reassigned = append(result.reassigned, done.reassigned...)
 		for _, begun := range done.jobs {
 			ended, token, err := job.Run(ctx, s.engine, begun)
-			if err != nil && hasCutOff(ended.State()) && !begun.keepsRoles {
+			if err != nil && hasCutOff(ended.State()) && endsRoles(begun) {
 				err = accessEnded(err)
 			}
 			if err != nil {
@@ -85,7 +85,7 @@ type outcome struct {
 	// more is set if the operation must be planned again: this write was only a part of it, or it wrote nothing yet.
 	more bool
 	// jobs must be finished before the operation ends or is planned again.
-	jobs          []offboardingJob
+	jobs          []job.Job
 	reassigned    []reassignment
 	formerMembers []formerMember
 }
@@ -130,6 +130,9 @@ func (s *Service) attempt(
 		for _, d := range wait.offboardings {
 			done.jobs = append(done.jobs, s.offboardingJob(by, "finish_offboarding", d).in(wait.state))
 		}
+		for _, group := range wait.groups {
+			done.jobs = append(done.jobs, s.groupWithdrawal(by, "finish_withdrawal", group))
+		}
 		return done, nil
 	case p.isReplay:
 		done := outcome{Done: Done{IsReplay: true}}
@@ -171,6 +174,9 @@ func (s *Service) write(ctx context.Context, p *plan, operation string) (done ou
 		p.leaving.written()
 		for _, d := range p.offboardings {
 			done.jobs = append(done.jobs, s.offboardingJob(p.by, operation, d))
+		}
+		for _, group := range p.withdrawingGroups {
+			done.jobs = append(done.jobs, s.groupWithdrawal(p.by, operation, group))
 		}
 	}
 	return done, nil

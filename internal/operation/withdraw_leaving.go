@@ -87,60 +87,18 @@ func (l leaver) rolesOn(ctx context.Context, p *plan, object authz.Object) (lose
 	for _, r := range direct {
 		keeps = keeps || !isPlanned(p, r) // a planned update deletes the role
 	}
+	// A group that the person leaves may have lost roles before, while the withdrawal of this is still under way.
+	lost, err := requireRolesThroughGroups(ctx, p, []authz.Object{object}, l.who)
+	if err != nil {
+		return false, false, err
+	}
+	for group := range lost[object] {
+		loses = loses || l.groups[group]
+	}
 	through, err := readGroupRoles(ctx, p, object, l.who)
 	for _, r := range through {
 		isLeft := l.groups[r.membership.Resource]
 		loses, keeps = loses || isLeft, keeps || !isLeft
 	}
 	return loses, keeps, err
-}
-
-// withdrawOfGroup plans to withdraw open invitations to an account or subscription on which a group loses roles:
-// those that members of the group received or sent who have no other role there. It reads these invitations, at
-// most mostReadByPlan, but not the members of the group. If the invitations do not fit the operation's write,
-// earlier writes withdraw them.
-func withdrawOfGroup(ctx context.Context, p *plan, group, to authz.Object) error {
-	rows, err := p.FindSome(ctx, authz.Filter{
-		Type: invitationType, Relation: invitedTo, SubjectType: to.Type, SubjectID: to.ID, SubjectPlain: true,
-	}, mostReadByPlan)
-	if err != nil {
-		return err
-	}
-	handles := make([]authz.ID, len(rows))
-	for i, r := range rows {
-		handles[i] = r.Resource.ID
-	}
-	open, err := filterOpen(ctx, p, handles)
-	if err != nil {
-		return err
-	}
-	var memberships []authz.Relationship
-	seen := map[authz.ID]bool{"": true}
-	for _, stored := range open {
-		for _, who := range []authz.ID{stored.Inviter.Person(), stored.Invitee} {
-			if !seen[who] {
-				seen[who] = true
-				m := authz.Relationship{Resource: group, Relation: groupMember, Subject: person(who)}
-				memberships = append(memberships, m)
-			}
-		}
-	}
-	if memberships, err = readStored(ctx, p, memberships); err != nil {
-		return err
-	}
-	ends := make(map[authz.ID]bool)
-	leavers, _ := leaversIn(memberships)
-	for _, l := range leavers {
-		loses, keeps, err := l.rolesOn(ctx, p, to)
-		if err != nil {
-			return err
-		}
-		ends[l.who] = loses && !keeps
-	}
-	for _, stored := range open {
-		if ends[stored.Inviter.Person()] || ends[stored.Invitee] {
-			p.DeleteFirst(deletedWith(stored))
-		}
-	}
-	return nil
 }
