@@ -268,17 +268,34 @@ func deleteCustomRoles(p *plan, rows []authz.Relationship, room func() bool) (co
 	return true
 }
 
-// deleteMemberships plans to delete the person's memberships of groups in an object. It stops when room returns
-// false.
+// deleteMemberships plans to delete the person's memberships of groups in an object. It stops when room returns false.
+// Unless the person is erased, it also plans to store that the person was removed from the accounts on which these
+// groups hold roles.
 func deleteMemberships(ctx context.Context, p *plan, d offboarding, room func() bool) error {
 	memberships, err := readMembershipsIn(ctx, p, d.from, d.who)
-	for _, m := range memberships {
-		if !room() {
+	if err != nil {
+		return err
+	}
+	fits := room
+	if !d.erases() {
+		fits = func() bool { return room() && fitsOffboarding(p, maxUpdatesPerPlace+maxAccountsOfGroups) }
+	}
+	for i, m := range memberships {
+		if !fits() {
+			memberships = memberships[:i]
 			break
 		}
 		p.Delete(m)
 	}
-	return err
+	if d.erases() {
+		return nil
+	}
+	accounts, err := readAccountsOfGroups(ctx, p, memberships)
+	if err != nil {
+		return err
+	}
+	rememberLeaving(p, memberships, accounts)
+	return nil
 }
 
 // deleteReasons plans to delete roles on an account from the reasons for a membership.

@@ -194,6 +194,11 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 		return startRemoval(ctx, p, facts.object, who)
 	}
 	deleteIf(p, true, memberships)
+	accounts, err := readAccountsOfGroups(ctx, p, memberships)
+	if err != nil {
+		return err
+	}
+	rememberLeaving(p, memberships, accounts)
 	if err := endNamedWithoutRole(ctx, p, who, facts.object, len(held) > 0); err != nil {
 		return err
 	}
