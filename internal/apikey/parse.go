@@ -47,7 +47,7 @@ func Parse(text string) (Key, error) {
 	}
 	if endsInWrite(scopes) && strings.Contains(secret, ":") {
 		return Key{}, fmt.Errorf(
-			"the key %s: the text between \"write:\" and the next colon must be the name of a type: "+
+			"the key %s: the text between write: and the next colon must be the name of a type: "+
 				"3 to 64 characters of a-z, 0-9 and _, beginning with a letter; "+
 				"if this text is a part of the KEY, put another scope last", name,
 		)
