@@ -43,7 +43,7 @@ type Server struct {
 	config Config
 	log    *slog.Logger
 	keys   *apikey.Keys
-	types  *owntype.Rules // the types of the served schema
+	types  *owntype.Rules // rules for relationships that callers write themselves
 	http   *http.Server
 	cert   *certificate // nil without TLS
 	files  []*reloadableFile
@@ -59,11 +59,11 @@ type Server struct {
 	stopListening func() error         // closes SpiceDB's own API, through which other clients write
 }
 
-// retryAfter is the pause before a starting server asks SpiceDB again.
+// retryAfter is the pause before a starting server calls SpiceDB again.
 const retryAfter = 500 * time.Millisecond
 
-// Start opens all parts of a server and begins to serve. ctx limits only the start. If a step fails, Start closes
-// everything that it has opened.
+// Start opens all parts of a server and begins to serve. ctx limits only the start. If Start returns an error, it has
+// closed everything that it had opened.
 func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := config.validate(); err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ func (s *Server) openEngine(ctx context.Context, metrics *httpapi.Metrics) (auth
 	return freshness.ReadYourWrites(s.openReplica(ctx, engine.Client, metrics)), nil
 }
 
-// blame prefixes the error of an embedded SpiceDB with the flag that causes it, in one line.
+// blame adds, to the error of an embedded SpiceDB, the flag that causes the error. The result has one line.
 func blame(err error, store StoreConfig) error {
 	var listening *net.OpError
 	switch {
@@ -245,7 +245,8 @@ func openStore(ctx context.Context, store StoreConfig, mustExist bool) (Store, e
 	switch {
 	case errors.Is(err, sqlitestore.ErrInUse):
 		return nil, fmt.Errorf(
-			"--data-dir: %w; name that server with --spicedb-endpoint, --spicedb-token, --spicedb-insecure", err,
+			"--data-dir: %w; to use the running server, leave --data-dir out, and set --spicedb-endpoint, "+
+				"--spicedb-token and --spicedb-insecure", err,
 		)
 	case err != nil:
 		return nil, blame(err, store)
@@ -275,7 +276,7 @@ func (s *Server) serve(ctx context.Context, config httpapi.Config) error {
 		config.PublicURL = s.URL
 		if everywhere {
 			s.log.WarnContext(
-				ctx, "metadata and contract name an address of this machine alone; --public-url says how clients reach the server",
+				ctx, "the API names an address that only this machine can reach; set --public-url to another address",
 				"url", s.URL,
 			)
 		}
@@ -357,8 +358,8 @@ func (s *Server) Ready(ctx context.Context) error {
 	return s.ready(ctx)
 }
 
-// reachable returns the address under which this machine reaches a listener. everywhere reports whether other machines
-// can reach it under their own addresses.
+// reachable returns the address at which clients on this machine reach a listener. everywhere reports whether the
+// listener also accepts connections at the machine's other addresses.
 func reachable(address net.Addr) (hostPort string, everywhere bool) {
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port)), true
@@ -369,13 +370,13 @@ func reachable(address net.Addr) (hostPort string, everywhere bool) {
 // Failed returns a channel that receives the error with which serving ended.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// closeGrace is how long the parts of a server may take to close after the context of Close has ended. An embedded
-// SpiceDB has at most two listeners, and each waits two seconds for running calls.
+// closeGrace is how long the parts of a server may still take to close after the context of Close has ended. An
+// embedded SpiceDB has at most two listeners, and each of them waits two seconds for running calls.
 const closeGrace = 5 * time.Second
 
-// Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change;
-// the end of ctx ends both waits. It closes the parts in reverse order, and logs the changes that the audit log lacks.
-// If a part does not end, Close returns an error closeGrace after the end of ctx.
+// Close stops the server. It waits for running requests, and then until the audit log has every acknowledged change.
+// Both waits end when ctx ends. Close closes the parts of the server in reverse order, and logs the changes that the
+// audit log lacks. If a part still runs closeGrace after the end of ctx, Close returns an error.
 func (s *Server) Close(ctx context.Context) error {
 	parts := s.close
 	s.close = nil

@@ -87,13 +87,14 @@ func ReadAudit(ctx context.Context, dataDir, uri string) (*audit.Log, error) {
 	return log, nil
 }
 
-// ExpectedAudit returns the rules with which audit.Log.Verify recomputes what a log stores beside its entries.
+// ExpectedAudit returns the rules with which audit.Log.Verify recomputes the data that a log stores in addition to
+// its entries.
 func ExpectedAudit() audit.Expected {
 	return audit.Expected{Place: operation.Place, Position: spicedb.ComparePosition}
 }
 
-// openAudit opens the log. It also returns a function that starts to follow the changes, and returns when the log is
-// certain to get every later change.
+// openAudit opens the audit log. It also returns a function that starts to follow the changes of SpiceDB. That
+// function returns when the log is certain to receive every later change.
 func (s *Server) openAudit(
 	ctx context.Context, engine authz.Engine, metrics *httpapi.Metrics,
 ) (*audit.Log, func(context.Context) error, error) {

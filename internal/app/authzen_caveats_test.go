@@ -59,15 +59,16 @@ func TestAuthZENContext(t *testing.T) {
 			require.JSONEq(t, `{"evaluations":[`+c.want+`]}`, got.body)
 		})
 	}
-	// SpiceDB must accept as much context as Sluice does. A larger context is an error of its evaluation, also in a
-	// batch of one.
+	// SpiceDB must accept as much context as Sluice does. A larger context gets status 413. In a batch, only the
+	// evaluation with this context is denied.
 	medium := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 16<<10-300)+`"}`, `{"zones":["b"]}`, `{"zone":"b"}`)
 	require.Equal(t, []bool{true, true}, p.decisions(t, `{"evaluations":[`+medium+`,`+medium+`]}`))
 	tooLarge := deliver(`{"level":4,"claims":"`+strings.Repeat("x", 16<<10)+`"}`, `{"zones":["b"]}`, `{"zone":"b"}`)
 	require.Equal(t, 413, p.send(t, "evaluation", tooLarge).status)
 	require.Equal(t, []bool{false, false}, p.decisions(t, `{"evaluations":[`+tooLarge+`,`+tooLarge+`]}`))
 
-	// A value that a caveat cannot use is a denial with the reason. It does not affect other evaluations.
+	// If a caveat cannot use a value, the evaluation is denied, and the answer has the reason. It does not affect
+	// other evaluations.
 	wrong := []string{
 		with("context", `{"hour":"nine"}`, ann), deliver(`{"rank":1}`, `{"zones":["b"]}`, `{"zone":"b"}`),
 		asking(badge("ann"), named("fly"), door("front")), asking(`{"type":"bagde","id":"x"}`, open, door("front")),

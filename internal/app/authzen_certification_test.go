@@ -27,7 +27,7 @@ func asking(subject, action, resource string) string {
 func named(action string) string { return `{"name":"` + action + `"}` }
 
 // TestAuthZENCertification runs the certification scenario of the OpenID AuthZEN working group for the Authorization
-// API 1.0. Names of cases are its section numbers.
+// API 1.0. Names of cases are section numbers of the scenario.
 func TestAuthZENCertification(t *testing.T) {
 	p, server := startPDP(t, "certification.yaml", func(c *app.Config) { c.PublicURL = "https://pdp.example.com" })
 

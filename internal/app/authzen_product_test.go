@@ -63,7 +63,7 @@ func TestAuthZENOnTheProduct(t *testing.T) {
 		require.Equal(t, []string{"guy#1", "olga", "ulla@example.com"}, found)
 	}
 	found, _ := p.finds(t, "action", `{"subject":`+user("guy#1")+`,"resource":`+importer("guy's")+`}`, 2)
-	require.Equal(t, []string{"copy", "delete", "edit", "run", "view"}, found, "and no step of a permission")
+	require.Equal(t, []string{"copy", "delete", "edit", "run", "view"}, found, "schema steps are no actions")
 
 	// The catalogue is visible to everybody.
 	answer := p.ask(t, "search/subject", asking(`{"type":"user"}`, named("view"), `{"type":"connector","id":"csv"}`))
@@ -78,7 +78,7 @@ func TestAuthZENOnTheProduct(t *testing.T) {
 	second := p.ask(t, "search/resource", with("page", fmt.Sprintf(`{"token":%q,"limit":5}`, token), list))
 	require.Len(t, second["results"], 5)
 	found, _ = p.finds(t, "resource", list, 100)
-	require.Contains(t, found, "later", "a new search sees what was written")
+	require.Contains(t, found, "later", "a new search includes the new importer")
 	require.NotContains(t, found, "i 11")
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// pdp calls a server as a policy enforcement point does.
+// pdp is a policy decision point: a server that a test calls as a policy enforcement point does.
 type pdp struct {
 	url    string
 	client *http.Client
@@ -61,7 +61,7 @@ func (p pdp) send(t *testing.T, path, body string, header ...string) answer {
 	return answer{response.StatusCode, response.Header, string(content)}
 }
 
-// ask requires status 200 and returns the answer.
+// ask sends a body, requires status 200, and returns the answer.
 func (p pdp) ask(t *testing.T, path, body string) map[string]any {
 	t.Helper()
 	got := p.send(t, path, body)

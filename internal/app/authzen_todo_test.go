@@ -20,7 +20,7 @@ func person(name string) string {
 
 func todo(id string) string { return `{"type":"todo","id":"` + id + `"}` }
 
-// TestAuthZENTodo runs the to-do scenario of the working group's interoperability events.
+// TestAuthZENTodo runs the to-do scenario of the interoperability events of the AuthZEN working group.
 func TestAuthZENTodo(t *testing.T) {
 	p, _ := startPDP(t, "todo.yaml")
 	everybody := []string{"rick", "morty", "summer", "beth", "jerry"}
@@ -177,7 +177,8 @@ func TestAuthZENPageTokens(t *testing.T) {
 			require.Equal(t, http.StatusBadRequest, status, "%s %s: %s", path, name, content)
 			require.Contains(t, content, "page.")
 		}
-		// A search with the limit 0 only tells whether there are results. Its page token starts at the first result.
+		// The answer to a search with the limit 0 only says whether there are results. Its page token starts at the
+		// first result.
 		status, content, token := page(bodies[0], `{"limit":0}`)
 		require.Equal(t, http.StatusOK, status)
 		require.Contains(t, content, `"results":[]`)

@@ -21,8 +21,8 @@ const (
 	maxNamed = 10
 )
 
-// awaitLog waits until the audit log has every change that this server acknowledged, or until ctx ends at the drain
-// time-out. Then it logs the missing changes.
+// awaitLog waits until the audit log has every change that this server acknowledged. If ctx ends or the drain
+// time-out passes before, awaitLog logs the missing changes.
 func (s *Server) awaitLog(ctx context.Context, log *audit.Log) {
 	waiting, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
 	defer cancel()
@@ -70,10 +70,13 @@ func (s *Server) reportMissing(ctx context.Context, log *audit.Log) {
 	if !s.config.Store.forgets() {
 		fields = append(
 			fields, "remedy",
-			"start a server on the same store within SpiceDB's history of 24 hours, and before you restore or replace the store",
+			"start a server on the same store within 24 hours, while SpiceDB keeps its history, and before you "+
+				"restore or replace the store",
 		)
 	}
-	s.log.ErrorContext(ctx, "the server stops before the audit log has every change that it acknowledged", fields...)
+	s.log.ErrorContext(
+		ctx, "the server stops before the audit log has all changes that the server acknowledged", fields...,
+	)
 }
 
 // requestIDs returns the ids of the requests of the first writes. A write from outside Sluice has none.

@@ -106,8 +106,8 @@ func created(t *testing.T, directory string) (ids []string) {
 	return ids
 }
 
-// TestCloseWaitsForAuditLog checks that a stopping server waits while another process locks the audit log. The last
-// change must be in the log.
+// TestCloseWaitsForAuditLog checks that a stopping server waits while another process locks the audit log. Afterwards
+// the log must have the last change.
 func TestCloseWaitsForAuditLog(t *testing.T) {
 	directory := t.TempDir()
 	var lines logLines
@@ -134,8 +134,9 @@ func TestCloseWaitsForAuditLog(t *testing.T) {
 	require.Empty(t, lines.errors())
 }
 
-// TestCloseLogsMissingChanges checks a server that may not wait for the audit log. It must log the missing requests,
-// and the next server on the same store must add them to the log.
+// TestCloseLogsMissingChanges stops a server whose drain time-out is zero, so it may not wait for the audit log. It
+// must log the requests whose changes the log lacks. The next server on the same store must add these changes to the
+// log.
 func TestCloseLogsMissingChanges(t *testing.T) {
 	directory := t.TempDir()
 	var lines logLines
@@ -151,7 +152,9 @@ func TestCloseLogsMissingChanges(t *testing.T) {
 	require.NoError(t, server.Close(context.WithoutCancel(t.Context())))
 	failures := lines.errors()
 	require.Len(t, failures, 1)
-	require.Equal(t, "the server stops before the audit log has every change that it acknowledged", failures[0]["msg"])
+	require.Equal(
+		t, "the server stops before the audit log has all changes that the server acknowledged", failures[0]["msg"],
+	)
 	require.GreaterOrEqual(t, failures[0]["missing"], 2.0)
 	require.Len(t, failures[0]["requests"], 2)
 	require.Contains(t, failures[0]["remedy"], "before you restore")

@@ -53,7 +53,7 @@ func (c *certificate) reload() error {
 		return fmt.Errorf("%s, %s: %w", c.certFile, c.keyFile, err)
 	}
 	if c.pair != nil {
-		c.log.Info("uses the renewed TLS certificate", "file", c.certFile, "expires", pair.Leaf.NotAfter)
+		c.log.Info("the server uses the renewed TLS certificate", "file", c.certFile, "expires", pair.Leaf.NotAfter)
 	}
 	c.certPEM, c.keyPEM, c.pair = certPEM, keyPEM, &pair
 	return nil

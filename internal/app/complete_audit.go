@@ -14,15 +14,16 @@ import (
 	"github.com/sluice-authz/sluice/internal/sqlitestore"
 )
 
-// CompleteAudit adds to the audit log of a directory the changes that only the store there has, for example after a
-// server was killed. It does nothing if there is no store or no log. No server may run on the directory.
+// CompleteAudit adds, to the audit log of a data directory, the changes that the log lacks and the store in the
+// directory has. The log can lack changes if a server was killed. CompleteAudit does nothing if there is no store or
+// no log. No server may have the directory open.
 func CompleteAudit(ctx context.Context, directory string) (err error) {
 	if _, err := os.Stat(filepath.Join(directory, audit.FileName)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var missing spicedb.Acknowledged // the engine adds the last write in the store
+	var missing spicedb.Acknowledged // Embedded adds the last write of the store
 	engine, err := spicedb.Embedded(ctx, spicedb.EmbeddedConfig{
 		Options: spicedb.Options{Acknowledged: &missing}, Datastore: spicedb.SQLite, DataDir: directory, MustExist: true,
 	})

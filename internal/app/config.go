@@ -21,7 +21,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// Off is the value that disables a listener when it is given as an address.
+// Off is the value that disables a listener or the in-memory replica.
 const Off = "off"
 
 // Config has the settings of a server. Start from DefaultConfig. The comment of each field names its flag.
@@ -51,7 +51,7 @@ type Config struct {
 	// --expensive-requests: how many explanations, previews and queries of past access run at a time
 	Expensive     int
 	DrainTimeout  time.Duration // --drain-timeout: time for running requests and the audit log at a stop
-	ShutdownDelay time.Duration // --shutdown-delay: time of serving with a failing readiness check before the drain
+	ShutdownDelay time.Duration // --shutdown-delay: how long a stopping server serves as not ready before the drain
 
 	// Clock returns the time for expirations of operations; nil means time.Now. It has no flag: tests change the time.
 	Clock func() time.Time
@@ -77,7 +77,8 @@ func (c ReplicaConfig) validate() error {
 		return fmt.Errorf("--replica: %q is not a mode; modes are %s and %s", c.Mode, ReplicaAuto, Off)
 	case c.MaxRelationships <= 0:
 		return fmt.Errorf(
-			"--replica-max-relationships: %d must be more than zero; --replica off disables the replica", c.MaxRelationships,
+			"--replica-max-relationships: %d must be more than zero; `--replica off` disables the replica",
+			c.MaxRelationships,
 		)
 	case !(c.Verify >= 0 && c.Verify <= 1):
 		return fmt.Errorf("--replica-verify: %g must be a share from 0 to 1", c.Verify)
@@ -200,7 +201,7 @@ func (c StoreConfig) validate() error {
 		}
 		if c.DatastoreURI != "" {
 			return errors.New(
-				"--datastore-uri: with --spicedb-endpoint, that SpiceDB stores the data; leave --datastore-uri out",
+				"--datastore-uri: the SpiceDB of --spicedb-endpoint stores the data; leave --datastore-uri out",
 			)
 		}
 		return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/httpapi"
 )
 
-// endRequests stops accepting requests and waits for the running ones. If some still run when ctx ends, it closes their
-// connections and names these requests in the error.
+// endRequests stops accepting requests and waits for the running ones. If requests still run when ctx ends,
+// endRequests closes their connections and names these requests in the error.
 func endRequests(ctx context.Context, server *http.Server, active *httpapi.ActiveRequests, drain time.Duration) error {
 	err := server.Shutdown(ctx)
 	if err == nil || ctx.Err() == nil {

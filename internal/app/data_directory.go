@@ -7,8 +7,8 @@ import (
 )
 
 // warnOfOtherUsers logs a warning for a data directory that other users can write, and for each file in it that other
-// users can read or write. Sluice itself creates no such directory or file. The warning is no error, since for example
-// the volume of a container can have a mode that the user did not choose.
+// users can read or write. Sluice itself creates no such directory or file. This is no error, since for example the
+// volume of a container can have a mode that the user did not choose.
 func warnOfOtherUsers(log *slog.Logger, directory string) {
 	const whoMayWrite, whoMayRead = 0o022, 0o077
 	if info, err := os.Stat(directory); err == nil && info.Mode().Perm()&whoMayWrite != 0 {

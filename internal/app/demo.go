@@ -116,8 +116,8 @@ var company = []step{
 }
 
 // Demo creates the demo company through the operations of a server, and prints each step. The key of the client needs
-// the scopes operate and provision. Demo does not change existing objects, and prints their number in a last line. But
-// it sets roles and sharing again.
+// the scopes operate and provision. If objects exist already, Demo does not change them, and its last line has their
+// number. It always sets roles and sharing again.
 func Demo(ctx context.Context, to *client.Client, out io.Writer) error {
 	existing, objects := 0, 0
 	for _, s := range company {
@@ -174,7 +174,7 @@ func DemoCalls(base, key string) string {
 	const lines = `  # May uma run her importer? Yes.
   curl -s {base}/v1/check -H "Authorization: Bearer {key}" -H 'Content-Type: application/json' -d '{"subject":"user:uma","permission":"run","resource":"importer:crm-to-warehouse"}'
 
-  # May gus? A guest runs what he built himself, so no: make him a user, and the line above, with gus, says yes.
+  # May gus run it? No: a guest may run only his own importers. If you make gus a user, the same check allows it.
   curl -s {base}/v1/accounts/marketing/members/gus -X PUT -H "Authorization: Bearer {key}" -H 'Sluice-Actor: bob' -H 'Content-Type: application/json' -d '{"roles":["user"]}'
 
   # What may gus do to the importer?

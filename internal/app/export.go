@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// ExportSource returns a source that exports a store. With the product's schema it omits relationships that expired
-// roles left behind, since the rules of an import reject these.
+// ExportSource returns a source that exports a store. If the store has the product's schema, the export omits
+// relationships that are left over from expired roles, since the rules of an import reject them.
 func ExportSource(engine Store) transfer.Source { return exportSource{engine} }
 
 type exportSource struct{ Store }

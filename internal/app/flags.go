@@ -8,11 +8,12 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// flagBatch is how many flags one write adds. Each has a precondition.
+// flagBatch is the number of flags that one write completes. Each of them also needs a precondition.
 const flagBatch = authz.MaxUpdates / 2
 
-// CompleteFlags adds `service_account:*` to each flag of the product that is stored only for `user:*`. Versions of
-// Sluice without service accounts stored such flags. It returns how many it added. An interrupted call can be repeated.
+// CompleteFlags completes the flags of the product: relations that store a yes or no as a relationship with `user:*`.
+// To each flag without `service_account:*`, it adds this subject. Versions of Sluice without service accounts stored
+// such flags. CompleteFlags returns how many flags it has completed. An interrupted call can be repeated.
 func CompleteFlags(ctx context.Context, engine authz.Engine) (added int, err error) {
 	text, err := engine.Schema(ctx)
 	if err != nil || text == "" {
@@ -32,7 +33,7 @@ func CompleteFlags(ctx context.Context, engine authz.Engine) (added int, err err
 	return added, nil
 }
 
-// completeFlag adds `service_account:*` to one flag of each object, each batch in one write.
+// completeFlag adds `service_account:*` to the flag of each object that lacks it. It makes one write for each batch.
 func completeFlag(ctx context.Context, engine authz.Engine, flag schema.RelationName) (added int, err error) {
 	for {
 		lacking, err := objectsLacking(ctx, engine, flag)
@@ -78,9 +79,9 @@ func objectsLacking(ctx context.Context, engine authz.Engine, flag schema.Relati
 	return lacking, nil
 }
 
-// upgradeFlags applies a text with an unfinished stamp and completes the flags, if the stored schema declares a flag
-// for `user:*` alone, or if an earlier call was interrupted. The stamp makes the next start continue. It returns the
-// change that it made.
+// upgradeFlags completes the flags if the stored schema declares a flag for `user:*` alone, or if an earlier call was
+// interrupted. It first applies the schema text with a stamp that is marked as unfinished. If upgradeFlags is
+// interrupted, this stamp makes the next start continue. It returns the change that it made.
 func (s stored) upgradeFlags(ctx context.Context, engine authz.Engine, text string) ([]authz.SchemaChange, error) {
 	flags, err := schema.FlagsIn(text)
 	if err != nil {

@@ -33,8 +33,9 @@ definition account {
 }
 `
 
-// TestInterruptedFlagsContinue stops the upgrade of a store without service accounts at each of its steps, and repeats
-// it. At the end each flag of the product is stored for both kinds of subject, and other wildcards are as before.
+// TestInterruptedFlagsContinue interrupts the upgrade of a store without service accounts at each of its steps, and
+// repeats it. At the end, each flag of the product must be stored for both kinds of subject, and other relationships
+// with a wildcard must be as before.
 func TestInterruptedFlagsContinue(t *testing.T) {
 	rows := []string{"account:ops#operations@user:*", "account:ops#open@user:*"}
 	wanted := append(slices.Clone(rows), "account:ops#operations@service_account:*")

@@ -69,7 +69,7 @@ func readObjects(engine Store) func(context.Context, authz.Object) ([]authz.Rela
 	}
 }
 
-// importRules apply the product's rules to the relationships of an import, which are text.
+// importRules applies the product's rules to the relationships of an import, which are given as text.
 type importRules struct {
 	*operation.ImportRules
 

@@ -64,8 +64,8 @@ func TestImportRulesNameLines(t *testing.T) {
 	}
 }
 
-// TestImportRulesRefuseLargeIntegers imports integers that exceed the 64 bits of their parameter. The error names the
-// line, and nothing is written.
+// TestImportRulesRefuseLargeIntegers imports an integer that does not fit into the 64 bits of its parameter. The
+// error must name the line, and nothing may be written.
 func TestImportRulesRefuseLargeIntegers(t *testing.T) {
 	text := "schema: |-\n  caveat equal(number int, most int) { number == most }\n  definition user {}\n" +
 		"  definition item {\n    relation viewer: user with equal\n  }\nrelationships: |-\n" +
@@ -128,7 +128,7 @@ func TestImportRulesWithStored(t *testing.T) {
 	_, err = transfer.ImportFrom(t.Context(), engine, strings.NewReader(text), options)
 	require.NoError(t, err)
 	_, err = transfer.ImportFrom(t.Context(), engine, strings.NewReader(text), options)
-	require.NoError(t, err, "again")
+	require.NoError(t, err, "a second import of the same file")
 	_, err = checkImport(
 		t, engine,
 		[]string{

@@ -43,10 +43,10 @@ func (s *Server) openKeys(ctx context.Context, metrics *httpapi.Metrics) error {
 	return nil
 }
 
-// expiryWarning is how long before a key's expiration the log starts to warn.
+// expiryWarning is how long before a key expires the server starts to log warnings.
 const expiryWarning = 14 * 24 * time.Hour
 
-// warnOfExpiry logs each key that has expired or will soon.
+// warnOfExpiry logs each key that has expired or expires soon.
 func (s *Server) warnOfExpiry() {
 	now := s.now()
 	for _, key := range s.keys.All() {
@@ -108,7 +108,8 @@ type keyExpiry struct {
 }
 
 var keyExpiryDesc = prometheus.NewDesc("sluice_api_key_expires_in_seconds",
-	"Seconds until the API key expires; negative since it has. Keys without an end have no value.", []string{"key"}, nil)
+	"Seconds until the API key expires; negative after that. A key without an expiration has no value.",
+	[]string{"key"}, nil)
 
 // Describe implements prometheus.Collector.
 func (keyExpiry) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- keyExpiryDesc }

@@ -107,7 +107,7 @@ func (s *Server) prepare(ctx context.Context, p *preparation) error {
 	return nil
 }
 
-// away reports whether an error means that the store was not reachable.
+// away reports whether an error means that SpiceDB was not reachable.
 func away(err error) bool {
 	return errors.Is(err, authz.CodeUnavailable) || errors.Is(err, authz.CodeDeadline)
 }

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// How long a result of readiness is used. A failure is used for a shorter time, so that a starting server is soon
-// reported as ready.
+// maxReadyAge and maxFailureAge are how long a result of the readiness check is used. A failure is used for a shorter
+// time, so that a starting server is soon reported as ready.
 const (
 	maxReadyAge   = time.Second
 	maxFailureAge = 100 * time.Millisecond
 )
 
-// readiness asks whether SpiceDB is ready, and uses each result for a short time. Otherwise anybody could cause much
-// work: GET /readyz needs no key, and SpiceDB reads its whole schema for each question.
+// readiness checks whether SpiceDB is ready, and uses each result for a short time. For each check, SpiceDB reads its
+// whole schema, and GET /readyz needs no key. So without this, anybody could cause much work.
 type readiness struct {
 	ask  func(context.Context) error
-	turn chan struct{} // has an element while one caller asks; the others wait for the result
+	turn chan struct{} // has an element while one caller asks SpiceDB; the others wait for the result
 
 	until time.Time
 	err   error

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// fileInterval is the time between two reads of the files that the server uses as soon as they change.
+// fileInterval is the time between two reads of the files whose changes the server uses without a restart.
 const fileInterval = time.Second
 
 // reloadableFile is a file, or a pair of files, that the server reads again when it changes.
@@ -39,7 +39,7 @@ func (s *Server) Reload() error {
 	return errors.Join(errs...)
 }
 
-// reloadChangedFiles reads the registered files. It logs each error once, until the error changes.
+// reloadChangedFiles reads the registered files. It logs an error once, and again only after the error has changed.
 func (s *Server) reloadChangedFiles() {
 	for _, file := range s.files {
 		text := ""

@@ -9,12 +9,12 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// renameBatch is how many relationships one write renames. Each needs two updates.
+// renameBatch is the number of relationships that one write renames. Each of them needs two updates.
 const renameBatch = authz.MaxUpdates / 2
 
-// renameRelations renames stored relationships if an earlier version of the product's schema had other names for their
-// relations. It returns the renamed relations. Meanwhile, the stored schema has both names, and keeps its stamp, which
-// names its version.
+// renameRelations renames stored relationships if an earlier version of the product's schema had other names for
+// their relations. It returns the renamed relations. Until all are renamed, the stored schema has both names, and its
+// stamp still names the earlier version.
 func (s stored) renameRelations(
 	ctx context.Context, engine authz.Engine, text string, allowBreaking bool,
 ) (renamed []authz.SchemaChange, err error) {

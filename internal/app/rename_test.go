@@ -42,8 +42,8 @@ definition offboarding {
 }
 `
 
-// TestInterruptedRenameContinues stops an upgrade at each of its steps and repeats it. At the end, every relationship
-// must be stored only under its new name.
+// TestInterruptedRenameContinues interrupts an upgrade at each of its steps and repeats it. At the end, every
+// relationship must be stored only under its new name.
 func TestInterruptedRenameContinues(t *testing.T) {
 	rows := []string{
 		"workspace:etl#owner@user:olga", "departure:alice#from@workspace:etl", "departure:alice#begun_by@user:olga",
@@ -92,7 +92,7 @@ func TestRenameRefusesOtherBreakingChanges(t *testing.T) {
 
 var errInterrupted = errors.New("interrupted")
 
-// interrupted is an engine whose writes fail after some steps.
+// interrupted is an engine that makes a number of writes, and then fails.
 type interrupted struct {
 	authz.Engine
 	left int

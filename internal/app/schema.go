@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// loadSchema reads the schema to serve: the file's, or the product's if there is no file.
+// loadSchema reads the schema to serve: that of the file, or the product's schema if file is empty.
 func loadSchema(ctx context.Context, file string) (schema.File, error) {
 	if file == "" {
 		text, err := schema.Flatten()
@@ -96,7 +96,7 @@ func DiffSchema(ctx context.Context, store authz.SchemaStore, text string) ([]au
 
 // ApplySchema applies a schema, also an older one, and returns the changes. file is its file name, or empty for the
 // product's schema. A breaking change is an error, and nothing is applied, unless allowBreaking is set. ApplySchema
-// also completes the flags that a server of an earlier version stored beside this one, see CompleteFlags.
+// also completes the flags that a server of an earlier version has stored, see CompleteFlags.
 func ApplySchema(
 	ctx context.Context, engine authz.Engine, text, file string, allowBreaking bool,
 ) ([]authz.SchemaChange, error) {
@@ -174,9 +174,9 @@ type server struct {
 	version int
 }
 
-// applySchema applies a server's schema at its start if it is newer than the stored one. Otherwise the server uses the
-// stored schema. It returns an error if the change is breaking. It also returns one if the stored schema came from a
-// --schema file and this server has no --schema.
+// applySchema applies a server's schema at its start if it is newer than the stored one. Otherwise the server uses
+// the stored schema. applySchema returns an error if the change is breaking. It also returns an error if the stored
+// schema came from a --schema file and this server has no --schema.
 func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slog.Logger) error {
 	s, err := readStored(ctx, engine)
 	if err != nil {
@@ -193,8 +193,8 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	hash, differs := schema.Hash(own.text), len(changes) > 0
 	if differs && s.stamped && s.stamp.File != "" && own.file == "" {
 		return fmt.Errorf(
-			"the store has --schema %s, but this start has no --schema: add it, or run `sluice schema diff` and "+
-				"`sluice schema apply` to use the product's schema",
+			"the stored schema is from --schema %s, but this start has no --schema: add it, or run "+
+				"`sluice schema diff` and `sluice schema apply` to use the product's schema",
 			s.stamp.File,
 		)
 	}
@@ -204,7 +204,7 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	case own.version < s.stamp.Version:
 		beside = "the stored schema has a newer version"
 	case s.stamp.HasReplaced(hash):
-		beside = "the stored schema replaced this server's"
+		beside = "the stored schema has replaced the one of this server"
 	case differs && s.stamp.Hash == hash:
 		beside = "another program has changed the stored schema"
 	}
@@ -222,8 +222,8 @@ func (own server) applySchema(ctx context.Context, engine authz.Engine, log *slo
 	return err
 }
 
-// ImportSchema applies the schema of an imported file. It keeps the stamp that the schema had in its first store. If
-// the stored schema is newer, ImportSchema changes nothing and returns false.
+// ImportSchema applies the schema of an imported file, with the stamp that the file has. If the stored schema is
+// newer, ImportSchema changes nothing and returns false.
 func ImportSchema(ctx context.Context, engine authz.Engine, text string) (applied bool, err error) {
 	s, loaded, next, err := readImported(ctx, engine, text)
 	if err != nil || next == nil {
@@ -294,7 +294,7 @@ func breakingOf(changes []authz.SchemaChange) []string {
 	return breaking
 }
 
-// holdsProduct reports whether the definitions include everything that operations write.
+// holdsProduct reports whether the definitions have every type, relation and permission of the product.
 func holdsProduct(served []authz.Definition) bool {
 	text, err := schema.Flatten()
 	if err != nil {

@@ -21,8 +21,8 @@ definition page {
 }
 `
 
-// TestSchemaVersions starts servers of several versions on one store. Each step has the expected log or error of the
-// start, and the schema that must be stored afterwards.
+// TestSchemaVersions starts servers of several versions on one store. Each step has the expected log lines or error
+// of the start, and the schema that must be stored afterwards.
 func TestSchemaVersions(t *testing.T) {
 	edited := func(old, replacement string) string {
 		require.Contains(t, pages, old)
@@ -72,13 +72,13 @@ func TestSchemaVersions(t *testing.T) {
 			{name: "the first", start: custom(1, pages), stored: pages},
 			{
 				name: "without --schema", start: at(1, narrower),
-				fails: "has --schema company.zed, but this start has no --schema", stored: pages,
+				fails: "is from --schema company.zed, but this start has no --schema", stored: pages,
 			},
 			{name: "a newer version without --schema", start: at(2, narrower), fails: "--schema company.zed", stored: pages},
 			{name: "its next text", start: custom(1, narrower), stored: narrower, logged: []string{"applied the schema"}},
 			{
 				name: "a server that still has the one before", start: custom(1, pages), stored: narrower,
-				logged: []string{"replaced this server's"},
+				logged: []string{"has replaced the one of this server"},
 			},
 			{name: "an older server", start: custom(0, other), stored: narrower, logged: []string{"newer version"}},
 			{name: "the operator goes back", apply: pages, stored: pages},
@@ -123,8 +123,9 @@ func TestSchemaVersions(t *testing.T) {
 	}
 }
 
-// TestSchemaChangedByAnotherProgram checks two cases. A server keeps a schema that an operator has changed without
-// changing its stamp. A server replaces a schema without a stamp if the change is not breaking.
+// TestSchemaChangedByAnotherProgram checks two cases. If another program has changed the stored schema but not its
+// stamp, a server must keep that schema. If the stored schema has no stamp, and the change to the server's schema is
+// not breaking, a server must apply its own schema.
 func TestSchemaChangedByAnotherProgram(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)
@@ -152,7 +153,8 @@ func TestSchemaChangedByAnotherProgram(t *testing.T) {
 	require.Equal(t, text, after)
 }
 
-// TestImportSchema checks that an import keeps the stamp of the file, and a newer stored schema.
+// TestImportSchema checks that an import stores the stamp of the file. If the stored schema is newer, the import must
+// keep it.
 func TestImportSchema(t *testing.T) {
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{})
 	require.NoError(t, err)
