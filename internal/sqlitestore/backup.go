@@ -15,11 +15,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// ErrExists is the error for a backup file or a store that exists already.
+// ErrExists is returned if the backup file or the store exists already.
 var ErrExists = ownfile.ErrExists
 
-// ErrUnsealed is the error for a file without a seal, the last line with a hash that Backup writes. Without it, later
-// changes of the file cannot be detected.
+// ErrUnsealed is returned for a file without a seal. The seal is the last line of a backup, and has a hash of all
+// bytes before it. Without the seal, later changes of the file cannot be detected.
 var ErrUnsealed = errors.New("the file does not end with the hash that `sluice backup` writes")
 
 // Contents describes a backup.
@@ -30,8 +30,8 @@ type Contents struct {
 }
 
 // Backup copies the store of a directory into a new file and checks the copy. A server may write to the store
-// meanwhile, since the copy is the state at one moment. The file gets its name only when it is complete and on disk.
-// The copy includes the history within the garbage-collection window.
+// meanwhile: the copy has the state of one moment. The file gets its name only when it is complete and on disk. The
+// copy includes the history within the garbage-collection window.
 func Backup(ctx context.Context, directory, file string) (_ Contents, err error) {
 	if err := requireStore(directory); err != nil {
 		return Contents{}, err
@@ -112,7 +112,8 @@ func verify(ctx context.Context, file string) (contents Contents, err error) {
 	return Contents{Committed: time.Unix(0, int64(stored.head.revision)), Relationships: count, Bytes: info.Size()}, nil
 }
 
-// RestoreOptions are the exceptions that Restore permits. The zero value permits none.
+// RestoreOptions permit Restore to replace a store, or to accept a file without a seal. The zero value permits
+// neither.
 type RestoreOptions struct {
 	// Replace moves an existing store into a directory beside the new one. Without it, Restore returns ErrExists.
 	Replace bool
@@ -122,8 +123,8 @@ type RestoreOptions struct {
 	AllowUnsealed bool
 }
 
-// openRegular opens a regular file for reading. It returns an error for a device and for a pipe, since opening a pipe
-// waits for its other end.
+// openRegular opens a regular file for reading. It returns an error for a device or a named pipe: opening a pipe
+// would wait for a writer.
 func openRegular(file string) (*os.File, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -198,8 +199,8 @@ func Restore(
 	return contents, kept, replace(half, d.file())
 }
 
-// checkBackup checks the header and the seal of a file before anything is copied. It returns the line of the seal, and
-// the length of the file without this line.
+// checkBackup checks the header and the seal of a file before anything is copied. It returns the line with the seal,
+// and the length of the file without this line.
 func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line string, length int64, err error) {
 	if err := checkHeaderOf(file, file.Name()); err != nil {
 		return "", 0, err
@@ -214,15 +215,16 @@ func checkBackup(ctx context.Context, file *os.File, allowUnsealed bool) (line s
 			return "", 0, fmt.Errorf("%w, so it may have been changed", ErrUnsealed)
 		case err == nil && log.Size() > 0:
 			return "", 0, fmt.Errorf(
-				"%w: a part of it is still in %s-wal; start and stop a server on it first", ErrUnsealed, file.Name(),
+				"%w, and a part of the store is still in %s-wal; start and stop a server on this store first",
+				ErrUnsealed, file.Name(),
 			)
 		}
 	}
 	return line, length, checkSeal(ctx, line, io.NewSectionReader(file, 0, length))
 }
 
-// copyOf copies the sealed bytes of a file into a new file of the directory. It compares the copied bytes with the seal
-// again, since the file may have changed after its first check.
+// copyOf copies the bytes before the seal into a new file of the directory. It compares the copied bytes with the
+// seal again, since the file may have changed after its first check.
 func (d *directory) copyOf(ctx context.Context, source *os.File, line string, length int64) (path string, err error) {
 	target, err := d.newFile()
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	caveatDeleted       // the body is the name of the caveat
 )
 
-// maxEntries is how many bytes of entries a row of the log holds. After that, a new row begins.
+// maxEntries is the number of bytes of entries after which a new row of the change log begins.
 const maxEntries = 64 << 10
 
 // changeLog collects the changes of a write and stores them for Watch. An entry is its kind, its length and its

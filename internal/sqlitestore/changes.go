@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// changes merges the entries of one revision in their order.
+// changes collects the changes of one revision for Watch. It merges entries of the change log in their order.
 type changes struct {
 	revision      revision
 	at            datastore.RevisionChanges
@@ -39,7 +39,7 @@ type logRow struct {
 	entries  []byte
 }
 
-// add adds those entries of a row that the watcher requested.
+// add adds the entries of a row that the watcher has requested.
 func (c *changes) add(row logRow, content datastore.WatchContent) error {
 	if row.metadata != nil {
 		metadata := &structpb.Struct{}

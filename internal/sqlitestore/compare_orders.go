@@ -7,10 +7,10 @@ import (
 	"hash/maphash"
 )
 
-// compareOrders returns the number of relationships in a file. It returns ErrCorrupt unless both tables contain the
-// same relationships and each history row has two matching keys. Equal numbers of rows are not enough, since checks
-// read one table and look-ups read the other. compareOrders reads each table once, and compares sums of hashes with a
-// random seed.
+// compareOrders returns the number of relationships in a file. It returns ErrCorrupt unless by_resource and
+// by_subject contain the same relationships and each history row has two matching keys. Equal numbers of rows are not
+// enough, since checks read one table and look-ups read the other. compareOrders reads each table once, and compares
+// sums of hashes with a random seed.
 func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 	seed := maphash.MakeSeed()
 	var sums [2]uint64
@@ -64,14 +64,17 @@ func compareOrders(ctx context.Context, c *conn) (count int64, err error) {
 		}
 		k, err := decodeKey(key)
 		if err == nil && encodeKey(k.Swapped()) != swapped {
-			err = fmt.Errorf("%w: a history row has the key %q and the different swapped key %q", ErrCorrupt, key, swapped)
+			err = fmt.Errorf(
+				"%w: in a history row, the key by resource is %q; the key by subject is of another relationship: %q",
+				ErrCorrupt, key, swapped,
+			)
 		}
 		return err
 	})
 }
 
-// compareCounts returns ErrCorrupt unless both tables of relationships have the same number of rows. It is cheap enough
-// for every open.
+// compareCounts returns ErrCorrupt unless by_resource and by_subject have the same number of rows. It is fast enough
+// to run whenever a store is opened.
 func compareCounts(c *conn) error {
 	var byResource, bySubject int64
 	if _, err := c.queryRow("SELECT count(*) FROM by_resource", nil, &byResource); err != nil {

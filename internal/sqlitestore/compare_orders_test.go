@@ -13,10 +13,10 @@ const (
 	someSubject  = " WHERE key = (SELECT min(key) FROM by_subject)"
 )
 
-// inconsistent are changes to a store, as another program could make them. SQLite's integrity check accepts them.
+// inconsistent has changes to a store that another program could make, and that SQLite's integrity check accepts.
 var inconsistent = map[string]struct {
 	statement string
-	opens     bool // set if Open accepts the store, since Open does not read everything
+	opens     bool // Open accepts the store, since it does not read the changed data
 }{
 	"a relationship by resource is missing": {"DELETE FROM by_resource" + someResource, false},
 	"a relationship by subject is missing":  {"DELETE FROM by_subject" + someSubject, false},
@@ -48,7 +48,7 @@ var inconsistent = map[string]struct {
 }
 
 // TestInconsistentTablesAreRefused checks stores whose tables contradict each other. Backup and Restore must reject
-// them, even with a recomputed seal. Open must reject stores whose row counts differ.
+// them, even if the seal was recomputed. Open must reject them unless it does not read the changed data.
 func TestInconsistentTablesAreRefused(t *testing.T) {
 	t.Parallel()
 	whole, err := os.ReadFile(newUsedStore(t, t.TempDir()))
@@ -83,8 +83,8 @@ func TestInconsistentTablesAreRefused(t *testing.T) {
 	}
 }
 
-// TestStatisticsOfAnalyzeAreDropped checks a store after ANALYZE: it serves requests, can be backed up, restored and
-// opened, and loses the statistics when it is opened.
+// TestStatisticsOfAnalyzeAreDropped runs SQLite's ANALYZE on a store. The store must still serve requests, and it can
+// be backed up, restored and opened. When it is opened, the tables that ANALYZE created must be dropped.
 func TestStatisticsOfAnalyzeAreDropped(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()

@@ -20,7 +20,8 @@ type conn struct {
 	statements map[string]driver.Stmt
 }
 
-// connect opens a connection. mode is SQLite's: ro, rw, rwc or memory. It disables triggers and views in the file.
+// connect opens a connection. mode is one of SQLite's modes: ro, rw, rwc or memory. On the connection, no trigger
+// runs and no view can be read.
 func connect(path, mode string, pragmas ...string) (*conn, error) {
 	query := url.Values{
 		"mode": {mode}, "_pragma": append([]string{"busy_timeout(10000)", "trusted_schema(0)"}, pragmas...),
@@ -78,7 +79,7 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 	return c.execUntil(context.Background(), query, args...)
 }
 
-// execUntil is exec with a context, for a statement that may run long.
+// execUntil does the same as exec until ctx ends. It is for statements that may run long.
 func (c *conn) execUntil(ctx context.Context, query string, args ...any) (int64, error) {
 	s, err := c.prepare(query)
 	if err != nil {

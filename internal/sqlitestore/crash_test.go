@@ -19,9 +19,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// The load of the test consists of writers. Each write creates a new batch and deletes an older one, so that the newest
-// keptBatch of them remain. It stores the number of the new batch in the caveat context of the writer's own
-// relationship.
+// The test has several writers. Each write creates a new batch and deletes an older one, so that the newest keptBatch
+// batches of the writer remain. The write stores the number of the new batch in the caveat context of a relationship
+// of the writer.
 const (
 	writers   = 4
 	batchSize = 5

@@ -73,7 +73,7 @@ func number(v driver.Value) int64 {
 	return n
 }
 
-// message is a protobuf message that a definition is stored as.
+// message is the type of the protobuf message as which a definition is stored.
 type message[T any] interface {
 	*T
 	datastore.SchemaDefinition

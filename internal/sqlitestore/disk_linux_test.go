@@ -18,7 +18,7 @@ func init() {
 	children["full for a backup"] = restoreToFull
 }
 
-// runInMount runs a child in its own namespaces, in which it may mount a disk on the directory.
+// runInMount runs a child process in a mount namespace of its own, so that it may mount a disk on the directory.
 func runInMount(t *testing.T, name string) {
 	t.Helper()
 	directory := t.TempDir()
@@ -74,8 +74,8 @@ func openReadOnly(directory string) error {
 
 func TestFullDisk(t *testing.T) { runInMount(t, "full") }
 
-// fillDisk writes until the disk is full. It checks that exactly the acknowledged writes are stored, and that writing
-// continues once there is space again.
+// fillDisk writes until the disk is full. It checks that exactly the acknowledged writes are stored, and that writes
+// succeed again once there is space.
 func fillDisk(directory string) error {
 	if err := mountDisk(directory, "4m"); err != nil {
 		return err
@@ -109,7 +109,7 @@ func fillDisk(directory string) error {
 		return err
 	}
 	if err := writeBatch(background, s, 0, number+1); err != nil {
-		return fmt.Errorf("with room again: %w", err)
+		return fmt.Errorf("writing after space was freed: %w", err)
 	}
 	if err := s.Close(); err != nil {
 		return err
@@ -149,7 +149,7 @@ func restoreToFull(directory string) error {
 	}
 	left, err := filepath.Glob(filepath.Join(directory, "*"))
 	if err != nil || len(left) != 1 || filepath.Base(left[0]) != lockFile {
-		return fmt.Errorf("left are %v: %w", left, err)
+		return fmt.Errorf("only the lock file must be left, but there are %v: %w", left, err)
 	}
 	return nil
 }

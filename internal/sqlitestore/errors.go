@@ -48,8 +48,8 @@ var classes = map[int]error{
 	sqlite3.SQLITE_IOERR:    errDisk,
 }
 
-// sqliteError is an error of SQLite with its class. SpiceDB reports it as "unavailable", since the request is not at
-// fault.
+// sqliteError is an error of SQLite, together with the error of this package for its class. SpiceDB reports it as
+// "unavailable", since the request did not cause it.
 type sqliteError struct {
 	class error
 	cause error
@@ -61,8 +61,8 @@ func (f *sqliteError) Unwrap() []error { return []error{f.class, f.cause} }
 // GRPCStatus returns the status with which SpiceDB answers the failed call.
 func (f *sqliteError) GRPCStatus() *status.Status { return status.New(codes.Unavailable, f.Error()) }
 
-// classify adds the class to an error of the driver, and ErrFull to a full disk reported by the operating system. It
-// returns other errors unchanged.
+// classify adds the error of this package to an error of the driver. If the operating system reports a full disk,
+// classify adds ErrFull. It returns other errors unchanged.
 func classify(err error) error {
 	var known *sqlite.Error
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {

@@ -51,14 +51,15 @@ func openDirectory(path string) (*directory, error) {
 	case !locked:
 		return nil, fmt.Errorf("%w: %s%s", ErrInUse, path, d.holder())
 	}
-	// If another process finds the lock, its error names this process. The lock ends with this process.
+	// The lock file names this process, so that another process can name it in its error. The lock ends with this
+	// process.
 	if err := os.WriteFile(d.lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: the data directory %s: %w", errNotWritable, path, err), d.lock.Close())
 	}
 	return d, nil
 }
 
-// holder names the process that has the directory, if the lock file says so.
+// holder names the process that has locked the directory, if the lock file says so.
 func (d *directory) holder() string {
 	text, err := os.ReadFile(d.lock.Path())
 	id, wrong := strconv.Atoi(strings.TrimSpace(string(text)))
@@ -90,7 +91,8 @@ func requireStore(path string) error {
 	return nil
 }
 
-// prepare creates the file, or checks that this version can use it. It changes nothing in a file that it rejects.
+// prepare creates the file of the store, or checks that this version can use it. If prepare rejects the file, it does
+// not change it.
 func (d *directory) prepare(now revision) error {
 	switch err := checkHeader(d.file()); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -100,11 +102,11 @@ func (d *directory) prepare(now revision) error {
 	}
 }
 
-// newSuffix is part of the name of a file that will become the store.
+// newSuffix ends the name of a file that will become the store.
 const newSuffix = ".new"
 
-// newFile creates an empty file, under a random name in the directory, that will become the store. It deletes such
-// files of killed processes.
+// newFile creates an empty file that will become the store, under a random name in the directory. It first deletes
+// such files that killed processes have left.
 func (d *directory) newFile() (*os.File, error) {
 	if err := ownfile.RemoveLeftovers(d.file(), newSuffix); err != nil {
 		return nil, err
@@ -116,14 +118,15 @@ func (d *directory) newFile() (*os.File, error) {
 	return file, nil
 }
 
-// create first writes the file under another name, so that no incomplete store appears under its name.
+// create creates the file of the store. It first writes it under another name, so that the store's name never belongs
+// to an incomplete file.
 func (d *directory) create(now revision) error {
 	file, err := d.newFile()
 	if err != nil {
 		return err
 	}
 	half := file.Name()
-	// This comes before SQLite opens the file. Closing the file later would release SQLite's locks on it.
+	// Close the file before SQLite opens it. Closing it later would release SQLite's locks on the file.
 	if err := file.Close(); err != nil {
 		return errors.Join(err, removeStore(half))
 	}
@@ -160,7 +163,7 @@ func checkHeader(path string) error {
 	return checkHeaderOf(file, path)
 }
 
-// checkHeaderOf is checkHeader for an open file.
+// checkHeaderOf checks the first bytes of an open file. path is the name of the file.
 func checkHeaderOf(file *os.File, path string) error {
 	var header [100]byte
 	if _, err := file.ReadAt(header[:], 0); err != nil {

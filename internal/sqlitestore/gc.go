@@ -8,10 +8,11 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// gcTimeout limits one garbage collection. The next one continues where it stopped.
+// gcTimeout limits the time of one garbage collection. The next one continues where it stopped.
 const gcTimeout = 10 * time.Minute
 
-// Numbers of rows that a garbage collection deletes per write. A row of the log can be large.
+// gcStep and gcLogStep are the numbers of rows that a garbage collection deletes in one write. gcLogStep is for the
+// change log, whose rows can be large.
 const (
 	gcStep    = 500
 	gcLogStep = 50
@@ -103,7 +104,7 @@ func (c collector) DeleteBeforeTx(
 	return counts, err
 }
 
-// Statements of one step. None scans more rows than it deletes.
+// The statements of a garbage collection. None of them scans more rows than it changes.
 const (
 	removeHistory = "DELETE FROM history WHERE (ended, key) IN " +
 		"(SELECT ended, key FROM history WHERE ended <= ?1 ORDER BY ended, key LIMIT ?2)"
@@ -129,7 +130,8 @@ func (c collector) logAfter(r revision) (id int64, err error) {
 	return id, err
 }
 
-// DeleteExpiredRels deletes relationships that expired before the window. No readable revision can see them.
+// DeleteExpiredRels deletes relationships that expired before the garbage-collection window. Reads at every readable
+// revision ignore them.
 func (c collector) DeleteExpiredRels(ctx context.Context) (total int64, err error) {
 	s := c.store
 	limit := s.options.now().Add(-s.options.GCWindow).Unix()
@@ -167,7 +169,7 @@ func (s *Store) removeExpired(ctx context.Context, before int64) (count int64, e
 		if _, err := c.exec("UPDATE change SET relationships = relationships - ? WHERE id = ?", count, s.lastID); err != nil {
 			return err
 		}
-		h := *s.head.Load() // nobody else changes the head while this goroutine is the writer
+		h := *s.head.Load() // only the writer changes the head, and this goroutine is the writer
 		h.relationships -= count
 		s.head.Store(&h)
 		return nil
@@ -184,7 +186,7 @@ func (s *Store) step(ctx context.Context, statement string, args ...any) (count 
 	return count, err
 }
 
-// maintain runs writes that no reader can notice. Such writes get no revision.
+// maintain runs writes that do not change the result of any read. Such writes get no revision.
 func (s *Store) maintain(ctx context.Context, do func(*conn) error) (err error) {
 	if err := s.acquireWriter(ctx); err != nil {
 		return err

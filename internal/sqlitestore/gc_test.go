@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clock is a clock that the test sets.
+// clock is a clock that a test moves.
 type clock struct{ now atomic.Int64 }
 
 func newClock() *clock {
@@ -87,8 +87,8 @@ func TestDaysOfRewriting(t *testing.T) {
 	}
 }
 
-// TestWindow checks that revisions in the window can be read and watched, and older ones cannot. A reader that began
-// before the garbage collection gets an error as well.
+// TestWindow checks that revisions within the garbage-collection window can be read and watched, and older ones
+// cannot. A reader that was opened before the garbage collection must get an error as well.
 func TestWindow(t *testing.T) {
 	now := newClock()
 	s := open(t, t.TempDir(), Options{now: now.Now, GCWindow: time.Hour, GCInterval: 24 * time.Hour})
@@ -212,7 +212,7 @@ func TestWritersDuringCollection(t *testing.T) {
 		case err := <-collected:
 			require.NoError(t, err)
 			require.Zero(t, rowsOf(t, s, "history WHERE key GLOB 'document *'"))
-			require.Greater(t, number, 10, "writes during the collection")
+			require.Greater(t, number, 10, "more than ten writes must run during the collection")
 			return
 		default:
 			require.NoError(t, writeBatch(t.Context(), s, 0, number))

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// A key is stored as its components, joined by spaces. No component contains a space or a character that sorts before
-// it. So the texts sort like the components.
+// A key is stored as its components, joined by spaces. Neither a space nor a character that sorts before it occurs in
+// a component. So the stored texts sort like the components.
 const (
 	separator = " "
 	above     = "!" // the next greater character
@@ -40,15 +40,17 @@ func keysOf(r *tuple.Relationship) (resource, subject string, err error) {
 	for _, component := range k {
 		for i := range len(component) {
 			if component[i] <= ' ' {
-				return "", "", fmt.Errorf("%q cannot be part of a relationship", component)
+				return "", "", fmt.Errorf(
+					"%q has a space or control character, which no part of a relationship may have", component,
+				)
 			}
 		}
 	}
 	return encodeKey(k), encodeKey(k.Swapped()), nil
 }
 
-// bounds returns the range of keys of a part: from is the least key in the range, and to is the least key above the
-// range. If the part is a single key, both are equal.
+// bounds returns the range of keys that a part of a plan contains. from is the least key in the range, and to is the
+// least key above the range. If the part is a single key, both are equal.
 func bounds(p keyspan.Part) (from, to string) {
 	prefix := strings.Join(p.Components, separator)
 	switch {
@@ -77,7 +79,8 @@ func encodeDetails(r *tuple.Relationship) ([]byte, error) {
 	return details.MarshalVT()
 }
 
-// decode returns the relationship with a key in one of the two orders and these details.
+// decode returns the relationship with the key text and the details. bySubject says that the key is in the order of
+// subjects.
 func decode(text string, bySubject bool, details []byte) (r tuple.Relationship, err error) {
 	k, err := decodeKey(text)
 	if err != nil {

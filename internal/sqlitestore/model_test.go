@@ -31,7 +31,7 @@ type modelHistory struct {
 
 func (h *modelHistory) last() model { return h.states[len(h.states)-1] }
 
-// dice generates random relationships and filters.
+// dice generates random relationships, writes and queries.
 type dice struct{ *rand.Rand }
 
 func (d dice) pick(from ...string) string { return from[d.IntN(len(from))] }
@@ -243,8 +243,8 @@ func (d dice) watch(t *testing.T, s *Store, h *modelHistory) {
 	}
 }
 
-// TestAgainstModel does random writes. It compares random queries at every revision, and the changes that Watch sends
-// after every revision, with a model. After closing and reopening the store, it compares again.
+// TestAgainstModel makes random writes. It compares random queries at random revisions, and the changes that Watch
+// sends after a revision, with a model. Then it closes and reopens the store, and repeats this.
 func TestAgainstModel(t *testing.T) {
 	t.Parallel()
 	d := dice{rand.New(rand.NewPCG(3, uint64(time.Now().UnixNano())))}
@@ -310,7 +310,7 @@ func TestOverlappingWrites(t *testing.T) {
 				}
 				head, err := s.HeadRevision(t.Context())
 				if err != nil || at.GreaterThan(head.Revision) {
-					t.Error("the newest revision is older than a write that has ended", err)
+					t.Error("HeadRevision is older than a finished write:", err)
 				}
 				for _, seen := range []datastore.Revision{at, head.Revision} {
 					rows := s.SnapshotReader(seen).(*reader).rows

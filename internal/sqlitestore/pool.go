@@ -7,11 +7,12 @@ import (
 	"sync"
 )
 
-// pool holds the connections for reads. A connection waits only for the disk, so a few per processor are enough; more
-// would cache the same pages again.
+// pool holds the connections for reads. A connection waits only for the disk, so a few for each processor are enough.
+// More connections would cache the same pages again.
 //
 // Each connection has its own goroutine. SQLite needs a larger stack than a new goroutine has, and SpiceDB starts a
-// goroutine for each part of a check. Those goroutines would spend more time on growing their stacks than on queries.
+// goroutine for each part of a check. If those goroutines ran the queries, they would spend more time on growing
+// their stacks than on queries.
 type pool struct {
 	path    string
 	pragmas []string
@@ -19,11 +20,11 @@ type pool struct {
 	ended   sync.WaitGroup
 
 	mu     sync.Mutex
-	idle   []*worker // the last worker was used last, and has the warmest cache
+	idle   []*worker // the last worker was used most recently, and has the warmest cache
 	closed bool
 }
 
-// worker is a connection with its goroutine.
+// worker is a connection with the goroutine that uses it.
 type worker struct {
 	conn *conn
 	jobs chan job

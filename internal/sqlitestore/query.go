@@ -49,7 +49,7 @@ type span struct {
 	keys      []string
 }
 
-// source returns the rows of a span in order, up to a limit.
+// source is a function that returns the rows of a span in order, up to a limit.
 type source func(ctx context.Context, s span, limit int) ([]row, error)
 
 // Rows are read in pages. Between two pages, no connection is in use, so a reader may take any time and run other
@@ -60,11 +60,11 @@ const (
 	maxKeys   = 64 // largest number of keys in a statement
 )
 
-// pastKey, appended to a key, gives a bound that is greater than the key and less than every greater key.
+// pastKey is appended to a key to get a bound: a text greater than the key, and less than every greater key.
 const pastKey = "\x01"
 
-// iterate yields the relationships that the query selects. With Unsorted or ChooseEfficient, their order is that of the
-// plan.
+// iterate yields the relationships that the query selects. If the query's sort order is Unsorted or ChooseEfficient,
+// they are in the order of the plan.
 func iterate(ctx context.Context, read source, q query) datastore.RelationshipIterator {
 	p := keyspan.PlanFor(q.filter)
 	return func(yield func(tuple.Relationship, error) bool) {
@@ -88,7 +88,7 @@ func iterate(ctx context.Context, read source, q query) datastore.RelationshipIt
 	}
 }
 
-// scanSorted reads the matches in the order of the plan, and then visits them in the order that the query asks for.
+// scanSorted reads the matches in the order of the plan, and then visits them in the order that the query requires.
 func scanSorted(ctx context.Context, read source, p keyspan.Plan, q query, visit func(tuple.Relationship) bool) error {
 	order := orderOf(q.sort == options.BySubject)
 	after, before := q.after, q.before
@@ -159,7 +159,8 @@ func scan(ctx context.Context, read source, p keyspan.Plan, q query, visit func(
 	return nil
 }
 
-// spans returns the spans of a plan that are after one key and up to another. An empty key is no bound.
+// spans returns the spans of a plan that have the keys after one key, up to and including another. An empty key is no
+// bound.
 func spans(p keyspan.Plan, after, before string) []span {
 	var out []span
 	for _, part := range p.Parts {

@@ -27,7 +27,7 @@ func (s *Store) SnapshotReader(r datastore.Revision) datastore.Reader {
 	return out
 }
 
-// use passes a connection that sees every write up to the reader's revision to the function do.
+// use calls do with a connection that sees every write up to the reader's revision.
 func (r *reader) use(do func(*conn) error) error {
 	if err := r.store.readers.use(do); err != nil {
 		return err
@@ -70,8 +70,8 @@ func (r *reader) count(ctx context.Context, filter datastore.RelationshipsFilter
 	return countMatches(iterate(ctx, r.rows, query{filter: filter, now: r.store.options.now()}))
 }
 
-// rows is the source of a reader. If no relationship was replaced or deleted since its revision, the current rows are
-// enough. Otherwise it reads the history too.
+// rows returns the rows of a span at the reader's revision. If no relationship was replaced or deleted since this
+// revision, the current rows are enough. Otherwise rows reads the history too.
 func (r *reader) rows(_ context.Context, s span, limit int) (rows []row, err error) {
 	err = r.use(func(c *conn) error {
 		if r.isCurrent() {

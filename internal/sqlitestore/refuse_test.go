@@ -124,7 +124,7 @@ func TestRefusesASecondProcess(t *testing.T) {
 
 func TestRefusesADirectoryWithoutPermission(t *testing.T) {
 	if os.Getuid() == 0 {
-		t.Skip("root may write everywhere; TestReadOnlyDisk holds the same")
+		t.Skip("root may write everywhere; TestReadOnlyDisk tests the same")
 	}
 	directory := t.TempDir()
 	newUsedStore(t, directory)

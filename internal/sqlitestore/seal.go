@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// A seal is a line at the end of a backup with the hash of all bytes before it, since SQLite does not detect every
-// changed byte. The line is after the last page of the file, so that any SQLite can still read the file.
+// A seal is the last line of a backup. It has a hash of all bytes before it, since SQLite does not detect every
+// changed byte. The line is after the last page of the file, so SQLite can still read the file.
 const (
 	sealBegin  = "sluice backup sha256 "
 	sealFormat = sealBegin + "%x\n"
 	sealLength = int64(len(sealBegin) + 2*sha256.Size + 1)
 )
 
-// pageUnit divides the size of every SQLite file: it is the smallest page size.
+// pageUnit is the smallest page size of SQLite. The size of every SQLite file is a multiple of it.
 const pageUnit = 512
 
-// seal appends the line to a file.
+// seal appends the line with the hash to a file.
 func seal(ctx context.Context, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
@@ -35,8 +35,8 @@ func seal(ctx context.Context, file *os.File) error {
 	return err
 }
 
-// readSeal returns the line at the end of a file and the length of the file without it. The line is empty if there is
-// none.
+// readSeal returns the line with the seal, and the length of the file without this line. If the file has no seal, the
+// line is empty.
 func readSeal(file *os.File) (line string, length int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -57,7 +57,8 @@ func readSeal(file *os.File) (line string, length int64, err error) {
 	}
 }
 
-// checkSeal returns ErrCorrupt unless the hash of the bytes is the hash in the line. An empty line accepts any bytes.
+// checkSeal returns ErrCorrupt unless the hash of the bytes is the hash in the line. With an empty line, it accepts
+// any bytes.
 func checkSeal(ctx context.Context, line string, sealed io.Reader) error {
 	hash, err := hashOfFile(ctx, sealed)
 	if err != nil {

@@ -8,14 +8,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb/keyspan"
 )
 
-// typesOfSets are the types of sets that each relation of a schema accepts, by type and relation.
+// typesOfSets has the types of the subject sets that each relation of a schema accepts, by resource type and
+// relation. For `viewer: user | group#member`, this is group.
 type typesOfSets struct {
 	since int64 // the revision that wrote the newest definition
 	of    map[string]map[string][]string
 }
 
-// withTypesOfSets adds to a filter for sets the types that these can have. At a revision before the newest change of
-// the schema, it returns the filter itself.
+// withTypesOfSets adds types to a filter that selects subject sets: those that the relation of the filter accepts. At
+// a revision before the newest change of the schema, it returns the filter unchanged.
 func (r *reader) withTypesOfSets(
 	ctx context.Context, filter datastore.RelationshipsFilter,
 ) (datastore.RelationshipsFilter, error) {

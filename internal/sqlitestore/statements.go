@@ -49,8 +49,8 @@ func countMatches(found datastore.RelationshipIterator) (count int, err error) {
 }
 
 // shapes has the read statements for each of the two orders, by resource and by subject. The first statement of an
-// order reads a range of keys. The others read lists of at most 1, 2, 4 and so on up to maxKeys keys. The parameters
-// have no numbers, since the driver would have to search for the numbers.
+// order reads a range of keys. The others read lists of at most 1, 2, 4 and so on up to maxKeys keys. Their
+// parameters have no numbers, since the driver would have to search the statement for them.
 var shapes = func() (all [2][]shape) {
 	for i, names := range []struct{ table, index, column string }{
 		{"by_resource", "history_by_resource", "key"},
@@ -72,8 +72,9 @@ var shapes = func() (all [2][]shape) {
 	return all
 }()
 
-// shape is a pair of statements for spans of one form. now finds the current relationships that existed already at a
-// revision. at also finds the relationships that existed then and were replaced or deleted since.
+// shape is a pair of statements for ranges of keys, or for lists of keys up to one length. now finds the current
+// relationships that already existed at a revision. at also finds the relationships that existed then and were
+// replaced or deleted since.
 type shape struct {
 	parameters int
 	now, at    string

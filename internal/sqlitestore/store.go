@@ -68,7 +68,7 @@ type Store struct {
 
 	head      atomic.Pointer[head]
 	ended     atomic.Int64 // newest revision that replaced or deleted a relationship
-	redefined atomic.Int64 // a revision from which on the definitions have not changed
+	redefined atomic.Int64 // the definitions have not changed since this revision
 	sets      atomic.Pointer[typesOfSets]
 	collected atomic.Int64 // the history up to this revision is deleted
 
@@ -161,14 +161,14 @@ func (s *Store) load() error {
 	return nil
 }
 
-// start is the state that every store must contain.
+// start is the data that Open reads. Every store must have it.
 type start struct {
 	id                     string
 	head                   head
 	last, ended, collected int64
 }
 
-// readStart reads the state. It returns ErrCorrupt if the file cannot be opened as a store.
+// readStart reads the data that Open needs. It returns ErrCorrupt if the file lacks some of it.
 func readStart(c *conn) (stored start, err error) {
 	var rows int64
 	for _, read := range []struct {
@@ -231,7 +231,7 @@ func (s *Store) closeFiles() error {
 	return errors.Join(append(errs, s.directory.close())...)
 }
 
-// open returns an error after Close.
+// open returns errClosed after Close, and nil before.
 func (s *Store) open() error {
 	select {
 	case <-s.closed:

@@ -16,7 +16,8 @@ import (
 //go:embed schema.sql
 var tables string
 
-// refuseTriggers is an authorizer that rejects statements which run a trigger or read a view. A store has neither.
+// refuseTriggers is a SQLite authorizer. It rejects statements that run a trigger or read a view; a store has
+// neither.
 func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string) sqlite.AuthorizerReturnCode {
 	if triggerOrView != "" {
 		return sqlite.AuthorizerDeny
@@ -24,9 +25,9 @@ func refuseTriggers(_ sqlite.AuthorizerActionCode, _, _, _, triggerOrView string
 	return sqlite.AuthorizerOK
 }
 
-// checkTables returns errForeign unless the SQLite schema of the file is exactly that of schema.sql. Any other trigger,
-// view, constraint or default could change the effect of later statements. It accepts the statistics tables of ANALYZE,
-// which SQLite's planner reads.
+// checkTables returns errForeign unless the SQLite schema of the file is exactly that of schema.sql. Any other
+// trigger, view, constraint or default could change the effect of later statements. checkTables accepts the tables
+// that SQLite's ANALYZE creates.
 func checkTables(c *conn) error {
 	want, err := expectedTables()
 	if err != nil {
@@ -56,8 +57,8 @@ func checkTables(c *conn) error {
 // declaration is a row of sqlite_schema: a table, index, trigger or view.
 type declaration struct{ kind, name, table, sql string }
 
-// statistics are the tables that ANALYZE creates, in all versions of SQLite. These tables can make a statement slow,
-// but they change no result. Opening a store for writing drops them.
+// statistics are the tables that ANALYZE creates, in all versions of SQLite. SQLite's planner reads them. They can
+// make a statement slow, but they do not change its result. Opening a store for writing drops them.
 var statistics = []declaration{
 	{"table", "sqlite_stat1", "sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"},
 	{"table", "sqlite_stat2", "sqlite_stat2", "CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)"},

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/ownfile"
 )
 
-// foreign are changes to the SQLite schema of a file, as statements.
+// foreign has changes to the SQLite schema of a file, as statements.
 var foreign = map[string][]string{
 	"a trigger": {`CREATE TRIGGER grant_role AFTER INSERT ON change BEGIN
 		INSERT OR IGNORE INTO by_resource VALUES ('account sales owner user mallory ...', 1, NULL, NULL); END`},
@@ -48,8 +48,8 @@ func doctor(t *testing.T, file string, statements []string) {
 	require.NoError(t, c.Close())
 }
 
-// TestForeignSQLiteSchemaIsRefused checks a store with a trigger, a view or changed tables. Open and Backup reject it,
-// and Restore rejects it with and without a seal.
+// TestForeignSQLiteSchemaIsRefused checks stores with a trigger, a view or changed tables. Open and Backup must
+// reject them. Restore must reject them with and without a seal.
 func TestForeignSQLiteSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	whole, err := os.ReadFile(newUsedStore(t, t.TempDir()))
@@ -120,7 +120,8 @@ func TestRestoreNeedsASeal(t *testing.T) {
 	requireBatches(t, open(t, fresh, Options{}), []int{200, 0, 0, 0})
 }
 
-// TestRestoreNoticesChangesDuringItsCopy checks that Restore notices bytes that change between its check and its copy.
+// TestRestoreNoticesChangesDuringItsCopy checks that copyOf rejects a backup whose bytes have changed since Restore
+// checked it.
 func TestRestoreNoticesChangesDuringItsCopy(t *testing.T) {
 	t.Parallel()
 	directory, file := t.TempDir(), filepath.Join(t.TempDir(), "backup.db")

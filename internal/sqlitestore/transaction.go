@@ -12,15 +12,15 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// attempts is how often a write is tried while another process has locked the file. pause is the time between two
-// attempts.
+// attempts is the largest number of attempts at a write while another process has locked the file. pause is the time
+// between two attempts.
 const (
 	attempts = 10
 	pause    = 20 * time.Millisecond
 )
 
-// ReadWriteTx waits until it may write, or until ctx ends. Then it calls the function do in a transaction. The function
-// sees the committed state and its own writes. If ReadWriteTx returns an error, nothing of the transaction is stored.
+// ReadWriteTx waits until it may write, or until ctx ends. Then it calls do in a transaction. do sees the committed
+// state and its own writes. If ReadWriteTx returns an error, nothing of the transaction is stored.
 func (s *Store) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {
@@ -89,7 +89,7 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 		return 0, err
 	}
 	if t.ended {
-		s.ended.Store(int64(h.revision)) // before the commit, so that readers know of moved rows
+		s.ended.Store(int64(h.revision)) // before the commit, so that readers then also read the history
 	}
 	if t.redefined {
 		s.redefined.Store(int64(h.revision))
@@ -103,8 +103,8 @@ func (s *Store) transact(ctx context.Context, do datastore.TxUserFunc, o *option
 	return t.head.revision, nil
 }
 
-// rollBack ends the transaction. If the rollback fails, for example after a disk failure, rollBack closes the
-// connection, since the state of the connection is unknown.
+// rollBack ends the transaction. If the rollback fails, for example after a disk failure, the state of the connection
+// is unknown, so rollBack closes it.
 func (s *Store) rollBack() error {
 	if _, err := s.writer.exec("ROLLBACK"); err == nil {
 		return nil
@@ -133,14 +133,14 @@ func newTransaction(s *Store, h head) *transaction {
 	return t
 }
 
-// use passes the connection that writes to the function do.
+// use calls do with the connection that writes.
 func (t *transaction) use(do func(*conn) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return do(t.store.writer)
 }
 
-// rows is the source of a transaction. It reads the current rows.
+// rows returns the current rows of a span.
 func (t *transaction) rows(_ context.Context, s span, limit int) (rows []row, err error) {
 	err = t.use(func(c *conn) error {
 		rows, err = c.rows(statementNow(s, limit, int64(t.head.revision)))

@@ -9,11 +9,11 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore"
 )
 
-// watchTimeout is how long a slow watcher has to receive a change when its buffer is full.
+// watchTimeout is how long Watch waits for a slow watcher whose buffer is full.
 const watchTimeout = time.Second
 
-// Watch sends the changes committed after a revision, and then each new change, until ctx ends. It fails if the garbage
-// collection has deleted changes after that revision.
+// Watch sends the changes that were committed after a revision, and then each new change, until ctx ends. It fails if
+// the garbage collection has deleted changes after that revision.
 func (s *Store) Watch(
 	ctx context.Context, after datastore.Revision, o datastore.WatchOptions,
 ) (<-chan datastore.RevisionChanges, <-chan error) {
@@ -64,7 +64,7 @@ type watcher struct {
 	updates chan<- datastore.RevisionChanges
 }
 
-// follow sends changes until it fails or ctx ends, and returns the reason.
+// follow sends changes until it fails or ctx ends, and returns the error.
 func (w *watcher) follow(ctx context.Context) error {
 	for {
 		head, next := w.store.next()
@@ -143,7 +143,7 @@ func (w *watcher) read(from int64, upTo revision) (rows []logRow, err error) {
 	return rows, err
 }
 
-// sendChanges sends one revision, unless nothing in it is watched.
+// sendChanges sends the changes of one revision, unless the watcher has requested none of them.
 func (w *watcher) sendChanges(ctx context.Context, c *changes) error {
 	if c == nil {
 		return nil
@@ -156,7 +156,7 @@ func (w *watcher) sendChanges(ctx context.Context, c *changes) error {
 	return w.send(ctx, changes)
 }
 
-// send waits for a slow watcher for up to the configured timeout.
+// send sends a change. It waits for a slow watcher, but not longer than the configured timeout.
 func (w *watcher) send(ctx context.Context, change datastore.RevisionChanges) error {
 	select {
 	case w.updates <- change:

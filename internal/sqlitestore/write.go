@@ -154,7 +154,7 @@ func (t *transaction) end(c *conn, resource, subject string, created int64, deta
 	return err
 }
 
-// blob returns NULL for empty details.
+// blob returns details as an SQL value: NULL if they are nil.
 func blob(details []byte) any {
 	if details == nil {
 		return nil

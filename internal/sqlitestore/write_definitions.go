@@ -9,7 +9,7 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// put replaces a definition.
+// put stores a definition, and ends the current one of the same kind and name.
 func (t *transaction) put(c *conn, kind, name string, body []byte, count, counted any) error {
 	if _, err := t.drop(c, kind, name); err != nil {
 		return err
@@ -26,7 +26,8 @@ func (t *transaction) put(c *conn, kind, name string, body []byte, count, counte
 	return err
 }
 
-// drop ends a definition and reports whether it existed.
+// drop ends the current definition with a name, so that later revisions do not have it. It reports whether there was
+// one.
 func (t *transaction) drop(c *conn, kind, name string) (bool, error) {
 	t.redefined = t.redefined || kind != kindCounter
 	unseen, err := c.exec(
