@@ -31,7 +31,7 @@ type Acknowledged struct {
 	dropped int // number of older writes that are no longer in the list
 }
 
-// AcknowledgedWrite is an acknowledged write.
+// AcknowledgedWrite describes an acknowledged write.
 type AcknowledgedWrite struct {
 	At       time.Time      // time of the acknowledgement by the clock of this process
 	Metadata map[string]any // metadata of the transaction
@@ -39,7 +39,8 @@ type AcknowledgedWrite struct {
 	revision revision
 }
 
-// maxAcknowledged is the largest number of collected writes. Above it, only the newest are kept, but all are counted.
+// maxAcknowledged is the largest number of writes in the list. Above it, only the newest are in the list, but all are
+// counted.
 const maxAcknowledged = 10_000
 
 func (a *Acknowledged) add(text string, metadata map[string]any) {
@@ -54,7 +55,7 @@ func (a *Acknowledged) add(text string, metadata map[string]any) {
 	)
 }
 
-// addToken is add for the token of a write. It does nothing if a is nil.
+// addToken adds the write that has a token. It does nothing if a is nil.
 func (a *Acknowledged) addToken(token authz.Token, metadata map[string]any) {
 	if a != nil && token != "" {
 		a.add(revisionText(token), metadata)
@@ -197,10 +198,10 @@ type recording struct {
 	into *Acknowledged
 }
 
-// Unwrap returns the recorded datastore.
+// Unwrap returns the datastore whose writes are recorded.
 func (r recording) Unwrap() datastore.Datastore { return r.Datastore }
 
-// ReadWriteTx adds the write before it returns to its caller.
+// ReadWriteTx runs a write, and adds it to the Acknowledged before it returns.
 func (r recording) ReadWriteTx(
 	ctx context.Context, do datastore.TxUserFunc, opts ...options.RWTOptionsOption,
 ) (datastore.Revision, error) {

@@ -78,7 +78,10 @@ func TestAcknowledgedWritesAreDelivered(t *testing.T) {
 			require.NoError(t, err)
 			writes, count := acknowledged.Outstanding()
 			require.GreaterOrEqual(t, count, 2*writers*each+1)
-			require.True(t, strings.Contains(fmt.Sprint(writes[len(writes)-2].Metadata), "request_id:r"), "metadata are kept")
+			require.True(
+				t, strings.Contains(fmt.Sprint(writes[len(writes)-2].Metadata), "request_id:r"),
+				"an outstanding write must have its metadata",
+			)
 
 			delivered := make(map[authz.ID]bool)
 			for change, err := range engine.Watch(t.Context(), begin) {

@@ -8,8 +8,7 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// schemaAge is how long facts about the stored schema are cached. During this time, another server may apply another
-// schema.
+// schemaAge is how long facts about the stored schema are cached. Meanwhile, another server may apply another schema.
 const schemaAge = 5 * time.Second
 
 // conditionalAlls caches the result of conditionalAll.

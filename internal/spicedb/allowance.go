@@ -7,14 +7,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxScratchSubjects limits all look-ups of subjects during one use of a scratch engine together. Each look-up costs
-// the subjects that it holds, counted as in subjectSimulation, plus the relationships that it reads. The limit of one
-// look-up does not suffice, since a preview makes a look-up for each permission.
+// maxScratchSubjects limits the cost of all look-ups of subjects together during one use of a scratch engine, a
+// temporary SpiceDB in memory. The cost of a look-up is that of the subjects that it keeps in memory, see
+// subjectSimulation, plus the number of relationships that it reads. The limit of one look-up does not suffice, since
+// a preview makes a look-up for each permission.
 const maxScratchSubjects = 20_000_000
 
 const togetherMessage = "the answer needs the people of too many permissions, or too many paths lead to them"
 
-// allowance is how much the look-ups of subjects of several calls may still cost together. A nil allowance has no
+// allowance is how much the look-ups of subjects of several calls may still cost together. A nil allowance means no
 // limit.
 type allowance struct{ left atomic.Int64 }
 

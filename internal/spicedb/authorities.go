@@ -15,9 +15,10 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// authorities are the certificate authorities in a CA file, and the open connections that they authenticated. Each TLS
-// handshake reads the file, so that the next connection uses a rotated file. If the authorities change, connections
-// that the new ones do not authenticate are closed. If the file is not valid, the last authorities remain in use.
+// authorities are the certificate authorities in a CA file, and the open connections that they authenticated. Each
+// TLS handshake reads the file, so that the next connection uses a rotated file. If the authorities change,
+// connections that the new authorities do not authenticate are closed. If the file is not valid, the last valid
+// authorities remain in use.
 type authorities struct {
 	file string
 	log  *slog.Logger
@@ -37,8 +38,8 @@ func openAuthorities(file string, log *slog.Logger) (*authorities, error) {
 	return a, a.reload()
 }
 
-// reload reads the file. If its authorities have changed, it closes the connections that they do not authenticate. The
-// error names the file.
+// reload reads the file. If the authorities have changed, it closes the connections that the new authorities do not
+// authenticate. The error names the file.
 func (a *authorities) reload() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -66,12 +67,14 @@ func (a *authorities) reload() error {
 			_ = conn.Conn.Close()
 		}
 	}
-	a.log.Info("uses the changed certificate authorities of SpiceDB", "file", a.file, "closed_connections", closed)
+	a.log.Info(
+		"the server uses the changed certificate authorities of SpiceDB", "file", a.file, "closed_connections", closed,
+	)
 	return nil
 }
 
 // parseAuthorities parses the authorities in a file. It returns an error if a certificate is incomplete because the
-// file is still being written, since this must not remove authorities.
+// file is still being written: an incomplete file must not remove authorities.
 func parseAuthorities(pem []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
@@ -125,7 +128,8 @@ type authenticated struct {
 	authorities *authorities
 }
 
-// verify returns nil if an authority of the pool signed the certificate. The handshake has verified its name.
+// verify returns nil if an authority of the pool signed the certificate. The TLS handshake has already verified the
+// name in the certificate.
 func (c *authenticated) verify(pool *x509.CertPool) error {
 	options := x509.VerifyOptions{Roots: pool, Intermediates: x509.NewCertPool()}
 	for _, certificate := range c.chain[1:] {
@@ -143,7 +147,7 @@ func (c *authenticated) Close() error {
 	return c.Conn.Close()
 }
 
-// rotating are credentials that read the file for each handshake.
+// rotating are gRPC credentials that read the CA file for each TLS handshake.
 type rotating struct {
 	credentials.TransportCredentials
 	authorities *authorities

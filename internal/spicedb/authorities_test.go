@@ -20,7 +20,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate, and then the CA file.
+// TestRotatedAuthoritiesNeedNoRestart replaces SpiceDB's certificate, and then the CA file. The engine must connect
+// again without a restart.
 func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	first, firstPEM, _ := certificatetest.SelfSigned(t)
 	second, secondPEM, _ := certificatetest.SelfSigned(t)
@@ -28,7 +29,7 @@ func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, firstPEM, 0o600))
 	address := freeAddress(t)
 	serve := func(pair tls.Certificate) *grpc.Server {
-		listener, err := net.Listen("tcp", address) //nolint:noctx // at once
+		listener, err := net.Listen("tcp", address) //nolint:noctx // Listen returns at once
 		require.NoError(t, err)
 		server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&pair)))
 		v1.RegisterPermissionsServiceServer(server, &flaky{})
@@ -48,7 +49,7 @@ func TestRotatedAuthoritiesNeedNoRestart(t *testing.T) {
 	require.Eventually(t, func() bool { return check() == nil }, 5*time.Minute, 20*time.Millisecond)
 	server.Stop()
 	serve(second)
-	require.ErrorIs(t, check(), authz.CodeUnavailable, "the new certificate is not of an authority in the file")
+	require.ErrorIs(t, check(), authz.CodeUnavailable, "no authority in the file has signed the certificate")
 	require.NoError(t, os.WriteFile(file, []byte("half written"), 0o600))
 	require.ErrorIs(t, check(), authz.CodeUnavailable)
 	require.NoError(t, os.WriteFile(file, secondPEM, 0o600))
@@ -62,7 +63,7 @@ func TestRemovedAuthorityEndsOpenConnections(t *testing.T) {
 	_, secondPEM, _ := certificatetest.SelfSigned(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, firstPEM, 0o600))
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // Listen returns at once
 	require.NoError(t, err)
 	accepted := &countingListener{Listener: listener}
 	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&first)))
@@ -92,11 +93,11 @@ func TestRemovedAuthorityEndsOpenConnections(t *testing.T) {
 	require.NoError(t, os.Remove(file))
 	require.ErrorContains(t, engine.ReloadAuthorities(), file)
 	require.NoError(t, check())
-	require.Equal(t, opened, accepted.count.Load(), "the connection stays open")
+	require.Equal(t, opened, accepted.count.Load(), "the connection must stay open")
 
 	require.NoError(t, os.WriteFile(file, secondPEM, 0o600))
 	require.NoError(t, engine.ReloadAuthorities())
-	require.ErrorIs(t, check(), authz.CodeUnavailable, "the connection of the removed authority is closed")
+	require.ErrorIs(t, check(), authz.CodeUnavailable, "the connection must be closed")
 }
 
 // countingListener counts the connections that it accepts.

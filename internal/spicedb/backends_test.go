@@ -55,7 +55,7 @@ func TestEngine(t *testing.T) {
 			var options []enginetest.Option
 			if name == "container" {
 				options = append(
-					options, enginetest.OverlapUnseen("SpiceDB's own in-memory datastore loses sight of writes that overlap"),
+					options, enginetest.OverlapUnseen("SpiceDB's own in-memory datastore can miss overlapping writes"),
 				)
 			}
 			enginetest.Run(t, func(*testing.T) authz.Engine { return engine }, options...)

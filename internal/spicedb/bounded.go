@@ -15,9 +15,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// limits bound the work of an embedded SpiceDB for one call, or for one check within a call. Without them, some
-// questions take exponential time and memory, since SpiceDB v1.56.0 follows each path to an object separately. Examples
-// are cycles, and chains in which each object leads to the next object in two ways. Zero means no limit.
+// limits bound the work of an embedded SpiceDB for one call, or for one check within a call. Without them, some calls
+// take exponential time and memory, since SpiceDB v1.56.0 follows each path to an object separately. Examples are
+// cycles, and chains in which each object leads to the next object in two ways. Zero means no limit.
 type limits struct {
 	steps   int64 // evaluated parts of permissions
 	open    int64 // parts evaluated at the same time: SpiceDB evaluates the parts of an exclusion concurrently
@@ -25,18 +25,18 @@ type limits struct {
 	rows    int64 // relationships read
 	same    int64 // repetitions of one query from resources to subjects
 	reverse int64 // repetitions of one query from subjects to resources
-	found   int64 // cost of the subjects that a look-up of subjects holds, in units of subjectSimulation
+	found   int64 // cost of the subjects that a look-up of subjects keeps in memory, see subjectSimulation
 }
 
-// checkLimits are the limits of one check, also of a check within a bulk or a look-up of resources.
+// checkLimits are the limits of one check. They also hold for a check within a bulk or within a look-up of resources.
 var checkLimits = limits{steps: 10_000, open: 1_000, queries: 50_000, rows: 2_000_000, same: 1_000}
 
 // tracedLimits are the limits of a check with a trace. For such a check, SpiceDB evaluates each object in a separate
 // step.
 var tracedLimits = limits{steps: 20_000, open: 1_000, queries: 100_000, rows: 2_000_000, same: 1_000}
 
-// bulkCheckLimits are the limits of one check within a bulk. CheckBulk repeats a check that exceeds them in a call of
-// its own.
+// bulkCheckLimits are the limits of one check within a bulk. If a check exceeds them, CheckBulk repeats it in a
+// separate call.
 var bulkCheckLimits = limits{steps: 2_000, open: 1_000, queries: 10_000, rows: 400_000, same: 200}
 
 // callLimits are the limits of the calls whose names start with prefix.
@@ -82,8 +82,9 @@ func nameOf(method string) string { return method[strings.LastIndexByte(method, 
 const boundMessage = "the answer needs too many steps: " +
 	"relationships form a cycle, or many paths lead to the same objects"
 
-// bounded limits the work of one call. After the call has ended or exceeded a limit, its reads fail, which ends every
-// part of the evaluation. Without this, SpiceDB would continue the evaluation after the end of the call.
+// bounded limits the work of one call. After the call has ended or exceeded a limit, every read of the call fails,
+// which ends all parts of the evaluation. Without this, SpiceDB would continue the evaluation after the end of the
+// call.
 type bounded struct {
 	datalayer.DataLayer
 
@@ -99,8 +100,8 @@ type bounded struct {
 
 	together *allowance // shared by the look-ups of subjects of several calls; nil means no limit
 
-	// alone is set for calls that only make checks. They share no part with other checks, unless cached is set, and
-	// evaluate the parts of an exclusion one after the other.
+	// alone is set for calls that only make checks. Unless cached is set, these checks share no part with other
+	// checks. The parts of an exclusion are evaluated one after the other.
 	alone, cached bool
 
 	// request is the context of the call, or nil if the call is not limited. Each read checks it, because SpiceDB
@@ -161,7 +162,7 @@ func (b *bounded) simulateOnce(stream *replayed, most limits) func(datalayer.Rev
 	}
 }
 
-// take counts one unit of work. It returns an error if the call has ended or has exceeded a limit.
+// take counts one unit of work, and returns an error if the call has ended or has exceeded a limit.
 func (b *bounded) take(ctx context.Context, what counted) error {
 	switch {
 	case ctx.Err() != nil:
@@ -215,9 +216,9 @@ func (b *bounded) under(ctx context.Context) context.Context {
 	return ctx
 }
 
-// untilEnd returns a context for a step that ends with ctx or with the call, and a function that releases it. SpiceDB
-// itself stops a step only when no other step waits for its result. So without this context, steps that wait for each
-// other would never end.
+// untilEnd returns a context for a step, which ends with ctx or with the call, and a function that releases it.
+// SpiceDB itself stops a step only when no other step waits for its result. So without this context, steps that wait
+// for each other would never end.
 func (b *bounded) untilEnd(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(b.request, cancel)
@@ -328,7 +329,7 @@ func (r boundedReader) counted(
 			if err == nil {
 				err = r.bound.take(ctx, countRows)
 			}
-			r.bound.waiting.Add(-1) // the consumer of the row may wait for another step
+			r.bound.waiting.Add(-1) // while the row is used, the consumer may wait for another step
 			more := yield(one, err)
 			r.bound.waiting.Add(1)
 			if !more || err != nil {

@@ -17,30 +17,30 @@ import (
 )
 
 const (
-	// maxBulk is the largest number of checks in one call to SpiceDB. Their steps together stay below the limit of a
-	// call.
+	// maxBulk is the largest number of checks in one call to SpiceDB. It keeps the steps of all checks of a call
+	// below the limit of the call.
 	maxBulk = 1000
 
-	// maxFailedSteps limits the steps of the repeated checks that fail with CodeTooLarge, all checks of a bulk
-	// together. Checks that end within the first of repeatSteps do not count.
+	// maxFailedSteps limits the steps of repeated checks that fail with CodeTooLarge, for all checks of a bulk
+	// together. Steps below the first limit of repeatSteps do not count.
 	maxFailedSteps = 100_000
 )
 
 // repeatSteps are the step limits of repeated checks. All checks are repeated with the first limit; those that exceed
-// it are repeated with the next one, and so on. So expensive checks do not prevent the answers of cheap ones. The last
-// limit is that of a single check.
+// it are repeated with the next one, and so on. So cheap checks are answered before expensive ones are repeated. The
+// last limit is that of a single check.
 var repeatSteps = []int64{64, 256, 2_000, 10_000}
 
-// errNotRepeated is the error of a check that is not repeated alone.
+// errNotRepeated is the error of a check that failed together with others and is not repeated alone.
 var errNotRepeated = authz.Errorf(
 	authz.CodeTooLarge, "the checks of this request need too many steps together; send this check in a separate request",
 )
 
 // CheckBulk implements authz.Engine, for any number of checks. SpiceDB evaluates checks that differ only in the
-// resource together, so an error of one check becomes an error of all. CheckBulk repeats the failed checks one by one,
-// so that each has the result of a single check. It limits the time for repetitions, and the steps of those that fail
-// with CodeTooLarge. A failed check that is not repeated has an error with CodeTooLarge. If all checks at an exact
-// snapshot have this error, CheckBulk returns the token of the snapshot.
+// resource together, so an error of one check becomes the error of all of them. CheckBulk repeats these checks one by
+// one, so that each has the result of a single check. It limits the time for repetitions, and the steps of
+// repetitions that fail with CodeTooLarge. A failed check that is not repeated has an error with CodeTooLarge. If all
+// checks at an exact snapshot have an error with this code, CheckBulk returns the token of the snapshot.
 func (c *Client) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) (_ []authz.CheckResult, _ authz.Token, err error) {
@@ -89,7 +89,7 @@ type bulk struct {
 	until       time.Time // time after which no check is repeated
 }
 
-// check sets the results of the checks from start to end, and adds to pending those that must be repeated alone.
+// check sets the results of the checks from start to end. It adds those that must be repeated alone to pending.
 // SpiceDB rejects the whole call if one check is malformed or the request is too large. Then check calls itself for
 // each half of the checks, until a rejected check is alone.
 func (b *bulk) check(ctx context.Context, start, end int) error {
@@ -117,8 +117,9 @@ func (b *bulk) check(ctx context.Context, start, end int) error {
 	return b.check(ctx, half, end)
 }
 
-// findPending adds to pending the checks whose result may depend on other checks of the call. SpiceDB evaluates checks
-// together only if they have the same subject. A single check may use more steps than a check in a bulk.
+// findPending adds the checks whose result may depend on other checks of the call to pending. SpiceDB evaluates
+// checks together only if they have the same subject. findPending also adds checks that took too many steps, since a
+// single check may take more.
 func (b *bulk) findPending(ctx context.Context, start, end int) {
 	same := make(map[authz.Subject]int)
 	for _, check := range b.checks[start:end] {
@@ -180,10 +181,10 @@ func (b *bulk) repeatAlone(ctx context.Context, i int, steps int64) (used int64,
 	return stepsOf(trailer, steps), nil
 }
 
-// setState records the state of an answer. All later calls read this state.
+// setState makes later calls read at the revision of this answer.
 func (b *bulk) setState(token authz.Token) { b.token, b.at = token, authz.AtSnapshot(token) }
 
-// isOfQuestion reports whether the request causes an error, and not the state of SpiceDB.
+// isOfQuestion reports whether the request itself causes an error, and not the state of SpiceDB.
 func isOfQuestion(err error) bool {
 	return errors.Is(err, authz.CodeInvalid) || errors.Is(err, authz.CodeTooLarge)
 }
@@ -246,7 +247,7 @@ func (b *bulk) call(ctx context.Context, checks []authz.Check, results []authz.C
 	}
 	if len(response.GetPairs()) != len(checks) {
 		answered := authz.Count(len(response.GetPairs()), "check", "checks")
-		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %s, but was asked %d", answered, len(checks))
+		return authz.Errorf(authz.CodeInternal, "SpiceDB answered %s instead of %d", answered, len(checks))
 	}
 	for i, pair := range response.GetPairs() {
 		if failed := pair.GetError(); failed != nil {

@@ -65,7 +65,8 @@ definition folder {
 	permission view = viewer + parent->view
 }`
 
-// writeFolders writes a chain of 70 folders, of which the user low may view c5, and a folder outside of the chain.
+// writeFolders writes a chain of 70 folders, c0 to c69, and the folder flat outside of it. The user low may view c5
+// and flat.
 func writeFolders(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	t.Helper()
 	require.NoError(t, engine.ApplySchema(t.Context(), foldersSchema))
@@ -89,8 +90,9 @@ func viewOf(user, folder string) authz.Check {
 	return question{endlessSubject("", "@"+user), authz.Object{Type: "folder", ID: authz.ID(folder)}, "view"}.check()
 }
 
-// TestManyTooLargeChecksLeaveOthersOfBulk checks a bulk in which many checks are nested too deeply. They must not
-// change the answers of the others, with one subject or several, and at every position in the bulk.
+// TestManyTooLargeChecksLeaveOthersOfBulk makes bulks in which many checks are nested too deeply. They must not
+// change the answers of the other checks, whether the checks have one subject or several, and at every position in
+// the bulk.
 func TestManyTooLargeChecksLeaveOthersOfBulk(t *testing.T) {
 	done := make(chan spicedb.Work, 10_000)
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithWork(func(w spicedb.Work) { done <- w }))

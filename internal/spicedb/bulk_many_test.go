@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestBulkOfManyChecksHasTheAnswersOfChecks checks a bulk that is larger than SpiceDB's chunks of 100 checks, and than
-// the largest call. Each item has the answer of a single check, also beside checks of unknown permissions.
+// TestBulkOfManyChecksHasTheAnswersOfChecks makes a bulk that is larger than SpiceDB's chunks of 100 checks, and than
+// the largest call. Each item must have the answer of a single check, even if other checks have unknown permissions.
 func TestBulkOfManyChecksHasTheAnswersOfChecks(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), foldersSchema))

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxCanceled is how often a call is evaluated at most, while SpiceDB itself cancels the evaluation.
+	// maxCanceled is the largest number of evaluations of one call. A call is evaluated again if SpiceDB itself has
+	// canceled the evaluation.
 	maxCanceled = 10
 
 	// canceledPause is the pause before the second evaluation. Each later pause is twice as long. During the pause, the
@@ -28,7 +29,8 @@ func isCanceledInside(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && (status.Code(err) == codes.Canceled || errors.Is(err, context.Canceled))
 }
 
-// untilNotCanceled repeats the evaluation of a call while SpiceDB itself cancels it. The handler must only read.
+// untilNotCanceled evaluates a call, and evaluates it again while SpiceDB itself cancels the evaluation. The handler,
+// which evaluates the call, must only read.
 func untilNotCanceled(
 	ctx context.Context, handler func(context.Context) (any, error),
 ) (answer any, err error) {
@@ -42,7 +44,8 @@ func untilNotCanceled(
 	return answer, err
 }
 
-// replayed is a stream whose only request several evaluations receive, one after the other.
+// replayed is a stream with a single request. The request is read once, and several evaluations receive it, one after
+// the other.
 type replayed struct {
 	grpc.ServerStream
 	request proto.Message // nil before the request is received

@@ -5,10 +5,12 @@ import (
 )
 
 const (
-	// maxCandidates limits how many resources or subjects a look-up checks one by one, if a caveat fails.
+	// maxCandidates is the largest number of resources or subjects that a look-up checks one by one after a caveat
+	// has failed.
 	maxCandidates = 10_000
 
-	// maxCandidateRows limits how many relationships a look-up reads to find candidates, if a caveat fails.
+	// maxCandidateRows is the largest number of relationships that a look-up then reads to find candidates for these
+	// checks.
 	maxCandidateRows = 100_000
 )
 

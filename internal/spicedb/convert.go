@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// wildcard is the id of SpiceDB for all subjects of a type. EncodeID never returns it.
+// wildcard is SpiceDB's id for all subjects of a type. EncodeID never returns it.
 const wildcard = "*"
 
 func toObject(o authz.Object) *v1.ObjectReference {

@@ -12,8 +12,9 @@ import (
 // maxPage is the largest limit that SpiceDB accepts for one stream.
 const maxPage = 1000
 
-// position is where a list continues. SpiceDB accepts its own cursor only with the consistency and limit of the earlier
-// request, so the cursor for callers includes these two. All pages read the state of the first page.
+// position says where the next page of a list starts. SpiceDB accepts its own cursor only with the consistency and
+// limit of the earlier request, so the cursor for callers includes these two. All pages are read at the revision of
+// the first page.
 type position struct {
 	at     authz.Consistency
 	limit  uint32

@@ -51,10 +51,10 @@ type stepSpan struct {
 
 	depth int
 	check *work   // work of the check; nil outside of checks
-	ended []*work // End ends a step in each of them
+	ended []*work // End ends one step in each of them
 	stop  func()  // releases the context of the span; nil if the span has no context of its own
-	turns *turns  // of the parts of an exclusion; nil for other spans
-	base  *turns  // the exclusion whose base the span is; nil for other spans
+	turns *turns  // of an exclusion, for the span of the exclusion; otherwise nil
+	base  *turns  // of an exclusion, for the span of its base; otherwise nil
 }
 
 // End implements trace.Span.
@@ -141,8 +141,8 @@ func (t *stepTracer) Start(
 	return trace.ContextWithSpan(ctx, next), next
 }
 
-// takeTurn makes the parts of an exclusion start one after the other. of is the exclusion to which the span belongs, or
-// nil.
+// takeTurn makes the subtracted parts of an exclusion wait until its base has ended. of has the turns of the
+// exclusion to which the span belongs, or is nil.
 func (s *stepSpan) takeTurn(ctx context.Context, name string, of *turns) {
 	bound, ok := datalayer.FromContext(ctx).(*bounded)
 	switch {

@@ -148,7 +148,7 @@ func TestOwnAPI(t *testing.T) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // Listen returns at once
 	require.NoError(t, err)
 	defer listener.Close()
 	return listener.Addr().String()
@@ -156,7 +156,7 @@ func freeAddress(t *testing.T) string {
 
 func TestEmbeddedRejectsConfiguration(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // Listen returns at once
 	require.NoError(t, err)
 	defer taken.Close()
 	for wanted, config := range map[string]spicedb.EmbeddedConfig{

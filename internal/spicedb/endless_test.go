@@ -34,7 +34,8 @@ definition lad {
 	permission both = aaa & bbb
 }`
 
-// endless are questions for which SpiceDB would take exponential time, and large questions that it can answer. In each
+// endless has questions: each is a permission on an object, about which the tests make every kind of call. For some
+// of them, SpiceDB without limits would take exponential time. Others are large, but SpiceDB can answer them. In each
 // question, the user with the question's name has the permission on most of the objects.
 var endless = []struct {
 	name       string
@@ -108,7 +109,8 @@ var endless = []struct {
 	}},
 }
 
-// ladderOfSets returns a chain in which each document leads to the next one in two ways, one of them through itself.
+// ladderOfSets returns a chain of documents. The relation allowed of each document leads to viewer of the next one.
+// Its relation direct leads to allowed of the same document, and so to the next one too.
 func ladderOfSets(name string, length int) func(func(string, authz.Relation, ...string)) {
 	return func(add func(string, authz.Relation, ...string)) {
 		for i := range length {
@@ -131,7 +133,7 @@ func ladder(name string, length int) func(func(string, authz.Relation, ...string
 	}
 }
 
-// writeEndless writes the schema and the relationships of the questions.
+// writeEndless writes the schema, and the relationships of all questions in endless.
 func writeEndless(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	t.Helper()
 	require.NoError(t, engine.ApplySchema(t.Context(), endlessSchema))
@@ -152,7 +154,7 @@ func writeEndless(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	}
 }
 
-// endlessSubject parses @user, object, and object#relation.
+// endlessSubject parses a subject in the form @user, object or object#relation.
 func endlessSubject(typ authz.Type, text string) authz.Subject {
 	if text[0] == '@' {
 		return authz.Subject{Object: authz.Object{Type: "user", ID: authz.ID(text[1:])}}
@@ -208,8 +210,8 @@ func last[T any](sequence func(func(T, error) bool)) (last error) {
 	return last
 }
 
-// everyQuestion runs the function each for all questions and all kinds of call: once for the question's own user, and
-// once for a user without a permission. After each question, it runs the function ended.
+// everyQuestion calls each for all questions and all kinds of call: once for the question's own user, and once for a
+// user without a permission. After each question, it calls ended.
 func everyQuestion(
 	t *testing.T, each func(name string, ask func(context.Context, authz.Engine) error), ended func(question string),
 ) {
@@ -228,7 +230,8 @@ func everyQuestion(
 	}
 }
 
-// endedQuestions returns a function that requires that no work continues and that only little memory is in use.
+// endedQuestions returns a function for the end of a question. It requires that no work continues, and that only
+// little memory is in use.
 func endedQuestions(t *testing.T) func(question string) {
 	t.Helper()
 	idle := runtime.NumGoroutine()
@@ -239,7 +242,7 @@ func endedQuestions(t *testing.T) func(question string) {
 			require.True(t, time.Now().Before(deadline), "%s: %d goroutines still run", question, runtime.NumGoroutine()-idle)
 			time.Sleep(time.Millisecond) // the parts of a call end a little later than the call
 		}
-		runtime.GC() // garbage does not count
+		runtime.GC() // unreachable memory must not count
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		require.Less(t, memory.HeapAlloc, uint64(1<<30), question)
@@ -279,8 +282,8 @@ func TestLargeQuestionsEndWithinLimits(t *testing.T) {
 	}
 }
 
-// TestQuestionsEndWithTheirCaller checks that no work continues after the caller has left, and that the engine can be
-// closed during a call.
+// TestQuestionsEndWithTheirCaller checks that no work continues after the context of the caller has ended, and that
+// the engine can be closed during a call.
 func TestQuestionsEndWithTheirCaller(t *testing.T) {
 	for name, store := range endlessStores(t) {
 		t.Run(name, func(t *testing.T) {

@@ -183,8 +183,9 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	return translate(st, v1.ErrorReason(v1.ErrorReason_value[info.GetReason()]), err)
 }
 
-// textlessCause wraps SpiceDB's error as the cause of an authz.Error whose message is already SpiceDB's text. Its own
-// text has only the code, so that a log does not repeat the message. reasonOfCause can still read SpiceDB's reason.
+// textlessCause wraps SpiceDB's error as the cause of an authz.Error whose message is already SpiceDB's text. The
+// text of textlessCause has only the code, so that a log does not repeat the message. reasonOfCause can still read
+// SpiceDB's reason.
 type textlessCause struct{ error }
 
 // Error implements error.

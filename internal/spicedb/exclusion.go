@@ -18,7 +18,7 @@ import (
 // Names of the spans that SpiceDB creates for exclusions, unions and intersections.
 const exclusionSpan, unionSpan, intersectionSpan = "-", "+", "&"
 
-// turns is the order of the parts of one exclusion.
+// turns makes the subtracted parts of one exclusion wait for its base.
 type turns struct {
 	baseEnded chan struct{}
 	once      sync.Once
@@ -37,7 +37,7 @@ func (t *turns) await(ctx, call context.Context) {
 	}
 }
 
-// orderedSchema reads definitions in which the parts of each exclusion have their own spans.
+// orderedSchema returns definitions in which each part of an exclusion has its own span.
 type orderedSchema struct{ datalayer.SchemaReader }
 
 // LookupTypeDefByName implements datalayer.SchemaReader.
@@ -99,7 +99,7 @@ func hasExclusion(rewrite *core.UsersetRewrite) bool {
 	})
 }
 
-// order changes an expression as described at orderedSchema.
+// order changes an expression as the beginning of this file describes.
 func order(rewrite *core.UsersetRewrite) {
 	parts := partsOf(rewrite)
 	for _, part := range parts {

@@ -12,8 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestExpirationBehindACache checks the delays that docs/membership.md states. SpiceDB on PostgreSQL caches answers, so
-// an answer can be outdated after an expiration. The test measures for how long, with continuous checks and no writes.
+// TestExpirationBehindACache checks the delays that docs/membership.md states. Here SpiceDB on PostgreSQL caches
+// answers, so an answer can be outdated after an expiration. The test measures for how long, with continuous checks
+// and no writes.
 func TestExpirationBehindACache(t *testing.T) {
 	t.Parallel()
 	engine, err := spicedb.Embedded(t.Context(), spicedb.EmbeddedConfig{
@@ -42,7 +43,7 @@ func TestExpirationBehindACache(t *testing.T) {
 	const longest = 11 * time.Second
 	bounds := map[authz.Consistency]time.Duration{authz.Fully(): 5 * time.Second, authz.AsFreshAs(token): longest}
 	const slack = 3 * time.Second
-	var slowest time.Duration // the slowest check: a busy machine delays a few of them
+	var slowest time.Duration // duration of the slowest check: the bound below allows five times as much
 	for time.Since(ends(people-1)) < longest+2*slack {
 		for i := range people {
 			for at, bound := range bounds {
@@ -53,10 +54,13 @@ func TestExpirationBehindACache(t *testing.T) {
 				require.NoError(t, err)
 				slowest = max(slowest, time.Since(asked))
 				require.False(
-					t, decision.Allowed() && asked.After(ends(i).Add(bound+slack+5*slowest)), "allowed %s after the end",
-					asked.Sub(ends(i)),
+					t, decision.Allowed() && asked.After(ends(i).Add(bound+slack+5*slowest)),
+					"allowed %s after the expiration", asked.Sub(ends(i)),
 				)
-				require.False(t, !decision.Allowed() && time.Now().Before(ends(i)), "denied %s before the end", time.Until(ends(i)))
+				require.False(
+					t, !decision.Allowed() && time.Now().Before(ends(i)),
+					"denied %s before the expiration", time.Until(ends(i)),
+				)
 			}
 		}
 		time.Sleep(250 * time.Millisecond)

@@ -159,7 +159,7 @@ func drain(done <-chan spicedb.Work) (all []spicedb.Work) {
 }
 
 // TestLookupsOfScratchAreBoundedTogether checks that all look-ups during one use of a scratch engine share an
-// allowance, and that the next use has a full one.
+// allowance. The next use must have a full allowance again.
 func TestLookupsOfScratchAreBoundedTogether(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{})
 	require.NoError(t, engine.ApplySchema(t.Context(), groupsSchema))

@@ -30,7 +30,7 @@ func maxStepsOf(ctx context.Context) int64 {
 	return 0
 }
 
-// lowered returns the limits for a check that may take only a number of steps.
+// lowered returns lower limits, for a check that may take only this number of steps.
 func (l limits) lowered(steps int64) limits {
 	if steps <= 0 || steps >= l.steps {
 		return l

@@ -13,14 +13,14 @@ import (
 
 // memory is SpiceDB's in-memory datastore with three differences:
 //
-// Writes run one at a time. SpiceDB's datastore selects the revision of a write before it waits for other writes. So of
-// two overlapping writes, the one that ends later can have the earlier revision. A reader at the other revision would
-// miss it.
+// Writes run one at a time. SpiceDB's datastore selects the revision of a write before it waits for other writes. So
+// of two overlapping writes, the one that ends later can have the earlier revision. A reader that used the later
+// revision before that write ended would miss the write.
 //
-// An index finds relationships. SpiceDB's datastore scans all relationships of a type and relation, so a large account
-// would slow down every check.
+// An index finds relationships. SpiceDB's datastore scans all relationships of a type and relation, so a large
+// account would slow down every check.
 //
-// Definitions are decoded once per schema.
+// Definitions are decoded once for each schema.
 type memory struct {
 	datastore.Datastore
 	gcWindow time.Duration
@@ -113,7 +113,7 @@ func (m *memory) HeadRevision(ctx context.Context) (datastore.RevisionWithSchema
 	return m.head().RevisionWithSchemaHash, nil
 }
 
-// settle waits for the running write if the revision belongs to it.
+// settle waits for the end of the running write if the revision belongs to that write.
 func (m *memory) settle(ctx context.Context, revision datastore.Revision) error {
 	if !revision.GreaterThan(m.head().Revision) {
 		return nil

@@ -9,8 +9,8 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// definitions holds the definitions of one schema. Each is decoded once, at its first use. SpiceDB's in-memory
-// datastore decodes all of them in every look-up, which takes most of the time of a small write.
+// definitions holds the definitions of one schema, and decodes each kind of them once, at its first use. SpiceDB's
+// in-memory datastore decodes all of them in every look-up, which takes most of the time of a small write.
 type definitions struct {
 	namespaces decoded[*core.NamespaceDefinition]
 	caveats    decoded[*core.CaveatDefinition]
@@ -101,8 +101,8 @@ func (r definedReader) LegacyLookupCaveatsWithNames(
 	return named(all, names), err
 }
 
-// defined calls do with a reader of the transaction's definitions. During the call, no definition may change, since the
-// cache would store the changed definition for the previous schema.
+// defined calls do with a reader of the transaction's definitions. During the call, no definition may change: the
+// cache would then have the changed definition for the previous schema.
 func (t *memoryTx) defined(do func(definedReader) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -51,7 +51,8 @@ func (x *index) run(q query) datastore.RelationshipIterator {
 	}
 }
 
-// partsOfTypes returns, for each stored type, the part with the resources whose ids begin with the prefix.
+// partsOfTypes returns a part of the index for each stored type: the resources of the type whose ids begin with the
+// prefix.
 func (x *index) partsOfTypes(prefix string) (parts []keyspan.Part) {
 	for next := ""; ; next += "\x00" { // sorts directly after the last type
 		var from keyspan.Key

@@ -89,7 +89,7 @@ type memoryTx struct {
 	err         error // error of a write that may have been applied in part
 }
 
-// view returns a copy of the current index. Later writes of the transaction do not change it.
+// view returns a copy of the current index, which later writes of the transaction do not change.
 func (t *memoryTx) view() *index {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,9 +14,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// newest makes fully consistent requests include every finished write. With it, each request of an embedded SpiceDB
-// reads the newest revision itself. SpiceDB would let a new request share the result of a request that is already
-// reading the newest revision. Under load, such a result can lack writes that ended before the new request arrived.
+// newest makes fully consistent requests include every finished write: each request of an embedded SpiceDB then reads
+// the newest revision itself. SpiceDB would let a new request share the result of a request that is already reading
+// the newest revision. Under load, such a result can lack writes that ended before the new request arrived.
 type newest struct {
 	datalayer.DataLayer
 	store datastore.Datastore
@@ -41,7 +41,8 @@ type limited struct {
 	worked       func(method string, done *work) // called after each evaluation of permissions; only tests set it
 }
 
-// withNewest installs newest and the limits of calls before the part of SpiceDB that selects the revision of a request.
+// withNewest installs newest and the limits of calls in front of the interceptor of SpiceDB that selects the revision
+// of a request.
 func withNewest(store datastore.Datastore, limited limited) server.ConfigOption {
 	// bound evaluates a call within its limits.
 	bound := func(
@@ -109,11 +110,11 @@ func withNewest(store datastore.Datastore, limited limited) server.ConfigOption 
 	}
 }
 
-// errOfOtherCall is the error if isOfOtherCall returns true. It makes the server evaluate the call again.
+// errOfOtherCall replaces an error for which isOfOtherCall returns true. It makes the server evaluate the call again.
 var errOfOtherCall = status.Error(codes.Canceled, "a part that another call evaluates has exceeded a limit")
 
-// isOfOtherCall reports whether a call has received the error of another call. SpiceDB evaluates a part that several
-// concurrent look-ups share only once, under the limits of one of them.
+// isOfOtherCall reports whether a call has received the error of another call. If several concurrent look-ups share a
+// part, SpiceDB evaluates it only once, under the limits of one of them.
 func isOfOtherCall(bound *bounded, err error) bool {
 	return status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), boundMessage) &&
 		!bound.refused.Load() && bound.simulate == nil

@@ -44,7 +44,7 @@ func TestSpiceDBTakesTheSchema(t *testing.T) {
 	slices.SortFunc(want, byType)
 	slices.SortFunc(got, byType)
 	if !slices.EqualFunc(got, want, sameDefinition) {
-		t.Errorf("stored are %+v, want %+v", got, want)
+		t.Errorf("the stored schema has the definitions %+v, want %+v", got, want)
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 	randomObjects     = 5
 )
 
-// randomSchema returns a schema with random recursive permissions.
+// randomSchema returns a schema whose permissions are random expressions, which may refer to each other.
 func randomSchema(random *rand.Rand) string {
 	may := func(i int) string { return fmt.Sprint("may", i) }
 	var expression func(own, depth int) string
@@ -67,7 +67,7 @@ func randomNodes(random *rand.Rand) (updates []authz.Update) {
 		}
 		added[one] = true
 	}
-	node := func(of int) string { // prefers later objects, so that some questions have an answer
+	node := func(of int) string { // a later object is more likely, so that some questions have an answer
 		return fmt.Sprint("n", min(of+random.IntN(randomObjects), randomObjects))
 	}
 	for i := range randomObjects {
@@ -85,8 +85,8 @@ func randomNodes(random *rand.Rand) (updates []authz.Update) {
 	return updates
 }
 
-// randomLevels returns levels of two nodes. Each node contains both nodes of the next level. So the number of paths
-// doubles at each level, unless a random permission between the levels merges the subjects.
+// randomLevels returns levels of two nodes each. Each node contains both nodes of the next level. So the number of
+// paths doubles at each level, unless a random permission between the levels merges the subjects.
 func randomLevels(random *rand.Rand) (updates []authz.Update) {
 	for i := range 20 {
 		for n := range 4 {
@@ -114,9 +114,9 @@ func allocated() uint64 {
 	return memory.TotalAlloc
 }
 
-// TestQuestionsOfRandomSchemasEnd asks questions about random permissions, over cycles and over many paths. Each must
-// be answered or rejected as too large, after a bounded number of steps and with bounded memory, and no work may
-// continue.
+// TestQuestionsOfRandomSchemasEnd makes every kind of call about random permissions, over cycles and over many paths.
+// Each call must be answered, or rejected as too large, after a bounded number of steps and with bounded memory.
+// Afterwards no work may continue.
 func TestQuestionsOfRandomSchemasEnd(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)

@@ -22,7 +22,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// TestRemoteReconnects starts before SpiceDB, loses it, and reconnects without a restart.
+// TestRemoteReconnects starts an engine before its SpiceDB, and stops and starts SpiceDB. The engine must reconnect
+// each time.
 func TestRemoteReconnects(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	address := freeAddress(t)
@@ -69,7 +70,7 @@ func (f *flaky) CheckPermission(
 	if f.block != nil {
 		select {
 		case <-f.block:
-		case <-ctx.Done(): // possibly a moment before the client's own timeout
+		case <-ctx.Done(): // this may be a moment before the client's own timeout
 			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 	}
@@ -120,7 +121,7 @@ func (f *flaky) ReadRelationships(
 
 func (f *flaky) serve(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // Listen returns at once
 	require.NoError(t, err)
 	server := grpc.NewServer()
 	v1.RegisterPermissionsServiceServer(server, f)

@@ -69,10 +69,10 @@ func (c *Client) allResources(
 	return all, nil
 }
 
-// candidateResources returns the sorted ids of all resources that the query may find, and the token of their state. It
-// finds them by the same look-up without a context, since a caveat with missing context does not fail. If a caveat
-// still fails, the candidates are all resources of the type. If there are too many candidates, the error is the
-// parameter failure.
+// candidateResources returns the sorted ids of all resources that the query may find, and the token of their state.
+// It finds them by the same look-up without a context, since a caveat with missing context does not fail. If a caveat
+// still fails, the candidates are all resources of the type. If there are too many candidates, the returned error is
+// the argument failure.
 func (c *Client) candidateResources(
 	ctx context.Context, query authz.ResourceQuery, at authz.Consistency, failure error,
 ) (_ []authz.ID, token authz.Token, err error) {

@@ -23,8 +23,8 @@ definition doc {
 	permission apart = direct - (allowed - viewer)
 }`
 
-// writeLadder writes a chain of documents, each of which leads to the next one in two ways. The user z is allowed only
-// at its end.
+// writeLadder writes a chain of documents, l0, l1 and so on. Each leads to the next one in two ways. Only the last
+// one allows the user z directly.
 func writeLadder(t *testing.T, engine *spicedb.EmbeddedEngine, length int) {
 	t.Helper()
 	require.NoError(t, engine.ApplySchema(t.Context(), ladderSchema))
@@ -44,8 +44,8 @@ func writeLadder(t *testing.T, engine *spicedb.EmbeddedEngine, length int) {
 	require.NoError(t, err)
 }
 
-// TestSameCheckHasSameAnswer makes checks that are near the limit of steps many times, alone and in bulks, while other
-// calls make the same checks. Each check must always have the same answer.
+// TestSameCheckHasSameAnswer makes checks that are near the limit of steps, alone and in bulks, while other calls
+// make the same checks. However often a check is made, it must have the same answer.
 func TestSameCheckHasSameAnswer(t *testing.T) {
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100))
 	const length = 10

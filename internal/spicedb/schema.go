@@ -166,7 +166,7 @@ func parameterName(p *v1.ReflectionCaveatParameter) string {
 	return p.GetName() + " of caveat " + p.GetParentCaveatName()
 }
 
-// subjectType formats an allowed subject type as in the schema, without traits.
+// subjectType formats an allowed subject type as in the schema. It omits an expiration.
 func subjectType(t *v1.ReflectionTypeReference) string {
 	name := t.GetSubjectDefinitionName()
 	switch {

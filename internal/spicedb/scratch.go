@@ -10,12 +10,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// maxScratchUses is how often a scratch engine is used. The limit exists because its store keeps the history of all
-// uses.
+// maxScratchUses is the largest number of uses of one scratch engine, a temporary SpiceDB in memory. The limit exists
+// because its store keeps the history of all uses.
 const maxScratchUses = 200
 
 // Scratch implements authz.Engine. It returns an embedded SpiceDB in memory. It reuses closed scratch engines, since
-// starting a SpiceDB takes far longer than filling it.
+// starting a SpiceDB takes far longer than writing the relationships.
 func (c *Client) Scratch(
 	ctx context.Context, schema string, relationships []authz.Relationship,
 ) (_ authz.Engine, err error) {
@@ -76,7 +76,7 @@ func (s *scratch) Write(ctx context.Context, write authz.Write) (authz.Token, er
 	return s.EmbeddedEngine.Write(ctx, write)
 }
 
-// Close empties the scratch engine and returns it to its pool, or stops it if it cannot be used again.
+// Close empties the scratch engine and returns it to its pool. If the engine cannot be used again, Close stops it.
 func (s *scratch) Close() error {
 	if s.uses++; s.uses >= maxScratchUses {
 		return s.EmbeddedEngine.Close()

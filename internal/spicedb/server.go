@@ -56,7 +56,7 @@ func (s serverConfig) start(ctx context.Context) (_ *grpc.ClientConn, stop func(
 		cancel()
 		select {
 		case err := <-ended:
-			if !errors.Is(err, grpc.ErrServerStopped) { // stopped before the start
+			if !errors.Is(err, grpc.ErrServerStopped) { // ErrServerStopped: the server was stopped before it started
 				return err
 			}
 			return nil

@@ -61,7 +61,8 @@ var shapes = []struct {
 	{"tree", 300, func(i int) []int { return []int{2*i + 1, 2*i + 2} }},
 }
 
-// viewersOf selects the objects of a shape that have a viewer: none, the last one, each third one, or all.
+// viewersOf selects, for each user, the objects of a shape on which the user is a viewer: none, the last one, each
+// third one, or all.
 var viewersOf = map[string]func(i, size int) bool{
 	"none":  func(int, int) bool { return false },
 	"last":  func(i, size int) bool { return i == size },
@@ -111,8 +112,8 @@ func writeShapes(t *testing.T, engine *spicedb.EmbeddedEngine) {
 	}
 }
 
-// mostWork returns the largest allowed work of a call of a method, if limits are divided by 100. It includes steps that
-// start at the same time as the step that exceeds the limit.
+// mostWork returns the largest allowed work of one call of a method, if the limits are divided by 100. It is higher
+// than the limits, since steps may start at the same time as the step that exceeds a limit.
 func mostWork(method string) spicedb.Work {
 	switch method {
 	case "CheckBulkPermissions":
@@ -124,8 +125,8 @@ func mostWork(method string) spicedb.Work {
 	}
 }
 
-// TestEveryShapeIsAnsweredInBoundedSteps asks every question about every shape. Each must be answered or rejected as
-// too large after a bounded number of steps, and no work may continue.
+// TestEveryShapeIsAnsweredInBoundedSteps makes every kind of call about every shape and permission. Each call must be
+// answered, or rejected as too large, after a bounded number of steps. Afterwards no work may continue.
 func TestEveryShapeIsAnsweredInBoundedSteps(t *testing.T) {
 	done := make(chan spicedb.Work, 1000)
 	config := spicedb.EmbeddedConfig{}.WithLimitsDividedBy(100).WithStalledAfter(50 * time.Millisecond)
@@ -167,7 +168,7 @@ func TestEveryShapeIsAnsweredInBoundedSteps(t *testing.T) {
 }
 
 // TestExclusionsInMeshAreTooLarge checks exclusions, whose parts SpiceDB evaluates concurrently. With the default
-// limits, only few steps may be open at the same time.
+// limits, only a few steps may be open at the same time.
 func TestExclusionsInMeshAreTooLarge(t *testing.T) {
 	done := make(chan spicedb.Work, 10)
 	engine := embedded(t, spicedb.EmbeddedConfig{}.WithWork(func(w spicedb.Work) { done <- w }))

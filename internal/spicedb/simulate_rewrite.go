@@ -83,7 +83,8 @@ func (s *subjectSimulation) part(
 	}
 }
 
-// all counts the subjects of an all(). SpiceDB takes a step for each of its relationships.
+// all counts the subjects of an expression with the function all(). SpiceDB takes a step for each relationship to
+// which all() applies.
 func (s *subjectSimulation) all(
 	ctx context.Context, typ, relation, computed string, ids []string, depth int,
 ) (counts, error) {
@@ -118,7 +119,8 @@ func (s *subjectSimulation) all(
 	return found, nil
 }
 
-// set counts the subjects after SpiceDB has turned a list into a set, which removes repetitions.
+// set counts the subjects that remain after SpiceDB has turned a list of subjects into a set, which removes
+// repetitions.
 func (s *subjectSimulation) set(n subjectCount) (subjectCount, error) {
 	if err := s.spend(setCost * n.total()); err != nil {
 		return n, err

@@ -24,10 +24,10 @@ const (
 	setCost, excludedPerCost = 4, 6
 )
 
-// subjectSimulation counts the subjects that SpiceDB would hold in a look-up of subjects, before SpiceDB evaluates it.
-// SpiceDB v1.56.0 lists a subject once for each path to it, until a permission merges the subjects of its parts. So if
-// groups contain each other in two ways, the list doubles at each step. SpiceDB reads nothing while the list grows, so
-// a failing read cannot end the evaluation. The simulation reads each relationship once.
+// subjectSimulation counts the subjects that SpiceDB would keep in memory in a look-up of subjects, before SpiceDB
+// evaluates it. SpiceDB v1.56.0 lists a subject once for each path to it, until a permission merges the subjects of
+// its parts. So if groups contain each other in two ways, the list doubles at each step. SpiceDB reads nothing while
+// the list grows, so a failing read cannot end the evaluation. The simulation reads each relationship once.
 type subjectSimulation struct {
 	reader  datalayer.RevisionedReader
 	schema  datalayer.SchemaReader
@@ -51,12 +51,13 @@ type storedSubjects struct {
 	caveat []bool
 }
 
-// subjectCount is how many subjects SpiceDB holds for one object, repeated ones included.
+// subjectCount is the number of subjects that SpiceDB keeps in memory for one object. Repeated subjects count each
+// time.
 type subjectCount struct {
 	subjects, wildcards, excluded int64
 
-	// conditional is set if subjects have conditions. For each repetition of a subject, SpiceDB joins the conditions,
-	// so they grow.
+	// conditional is set if subjects have conditions. When a subject is repeated, SpiceDB joins its conditions, so
+	// they grow.
 	conditional bool
 }
 
@@ -74,8 +75,8 @@ type counts map[string]subjectCount
 
 func (c counts) add(id string, n subjectCount) { c[id] = c[id].plus(n) }
 
-// simulateSubjects returns an error if SpiceDB would hold too many subjects for the answer, or take too many steps. It
-// subtracts the cost from the allowance together.
+// simulateSubjects returns an error if SpiceDB would keep too many subjects in memory for the answer, or take too
+// many steps. It subtracts the cost from the allowance together.
 func simulateSubjects(
 	ctx context.Context, reader datalayer.RevisionedReader, request *v1.LookupSubjectsRequest, most limits,
 	together *allowance,
@@ -101,7 +102,7 @@ func simulateSubjects(
 
 func tooManySteps() error { return status.Error(codes.ResourceExhausted, boundMessage) }
 
-// spend counts the cost of subjects that SpiceDB holds.
+// spend counts the cost of subjects that SpiceDB keeps in memory.
 func (s *subjectSimulation) spend(n int64) error {
 	if s.cost += n; s.cost > s.most.found {
 		return tooManySteps()
@@ -109,7 +110,7 @@ func (s *subjectSimulation) spend(n int64) error {
 	return s.together.spend(n)
 }
 
-// step counts the subjects of a permission or relation of objects.
+// step counts the subjects that have a permission or relation on objects.
 func (s *subjectSimulation) step(
 	ctx context.Context, typ, name string, ids []string, depth int,
 ) (counts, error) {
@@ -201,7 +202,7 @@ func (s *subjectSimulation) follow(
 			n := below[to][subject.ObjectID]
 			n.conditional = n.conditional || stored.caveat[i]
 			found.add(id, n)
-			if len(stored.all) > 1 || n.conditional { // a single list is shared, not copied
+			if len(stored.all) > 1 || n.conditional { // SpiceDB shares a single list and copies others
 				if err := s.spend(n.total()); err != nil {
 					return nil, err
 				}
@@ -242,7 +243,7 @@ func (s *subjectSimulation) read(ctx context.Context, typ, relation string, ids 
 	return nil
 }
 
-// relation returns a relation or permission of a type; nil if there is none.
+// relation returns a relation or permission of a type, or nil if there is none.
 func (s *subjectSimulation) relation(ctx context.Context, typ, name string) (*core.Relation, error) {
 	relations, known := s.definitions[typ]
 	if !known {

@@ -9,8 +9,8 @@ import (
 // itself until the call ends: if the parts of an exclusion form a cycle, and if one of several parts of an all() fails.
 const stalledAfter = 10 * time.Second
 
-// watchStall calls cancel if the call makes no progress for a time, that is, counts, reads and sends nothing. The
-// returned function stops the watch, and reports whether it has canceled the call.
+// watchStall calls cancel if the call makes no progress for the time after: it takes no step, reads nothing and sends
+// nothing. The returned function stops the watch, and reports whether watchStall has canceled the call.
 func (b *bounded) watchStall(after time.Duration, cancel context.CancelFunc) (ended func() bool) {
 	done := make(chan struct{})
 	stalled := make(chan bool, 1)

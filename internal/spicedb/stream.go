@@ -13,10 +13,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// errSilent is the cause of the cancellation of a stream that sent no message within the time limit.
+// errSilent is the cause with which a stream is canceled if it sends no message within the time limit.
 var errSilent = errors.New("SpiceDB sent nothing within the time limit")
 
-// sequence returns a sequence of the items that produce yields. An error of produce comes last.
+// sequence returns a sequence of the items that produce yields. If produce returns an error, the error comes last.
 func sequence[T any](c *Client, method string, produce func(yield func(T) bool) error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		start := time.Now()
@@ -30,7 +30,7 @@ func sequence[T any](c *Client, method string, produce func(yield func(T) bool) 
 }
 
 // stream calls each with the messages of a stream, until the stream ends, each returns false, or ctx ends. The time
-// limit does not include the time in each.
+// limit applies to each message, and excludes the time that the function each takes.
 func stream[M any](
 	ctx context.Context, c *Client, open func(context.Context) (grpc.ServerStreamingClient[M], error), each func(*M) bool,
 ) error {

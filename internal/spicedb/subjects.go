@@ -13,11 +13,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// LookupSubjects implements authz.Engine. SpiceDB returns a subject once for each relation that grants the permission,
-// each time with the condition of that relation only. If one relation allows a subject without a condition,
-// LookupSubjects yields the subject at once. At the end, it checks each subject that has only conditions or that a
-// wildcard excludes. If a caveat fails for one subject, SpiceDB fails the whole look-up. In that case, LookupSubjects
-// checks each candidate separately.
+// LookupSubjects implements authz.Engine. SpiceDB returns a subject once for each relation that grants the
+// permission, each time with the condition of that relation only. If one relation allows a subject without a
+// condition, LookupSubjects yields the subject at once. At the end, it checks the subjects that have only conditions,
+// and those that a wildcard excludes. If a caveat fails for one subject, SpiceDB fails the whole look-up. In that
+// case, LookupSubjects checks each candidate separately.
 func (c *Client) LookupSubjects(
 	ctx context.Context, query authz.SubjectQuery, at authz.Consistency,
 ) iter.Seq2[authz.FoundSubject, error] {
@@ -179,9 +179,10 @@ func (c *Client) decideSubjects(ctx context.Context, f *foundSubjects) (map[auth
 	return decisions, nil
 }
 
-// candidateSubjects sets open to every subject that the query may find, so that remaining checks them. It finds them by
-// the same look-up without a context, because a caveat with missing context does not fail. If a caveat still fails, it
-// takes every subject of the type in any relationship. If there are too many, the error is the parameter failure.
+// candidateSubjects sets open to every subject that the query may find, so that remaining checks them. It finds them
+// by the same look-up without a context, because a caveat with missing context does not fail. If a caveat still
+// fails, it takes every subject of the type in any relationship. If there are too many, the returned error is the
+// argument failure.
 func (c *Client) candidateSubjects(ctx context.Context, f *foundSubjects, at authz.Consistency, failure error) error {
 	if f.token != "" {
 		at = authz.AtSnapshot(f.token)
@@ -252,8 +253,8 @@ func (c *Client) allNamed(
 	return everybody, nil
 }
 
-// decideEverybody decides whether everybody of the type has the permission. It checks a random id that no relationship
-// has.
+// decideEverybody decides whether every subject of the type has the permission. For this, it checks a random id that
+// no relationship has.
 func (c *Client) decideEverybody(ctx context.Context, f *foundSubjects) error {
 	decision, _, err := c.Check(ctx, f.check(authz.ID(rand.Text())), authz.AtSnapshot(f.token))
 	switch {

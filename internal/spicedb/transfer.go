@@ -131,8 +131,8 @@ func notRelationship(text string, cause error) error {
 	)
 }
 
-// Import writes relationships from their texts. If none of them exists yet, Import uses one write. Otherwise it uses
-// several writes, which replace existing relationships that differ.
+// Import writes relationships from their texts. If none of them exists yet, it uses one write. Otherwise it uses
+// several writes, which replace existing relationships with another caveat or expiration.
 func (c *Client) Import(ctx context.Context, relationships []string) error {
 	parsed := make([]*v1.Relationship, len(relationships))
 	for i, text := range relationships {

@@ -11,10 +11,10 @@ import (
 	"github.com/authzed/spicedb/pkg/zedtoken"
 )
 
-// SpiceDB v1.56.0 evaluates a part that several concurrent checks have in common only once. It finds such parts by the
-// text of their revision, among other things. With sharing, the steps of a check depend on the checks that run at the
-// same time, and so does the answer of a check that needs many steps. To prevent sharing, each evaluation gets its own
-// text of the revision: the revision, unsharedMark and a number.
+// SpiceDB v1.56.0 evaluates a part that several concurrent checks have in common only once. It recognizes such parts
+// by the text of their revision, among other things. With sharing, the steps of a check depend on the checks that run
+// at the same time, and so does the answer of a check that needs many steps. To prevent sharing, each evaluation gets
+// its own text of the revision: the revision, unsharedMark and a number.
 
 // unsharedMark is a character that no revision contains.
 const unsharedMark = "!"

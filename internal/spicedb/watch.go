@@ -95,7 +95,7 @@ func (c *Client) Watch(ctx context.Context, after authz.Token) iter.Seq2[authz.C
 }
 
 // WatchStored calls take with the messages of Watch, as SpiceDB's own type, until take returns an error. The first
-// message is a checkpoint of the state of the token.
+// message is a checkpoint for the token after.
 func (c *Client) WatchStored(ctx context.Context, after authz.Token, take func(*v1.WatchResponse) error) (err error) {
 	defer c.observe("Watch", time.Now(), &err)
 	return c.watchStored(ctx, after, take)
@@ -142,7 +142,8 @@ func (c *Client) watchStored(ctx context.Context, after authz.Token, take func(*
 	return c.failure(ctx, err)
 }
 
-// historyLost returns the reason why Watch cannot continue after a token, as far as SpiceDB's newest state shows it.
+// historyLost returns the error that says why Watch cannot continue after a token, as far as SpiceDB's newest state
+// shows it.
 func (c *Client) historyLost(ctx context.Context, after authz.Token, refusal error) error {
 	why := authz.ErrHistoryLost
 	if _, head, err := c.Head(ctx); err == nil {
@@ -188,8 +189,9 @@ func fromWatch(message *v1.WatchResponse) authz.Change {
 	return change
 }
 
-// revisionOf returns the datastore and transaction that a token names, and the time of the transaction. The token
-// cannot serve as this name: whether it has the schema's hash depends on the start of the Watch.
+// revisionOf returns a name for the transaction of a token, which includes its datastore, and the time of the
+// transaction. The token itself cannot be this name: the start of Watch decides whether the token has the hash of the
+// schema.
 func revisionOf(token *v1.ZedToken) (revision string, at time.Time) {
 	decoded, err := zedtoken.Decode(token)
 	if err != nil || decoded.GetV1() == nil {

@@ -40,7 +40,7 @@ func newWork(most limits) *work {
 	}
 }
 
-// take counts one unit of work, and reports whether no limit was ever exceeded.
+// take counts one unit of work. It returns false if any limit was ever exceeded.
 func (w *work) take(what counted) bool {
 	w.exceeds(what, w.done[what].Add(1))
 	return !w.exceeded.Load()
@@ -72,8 +72,8 @@ func raise(number *atomic.Int64, n int64) {
 
 func (w *work) end() { w.done[countOpen].Add(-1) }
 
-// takeSame counts a query, and reports whether no limit was exceeded, including the limit of its repetitions. Two
-// queries are the same if they have the same kind, parts, and ids in any order.
+// takeSame counts a repetition of a query. It returns false if any limit was ever exceeded, including the limit of
+// repetitions. Two queries are the same if they have the same kind, parts, and ids in any order.
 func (w *work) takeSame(what counted, ids, parts []string) bool {
 	if w.most[what] == 0 {
 		return true

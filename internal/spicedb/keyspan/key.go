@@ -1,5 +1,4 @@
-// Package keyspan finds the parts of a sorted list of relationships in which a filter of SpiceDB's datastores can
-// match.
+// Package keyspan finds the parts of a sorted list of relationships that can match a filter of SpiceDB's datastores.
 package keyspan
 
 import (

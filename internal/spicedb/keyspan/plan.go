@@ -8,14 +8,14 @@ import (
 	"github.com/authzed/spicedb/pkg/datastore/options"
 )
 
-// Plan says where the matches of a filter can be: in parts of the list in one of the two orders. The parts are sorted
-// and do not overlap. Not every relationship in a part matches; see Matches.
+// Plan says which relationships can match a filter: those in some parts of the list, in one of the two orders. The
+// parts are sorted and do not overlap. Not every relationship in a part matches; see Matches.
 type Plan struct {
 	BySubject bool
 	Parts     []Part
 }
 
-// Part is all keys that begin with the components. If Partly is set, the last component is only a prefix.
+// Part contains all keys that begin with the components. If Partly is set, the last component is only a prefix.
 type Part struct {
 	Components []string
 	Partly     bool
@@ -76,8 +76,8 @@ func PlanFor(f datastore.RelationshipsFilter) Plan {
 	}
 }
 
-// subjectParts returns the prefixes of subjects that the selectors allow: type, id and relation, as far as the
-// selectors determine them. It returns nil if a selector determines nothing. named reports that every selector
+// subjectParts returns the beginnings of keys that the selectors allow: type, id and relation of the subject, as far
+// as the selectors determine them. It returns nil if a selector determines nothing. named reports that every selector
 // determines type and id.
 func subjectParts(selectors []datastore.SubjectsSelector) (parts [][]string, named bool) {
 	named = len(selectors) > 0
@@ -101,7 +101,7 @@ func subjectParts(selectors []datastore.SubjectsSelector) (parts [][]string, nam
 	return disjoint(parts), named
 }
 
-// onlyRelation returns the relation that the filter allows, if it allows exactly one.
+// onlyRelation returns the relation that the filter allows. It returns false unless the filter allows exactly one.
 func onlyRelation(f datastore.SubjectRelationFilter) (string, bool) {
 	switch {
 	case f.OnlyNonEllipsisRelations:
@@ -115,7 +115,7 @@ func onlyRelation(f datastore.SubjectRelationFilter) (string, bool) {
 	}
 }
 
-// withResource appends the resource to each subject that is completely determined.
+// withResource appends the resource to each subject whose type, id and relation are all determined.
 func withResource(subjects [][]string, typ string, ids []string, relation string) []Part {
 	var parts []Part
 	for _, subject := range subjects {
@@ -149,7 +149,7 @@ func product(begin, ids, middle []string, endings [][]string) []Part {
 	return parts
 }
 
-// components returns a list with the component, or an empty list if the component is empty, which means any.
+// components returns a list with the component. If the component is empty, which means any, the list is empty.
 func components(c string) []string {
 	if c == "" {
 		return nil
@@ -161,7 +161,7 @@ func unique(ids []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(ids)))
 }
 
-// disjoint sorts prefixes, and removes those that another prefix contains.
+// disjoint sorts the beginnings of keys, and removes those that start with another one.
 func disjoint(parts [][]string) [][]string {
 	slices.SortFunc(parts, slices.Compare[[]string])
 	var out [][]string

@@ -24,8 +24,9 @@ func TypesOfSets(definition *core.NamespaceDefinition) map[string][]string {
 	return types
 }
 
-// IsForSets reports whether a filter asks for all sets among the subjects of a relation. SpiceDB does so in a check.
-// Without their types, such a filter makes a store read every person who has the relation.
+// IsForSets reports whether a filter selects all sets among the subjects of a relation, for example group:g#member.
+// SpiceDB uses such a filter in a check. Without the types of the sets, it makes a store read every person who has
+// the relation.
 func IsForSets(f datastore.RelationshipsFilter) bool {
 	return f.OptionalResourceType != "" && f.OptionalResourceRelation != "" && len(f.OptionalResourceIds) > 0 &&
 		len(f.OptionalSubjectsSelectors) == 1 && f.OptionalSubjectsSelectors[0].OptionalSubjectType == "" &&
@@ -33,8 +34,8 @@ func IsForSets(f datastore.RelationshipsFilter) bool {
 		f.OptionalSubjectsSelectors[0].RelationFilter.OnlyNonEllipsisRelations
 }
 
-// WithTypesOfSets returns a filter for which IsForSets holds with the types that the sets can have. Without types, it
-// returns the filter itself.
+// WithTypesOfSets adds the types that the sets can have to a filter for which IsForSets returns true. Without types,
+// it returns the filter unchanged.
 func WithTypesOfSets(f datastore.RelationshipsFilter, types []string) datastore.RelationshipsFilter {
 	if len(types) == 0 {
 		return f

@@ -9,8 +9,8 @@ import (
 	core "github.com/authzed/spicedb/pkg/proto/core/v1"
 )
 
-// TestSetsAreReadWithoutPeople checks that a filter for the sets among the subjects of a relation reads the subjects of
-// their types alone, and that no other filter changes.
+// TestSetsAreReadWithoutPeople checks that a filter for the sets among the subjects of a relation reads only subjects
+// of the types of these sets. Other filters must not change.
 func TestSetsAreReadWithoutPeople(t *testing.T) {
 	definition := &core.NamespaceDefinition{Name: "account", Relation: []*core.Relation{
 		namespace.MustRelation("owner", nil, namespace.AllowedRelation("user", "...")),
