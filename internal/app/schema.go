@@ -333,5 +333,6 @@ func holdsProduct(served []authz.Definition) bool {
 	return true
 }
 
-// Schema returns the schema to serve, flattened for SpiceDB: the file's, or the product's if there is no file.
+// Schema returns the schema to serve, flattened for SpiceDB: that of the file, or the product's schema if file is
+// empty.
 func Schema(ctx context.Context, file string) (schema.File, error) { return loadSchema(ctx, file) }

@@ -194,7 +194,7 @@ const (
 	maxChangesPerWrite = 100
 )
 
-// follow writes the changes that Watch delivers and the relationships that expire, until an error.
+// follow writes the changes that Watch delivers, and the expiries of relationships, until an error.
 func (f *Follower) follow(ctx context.Context, w *writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup

@@ -92,8 +92,8 @@ func (v *view) locate(ctx context.Context, objects map[authz.Object]bool) error 
 	return nil
 }
 
-// before returns the number of the last entry before the present object with an id was created. locate must have been
-// called for the object.
+// before returns the number of the last entry that precedes the creation of the present object with an id. locate
+// must have been called for the object.
 func (v *view) before(object authz.Object) int64 {
 	return max(v.reset, v.starts[keyOfObject(object)].seq-1)
 }

@@ -25,10 +25,10 @@ const (
 
 const depthMessage = "the relationships are nested too deeply, or form a cycle"
 
-// checkDepth returns an error if a look-up of resources has reached the last step that SpiceDB would evaluate. Without
-// this error, SpiceDB v1.56.0 can loop endlessly: if the permission has an intersection or exclusion, it checks the
-// found resources with a filter made for zero steps, and never finishes adding to this filter. The loop ignores failed
-// reads and the end of the call.
+// checkDepth returns an error if a look-up of resources has reached the last step that SpiceDB would evaluate.
+// Without this error, SpiceDB v1.56.0 can loop endlessly. If the permission has an intersection or exclusion, SpiceDB
+// checks the found resources with a Bloom filter that is sized for zero steps, and adding to such a filter never
+// ends. The loop ignores failed reads and the end of the call.
 func checkDepth(ctx context.Context) error {
 	if depthOf(ctx) >= maxDepth {
 		return status.Error(codes.ResourceExhausted, depthMessage)
@@ -53,8 +53,8 @@ type stepSpan struct {
 	check *work   // work of the check; nil outside of checks
 	ended []*work // End ends one step in each of them
 	stop  func()  // releases the context of the span; nil if the span has no context of its own
-	turns *turns  // of an exclusion, for the span of the exclusion; otherwise nil
-	base  *turns  // of an exclusion, for the span of its base; otherwise nil
+	turns *turns  // if the span is an exclusion: makes its parts wait
+	base  *turns  // if the span is the base of an exclusion: that exclusion's turns
 }
 
 // End implements trace.Span.

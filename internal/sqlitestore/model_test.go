@@ -184,7 +184,7 @@ func (d dice) read(t *testing.T, s *Store, h *modelHistory) {
 	t.Helper()
 	i := d.IntN(len(h.revisions))
 	q := d.query()
-	if q.sort == options.ByResource || q.sort == options.BySubject { // a cursor is a relationship of the result
+	if q.sort == options.ByResource || q.sort == options.BySubject { // a cursor is one of the results
 		for _, r := range h.states[i] {
 			switch {
 			case !q.matches(r):
