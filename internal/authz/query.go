@@ -97,6 +97,9 @@ type Write struct {
 type Page struct {
 	Limit  int
 	Cursor string
+
+	// NoCursors allows items without a cursor and in any order. It is for callers who request no further page.
+	NoCursors bool
 }
 
 // ReadItem is a relationship that Read found. A page with Cursor starts after it. Token names the revision that was

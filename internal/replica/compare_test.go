@@ -64,6 +64,12 @@ func (c *comparison) compare(t *testing.T, q questions, token authz.Token) {
 			return found
 		})
 	}
+	for i, filter := range q.reads {
+		what := fmt.Sprintf("read %+v", filter)
+		c.ask(t, what, token, func(ctx context.Context, engine authz.Engine, _ authz.Consistency) string {
+			return relationships(ctx, engine, filter, authz.AtSnapshot(token), i%3)
+		})
+	}
 	for _, query := range q.subjects {
 		what := fmt.Sprintf("look up subjects %+v", query)
 		c.ask(t, what, token, func(ctx context.Context, engine authz.Engine, at authz.Consistency) string {
@@ -256,6 +262,26 @@ func resources(
 			return fmt.Sprintf("resources %q", found), token
 		}
 	}
+}
+
+// relationships returns the sorted relationships that match a filter. With a limit, it returns only their number, since the
+// engines may return different relationships.
+func relationships(
+	ctx context.Context, engine authz.Engine, filter authz.Filter, at authz.Consistency, limit int,
+) string {
+	var found []string
+	for one, err := range engine.Read(ctx, filter, at, authz.Page{Limit: limit, NoCursors: true}) {
+		if err != nil {
+			return outcome(authz.Decision{}, err)
+		}
+		r := one.Relationship
+		found = append(found, fmt.Sprintf("%s %s %s %s", r, r.ExpiresAt, r.Caveat, r.CaveatContext))
+	}
+	if limit > 0 {
+		return fmt.Sprint(len(found), " relationships")
+	}
+	slices.Sort(found)
+	return fmt.Sprintf("relationships %q", found)
 }
 
 // subjects returns the sorted result of a look-up. If nothing was found, the token is empty.

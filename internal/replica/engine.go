@@ -46,7 +46,7 @@ func (r *Replica) Check(
 func (r *Replica) CheckBulk(
 	ctx context.Context, checks []authz.Check, at authz.Consistency,
 ) ([]authz.CheckResult, authz.Token, error) {
-	s, why := r.acquire(at)
+	s, why := r.acquireSoon(ctx, at)
 	if s != nil {
 		defer s.unpin()
 		var results []authz.CheckResult

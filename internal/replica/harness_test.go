@@ -68,6 +68,12 @@ func (w lyingEngine) LookupSubjects(
 	return without(w.Engine.LookupSubjects(ctx, query, at), func() bool { return w.lies("subjects") })
 }
 
+func (w lyingEngine) Read(
+	ctx context.Context, filter authz.Filter, at authz.Consistency, page authz.Page,
+) iter.Seq2[authz.ReadItem, error] {
+	return without(w.Engine.Read(ctx, filter, at, page), func() bool { return w.lies("reads") })
+}
+
 // without returns a sequence that omits some items.
 func without[T any](all iter.Seq2[T, error], leave func() bool) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -92,7 +98,7 @@ func TestHarness(t *testing.T) {
 	reached(t, w.replica, w.token)
 	q := w.model.questions(r).some(r, 0.12)
 	for method, told := range map[string]string{
-		"": "", "check": "check", "bulk": "check", "resources": "look up resources", "subjects": "look up subjects",
+		"": "", "check": "check", "bulk": "check", "resources": "look up resources", "subjects": "look up subjects", "reads": "read",
 	} {
 		c := comparison{engine: lyingEngine{w.replica, method, 5, new(int)}, truth: w.engine, who: w.who}
 		c.compare(t, q, w.token)

@@ -13,6 +13,7 @@ type questions struct {
 	checks    []authz.Check
 	resources []authz.ResourceQuery
 	subjects  []authz.SubjectQuery
+	reads     []authz.Filter
 
 	malformed []authz.Check // checks that SpiceDB rejects, also as a part of a bulk
 }
@@ -52,6 +53,7 @@ func (m *model) questions(r *rand.Rand) questions {
 				}
 			}
 		}
+		q.reads = append(q.reads, m.filters(r, d, subjects)...)
 		q.malformed = append(
 			q.malformed,
 			authz.Check{Subject: authz.Everybody(plainTypes[0]), Permission: "owner", Resource: objectOf(d.name, 0)},
@@ -64,11 +66,41 @@ func (m *model) questions(r *rand.Rand) questions {
 	return q
 }
 
-// some returns a random share of the questions.
+// filters returns filters of every form for the relationships of a type.
+func (m *model) filters(r *rand.Rand, d *definition, subjects []authz.Subject) []authz.Filter {
+	all := []authz.Filter{{Type: d.name}}
+	for i := range objectsOfType + 1 {
+		one := objectOf(d.name, i)
+		all = append(all, authz.Filter{Type: one.Type, ID: one.ID})
+		for _, relation := range d.relations {
+			of := authz.Filter{Type: one.Type, ID: one.ID, Relation: relation.name}
+			all = append(all, of)
+			of.SubjectType = relation.allowed[r.IntN(len(relation.allowed))].typ
+			all = append(all, of)
+			of.SubjectPlain = true
+			all = append(all, of)
+			of.SubjectPlain, of.SubjectWildcard = false, true
+			all = append(all, of)
+		}
+	}
+	for _, subject := range subjects {
+		of := authz.Filter{SubjectType: subject.Type, SubjectID: subject.ID, SubjectRelation: subject.Relation}
+		all = append(all, of)
+		of.Type = d.name
+		all = append(all, of)
+		of.Relation = d.relations[r.IntN(len(d.relations))].name
+		all = append(all, of)
+		of.ID = objectOf(d.name, r.IntN(objectsOfType)).ID
+		all = append(all, of)
+	}
+	return all
+}
+
+// some returns a random share of the questions. Reads are cheap, so it returns more of them.
 func (q questions) some(r *rand.Rand, share float64) questions {
 	return questions{
 		checks: draw(r, q.checks, share), resources: draw(r, q.resources, share), subjects: draw(r, q.subjects, share),
-		malformed: draw(r, q.malformed, share),
+		reads: draw(r, q.reads, 4*share), malformed: draw(r, q.malformed, share),
 	}
 }
 

@@ -30,6 +30,10 @@ type reader struct {
 	// named allows only named subjects: the evaluation ends with errWildcard if it reads a wildcard. After an exclusion
 	// from a wildcard, the planner and SpiceDB return the result in different forms.
 	named bool
+
+	// whole requires relationships as SpiceDB stores them. A row lacks the context of a caveat, and parts of a
+	// microsecond of an expiration.
+	whole bool
 }
 
 var _ query.QueryDatastoreReader = (*reader)(nil)
@@ -91,7 +95,7 @@ func (r *reader) counts(one *row) (bool, error) {
 	switch {
 	case one.expires <= r.now:
 		return false, nil
-	case one.caveated:
+	case one.caveated, r.whole && (one.rounded || !one.expires.isWritable()):
 		return false, errCaveat
 	default:
 		return true, nil

@@ -53,7 +53,7 @@ type Options struct {
 }
 
 // Methods are the methods of authz.Engine that the replica answers.
-var Methods = []string{"Check", "CheckBulk", "LookupResources", "LookupSubjects"}
+var Methods = []string{"Check", "CheckBulk", "LookupResources", "LookupSubjects", "Read"}
 
 // The values of source in Observe.
 const (
@@ -75,6 +75,7 @@ const (
 	reasonWildcard   = "wildcard"         // a wildcard is among the subjects
 	reasonSubjectSet = "subject_set"      // the subject is a set of subjects
 	reasonUnknown    = "unknown_name"     // the schema lacks the name; SpiceDB answers with the error
+	reasonScan       = "scan"             // the read names neither a resource nor a subject
 	reasonTooMuch    = "too_much"         // the answer would read too many relationships
 	reasonPlanner    = "planner"          // the query planner does not decide it as SpiceDB does
 	reasonEnded      = "ended"            // the request was cancelled; SpiceDB answers with the error
@@ -93,11 +94,12 @@ type Replica struct {
 	pages   pages.Resources
 	random  func() float64
 
-	current atomic.Pointer[state] // nil while the replica does not answer
-	why     atomic.Value          // a string: why the replica does not answer
-	fresh   atomic.Int64          // last time, by clock, at which the current state was known to be the newest; or never
-	known   atomic.Int64          // the last value of fresh, kept after Watch fails
-	off     atomic.Bool           // the replica has turned itself off permanently
+	current atomic.Pointer[state]    // nil while the replica does not answer
+	recent  atomic.Pointer[[]*state] // the states before the current one, oldest first; at most maxRecent
+	why     atomic.Value             // a string: why the replica does not answer
+	fresh   atomic.Int64             // last time, by clock, at which the current state was known to be the newest; or never
+	known   atomic.Int64             // the last value of fresh, kept after Watch fails
+	off     atomic.Bool              // the replica has turned itself off permanently
 
 	life context.Context //nolint:containedctx // context of Run; verifications end with it
 	stop context.CancelFunc

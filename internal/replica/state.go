@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/sluice-authz/sluice/internal/authz"
@@ -35,6 +36,29 @@ func (r *Replica) pin() *state {
 	}
 }
 
+// maxRecent is how many states before the current one stay in memory, for reads that name them.
+const maxRecent = 8
+
+// pinRecent pins the state before the current one that a token names, or returns nil. The caller unpins it.
+func (r *Replica) pinRecent(token authz.Token) *state {
+	wanted, ok := parseRevision(token)
+	recent := r.recent.Load()
+	if !ok || recent == nil {
+		return nil
+	}
+	for _, s := range *recent {
+		if s.revision.store != wanted.store || !s.revision.includes(wanted) || !wanted.includes(s.revision) {
+			continue
+		}
+		s.pins.Add(1)
+		if now := r.recent.Load(); now != nil && slices.Contains(*now, s) {
+			return s
+		}
+		s.unpin() // a sweep may have removed the state before it was pinned
+	}
+	return nil
+}
+
 // publish makes a state current and frees rows of unpinned earlier states.
 func (r *Replica) publish(s *state) {
 	if before := r.current.Swap(s); before != nil && before.store == s.store {
@@ -42,18 +66,20 @@ func (r *Replica) publish(s *state) {
 	} else {
 		r.retired = nil
 	}
+	recent := slices.Clone(r.retired[max(0, len(r.retired)-maxRecent):])
+	r.recent.Store(&recent)
 	r.sweep()
 }
 
-// sweep frees the rows that no current or pinned state contains.
+// sweep frees the rows that no current, recent or pinned state contains.
 func (r *Replica) sweep() {
 	current := r.current.Load()
 	if current == nil {
 		return
 	}
-	kept := r.retired[:0]
-	for _, s := range r.retired {
-		if s.pins.Load() > 0 {
+	kept, recent := r.retired[:0], len(r.retired)-maxRecent
+	for i, s := range r.retired {
+		if i >= recent || s.pins.Load() > 0 {
 			kept = append(kept, s)
 		}
 	}

@@ -43,6 +43,7 @@ type row struct {
 	relation          relationID
 	subjectRelation   relationID
 	caveated          bool
+	rounded           bool // the stored expiration has parts of a microsecond
 
 	ofResource, ofSubject link
 	older                 rowID // an older row of the same relationship
@@ -68,6 +69,19 @@ func expiryOf(t *timestamppb.Timestamp) moment {
 	}
 	return momentOf(t.AsTime().Add(time.Microsecond - time.Nanosecond))
 }
+
+// The first and the last expiration that are the same in the replica and in an answer of SpiceDB. Years before 1 and
+// after 9999 cannot be written in RFC 3339.
+var (
+	firstExpiry = momentOf(time.Time{}.Add(time.Microsecond))
+	lastExpiry  = momentOf(time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC))
+)
+
+// isWritable reports whether RFC 3339 can write the expiration, or there is none.
+func (m moment) isWritable() bool { return m == noExpiry || firstExpiry <= m && m <= lastExpiry }
+
+// isRounded reports whether expiryOf does not return exactly this expiration.
+func isRounded(t *timestamppb.Timestamp) bool { return t.GetNanos()%int32(time.Microsecond) != 0 }
 
 type relationshipKey struct {
 	resourceKey
@@ -167,10 +181,10 @@ func (s *store) put(r *v1.Relationship, v version) {
 		key.subjectRelation = s.names.relation(subject.GetObject().GetObjectType(), subject.GetOptionalRelation())
 	}
 	expires := expiryOf(r.GetOptionalExpiresAt())
-	caveated := r.GetOptionalCaveat() != nil
+	caveated, rounded := r.GetOptionalCaveat() != nil, isRounded(r.GetOptionalExpiresAt())
 	older := s.byRelationship[key]
 	if older != 0 && s.row(older).deleted == 0 {
-		if found := s.row(older); found.expires == expires && found.caveated == caveated {
+		if found := s.row(older); found.expires == expires && found.caveated == caveated && found.rounded == rounded {
 			s.objects.release(key.resource)
 			s.objects.release(key.subject)
 			return
@@ -181,7 +195,7 @@ func (s *store) put(r *v1.Relationship, v version) {
 	one := s.row(id)
 	*one = row{
 		resource: key.resource, subject: key.subject, relation: key.relation, subjectRelation: key.subjectRelation,
-		caveated: caveated, older: older, expires: expires, created: v,
+		caveated: caveated, rounded: rounded, older: older, expires: expires, created: v,
 	}
 	s.byRelationship[key] = id
 	byResource, bySubject := s.subjectsKey(key), one.subjectKey()

@@ -71,15 +71,22 @@ func seen(t *testing.T, s *state) map[int]bool {
 	return out[0]
 }
 
-// TestStates checks that a pinned state does not change while other states are written and freed. At the end, the store
-// must have no row that no state contains.
+// TestStates checks that a pinned state does not change while other states are written and freed. It pins the current
+// state, and one before it by its token. At the end, the store must have no row that no state contains.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	r := New(nil, nil, Options{})
-	s := &state{store: newStore(), version: 1}
+	of := func(s *store, v version) *state {
+		token := tokenOf(t, "s", fmt.Sprint(uint64(v)))
+		revision, ok := parseRevision(token)
+		require.True(t, ok)
+		return &state{store: s, version: v, token: token, revision: revision}
+	}
+	s := of(newStore(), 1)
 	r.publish(s)
 	random := rand.New(rand.NewPCG(1, 2))
 	now := make(map[int]bool)
+	content := map[version]map[int]bool{1: {}}
 	var reading sync.WaitGroup
 	for range 500 {
 		var updates []*v1.RelationshipUpdate
@@ -92,12 +99,23 @@ func TestStates(t *testing.T) {
 			}
 		}
 		s.store.apply(updates, s.version+1)
-		s = &state{store: s.store, version: s.version + 1}
+		s = of(s.store, s.version+1)
 		r.publish(s)
+		content[s.version] = maps.Clone(now)
 		if random.IntN(10) > 0 {
 			continue
 		}
-		pinned, want := r.pin(), maps.Clone(now)
+		pinned := r.pin()
+		if before := version(1 + random.IntN(2*maxRecent)); before < s.version {
+			if recent := r.pinRecent(of(s.store, s.version-before).token); before > maxRecent {
+				require.Nil(t, recent)
+			} else {
+				require.NotNil(t, recent)
+				pinned.unpin()
+				pinned = recent
+			}
+		}
+		want := content[pinned.version]
 		reading.Go(func() {
 			defer pinned.unpin()
 			for range 2 {
@@ -106,8 +124,14 @@ func TestStates(t *testing.T) {
 		})
 	}
 	reading.Wait()
-	r.sweep()
-	require.Empty(t, r.retired)
+	flush := func() { // replaces all recent states by states with the same content
+		for range maxRecent + 1 {
+			s = of(s.store, s.version+1)
+			r.publish(s)
+		}
+	}
+	flush()
+	require.Len(t, r.retired, maxRecent)
 	require.Equal(t, len(now), s.store.live)
 	require.Len(t, s.store.byRelationship, len(now))
 	require.Equal(t, int(s.store.rows.size)-1-len(s.store.free), len(now), "rows that are not free")
@@ -117,7 +141,7 @@ func TestStates(t *testing.T) {
 		rest = append(rest, update(i, true))
 	}
 	s.store.apply(rest, s.version+1)
-	r.publish(&state{store: s.store, version: s.version + 1})
+	flush()
 	for name, left := range map[string]int{
 		"relationships": s.store.live, "dead": len(s.store.dead), "by relationship": len(s.store.byRelationship),
 		"by resource": len(s.store.byResource), "by subject": len(s.store.bySubject), "objects": len(s.store.objects.byName),

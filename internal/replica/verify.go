@@ -175,6 +175,36 @@ func (r *Replica) verifySubjects(s *state, q authz.SubjectQuery, given []authz.I
 	})
 }
 
+func (r *Replica) verifyRead(s *state, filter authz.Filter, given []authz.Relationship) {
+	r.verify(s, textsOf(given), verification{
+		question: filter,
+		replica: func(ctx context.Context, now time.Time) (any, string) {
+			found, why := s.read(ctx, filter, 0, now)
+			return textsOf(found), why
+		},
+		spicedb: func(ctx context.Context, at authz.Consistency) (any, error) {
+			var found []authz.Relationship
+			for item, err := range r.Engine.Read(ctx, filter, at, authz.Page{}) {
+				if err != nil {
+					return nil, err
+				}
+				found = append(found, item.Relationship)
+			}
+			return textsOf(found), nil
+		},
+	})
+}
+
+// textsOf formats relationships, sorted.
+func textsOf(found []authz.Relationship) []string {
+	out := make([]string, len(found))
+	for i, one := range found {
+		out[i] = fmt.Sprint(one, " ", one.ExpiresAt)
+	}
+	slices.Sort(out)
+	return out
+}
+
 // first returns its arguments, with the answer as any.
 func first[T any](answer T, why string) (any, string) { return answer, why }
 

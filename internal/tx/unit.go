@@ -166,7 +166,7 @@ func (u *Unit) FindOfSubjects(ctx context.Context, filter authz.Filter, subjects
 // means all.
 func (u *Unit) FindSome(ctx context.Context, filter authz.Filter, limit int) ([]authz.Relationship, error) {
 	var found []authz.Relationship
-	for item, err := range u.store.Read(ctx, filter, u.Consistency(), authz.Page{Limit: limit}) {
+	for item, err := range u.store.Read(ctx, filter, u.Consistency(), authz.Page{Limit: limit, NoCursors: true}) {
 		if err != nil {
 			return nil, err
 		}
