@@ -224,18 +224,30 @@ func limitOnSubscription(
 	return "", nil
 }
 
-// requireMayGiveRole returns an error with CodeForbidden if the actor, who may manage the roles of a subscription, may
-// not give somebody a custom role on the whole subscription: only an owner may give permissions that the actor lacks.
-// requireMayGiveRole requires as a precondition that the permissions of the role do not change.
-func requireMayGiveRole(ctx context.Context, p *plan, subscription subscriptionFacts, role CustomRole) error {
-	limit, err := limitOnSubscription(ctx, p, subscription, role.Grants)
-	if err != nil {
-		return err
+// requireMayGiveCustom returns an error with CodeForbidden if the actor, who may manage the roles of a subscription, may
+// not give one of its custom roles on the whole subscription: only an owner may give permissions that the actor lacks.
+// It requires as a precondition that the permissions of the given roles do not change. gives reports whether the actor
+// gives a role of the set.
+func requireMayGiveCustom(
+	ctx context.Context, p *plan, subscription authz.Object, set authz.RoleSet, gives func(authz.Role) bool,
+) error {
+	for _, id := range set.Custom() {
+		if !gives(id) {
+			continue
+		}
+		role, err := readRoleObject(ctx, p, authz.CustomRoleObject(subscription.ID, authz.ID(id)))
+		if err != nil {
+			return err
+		}
+		limit, err := limitOnSubscription(ctx, p, subscriptionFacts{object: subscription, set: set}, role.Grants)
+		if err != nil {
+			return err
+		}
+		if limit != "" {
+			return authz.Errorf(authz.CodeForbidden, "%s, so only an owner of %s can give the role %q on it",
+				limit, subscription, role.ID)
+		}
+		p.Require(role.versionRow())
 	}
-	if limit != "" {
-		return authz.Errorf(authz.CodeForbidden, "%s, so only an owner of %s can give the role %q on it",
-			limit, subscription.object, role.ID)
-	}
-	p.Require(role.versionRow())
 	return nil
 }

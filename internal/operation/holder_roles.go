@@ -251,5 +251,5 @@ func requireMayChangeHolder(ctx context.Context, p *plan, change holderChange) e
 			return err
 		}
 	}
-	return nil
+	return requireMayGiveCustom(ctx, p, change.object, change.set, change.gives)
 }

@@ -273,6 +273,63 @@ func TestRulesOfReplacingCustomRoles(t *testing.T) {
 	})
 }
 
+// TestOnlyOwnersGivePowerfulRoles checks that, on a subscription, a business administrator cannot give a custom role
+// with permissions that the role business_admin lacks: not to a person, not by an invitation, not to a group or a
+// service account.
+func TestOnlyOwnersGivePowerfulRoles(t *testing.T) {
+	powerful := feature + definedRole(inOne, "one", "clerk", 1, "importer.run", "connection.rename")
+	weak := feature + definedRole(inOne, "one", "clerk", 1, "connection.rename")
+	const (
+		crew    = "group:crew#subscription@subscription:one group:crew#title@title:Crew "
+		planner = "service_account:planner#place@subscription:one service_account:planner#title@title:Planner "
+	)
+	ways := map[string]act{
+		"a person": func(ctx context.Context, s *operation.Service) error {
+			_, _, err := s.PutSubscriptionMember(ctx, by("rex"), "one", "rex", []string{"business_admin", "clerk"})
+			return err
+		},
+		"an invitation": func(ctx context.Context, s *operation.Service) error {
+			_, _, err := s.Invite(ctx, by("rex"), operation.NewInvitation{To: inOne, Invitee: "nina", Roles: []string{"clerk"}})
+			return err
+		},
+		"a group": func(ctx context.Context, s *operation.Service) error {
+			group := authz.Holder{Type: "group", ID: "crew"}
+			_, _, err := s.PutHolderRoles(ctx, by("rex"), inOne, group, []string{"clerk"}, forever)
+			return err
+		},
+		"a service account": func(ctx context.Context, s *operation.Service) error {
+			account := authz.Holder{Type: "service_account", ID: "planner"}
+			_, _, err := s.PutHolderRoles(ctx, by("rex"), inOne, account, []string{"clerk"}, forever)
+			return err
+		},
+		"a new service account": func(ctx context.Context, s *operation.Service) error {
+			in := operation.ServiceAccount{ID: "new", Place: inOne, Title: "New"}
+			_, _, err := s.CreateServiceAccount(ctx, by("rex"), in, []string{"clerk"})
+			return err
+		},
+	}
+	run := func(t *testing.T, do act, role string, isOwner bool) error {
+		t.Helper()
+		given := company[:len(company):len(company)]
+		given = append(given, "subscription:one#business_admin@user:rex")
+		store := txtest.New(txtest.Relationships(t, append(given, strings.Fields(role+crew+planner)...)...)...)
+		store.Now = nowOfRules
+		store.Allow = func(check authz.Check) bool { return isOwner || check.Permission != "invite_owner" }
+		return do(t.Context(), operation.New(store, operation.WithClock(store.Now)))
+	}
+	for name, do := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := run(t, do, powerful, false)
+			require.ErrorIs(t, err, authz.CodeForbidden)
+			require.ErrorContains(t, err, `does not have the permission importer.run everywhere, so only an owner of `+
+				`subscription:one can give the role "clerk"`)
+			require.NoError(t, run(t, do, powerful, true))
+			require.NoError(t, run(t, do, weak, false))
+		})
+	}
+}
+
 func TestRulesOfDeletingCustomRoles(t *testing.T) {
 	auditor := definedRole(inT, "s", "auditor", 1, "account.view_usage")
 	importer := authz.Object{Type: "importer", ID: "leads"}

@@ -116,7 +116,7 @@ func requireMayChange(ctx context.Context, p *plan, facts subscriptionFacts, cha
 	if facts.set.Transferred && change.gives(facts.set.Required) {
 		return ownerMovesByTransfer(facts)
 	}
-	return nil
+	return requireMayGiveCustom(ctx, p, facts.object, facts.set, change.gives)
 }
 
 // ownerMovesByTransfer returns the error for a call other than the transfer that would change the owner of a
