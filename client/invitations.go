@@ -8,8 +8,8 @@ import (
 )
 
 type (
-	// NewInvitation has the parameters of a new invitation. Without an Invitee, anybody who knows its id may accept it.
-	// Without ExpiresIn, in seconds, it expires after seven days.
+	// NewInvitation has the parameters of a new invitation. Without an Invitee, anybody who knows the id of the
+	// invitation may accept it. ExpiresIn is in seconds; without it, the invitation expires after seven days.
 	NewInvitation = rest.NewInvitation
 
 	// Invitation is a new invitation. Only its inviter receives the secret ID, with which the invitee accepts it.

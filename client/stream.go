@@ -32,8 +32,9 @@ func isStream(response *http.Response) bool {
 // errBrokenOff is the cause of the error if a stream ends without its last line.
 var errBrokenOff = errors.New("the stream ended without its last line, so the list is incomplete")
 
-// lines yields the items of a stream. The last line has no item but a token, which confirms that the list is
-// complete. lines calls answered with this token. If the last line is missing, the sequence ends with an error.
+// lines yields the items of a stream. The last line has no item, but a token, which confirms that the list is
+// complete. The function "answered" receives this token. If the last line is missing, the sequence ends with an
+// error.
 func lines[T any](ctx context.Context, response *http.Response, answered func(rest.Token)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		defer func() { _ = response.Body.Close() }()

@@ -112,8 +112,8 @@ func refused(err error) bool {
 	}
 }
 
-// ask returns the consistency for a request that only reads, and a function that must be called with the token of the
-// answer.
+// ask returns the consistency for a request that only reads. The caller must pass the token of its answer to the
+// returned function.
 func (c *chain) ask() (at rest.Consistency, answered func(token string)) {
 	if c == nil {
 		return at, func(string) {}

@@ -17,7 +17,8 @@ var (
 	notSlug = regexp.MustCompile(`[^a-z0-9 _-]`)
 )
 
-// TestLinks checks that each relative link of a Markdown page names a file, and a heading in it, that exists.
+// TestLinks checks the relative links in Markdown pages: the file of each link must exist, and must have the heading
+// that the link names.
 func TestLinks(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)
@@ -55,7 +56,7 @@ func TestPackagesAreListed(t *testing.T) {
 	}
 }
 
-// TestIndexNamesEveryPage checks that the index links to each page of this folder.
+// TestIndexNamesEveryPage checks that docs/README.md, the index, links to each page of this folder.
 func TestIndexNamesEveryPage(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ import (
 )
 
 // flatten resolves the imports of a schema, checks its types, and returns it as one text without imports, with
-// warnings. Errors begin with name.
+// warnings. An error begins with the value of "name", the name of the schema's file.
 func flatten(ctx context.Context, text, name string, files fs.FS) (File, error) {
 	compiled, err := compile(text, name, compiler.SourceFS(files))
 	if err != nil {

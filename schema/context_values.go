@@ -46,7 +46,7 @@ func (p Parameters) Names() []string { return slices.Sorted(maps.Keys(p)) }
 // CheckStored checks the numbers in the caveat context of a relationship that is to be stored. It returns an error
 // with code authz.CodeInvalid if SpiceDB would change a number: an integer that is too large, or a number in a string
 // that a double cannot hold exactly. This depends on the type of the caveat's parameter. The error names the path of
-// the number, which begins with field.
+// the number; the path begins with the value of "field".
 func (p Parameters) CheckStored(caveat, field string, values map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := checkNumbers(field+"."+name, values[name], p[caveat][name]); err != nil {
@@ -78,8 +78,8 @@ func ReadCaveats(text string) (Caveats, error) {
 
 // CheckGiven checks the numbers in the context of a check or look-up of a permission or relation, as CheckStored
 // does. It ignores caveats that this check or look-up cannot evaluate. If SpiceDB would change a number, the result
-// maps the parameter that has the number to an error with code authz.CodeInvalid. The error names the path of the
-// number, which begins with field.
+// maps the caveat parameter that has the number to an error with code authz.CodeInvalid. The error names the path of
+// the number, as in CheckStored.
 func (c Caveats) CheckGiven(
 	on authz.Type, permission authz.Permission, field string, values map[string]any,
 ) map[string]error {

@@ -137,7 +137,7 @@ func (w withProduct) Open(name string) (fs.File, error) {
 }
 
 // Parse reads a schema in the form that SpiceDB stores: without imports of the user's own files. It makes the same
-// checks as Load. The error is one line that begins with name.
+// checks as Load. The error is one line that begins with the value of "name".
 func Parse(ctx context.Context, text, name string) (File, error) {
 	return flatten(ctx, text, name, withProduct{empty{}})
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/client"
 )
 
-// Decider reports whether a person may do something to a resource "type:id". *client.Client implements it.
+// Decider reports whether a person has a permission on a resource "type:id". *client.Client implements it.
 type Decider interface {
 	Can(ctx context.Context, user, permission, resource string) (bool, error)
 }
@@ -65,8 +65,8 @@ type Option func(*Policy)
 // Hide answers denied requests with 404 instead of 403, as if the resource did not exist.
 func Hide() Option { return func(p *Policy) { p.denied = http.StatusNotFound } }
 
-// OnError sets a function that is called if the guard cannot decide about a request, with the error. By default, the
-// guard logs the error with slog's default logger.
+// OnError sets a function that receives the error if the guard cannot decide about a request. By default, the guard
+// logs the error with slog's default logger.
 func OnError(tell func(context.Context, error)) Option { return func(p *Policy) { p.failed = tell } }
 
 // Policy decides about requests. The guards for net/http and for gin use it.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Count formats a number with its noun: "1 entry", "2 entries".
+// Count formats a number with its noun, for example "1 entry" or "2 entries".
 func Count[N ~int | ~int64 | ~uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one

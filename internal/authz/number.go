@@ -107,8 +107,8 @@ func Inexact(number string) string {
 }
 
 // CheckNumbers returns an error with CodeInvalid if a JSON value contains a number that a double does not represent
-// exactly. The error names the path of the number, which begins with name. The value may have the types of
-// encoding/json, json.Number, and Go's integer types.
+// exactly. The error names the path of the number; the path begins with the value of "name". The value may have the
+// types of encoding/json, json.Number, and Go's integer types.
 func CheckNumbers(name string, value any) error {
 	number := ""
 	switch v := value.(type) {
@@ -143,7 +143,7 @@ func CheckNumbers(name string, value any) error {
 
 // ParseContext parses a caveat context from a JSON object. Numbers in the result have the type json.Number. It
 // rejects a repeated key, and a number that a double does not represent exactly. Errors have CodeInvalid, and name
-// the path of the field, which begins with name.
+// the path of the field; the path begins with the value of "name".
 func ParseContext(name, text string) (map[string]any, error) {
 	var values map[string]any
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -158,7 +158,7 @@ func ParseContext(name, text string) (map[string]any, error) {
 }
 
 // checkKeys returns an error with CodeInvalid if the text has a JSON object with a repeated key. The text must be
-// valid JSON. The error names the path of the object, which begins with name.
+// valid JSON. The error names the path of the object; the path begins with the value of "name".
 func checkKeys(name, text string) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()

@@ -68,8 +68,8 @@ type RoleInfo struct {
 	MakesMember bool
 }
 
-// RoleSet declares the roles that exist on a subscription, an account or the platform, and how many of them people
-// hold.
+// RoleSet declares the roles that exist on a subscription, an account or the platform, and how many of them a person
+// may hold.
 type RoleSet struct {
 	Name RoleSetName
 	On   Type

@@ -32,8 +32,9 @@ func (i *inquiry) replaceCachedTrace(ctx context.Context) (err error) {
 }
 
 // findPath returns the stored relationships that prove the decision, ordered from the resource to the subject. Each
-// of them is necessary. It first tries the relationships of the trace, and then all relationships that the decision
-// may depend on. It returns nil if neither prove the decision, because a limit ended the reading early.
+// of them is necessary. It first tries the relationships of the trace. If they do not prove the decision, it tries
+// all relationships that the decision may depend on. If a limit ended the reading of these early, they may not prove
+// the decision either; findPath then returns nil.
 func (i *inquiry) findPath(ctx context.Context) ([]authz.Relationship, error) {
 	found, err := i.readAll(ctx, traceFilters(i.trace))
 	if err != nil {

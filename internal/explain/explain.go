@@ -28,9 +28,9 @@ type Explainer struct {
 	operations  *operation.Service
 }
 
-// New returns an Explainer. definitions returns the definitions of the engine's schema. operations performs the
-// product's operations on the engine. If operations is nil, explanations suggest changes of relationships instead of
-// operations.
+// New returns an Explainer. The function "definitions" must return the definitions of the engine's schema. The
+// service "operations" performs the product's operations on the engine. If it is nil, explanations suggest changes of
+// relationships instead of operations.
 func New(
 	engine Engine, definitions func(context.Context) ([]authz.Definition, error), operations *operation.Service,
 ) *Explainer {

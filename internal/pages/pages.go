@@ -42,7 +42,7 @@ type keptList struct {
 	caller    string
 	resources []authz.FoundResource
 	until     time.Time
-	all, own  *list.Element // elements of this list: all in Resources.order, own in share.lists
+	all, own  *list.Element // this list's elements in Resources.order and in share.lists
 }
 
 func (k *keptList) size() int { return len(k.resources) + listOverhead }

@@ -21,8 +21,8 @@ type view struct {
 	people        map[authz.Object][]visibility.Fact
 }
 
-// viewOf returns a view that decides what an actor may see, by checks in the temporary engine. relationships has the
-// relationships before and after the operation.
+// viewOf returns a view that decides what an actor may see, by checks in the temporary engine. The parameter
+// "relationships" has the relationships from before and after the operation.
 func (p *Previewer) viewOf(actor authz.Actor, scratch authz.Engine, relationships []authz.Relationship) *view {
 	v := &view{
 		rules: p.Rules, scratch: scratch, relationships: relationships, places: p.Rules.Places(relationships),

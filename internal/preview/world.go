@@ -44,9 +44,9 @@ func tooLarge() error {
 	)
 }
 
-// comparison plans the comparison of permissions. concerned has the people whose permissions can change, or is nil
-// for everybody. If the comparison needs more than MaxAnswers answers, the error has CodeTooLarge. The error does not
-// say how many, since this number would include objects and people that are hidden from the actor.
+// comparison plans the comparison of permissions. The parameter "concerned" has the people whose permissions can
+// change, or is nil for everybody. If the comparison needs more than MaxAnswers answers, the error has CodeTooLarge.
+// The error does not say how many, since this number would include objects and people that are hidden from the actor.
 func (w *world) comparison(
 	objects []authz.Object, asked []question, concerned []authz.Subject, updates []authz.Update,
 ) (comparison, error) {

@@ -95,8 +95,8 @@ func (r Rules) Naming(object authz.Object) []Fact {
 // Relationship returns the facts that a relationship reveals to a reader. If the subject is the reader or a wildcard,
 // this is only the existence of the resource. Otherwise it is the existence of the resource and of the subject. If
 // the subject is a person or another holder of roles, it also includes the facts of PeopleOf for the resource. The
-// existence of a person is no fact: see Naming. The existence of a subject in known is left out, since the request
-// names the subject, so the reader knows it already.
+// existence of a person is no fact: see Naming. The existence of a subject in "known" is left out: the request names
+// these subjects, so the reader knows them already.
 func (r Rules) Relationship(
 	reader authz.Subject, relationship authz.Relationship, places Places, known ...authz.Subject,
 ) []Fact {

@@ -209,8 +209,8 @@ func (v *View) MayNameEach(ctx context.Context, subjects []authz.Subject) ([]boo
 	return named, nil
 }
 
-// MaySeeRelationship reports whether the reader may see a relationship. See Rules.Relationship for the parameter
-// known.
+// MaySeeRelationship reports whether the reader may see a relationship. The subjects in "known" are those that the
+// request names: see Rules.Relationship.
 func (v *View) MaySeeRelationship(
 	ctx context.Context, relationship authz.Relationship, known ...authz.Subject,
 ) (bool, error) {
@@ -237,8 +237,8 @@ func (v *View) MayKnowRole(ctx context.Context, subject authz.Subject, on authz.
 // reader how an operation changes the permissions of people. If the reader may know the people in the relations of
 // the resource, effects may depend on all of its relationships. Otherwise the resource must be of a type with roles,
 // and effects may not depend on the roles of other people. They may depend on the reader's own roles, and on the
-// resource's flags and place: the reader's own permissions already reveal these. people must be Rules.PeopleOf of the
-// resource, and Ask must have checked them.
+// resource's flags and place: the reader's own permissions already reveal these. The parameter "people" must be the
+// result of Rules.PeopleOf for the resource, and Ask must have checked these facts.
 func (v *View) MayDependOn(relationship authz.Relationship, people []Fact) bool {
 	if v.Knows(people...) {
 		return true
