@@ -29,7 +29,8 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// asServer is an environment variable. If it is set, this program is a server on the store that the variable describes.
+// asServer is the name of an environment variable. If it is set, this program runs as a server, on the store that
+// the variable describes.
 const asServer = "SLUICE_BENCH_SERVER"
 
 // held describes a store and the server on it. If Sluice is false, the server is only SpiceDB, as Sluice embeds it.
@@ -50,7 +51,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve runs a server until SIGTERM. It prints the addresses of SpiceDB's API and gateway.
+// serve runs a server until the process gets SIGTERM. It prints the addresses of SpiceDB's API and gateway.
 func serve(text string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -108,7 +109,8 @@ func (h held) start(ctx context.Context) (address string, end func() error, err 
 	return engine.GRPCAddress, engine.Close, nil
 }
 
-// apart is a server in a separate process, so that one store's garbage does not count for another store.
+// apart is a server in a process of its own. So the memory and the garbage collection of one store do not affect the
+// measurements of another store.
 type apart struct {
 	name    string
 	grpc    string // address of SpiceDB's API
@@ -156,7 +158,7 @@ func (s *apart) line(b *testing.B) string {
 	return strings.TrimSpace(line)
 }
 
-// memory returns the memory of the process before and after a garbage collection, in MiB.
+// memory returns how much memory the process uses before and after a garbage collection, in MiB.
 func (s *apart) memory(b *testing.B) (before, after float64) {
 	b.Helper()
 	before = resident(b, s.process.Pid)
@@ -167,13 +169,12 @@ func (s *apart) memory(b *testing.B) (before, after float64) {
 	return before, resident(b, s.process.Pid)
 }
 
-// resident returns the memory of a process in MiB. For memory that several processes share, it counts the share of this
-// process.
+// resident returns how much memory a process uses, in MiB. Memory that several processes share counts only in part.
 func resident(b *testing.B, id int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", id))
 	if err != nil {
-		b.Skipf("memory is measured on Linux alone: %v", err)
+		b.Skipf("memory can be measured only on Linux: %v", err)
 	}
 	_, rest, _ := strings.Cut(string(text), "\nPss:")
 	var kib float64
@@ -183,7 +184,7 @@ func resident(b *testing.B, id int) float64 {
 	return kib / 1024
 }
 
-// residentPostgres returns the memory of all processes of a PostgreSQL on this machine, in MiB.
+// residentPostgres returns how much memory all processes of a PostgreSQL on this machine use, in MiB.
 func residentPostgres(b *testing.B, uri string) (sum float64) {
 	b.Helper()
 	text, err := os.ReadFile(filepath.Join(setting(b, uri, "SHOW data_directory"), "postmaster.pid"))
@@ -211,8 +212,8 @@ func residentPostgres(b *testing.B, uri string) (sum float64) {
 	return sum
 }
 
-// loadPart is how many relationships one bulk import has. With a million in one import, SpiceDB may wait for PostgreSQL
-// longer than its time limit.
+// loadPart is the number of relationships in one bulk import. With a million in one import, SpiceDB may wait for
+// PostgreSQL longer than its time limit.
 const loadPart = 100_000
 
 // loadMillion loads a million relationships through SpiceDB's bulk import, and returns how long that took.

@@ -18,10 +18,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/spicedb"
 )
 
-// created counts the importers that were created in addition to those of the company.
+// created counts the importers that the benchmarks have created. Those of the company are not included.
 var created atomic.Int64
 
-// createImporter returns a target that creates importers, each with a new id.
+// createImporter returns a target whose requests create importers, each with a new id.
 func (s server) createImporter(name string) target {
 	header := s.header()
 	header["Sluice-Actor"] = "ada"
@@ -31,7 +31,7 @@ func (s server) createImporter(name string) target {
 	}}
 }
 
-// caughtUp returns how long it takes until the log has an operation that was just performed.
+// caughtUp performs an operation, and returns the time until the audit log has it.
 func (s server) caughtUp(b *testing.B) time.Duration {
 	b.Helper()
 	id := fmt.Sprintf("last%d", created.Add(1))
@@ -56,7 +56,7 @@ func (s server) caughtUp(b *testing.B) time.Duration {
 	}
 }
 
-// secondLog is an audit log that follows a server only while follow runs.
+// secondLog is an additional audit log, which follows a server only while the method follow runs.
 type secondLog struct{ follower *audit.Follower }
 
 func (s server) startSecondLog(b *testing.B, store string) secondLog {
@@ -82,7 +82,8 @@ func (s server) startSecondLog(b *testing.B, store string) secondLog {
 	return l
 }
 
-// follow follows the server while do runs, and until the log has the given number of further entries of a kind.
+// follow makes the second log follow the server while do runs. Afterwards, it waits until the log has the given
+// number of further entries of a kind.
 func (l secondLog) follow(b *testing.B, kind audit.Kind, entries int64, do func()) {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())
@@ -103,7 +104,7 @@ func (l secondLog) follow(b *testing.B, kind audit.Kind, entries int64, do func(
 	}
 }
 
-// processor returns the processor time that this process spends while do runs. Other processes on the machine hardly
+// processor returns the processor time that this process uses while do runs. Other processes on the machine hardly
 // influence it.
 func processor(b *testing.B, do func()) time.Duration {
 	b.Helper()
@@ -120,8 +121,8 @@ func processor(b *testing.B, do func()) time.Duration {
 	return used() - begin
 }
 
-// BenchmarkAudit compares creating importers on a server with its audit log, and on the same server while a second log
-// follows it. The difference is the cost of one log.
+// BenchmarkAudit measures the creation of importers on a server with its audit log, and on the same server while a
+// second audit log follows it. The difference is the cost of one audit log.
 func BenchmarkAudit(b *testing.B) {
 	const operations = 100
 	for _, name := range []string{"memory", "sqlite"} {
@@ -142,7 +143,7 @@ func BenchmarkAudit(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				behind = append(behind, s.caughtUp(b)) // the last operation
+				behind = append(behind, s.caughtUp(b)) // performs the last operation
 			}
 			for i := range rounds {
 				one = append(one, processor(b, operate)/operations)

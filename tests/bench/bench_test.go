@@ -1,5 +1,6 @@
-// Package bench_test measures a running server through HTTP. In turn on the same machine, it also measures a route that
-// answers a fixed body, and SpiceDB's own HTTP gateway. Run it with `make bench`. docs/performance.md has the results.
+// Package bench_test measures a running server through HTTP. On the same machine, it also measures a route that
+// answers a fixed body, and SpiceDB's own HTTP gateway. The measurements alternate. Run it with `make bench`.
+// docs/performance.md has the results.
 package bench_test
 
 import (
@@ -12,11 +13,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// question returns the i-th check of the benchmarks: may a member run an importer of their account that somebody else
-// created? The answer is yes.
+// question returns the subject and the importer of the i-th check of the benchmarks: may a member run an importer of
+// their account that somebody else created? The answer is yes.
 func question(i int) (subject, importer string) { return questionOf(accounts, i) }
 
-// questionOf is question for a company with another number of accounts.
+// questionOf returns the same as question, for a company with another number of accounts.
 func questionOf(accounts, i int) (subject, importer string) {
 	account := i * 31 % accounts
 	return fmt.Sprintf("u%d-%d", account, i*17%members), fmt.Sprintf("i%d-%d", account, i*13%importers)
@@ -37,7 +38,8 @@ func (s server) header() map[string]string {
 	return map[string]string{"Authorization": "Bearer " + key, "Content-Type": "application/json"}
 }
 
-// gatewayCheck returns a target that makes the same checks through SpiceDB's own HTTP gateway.
+// gatewayCheck returns a target that makes the same checks as Sluice's target, but through SpiceDB's own HTTP
+// gateway.
 func (s server) gatewayCheck() target {
 	return target{
 		name: "gateway", url: s.gateway + "/v1/permissions/check",
@@ -53,7 +55,8 @@ func (s server) gatewayCheck() target {
 	}
 }
 
-// BenchmarkCheck compares a check through HTTP with the same check through SpiceDB's gateway, and with a fixed route.
+// BenchmarkCheck compares a check through Sluice's API with the same check through SpiceDB's gateway, and with a
+// route that answers a fixed body.
 func BenchmarkCheck(b *testing.B) {
 	s := startServer(b)
 	var after runtime.MemStats
@@ -70,14 +73,15 @@ func BenchmarkCheck(b *testing.B) {
 			b.ReportMetric(float64(results["sluice"].p99)/float64(results["fixed"].p99), "p99-of-fixed")
 		})
 	}
-	b.Run("memory", func(b *testing.B) { // the memory of the loaded server, before the load generator runs
+	b.Run("memory", func(b *testing.B) { // the memory of the server with its data, before the load generator runs
 		b.ReportMetric(float64(after.HeapAlloc)/(1<<20), "MiB-heap")
 		b.ReportMetric(float64(after.Sys)/(1<<20), "MiB-system")
 		b.ReportMetric(0, "ns/op")
 	})
 }
 
-// BenchmarkBulkCheck compares a hundred checks in one request with single checks, in checks a second.
+// BenchmarkBulkCheck compares requests with a hundred checks each with single checks. It reports the checks per
+// second.
 func BenchmarkBulkCheck(b *testing.B) {
 	const bulk = 100
 	s := startServer(b)
@@ -115,7 +119,8 @@ func BenchmarkOperation(b *testing.B) {
 	report(b, results, "create-importer", "change-role")
 }
 
-// BenchmarkCrowdedAccount compares a check in an account of 100,000 members with one in an account of 100.
+// BenchmarkCrowdedAccount compares a check in an account of 100,000 members with a check in an account of 100
+// members.
 func BenchmarkCrowdedAccount(b *testing.B) {
 	s := startServer(b)
 	write(b, s.Server, crowded())
@@ -129,7 +134,8 @@ func BenchmarkCrowdedAccount(b *testing.B) {
 	b.ReportMetric(results["members=100000"].perSecond/results["members=100"].perSecond, "crowded-of-small")
 }
 
-// BenchmarkMillionChecks compares a check among a million stored relationships with one among 30,000.
+// BenchmarkMillionChecks compares a check on a server with a million stored relationships with a check on a server
+// with 30,000.
 func BenchmarkMillionChecks(b *testing.B) {
 	small := startServer(b)
 	large := startOn(b, app.StoreConfig{Datastore: "sqlite", DataDir: b.TempDir()})
@@ -145,8 +151,8 @@ func BenchmarkMillionChecks(b *testing.B) {
 	b.ReportMetric(results["relationships=1000000"].perSecond/results["relationships=30000"].perSecond, "million-of-small")
 }
 
-// BenchmarkExplain compares explanations with a check: of a member who may run an importer, and of a person who may
-// not.
+// BenchmarkExplain compares explanations with checks. It explains why a member may run an importer, and why another
+// person may not.
 func BenchmarkExplain(b *testing.B) {
 	s := startServer(b)
 	explain := func(name string, body func(i int) string) target {

@@ -21,24 +21,25 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// The size of the company, the data that the benchmarks use.
+// These are the sizes of the company. The company is the data on which the benchmarks run.
 const (
 	accounts  = 100
 	members   = 100 // number of members of an account
 	importers = 100 // number of importers of an account
 
-	crowd = 100_000 // members of the account "crowded"
+	crowd = 100_000 // number of members of the account "crowded"
 
 	key = "a-key-for-benchmarks"
 )
 
-// server is a running server with the company in it, and SpiceDB's own HTTP gateway on the same relationships.
+// server is a running server that holds the company. It also has SpiceDB's own HTTP gateway, for the same
+// relationships.
 type server struct {
 	*app.Server
 	gateway string
 }
 
-// startServer starts a server in memory with the company in it.
+// startServer starts a server that stores its data in memory, and writes the company.
 func startServer(b *testing.B) server {
 	b.Helper()
 	s := startOn(b, app.StoreConfig{Datastore: "memory"})
@@ -64,8 +65,8 @@ func startOn(b *testing.B, store app.StoreConfig) server {
 	return server{s, "http://" + gateway}
 }
 
-// settle waits until the in-memory replica answers and holds at least the given number of relationships, and until the
-// audit log has them.
+// settle waits until the in-memory replica answers, and until it and the audit log have at least the given number of
+// relationships.
 func (s server) settle(b *testing.B, relationships int) {
 	b.Helper()
 	holds := regexp.MustCompile(`(?m)^sluice_replica_relationships (\S+)$`)
@@ -73,7 +74,7 @@ func (s server) settle(b *testing.B, relationships int) {
 		metrics := s.send(b, http.MethodGet, "/metrics", "")
 		found := holds.FindSubmatch(metrics)
 		if found == nil {
-			b.Fatal("the server has no replica")
+			b.Fatal("the server has no in-memory replica")
 		}
 		count, err := strconv.ParseFloat(string(found[1]), 64)
 		if err != nil {
@@ -84,10 +85,11 @@ func (s server) settle(b *testing.B, relationships int) {
 	s.caughtUp(b)
 }
 
-// company returns the relationships of the accounts, their members and importers. Each member created one importer.
+// company returns the relationships of the accounts, of their members and of their importers. Each member has
+// created one importer.
 func company() []*v1.Relationship { return companyOf(accounts) }
 
-// companyOf returns a company with another number of accounts.
+// companyOf returns the relationships of a company with another number of accounts.
 func companyOf(accounts int) []*v1.Relationship {
 	var all []*v1.Relationship
 	all = append(all, relationship("subscription:acme", "platform", "platform:main"),
@@ -109,7 +111,7 @@ func companyOf(accounts int) []*v1.Relationship {
 	return all
 }
 
-// crowded returns the relationships of one account that has crowd members.
+// crowded returns the relationships of the account "crowded", which has very many members.
 func crowded() []*v1.Relationship {
 	all := emptyAccount("account:crowded")
 	for m := range crowd {
@@ -144,7 +146,7 @@ func object(reference string) *v1.ObjectReference {
 	panic(reference)
 }
 
-// write loads relationships through SpiceDB's own API.
+// write writes relationships through SpiceDB's own API.
 func write(b *testing.B, s *app.Server, relationships []*v1.Relationship) {
 	b.Helper()
 	conn, err := grpc.NewClient(
@@ -167,7 +169,7 @@ func write(b *testing.B, s *app.Server, relationships []*v1.Relationship) {
 	}
 }
 
-// fixedRoute starts a gin server that answers the same requests with a fixed body. It measures the cost of HTTP alone.
+// fixedRoute starts a gin server that answers every check with the same body. It measures the cost of HTTP alone.
 func (s server) fixedRoute(b *testing.B) target {
 	b.Helper()
 	gin.SetMode(gin.ReleaseMode)
@@ -187,7 +189,7 @@ func (s server) fixedRoute(b *testing.B) target {
 
 func freeAddress(b *testing.B) string {
 	b.Helper()
-	// No other process listens on this loopback address.
+	// No other process listens at this loopback address.
 	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.7:0")
 	if err != nil {
 		b.Fatal(err)

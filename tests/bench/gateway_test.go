@@ -10,7 +10,8 @@ import (
 )
 
 // startGateway starts SpiceDB's own HTTP gateway at an address. The gateway passes requests on to the SpiceDB at
-// upstream, and ends with ctx. SpiceDB has no gateway without a server, so an unused server runs beside it.
+// upstream, and stops when ctx ends. SpiceDB cannot start a gateway without a server, so startGateway also starts a
+// server that is not used.
 func startGateway(ctx context.Context, upstream, address string) error {
 	store, err := storecmd.NewDatastore(
 		ctx, storecmd.DefaultDatastoreConfig().ToOption(), storecmd.WithEngine(storecmd.MemoryEngine),
@@ -40,7 +41,7 @@ func startGateway(ctx context.Context, upstream, address string) error {
 		return err
 	}
 	go func() { _ = gateway.Run(ctx) }()
-	for { // the gateway listens a moment later
+	for { // wait until the gateway listens
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err == nil {
 			return conn.Close()

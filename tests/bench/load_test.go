@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// target is an endpoint that the benchmark calls again and again.
+// target is an endpoint to which the benchmark sends many requests.
 type target struct {
 	name   string
 	method string // POST if empty
@@ -23,15 +23,15 @@ type target struct {
 	body   func(i int) string
 }
 
-// sample is the result of one round of load on one target, or the median result of several rounds.
+// sample is the result of one round of load on one target, or the median of several rounds.
 type sample struct {
 	perSecond float64
 	p50, p99  time.Duration
-	each      []float64 // perSecond of each round, in the order of the rounds
+	each      []float64 // perSecond of each round, in order
 }
 
-// ratio returns how many times as fast a was as b: the median of the ratios of all rounds. In each round, both were
-// measured shortly after each other.
+// ratio returns how many times as fast a was as b. It is the median of the ratios of all rounds. In each round, a
+// and b were measured shortly after each other.
 func ratio(a, b sample) float64 {
 	ratios := make([]float64, len(a.each))
 	for i := range ratios {
@@ -46,8 +46,9 @@ const (
 	round  = 1500 * time.Millisecond
 )
 
-// sideBySide puts the same load on every target in turn, in several rounds. Each round has another order, so that a
-// noisy machine disturbs all targets alike. For each target, it returns the median of the rounds.
+// sideBySide puts the same load on the targets, one after the other, in several rounds. The order differs from round
+// to round, so that a noisy machine disturbs all targets alike. For each target, it returns the median of the
+// rounds.
 func sideBySide(b *testing.B, connections int, targets ...target) map[string]sample {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{
@@ -59,7 +60,7 @@ func sideBySide(b *testing.B, connections int, targets ...target) map[string]sam
 		for j := range targets {
 			t := targets[(i+j)%len(targets)]
 			s := load(b, client, connections, t)
-			if i > 0 { // the first round warms up
+			if i > 0 { // the result of the first round does not count, since it fills caches
 				samples[t.name] = append(samples[t.name], s)
 			}
 		}
@@ -78,7 +79,7 @@ func sideBySide(b *testing.B, connections int, targets ...target) map[string]sam
 	return medians
 }
 
-// load sends requests to the target on all connections, for the time of one round.
+// load sends requests to the target on all connections, during one round.
 func load(b *testing.B, client *http.Client, connections int, t target) sample {
 	b.Helper()
 	runtime.GC()

@@ -12,14 +12,15 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// The importers that look-ups are measured on.
+// These are the numbers of importers for the benchmark of look-ups.
 const (
 	allImporters = 100_000
 	seenAccounts = 10
 	visible      = 10_000
 )
 
-// manyImporters returns 100 accounts with a thousand importers each, and a person who belongs to ten of the accounts.
+// manyImporters returns the relationships of 100 accounts with a thousand importers each. One person belongs to ten
+// of the accounts.
 func manyImporters() []*v1.Relationship {
 	var all []*v1.Relationship
 	const each = visible / seenAccounts
@@ -36,7 +37,7 @@ func manyImporters() []*v1.Relationship {
 	return all
 }
 
-// send sends one request and returns the answer.
+// send sends one request, and returns the body of the answer.
 func (s server) send(b *testing.B, method, path, body string) []byte {
 	b.Helper()
 	request, err := http.NewRequestWithContext(b.Context(), method, s.URL+path, strings.NewReader(body))
@@ -61,8 +62,8 @@ func (s server) send(b *testing.B, method, path, body string) []byte {
 	return text
 }
 
-// BenchmarkLookup looks up the 10,000 importers that a person may view among 100,000. It measures the time to the first
-// page and to the last.
+// BenchmarkLookup looks up the 10,000 importers that a person may view among 100,000. It measures the time until the
+// first page, and until the last page.
 func BenchmarkLookup(b *testing.B) {
 	s := startServer(b)
 	write(b, s.Server, manyImporters())
@@ -81,7 +82,8 @@ func BenchmarkLookup(b *testing.B) {
 					if page == 0 {
 						first += time.Since(start)
 					}
-					// Like the gateway's answer, this answer is read and counted, but not decoded.
+					// Like the answer of the gateway, this answer is read and its results are counted, but it is not
+					// decoded.
 					_, cursor, _ = strings.Cut(list, `"next_cursor":"`)
 					cursor, _, _ = strings.Cut(cursor, `"`)
 					found += strings.Count(list, `"resource":`)
@@ -100,7 +102,8 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// gatewayLookup returns the time of the same look-up through SpiceDB's own gateway, in one answer.
+// gatewayLookup makes the same look-up through SpiceDB's own gateway, which returns all results in one answer. It
+// returns the time that this takes.
 func (s server) gatewayLookup(b *testing.B) time.Duration {
 	b.Helper()
 	begun := time.Now()
@@ -128,7 +131,7 @@ func (s server) gatewayLookup(b *testing.B) time.Duration {
 	return time.Since(begun)
 }
 
-// BenchmarkPage reads a page of 50 importers of an account, with the permissions that a member holds on each.
+// BenchmarkPage reads a list page with 50 importers of an account, each with the permissions of a member on it.
 func BenchmarkPage(b *testing.B) {
 	s := startServer(b)
 	for b.Loop() {
@@ -144,7 +147,8 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
-// BenchmarkSubscriptionPeople reads a page of the people of 100 accounts with 100 members each, with their roles.
+// BenchmarkSubscriptionPeople reads a list page of the people of a subscription, with their roles. The subscription
+// has 100 accounts with 100 members each.
 func BenchmarkSubscriptionPeople(b *testing.B) {
 	s := startServer(b)
 	actor := s.header()

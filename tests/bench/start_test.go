@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// BenchmarkStart measures the start of a server with an embedded SpiceDB in memory, until it answers. The start
+// BenchmarkStart measures the time in which a server with an embedded SpiceDB in memory starts, until it answers. It
 // includes the write of the schema.
 func BenchmarkStart(b *testing.B) {
 	config := app.DefaultConfig()

@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// millionAccounts is the number of accounts with which the company has a million relationships.
+// millionAccounts is the number of accounts in a company that has a million relationships.
 const millionAccounts = 3300
 
-// checks returns a target that asks the questions of questionOf through SpiceDB's own gateway.
+// checks returns a target that makes the checks of questionOf through SpiceDB's own gateway.
 func (s *apart) checks(consistency string) target {
 	body := func(i int) string {
 		subject, importer := questionOf(millionAccounts, i)
@@ -31,7 +31,8 @@ func (s *apart) checks(consistency string) target {
 	return target{name: s.name, url: s.gateway + "/v1/permissions/check", header: gatewayHeader(), body: body}
 }
 
-// writes returns a target. Each of its requests writes the given number of relationships, all of them new.
+// writes returns a target whose requests write new relationships. updates is the number of relationships in each
+// request.
 func (s *apart) writes(updates int) target {
 	return target{
 		name: s.name, url: s.gateway + "/v1/relationships/write", header: gatewayHeader(),
@@ -57,14 +58,14 @@ func gatewayHeader() map[string]string {
 	return map[string]string{"Authorization": "Bearer " + key, "Content-Type": "application/json"}
 }
 
-// written counts the written relationships, so that each one is new.
+// written counts the relationships that writes has written, so that each one is new.
 var written atomic.Int64
 
 var storeNames = []string{"memory", "sqlite", "postgres"}
 
-// BenchmarkStores compares the stores of the embedded SpiceDB with the same million relationships. PostgreSQL is as
-// durable as SQLite: fsync and synchronous_commit are on. At the end it prints the results as the table of
-// docs/performance.md.
+// BenchmarkStores compares the stores of the embedded SpiceDB. Each holds the same million relationships. PostgreSQL
+// is as durable as SQLite: fsync and synchronous_commit are on. At the end, the benchmark prints the results as the
+// table in docs/performance.md.
 func BenchmarkStores(b *testing.B) {
 	uri := enginetest.Postgres(
 		b, "fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB",
@@ -83,7 +84,9 @@ func BenchmarkStores(b *testing.B) {
 	loads, memory, files := map[string]string{}, map[string]string{}, map[string]string{"memory": "none"}
 	whole := holds["sqlite"]
 	whole.Sluice = true
-	startApart(b, "sqlite", whole).end() // the first start with an audit log writes a snapshot of the stored relationships
+	// The first start with an audit log writes a snapshot of the stored relationships. Later starts do not write
+	// one.
+	startApart(b, "sqlite", whole).end()
 	for _, name := range storeNames {
 		s.running[name] = startApart(b, name, holds[name])
 		took := s.running[name].loadMillion(b)
@@ -103,7 +106,7 @@ func BenchmarkStores(b *testing.B) {
 		})
 	}
 	var started string
-	b.Run("start/sqlite", func(b *testing.B) { // the start of all of Sluice
+	b.Run("start/sqlite", func(b *testing.B) { // the start of Sluice, with its SpiceDB and audit log
 		s.running["sqlite"].end()
 		size := sizeOf(b, filepath.Join(directory, "sluice.db*")) / (1 << 20)
 		files["sqlite"] = fmt.Sprintf("%.0f MiB", size)
@@ -142,7 +145,7 @@ func BenchmarkStores(b *testing.B) {
 	)
 }
 
-// stores are the compared servers and their results.
+// stores has the compared servers, and the table of their results.
 type stores struct {
 	running map[string]*apart
 	table   strings.Builder
@@ -162,7 +165,7 @@ func (s *stores) row(title string, cells map[string]string, ratios string) {
 	s.table.WriteString(" | " + cmp.Or(ratios, " | ") + " |\n")
 }
 
-// beside puts the same load on all servers in turn.
+// beside puts the same load on all servers, one after the other.
 func (s *stores) beside(b *testing.B, name string, connections int, of func(*apart) target) {
 	b.Run(fmt.Sprintf("%s/connections=%d", name, connections), func(b *testing.B) {
 		results := sideBySide(b, connections, of(s.running["memory"]), of(s.running["sqlite"]), of(s.running["postgres"]))

@@ -17,7 +17,7 @@ const (
 	ownImporters = 100
 )
 
-// tenant returns a subscription with one account, its owner and some members.
+// tenant returns the relationships of a subscription with one account, its owner and some members.
 func tenant(name string) []*v1.Relationship {
 	subscription, account, owner := "subscription:"+name, "account:"+name, "user:"+name+"-owner"
 	all := []*v1.Relationship{
@@ -34,7 +34,8 @@ func tenant(name string) []*v1.Relationship {
 	return append(all, relationship(account, "guest", "user:"+name+"-guest"))
 }
 
-// ownTenant returns a tenant with importers. Its user created half of them, and its guest the other half.
+// ownTenant returns the relationships of a tenant with importers. The user of the account created half of them, and
+// the guest created the other half.
 func ownTenant() []*v1.Relationship {
 	all := tenant("own")
 	for i := range ownImporters {
@@ -45,9 +46,9 @@ func ownTenant() []*v1.Relationship {
 	return all
 }
 
-// BenchmarkLookupAmongTenants looks up the 100 importers that a person may view, on a server where 10,000 other
-// accounts have members, and on a server without these. It reports how much longer the first look-up takes, with Sluice
-// and with SpiceDB's gateway.
+// BenchmarkLookupAmongTenants looks up the 100 importers that a person may view, on two servers. On one of them,
+// 10,000 other accounts have members. The benchmark reports how much longer the first look-up takes on that server,
+// with Sluice and with SpiceDB's gateway.
 func BenchmarkLookupAmongTenants(b *testing.B) {
 	alone, among := startOn(b, inMemory), startOn(b, inMemory)
 	others := ownTenant()
