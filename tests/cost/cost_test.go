@@ -1,5 +1,5 @@
-// Package cost_test checks the processor time, the memory and the size of the answer of every call of the contract
-// against limits.
+// Package cost_test sends requests to every endpoint of the contract. It compares their processor time, their memory
+// and the size of their answers with limits.
 package cost_test
 
 import (
@@ -18,25 +18,26 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// Limits of the cost of one request. The unit of processor time is the time to decode a body of the largest size,
-// without garbage collection. The test measures it first, so the limits hold on every machine and under the race
-// detector. docs/security.md states the same limits.
+// These are the limits for the cost of one request. The unit of processor time is the time to decode a request body
+// of the largest size, without garbage collection. The test measures this unit first, so the limits apply on every
+// machine and under the race detector. docs/security.md states the same limits.
 const (
 	maxBody   = 1 << 20
 	maxUnits  = 250
-	maxMemory = 512 << 20 // all allocations, most of which are freed before the end
+	maxMemory = 512 << 20 // sum of all allocations, most of which are freed during the request
 	maxAnswer = 16 << 20
 )
 
 const key = "key-with-every-scope"
 
-// request is one request. It has no actor if actor is empty.
+// request is one HTTP request. If actor is empty, it has no actor.
 type request struct {
 	name, method, path, actor string
 	body                      []byte
 }
 
-// server is the tested server. The in-memory replica is off, since its answers cost less than SpiceDB's.
+// server is the tested server. Its in-memory replica is off, since an answer of the in-memory replica costs less
+// than one of SpiceDB.
 type server struct {
 	t   *testing.T
 	url string
@@ -50,7 +51,7 @@ func start(t *testing.T) *server {
 	config.Schema = "../testdata/own.zed"
 	config.APIKeys = []string{"master:check+operate+provision+inspect+write:" + key}
 	config.Replica.Mode = app.Off
-	// The test counts only processor time, so a busy machine may take longer for a request.
+	// The test counts only processor time. So on a busy machine, a request may take long.
 	config.RequestTimeout = 10 * time.Minute
 	config.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	running, err := app.Start(t.Context(), config)
@@ -65,8 +66,8 @@ func start(t *testing.T) *server {
 	return &server{t, running.URL}
 }
 
-// send sends a request, and returns the status and the size of its answer. Of a stream that does not end, it reads only
-// the beginning.
+// send sends a request, and returns the status and the size of its answer. If the answer is a stream without an end,
+// send reads only its beginning.
 func (s *server) send(r request) (status, size int) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -99,7 +100,7 @@ func (s *server) send(r request) (status, size int) {
 	return answer.StatusCode, int(n)
 }
 
-// must sends a request that must succeed.
+// must sends a request, and ends the test if the request fails.
 func (s *server) must(method, path, actor string, body any) {
 	s.t.Helper()
 	if status, _ := s.send(request{method + " " + path, method, path, actor, asJSON(body)}); status >= 300 {
@@ -118,13 +119,13 @@ func asJSON(value any) []byte {
 	return text
 }
 
-// The requests are about an account with this many people and objects.
+// The requests are about an account with this number of people, and this number of objects of each type.
 const (
 	people = 200
 	things = 40
 
-	// The account "previewed" has this many people, each with an importer: a preview of its deletion needs nearly
-	// preview.MaxAnswers answers.
+	// The account "previewed" has this number of people, and an importer of each. With this number, a preview of the
+	// deletion of the account needs nearly preview.MaxAnswers decisions.
 	previewed = 88
 )
 
@@ -180,7 +181,7 @@ func (s *server) found() {
 	}
 }
 
-// names returns n ids with a prefix.
+// names returns n ids: the prefix, followed by a number.
 func names(prefix string, n int) []string {
 	all := make([]string, n)
 	for i := range all {
@@ -189,7 +190,7 @@ func names(prefix string, n int) []string {
 	return all
 }
 
-// roles returns a body that gives each of n people exactly these roles.
+// roles returns a request body that grants each of n people exactly these roles.
 func roles(prefix string, n int, roles ...string) map[string][]string {
 	all := make(map[string][]string, n)
 	for _, name := range names(prefix, n) {
@@ -198,7 +199,8 @@ func roles(prefix string, n int, roles ...string) map[string][]string {
 	return all
 }
 
-// updates returns a body that updates 1000 relationships. relationship has a verb for a number.
+// updates returns a request body with 1000 updates of relationships. relationship is a format with one verb, for the
+// number of the update.
 func updates(operation, relationship string) map[string]any {
 	all := make([]any, 1000)
 	for i := range all {
@@ -207,7 +209,8 @@ func updates(operation, relationship string) map[string]any {
 	return map[string]any{"updates": all}
 }
 
-// absent requires that n people are no editors of a dashboard. The last one is an editor.
+// absent returns n preconditions: n people must not be editors of a dashboard. The last one is an editor, so the
+// write fails.
 func absent(resource string, n int) []any {
 	all := make([]any, n)
 	for i := range all {
@@ -222,15 +225,15 @@ func absent(resource string, n int) []any {
 	return all
 }
 
-// TestEveryRequestHasABoundedCost sends the most expensive known requests to every call of the contract, and compares
-// their cost with the limits. No body is larger than a body may be. A call without a request in the table fails the
-// test.
+// TestEveryRequestHasABoundedCost sends the most expensive known requests to every endpoint of the contract, and
+// compares their cost with the limits. Each endpoint must have a request in the table. No request body exceeds the
+// maximum size.
 func TestEveryRequestHasABoundedCost(t *testing.T) {
 	s := start(t)
 	s.found()
 	price := unit()
 	table := expensive()
-	known := make(map[string]bool) // schemas of bodies
+	known := make(map[string]bool) // schemas of request bodies
 	var worst measured
 	succeeded := 0
 	check := func(r request) {
@@ -251,7 +254,7 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 			check(r)
 		}
 	}
-	for _, last := range []bool{false, true} { // requests that delete the company come last
+	for _, last := range []bool{false, true} { // requests that delete the objects of other requests come last
 		for _, o := range contract(t) {
 			if (o.id == "deleteSubscription" || o.id == "deleteAccount") == last {
 				for _, body := range table[o.id] {
@@ -265,12 +268,12 @@ func TestEveryRequestHasABoundedCost(t *testing.T) {
 		}
 	}
 	if succeeded < 80 {
-		t.Errorf("only %d requests succeeded; the objects of the others may be missing", succeeded)
+		t.Errorf("only %d requests succeeded; perhaps objects of the others do not exist", succeeded)
 	}
-	t.Logf("a unit is %s; the highest of all: %s (the units: %s)", price, worst, worst.name)
+	t.Logf("a unit is %s; the highest costs: %s (the most units: %s)", price, worst, worst.name)
 }
 
-// measure sends a request and returns its status and cost. The test fails if the cost is above a limit.
+// measure sends a request, and returns the status and the cost. The test fails if the cost is above a limit.
 func (s *server) measure(r request, price time.Duration) (int, measured) {
 	s.t.Helper()
 	before := used()
@@ -291,7 +294,7 @@ func (s *server) measure(r request, price time.Duration) (int, measured) {
 	return status, m
 }
 
-// escaped returns a path with an escaped query.
+// escaped returns a path with a query. query lists names and values of parameters, which escaped encodes.
 func escaped(path string, query ...string) string {
 	values := url.Values{}
 	for i := 0; i < len(query); i += 2 {

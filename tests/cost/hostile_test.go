@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/api"
 )
 
-// operation is a call of the contract.
+// operation is an endpoint of the contract.
 type operation struct {
 	id, method, path string
 	*openapi3.Operation
@@ -34,8 +34,9 @@ func contract(t *testing.T) []operation {
 	return all
 }
 
-// hostile returns large but meaningless requests to an operation. In some, one field of the body is a text, a list or
-// an object that fills the body. Others have an unknown field, deep nesting, or the longest path and query.
+// hostile returns large requests without meaning. In some of them, one field of the body is a long text, list or
+// object, so that the body has its maximum size. Others have an unknown field, deep nesting, or the longest path or
+// query.
 func (o operation) hostile(known map[string]bool) []request {
 	place := strings.NewReplacer("{id}", "a", "{user}", "p1", "{handle}", "h", "{collection}", "importers").Replace(o.path)
 	actor := ""
@@ -60,7 +61,7 @@ func (o operation) hostile(known map[string]bool) []request {
 	}
 	media := o.RequestBody.Value.Content.Get("application/json")
 	add("deep nesting", place, bytes.Repeat([]byte(`{"a":`), maxBody/5))
-	if known[media.Schema.Ref] { // a call with the same schema has already had these requests
+	if known[media.Schema.Ref] { // these requests have already been sent to another endpoint with the same schema
 		return all
 	}
 	known[media.Schema.Ref] = true
@@ -96,7 +97,7 @@ func (o operation) hostile(known map[string]bool) []request {
 	return all
 }
 
-// replaceSegments replaces every parameter of a path by a value, except the collection.
+// replaceSegments replaces every parameter of a path except {collection} with a value.
 func replaceSegments(path, value string) string {
 	return strings.NewReplacer("{id}", value, "{user}", value, "{handle}", value).Replace(path)
 }

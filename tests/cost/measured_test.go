@@ -21,7 +21,7 @@ func (m measured) String() string {
 	return fmt.Sprintf("%.1f units, %d MiB, answer %d KiB", m.units, m.memory>>20, m.answer>>10)
 }
 
-// raise sets each value to the higher value of m and other.
+// raise replaces each cost in m that is lower than the one in other.
 func (m *measured) raise(other measured) {
 	if other.units > m.units {
 		m.name, m.units = other.name, other.units
@@ -29,7 +29,7 @@ func (m *measured) raise(other measured) {
 	m.memory, m.answer = max(m.memory, other.memory), max(m.answer, other.answer)
 }
 
-// usage is the processor time and memory that the process has used.
+// usage is the processor time and the memory that the process has used so far.
 type usage struct {
 	processor time.Duration
 	allocated uint64
@@ -45,9 +45,9 @@ func used() usage {
 	return usage{time.Duration(process.Utime.Nano() + process.Stime.Nano()), memory.TotalAlloc}
 }
 
-// unit returns the processor time to decode a body of the largest size, without garbage collection. It measures the
-// second decoding, since during the first the operating system provides new memory. With either effect, the measured
-// time would vary sevenfold.
+// unit returns the processor time to decode a request body of the largest size, without garbage collection. It
+// measures the second decoding, since during the first one the operating system provides new memory. With garbage
+// collection, or in the first decoding, the time would vary by a factor of seven.
 func unit() time.Duration {
 	var text []byte
 	for i := 0; len(text) < maxBody; i++ {

@@ -8,11 +8,11 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// expensive returns the most expensive requests to every call of the contract, by its operation id. A request without a
-// path uses the path of the contract, with account a, person p1 and so on. If all requests to a call cost the same, the
-// call has one plain request.
+// expensive returns the most expensive requests to every endpoint of the contract, by the operation id of the
+// endpoint. A request without a path uses the path in the contract, with the account a, the person p1, and so on. If
+// all requests to an endpoint cost the same, the table has one simple request.
 func expensive() map[string][]request {
-	long := strings.Repeat("w", 64) // the longest allowed name, which resembles no other
+	long := strings.Repeat("w", 64) // the longest name that is allowed, which is similar to no other name
 	text := strings.Repeat("x", 40<<10)
 	past := time.Now().UTC().Format(time.RFC3339Nano)
 	check := func(i int, permission string) map[string]any {
