@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// had returns the people who had a permission at a time.
+// had returns the people who had a permission on a resource at a past time.
 func (s scene) had(permission, resource string, at time.Time) []string {
 	s.t.Helper()
 	var answer struct {
@@ -31,7 +31,8 @@ func (s scene) had(permission, resource string, at time.Time) []string {
 	return who
 }
 
-// pastAccess compares the answers about past access, for every moment, with SpiceDB's answers at that moment.
+// pastAccess makes changes, and asks for each moment between them who had access then. The answers must have the
+// people who had access at that moment.
 func pastAccess(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	importer := "importer:" + s.id("i")
@@ -45,7 +46,7 @@ func pastAccess(t *testing.T, on *backend) {
 		for _, line := range lines {
 			s.play(line)
 		}
-		// This change only gives the moment a time: that of its entry in the log.
+		// The change of the connector "tick" marks the moment: its time is the time of this change in the audit log.
 		s.play("backend PUT connectors/~tick {capabilities: [" + []string{"", "views"}[len(moments)%2] + "]}")
 		ticks := s.history("object=connector:"+s.id("tick"), atLeast(len(moments)+1))
 		moments = append(moments, moment{ticks[len(ticks)-1].Time, want})
@@ -74,7 +75,7 @@ func pastAccess(t *testing.T, on *backend) {
 		play([]string{"olga", "peter", "temp"})
 		s.history("object=user:"+s.id("temp"), expired)
 		last := &moments[len(moments)-1]
-		if !last.at.Before(ends) { // the relationship expired before the next change
+		if !last.at.Before(ends) { // the relationship expired before the moment was marked
 			last.want = []string{"olga", "peter"}
 			return false
 		}
@@ -85,7 +86,7 @@ func pastAccess(t *testing.T, on *backend) {
 	play(nil, "olga DELETE importers/~i")
 	for i, m := range moments {
 		if got := s.had("run", importer, m.at); !slices.Equal(got, m.want) {
-			t.Errorf("moment %d: %v could run it, want %v", i, got, m.want)
+			t.Errorf("moment %d: %v could run the importer, want %v", i, got, m.want)
 		}
 	}
 	for query, want := range map[string]struct {

@@ -12,10 +12,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. Each key
-// is a test that checks that these fields are hidden from an actor who may not view the objects in them. The key "" has
-// the fields that need no such test: values of the request, its object, numbers that the server chooses, or objects
-// whose own fields are listed too.
+// answerFields lists every field in the answers of operations, previews, offboarding reports and explanations. Each
+// key is the name of a test. This test checks that an answer hides the fields if the actor may not view the objects
+// in them. The key "" lists the fields that need no such test: values in the request, its object, numbers that the
+// server chooses, and objects whose own fields are listed too.
 var answerFields = map[string]string{
 	"": `AcceptedInvitation.replayed AcceptedInvitation.token AcceptedInvitation.user Account.id Account.replayed
 		Account.token ChangedMember.replayed ChangedMember.token ChangedMember.user ChangedMembers.replayed
@@ -92,7 +92,7 @@ func TestAnswerFieldsAreThoseOfTheContract(t *testing.T) {
 	listed, tests := make(map[string]bool), testNames(t)
 	for test, fields := range answerFields {
 		if test != "" && !tests[test] {
-			t.Errorf("there is no %s", test)
+			t.Errorf("answerFields names %s, but there is no such test", test)
 		}
 		for _, field := range strings.Fields(fields) {
 			if !found[field] || listed[field] {
@@ -107,11 +107,11 @@ func TestAnswerFieldsAreThoseOfTheContract(t *testing.T) {
 		}
 	}
 	if len(found) < 100 {
-		t.Errorf("only %d fields", len(found))
+		t.Errorf("these answers have only %d fields", len(found))
 	}
 }
 
-// fieldsOf adds the fields of a schema and of the schemas in it, as Schema.field.
+// fieldsOf adds to found the fields of a schema, and of the schemas in it, in the form Schema.field.
 func fieldsOf(ref *openapi3.SchemaRef, found map[string]bool) {
 	if ref == nil {
 		return
@@ -152,14 +152,14 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// referenceTypes has the types of the objects that answer fields name.
+// referenceTypes maps fields of answers that contain ids of objects to the type of these objects.
 var referenceTypes = map[string]string{
 	"account": "account", "accounts": "account", "subscription": "subscription", "workspace": "workspace",
 	"source": "connection", "destination": "connection", "connector": "connector",
 }
 
-// TestAnswersNameVisibleObjects sends a request for every operation. Besides the objects of the request, the answer
-// names an object only if the actor may view it.
+// TestAnswersNameVisibleObjects sends a request for every operation. The answer may name an object only if the
+// request names it too, or if the actor may view it.
 func TestAnswersNameVisibleObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -200,13 +200,13 @@ func TestAnswersNameVisibleObjects(t *testing.T) {
 	}
 	for field := range referenceTypes {
 		if !seen[field] {
-			t.Errorf("no answer has %s", field)
+			t.Errorf("no answer has the field %s", field)
 		}
 	}
 }
 
-// TestOffboardingReportHidesInvitations checks that an owner's report names invitations. A person who may not list
-// invitations gets no report, not even about themselves.
+// TestOffboardingReportHidesInvitations checks that the offboarding report of an owner names invitations. A person
+// who may not list invitations gets no report, not even about themselves.
 func TestOffboardingReportHidesInvitations(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// catalogue reads the public permissions of every type.
+// catalogue returns the public permissions of every type.
 func (c caller) catalogue() map[string][]string {
 	c.t.Helper()
 	var answer struct {
@@ -31,7 +31,7 @@ func (c caller) catalogue() map[string][]string {
 	return permissions
 }
 
-// inside creates the objects on which the test checks that outsiders have no permission.
+// inside lists the requests that create the objects on which outsiders must have no permission.
 var inside = append([]string{
 	"backend PUT connectors/~crm {capabilities: [views, financial_settings, postgres_database]}",
 	"backend POST subscriptions {id: ~s, role_set: $set, owner: ~olga, features: [user_permissions, dashboards]}",
@@ -63,8 +63,8 @@ var insideObjects = append([]string{
 	"workspace:~closed", "flow:~g", "connector:~own", "dashboard:~d", "folder:~f", "service_account:~machine",
 }, eachSimpleType("$type:~$type", nil)...)
 
-// outsiders creates people with every role of every account role set. Each role set has its own account in the
-// subscription.
+// outsiders creates people with every role of the role sets for accounts. For each role set, it creates an account
+// in the subscription sub. master is the person who creates the accounts. outsiders returns the names of the people.
 func (s scene) outsiders(sub, master string) []string {
 	var sets struct {
 		RoleSets []struct {
@@ -103,8 +103,9 @@ func (s scene) outsiders(sub, master string) []string {
 	return people
 }
 
-// accountsApart checks that people with roles elsewhere have no permission on anything in an account. They hold roles
-// on an account of another subscription, on that subscription, or on other accounts of the same subscription.
+// accountsApart checks that people who have no role on an account have no permission on anything in it. These people
+// have roles on an account of another subscription, on that subscription, or on other accounts of the same
+// subscription.
 func accountsApart(t *testing.T, on *backend) {
 	for _, set := range []string{"multi_owner", "single_owner"} {
 		t.Run(set, func(t *testing.T) {
@@ -163,7 +164,7 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 				}
 			}
 		}
-		// POST /v1/permissions gives the same answer.
+		// The answer of POST /v1/permissions must have no permission either.
 		object := objects[len(person)%len(objects)]
 		typ, _, _ := strings.Cut(object, ":")
 		all := s.permissions("user:"+s.id(person), s.in(object))
@@ -181,17 +182,17 @@ func (s scene) mayNothing(t *testing.T, people, objects []string) {
 	}
 }
 
-// neverAsked fails the test if the catalogue has a type with permissions, but no checked object has this type.
+// neverAsked fails the test for each type with permissions of which no object was checked.
 func neverAsked(t *testing.T, catalogue map[string][]string, objects []string) {
 	t.Helper()
 	for typ, permissions := range catalogue {
 		if typ == "custom_role" {
-			continue // no call creates one
+			continue // no call creates a custom role
 		}
 		if len(permissions) > 0 && !slices.ContainsFunc(
 			objects, func(o string) bool { return strings.HasPrefix(o, typ+":") },
 		) {
-			t.Errorf("no %s was asked for", typ)
+			t.Errorf("no %s was checked", typ)
 		}
 	}
 }

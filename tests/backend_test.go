@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// Keys of every test server.
+// These are the API keys of every test server.
 const (
 	masterKey    = "key-with-every-scope"
 	checkKey     = "key-that-checks"
@@ -27,7 +27,7 @@ const (
 	// writeDashboardKey may write relationships of dashboards.
 	writeDashboardKey = "key-that-writes-dashboards"
 
-	// secondMasterKey has every scope under another name.
+	// secondMasterKey has every scope, as masterKey, but belongs to another name.
 	secondMasterKey = "second-key-with-every-scope"
 )
 
@@ -42,40 +42,41 @@ var apiKeys = []string{
 	"writes-dashboards:write:dashboard:" + writeDashboardKey,
 }
 
-// wire is the transport of all requests.
+// wire is the HTTP transport of all requests of the tests.
 var wire = func() *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
 	return transport
 }()
 
-// backend is a running Sluice server with the API of its SpiceDB.
+// backend is a running Sluice server, with a connection to its SpiceDB.
 type backend struct {
 	url     string
 	spicedb *grpc.ClientConn
 
-	// address and key are those of SpiceDB's API.
+	// address and key are the address and the key of SpiceDB's gRPC API.
 	address, key string
 
-	// serial backends get one request at a time. If two writes overlap, SpiceDB v1.56.0's memory datastore may hide one
-	// of them from a later read. Only Sluice's embedded SpiceDB prevents this.
+	// serial is set if the backend must get only one request at a time. If two writes overlap, SpiceDB v1.56.0's
+	// memory datastore may hide one of them from a later read. Only Sluice's embedded SpiceDB prevents this.
 	serial bool
 
-	// overlapping backends may order a running write before a write that has ended, as PostgreSQL does. The embedded
-	// memory datastore orders writes by their end.
+	// overlapping is set if the datastore may order a write that is still running before a write that has ended, as
+	// PostgreSQL does. The embedded memory datastore orders writes by their end.
 	overlapping bool
 
-	// few is set for every store except the embedded memory datastore. The operations are the same on each store, and
-	// each store has tests of its own for overlapping writes. So in `make test`, a backend with few runs
+	// few is set for every store except the embedded memory datastore. The operations are the same on each store,
+	// and each store has tests of its own for overlapping writes. So in `make test`, a backend with few set runs
 	//   - a quarter of the rounds, and a third of the types that clients create concurrently,
-	//   - one column of each role table in one home, and one role of each table of escalations,
+	//   - one column of each role table in one home (see homes), and one role of each table in testdata/escalation,
 	//   - as many cases as are needed to perform each operation of the cases at least once (see covering).
 	//
-	// After a rejected request, it does not compare all stored relationships. `make test-long` runs everything on every
-	// store.
+	// After a rejected request, such a backend does not compare all stored relationships. `make test-long` runs
+	// everything on every store.
 	few bool
 
-	// remembers is set if SpiceDB's cache may contain parts of answers that depend on expired relationships.
+	// remembers is set if SpiceDB has a cache. The cache may contain parts of decisions that depend on expired
+	// relationships.
 	remembers bool
 }
 
@@ -86,7 +87,7 @@ func (b *backend) parallel(t *testing.T) {
 	}
 }
 
-// rounds returns the number of rounds of a race on this backend. In `make test-long`, it is n.
+// rounds returns how many of the n rounds of a race run on this backend. In `make test-long`, it returns n.
 func (b *backend) rounds(n int) int {
 	switch {
 	case testsize.IsLong():
@@ -97,19 +98,21 @@ func (b *backend) rounds(n int) int {
 	return (n + 1) / 2
 }
 
-// plays reports whether the backend runs the test with this number, which is one of many similar tests. A brief backend
-// runs every third of them.
+// plays reports whether the backend runs the test with this number, which is one of many similar tests. A brief
+// backend (see isBrief) runs every third of them.
 func (b *backend) plays(number int) bool { return !b.isBrief() || number%3 == 0 }
 
-// playsOneOf reports whether the backend runs test i of a group with count similar tests. A brief backend runs one test
-// of each group: another one in each group.
+// playsOneOf reports whether the backend runs the test i of a group. The group has count similar tests. A brief
+// backend (see isBrief) runs one test of each group: the first of the first group, the second of the second group,
+// and so on.
 func (b *backend) playsOneOf(group, i, count int) bool { return !b.isBrief() || group%count == i }
 
-// isBrief reports whether the backend runs fewer tests than the embedded memory datastore.
+// isBrief reports whether the backend runs only a part of the tests that the embedded memory datastore runs (see
+// few).
 func (b *backend) isBrief() bool { return b.few && !testsize.IsLong() }
 
-// configuration returns the configuration of a test server with an embedded SpiceDB in memory, whose API is open. Its
-// schema has two types besides the product's.
+// configuration returns the configuration of a test server. The server has an embedded SpiceDB in memory, whose API
+// listens too. Its schema has types of its own besides Sluice's.
 func configuration() app.Config {
 	config := app.DefaultConfig()
 	config.Listen, config.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
@@ -151,7 +154,7 @@ var memory = &shared{start: func(ctx context.Context) (*backend, error) {
 	return connect(server.URL, server.GRPCAddress, server.GRPCKey)
 }}
 
-// connect returns a backend for the address of a server and of its SpiceDB.
+// connect returns the backend of a running server, and connects to its SpiceDB.
 func connect(url, address, key string) (*backend, error) {
 	conn, err := dialSpiceDB(address, key)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// shelves is a schema with recursive permissions, a caveat, which fails if its context has the wrong type, and an all()
-// over relationships with that caveat.
+// shelves is a schema with recursive permissions and a caveat. The caveat fails if its context has the wrong type.
+// One permission requires all() of relationships with this caveat.
 const shelves = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }
@@ -56,12 +56,12 @@ func startShelves(t *testing.T) scene {
 	require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
 	config := configuration()
 	config.Schema = file
-	config.Replica.Mode = app.Off // the in-memory replica can answer checks that are too large for SpiceDB
+	config.Replica.Mode = app.Off // the in-memory replica would answer checks that are too large for SpiceDB
 	return scene{caller: newCaller(t, start(t, config).URL)}
 }
 
-// TestItemsOfBatchesHaveTheAnswersOfChecks checks, for every call with several decisions, that each item has the
-// answer of a single check, even if other items fail.
+// TestItemsOfBatchesHaveTheAnswersOfChecks calls every endpoint that makes several decisions in one answer. Each
+// item must have the decision of a single check, even if other items fail.
 func TestItemsOfBatchesHaveTheAnswersOfChecks(t *testing.T) {
 	t.Parallel()
 	s := startShelves(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// caller calls the HTTP API with a key and, if actor is set, on behalf of an actor.
+// caller sends requests to the HTTP API with an API key. If actor is set, it sends them on behalf of this actor.
 type caller struct {
 	t     testing.TB
 	url   string
@@ -21,7 +21,8 @@ type caller struct {
 	http  *http.Client
 }
 
-// newCaller returns a caller with every scope and no actor. It validates each answer against the contract.
+// newCaller returns a caller whose key has every scope, without an actor. The caller validates each answer against
+// the contract.
 func newCaller(t testing.TB, url string) caller {
 	return caller{t: t, url: url, key: masterKey, http: &http.Client{Transport: apitest.Transport(t, wire)}}
 }
@@ -36,7 +37,7 @@ func (c caller) withKey(key string) caller {
 	return c
 }
 
-// answer is the answer to a request.
+// answer is the answer to an HTTP request.
 type answer struct {
 	request string
 	status  int
@@ -53,9 +54,11 @@ type problem struct {
 	Subscriptions []string `json:"subscriptions"`
 }
 
-// call sends a request. If body is nil, the request has no body; []byte is sent unchanged, and any other value as JSON.
-// The path is below /v1 unless it starts with a slash. call is safe for concurrent use: after a failure, it marks the
-// test as failed and continues. A request without an answer has the status 0.
+// call sends a request. If body is nil, the request has no body. A body of the type []byte is sent unchanged, and
+// any other value as JSON. The path is below /v1 unless it starts with a slash.
+//
+// Several goroutines may use call at the same time: if the request fails, call marks the test as failed and
+// continues. An answer that did not arrive has the status 0.
 func (c caller) call(method, path string, body any) answer {
 	c.t.Helper()
 	return c.send(c.request(method, path, body))
@@ -112,7 +115,7 @@ func (c caller) send(request *http.Request) answer {
 	return a
 }
 
-// must calls, and ends the test if the status is not below 300.
+// must sends a request, and ends the test if the status is not 2xx.
 func (c caller) must(method, path string, body any) answer {
 	c.t.Helper()
 	a := c.call(method, path, body)
@@ -125,7 +128,8 @@ func (c caller) must(method, path string, body any) answer {
 // problem parses a problem document.
 func (a answer) problem() problem {
 	var p problem
-	_ = json.Unmarshal(a.body, &p) // another document has no code, which fails the test
+	// If the body is no problem document, the code stays empty. Then the test fails, since it expects another code.
+	_ = json.Unmarshal(a.body, &p)
 	return p
 }
 
@@ -148,7 +152,7 @@ func (a answer) token(t testing.TB) string {
 	return with.Token
 }
 
-// question is one check.
+// question is the input of one check.
 type question struct {
 	Subject    string `json:"subject"`
 	Permission string `json:"permission"`
@@ -159,7 +163,7 @@ func (q question) String() string {
 	return q.Subject + " " + q.Permission + " " + q.Resource
 }
 
-// may makes one check.
+// may makes one check, and reports whether it is allowed.
 func (c caller) may(q question) bool {
 	c.t.Helper()
 	var decision struct{ Allowed bool }
@@ -167,7 +171,7 @@ func (c caller) may(q question) bool {
 	return decision.Allowed
 }
 
-// mayEach makes several checks in one call.
+// mayEach makes several checks in one request.
 func (c caller) mayEach(questions []question) []bool {
 	c.t.Helper()
 	var decisions struct {
@@ -178,7 +182,7 @@ func (c caller) mayEach(questions []question) []bool {
 	}
 	c.as("").must(http.MethodPost, "check/bulk", map[string]any{"checks": questions}).decode(c.t, &decisions)
 	if len(decisions.Results) != len(questions) {
-		c.t.Fatalf("%d questions have %d answers", len(questions), len(decisions.Results))
+		c.t.Fatalf("%d checks have %d results", len(questions), len(decisions.Results))
 	}
 	allowed := make([]bool, len(questions))
 	for i, result := range decisions.Results {

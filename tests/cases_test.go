@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// cases runs every file of testdata/cases. Each line is a step, in the form that step documents. A line that starts
+// cases runs every file of testdata/cases. Each line of a file is a step (see the type step). A line that starts
 // with '#' describes the next steps. "each $x in a b" at the top runs the file once for each value. "include name"
-// first runs the file of that name in testdata/preludes.
+// first runs the file with this name in testdata/preludes.
 func cases(t *testing.T, on *backend) {
 	files, err := filepath.Glob("testdata/cases/*/*.case")
 	if err != nil || len(files) == 0 {
@@ -30,11 +30,11 @@ func cases(t *testing.T, on *backend) {
 	}
 }
 
-// covering returns the files that a backend with few plays. Together they perform each operation of all files. The next
-// file is always one with the most operations that no earlier file has.
+// covering returns the files that a brief backend runs (see backend.isBrief). Together, they perform each operation
+// of all files. covering repeatedly chooses the file that has the most operations which the chosen files lack.
 func covering(t *testing.T, files []string) (chosen []string) {
 	t.Helper()
-	left := make(map[string][]string) // by file, the operations that no chosen file has
+	left := make(map[string][]string) // by file, its operations that the chosen files lack
 	for _, file := range files {
 		left[file] = operationsOf(t, file)
 	}
@@ -52,7 +52,7 @@ func covering(t *testing.T, files []string) (chosen []string) {
 	}
 }
 
-// operationsOf returns the operations of a case, each once.
+// operationsOf returns the operations of the requests in a file, without duplicates.
 func operationsOf(t *testing.T, file string) (operations []string) {
 	t.Helper()
 	lines, variable, values := readCase(t, file)
@@ -67,8 +67,8 @@ func operationsOf(t *testing.T, file string) (operations []string) {
 	return slices.Compact(operations)
 }
 
-// readCase returns the lines of a case, and its variable with the values for which it is played. Without a variable,
-// the only value is "".
+// readCase returns the lines of a file, its variable, and the values for which the file runs. If the file has no
+// variable, the only value is "".
 func readCase(t testing.TB, file string) (lines []line, variable string, values []string) {
 	t.Helper()
 	lines = readLines(t, file)
@@ -96,10 +96,10 @@ func playFile(t *testing.T, on *backend, file string) {
 	}
 }
 
-// line is a line of a file with its position.
+// line is a line of a file. at is the name of the file and the number of the line.
 type line struct{ at, text string }
 
-// with returns the text with a value for the variable, if there is one.
+// with returns the text of the line, in which a value replaces the variable.
 func (l line) with(variable, value string) string {
 	if variable == "" {
 		return l.text
@@ -107,8 +107,8 @@ func (l line) with(variable, value string) string {
 	return strings.ReplaceAll(l.text, variable, value)
 }
 
-// operation returns the method of a request with its path, in which '*' stands for each id. For another line it returns
-// "".
+// operation returns the method and the path of a request, in which '*' replaces each id. If the line is no request,
+// it returns "".
 func (l line) operation(variable, value string) string {
 	next, err := parseStep(l.with(variable, value))
 	request, isRequest := next.(requestStep)
@@ -136,7 +136,7 @@ func (l line) play(s scene, variable, value string) {
 	s.play(text)
 }
 
-// readLines returns the lines of a file that are not empty.
+// readLines returns the lines of a file, without empty lines.
 func readLines(t testing.TB, file string) []line {
 	t.Helper()
 	f, err := os.Open(file)
@@ -155,12 +155,12 @@ func readLines(t testing.TB, file string) []line {
 		t.Fatal(err)
 	}
 	if len(lines) == 0 {
-		t.Fatalf("%s says nothing", file)
+		t.Fatalf("%s has no lines", file)
 	}
 	return lines
 }
 
-// located adds the file and line to every failure.
+// located adds a position, the file and line of a step, to every failure of the test.
 type located struct {
 	testing.TB
 	at string

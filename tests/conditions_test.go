@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// documents is a schema with conditions, wildcards and exclusions, and relationships that combine them in every way.
+// documents is a schema with caveats, wildcards and exclusions, and with relationships that combine these in every
+// way.
 const documents = `schema: |-
   definition user {}
   caveat at_night(hour int) { hour >= 22 }
@@ -56,8 +57,9 @@ relationships: |-
   document:night#banned@user:dan
 `
 
-// TestLookupsAgreeWithChecks compares look-ups with checks, under a schema with conditions, wildcards and exclusions.
-// For every resource and person, each entry of a look-up of resources, and of one of subjects, must equal the check.
+// TestLookupsAgreeWithChecks compares look-ups with checks, in a schema with caveats, wildcards and exclusions. For
+// every resource and person, a look-up of resources and a look-up of subjects must have the same decision as a
+// check.
 func TestLookupsAgreeWithChecks(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "documents.yaml")
@@ -102,7 +104,7 @@ func TestLookupsAgreeWithChecks(t *testing.T) {
 						got[r.Resource] = decision{r.Allowed, r.MissingContext}
 					}
 					if cursor = list.NextCursor; len(got) != page+1 && len(list.Resources) > 0 {
-						t.Fatalf("%s comes twice", list.Resources[0].Resource)
+						t.Fatalf("%s is listed twice", list.Resources[0].Resource)
 					}
 				}
 				for resource, decisions := range want {
@@ -111,7 +113,9 @@ func TestLookupsAgreeWithChecks(t *testing.T) {
 					}
 				}
 				if fmt.Sprint(got) != fmt.Sprint(wanted) {
-					t.Errorf("what %s may %s with %v: %v, by checks %v", who, permission, context, got, wanted)
+					t.Errorf(
+						"the resources that %s may %s with %v: %v, by checks %v", who, permission, context, got, wanted,
+					)
 				}
 			}
 			for resource, wanted := range want {
@@ -125,7 +129,10 @@ func TestLookupsAgreeWithChecks(t *testing.T) {
 					}
 				}
 				if fmt.Sprint(got) != fmt.Sprint(wanted) {
-					t.Errorf("who may %s %s with %v: %v, by checks %v\n%+v", permission, resource, context, got, wanted, found)
+					t.Errorf(
+						"the people who may %s %s with %v: %v, by checks %v\n%+v",
+						permission, resource, context, got, wanted, found,
+					)
 				}
 			}
 		}
@@ -136,7 +143,7 @@ func TestLookupsAgreeWithChecks(t *testing.T) {
 		{Subject: "user:eve", Allowed: true},
 		{Subject: "user:fay", MissingContext: []string{"hour"}},
 	}) {
-		t.Errorf("who may comment on what is open: %+v", found)
+		t.Errorf("the people who may comment on document:open: %+v", found)
 	}
 	for _, path := range []string{"accounts/a/importers?actor=ada", "workspaces/w/flows?actor=ada"} {
 		if a := s.call(http.MethodGet, path, nil); a.status != http.StatusNotFound || !strings.Contains(
@@ -147,8 +154,8 @@ func TestLookupsAgreeWithChecks(t *testing.T) {
 	}
 }
 
-// decisionIn returns the decision about a subject in a look-up's answer. As docs/api.md says, the subject's own entry
-// decides. Without such an entry, the wildcard decides, unless it excludes the subject.
+// decisionIn returns the decision about a subject in the answer of a look-up. As docs/api.md says, the entry of the
+// subject decides. If the subject has no entry, the wildcard decides, unless it excludes the subject.
 func decisionIn(found []foundSubject, subject string) (foundSubject, bool) {
 	for _, f := range found {
 		if f.Subject == subject {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestReadYourWrites lets many writers write concurrently through one server. Each writer reads its own writes without
-// tokens.
+// TestReadYourWrites lets many writers write concurrently through one server. Each writer reads its own writes,
+// without tokens.
 func TestReadYourWrites(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -60,7 +60,7 @@ func TestReadYourWrites(t *testing.T) {
 	writers.Wait()
 }
 
-// TestConsistency makes checks at each level, and with the token of an answer.
+// TestConsistency makes checks with each level of consistency, and with the token of a write.
 func TestConsistency(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

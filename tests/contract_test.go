@@ -12,17 +12,17 @@ import (
 	"github.com/sluice-authz/sluice/api"
 )
 
-// endpoint is a call of the contract.
+// endpoint is a method and a path in the contract, the OpenAPI document.
 type endpoint struct {
 	method, path string
 	scopes       []string
-	open         bool // needs no key
+	open         bool // accepts requests without a key
 	operation    *openapi3.Operation
 }
 
 func (e endpoint) String() string { return e.method + " " + e.path }
 
-// endpoints returns all calls of the contract.
+// endpoints returns all endpoints of the contract.
 func endpoints(t testing.TB) []endpoint {
 	t.Helper()
 	all, err := readContract()
@@ -30,7 +30,7 @@ func endpoints(t testing.TB) []endpoint {
 		t.Fatal(err)
 	}
 	if len(all) < 40 {
-		t.Fatalf("the contract has %d calls only", len(all))
+		t.Fatalf("the contract has only %d endpoints", len(all))
 	}
 	return all
 }
@@ -56,13 +56,13 @@ var readContract = sync.OnceValues(func() ([]endpoint, error) {
 	return all, nil
 })
 
-// at returns the path with the same id for all of its parameters.
+// at returns the path of the endpoint, in which the same id stands for all parameters.
 func (e endpoint) at(id string) string {
 	var segments []string
 	for segment := range strings.SplitSeq(e.path, "/") {
 		if name, isParameter := strings.CutPrefix(segment, "{"); isParameter {
 			segment = id
-			// If the contract lists the allowed values, at uses the first one.
+			// If the contract lists the values that a parameter may have, the first one is used.
 			if p := e.operation.Parameters.GetByInAndName("path", strings.TrimSuffix(name, "}")); p != nil &&
 				len(p.Schema.Value.Enum) > 0 {
 				segment = p.Schema.Value.Enum[0].(string)
@@ -80,12 +80,12 @@ func (e endpoint) at(id string) string {
 	return path
 }
 
-// has reports whether the call has a header parameter with a name.
+// has reports whether the endpoint has a header parameter with this name.
 func (e endpoint) has(header string) bool {
 	return e.operation.Parameters.GetByInAndName("header", header) != nil
 }
 
-// body returns the schema of the body, or nil if there is none.
+// body returns the schema of the request body, or nil if there is none.
 func (e endpoint) body() *openapi3.Schema {
 	if e.operation.RequestBody == nil {
 		return nil
@@ -93,7 +93,7 @@ func (e endpoint) body() *openapi3.Schema {
 	return e.operation.RequestBody.Value.Content.Get("application/json").Schema.Value
 }
 
-// example returns a body from the examples of the contract.
+// example returns a request body from the examples in the contract.
 func (e endpoint) example(t testing.TB) map[string]any {
 	t.Helper()
 	media := e.operation.RequestBody.Value.Content.Get("application/json")

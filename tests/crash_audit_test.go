@@ -12,8 +12,9 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// TestKilledWhileItFollows repeatedly kills a server at random moments while others write. All runs use the same
-// audit log. At the end, the log has every change once, in order, and its chain of hashes is valid.
+// TestKilledWhileItFollows repeatedly kills a server at random moments, while a client writes to the SpiceDB that
+// the servers use. The killed servers use the same audit log, one after the other. At the end, this log must have
+// every change once, in order, and its chain of hashes must be valid.
 func TestKilledWhileItFollows(t *testing.T) {
 	t.Parallel()
 	on := newHost(t)
@@ -28,7 +29,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 	first := newVictim(t, on, directory)
 	first.url()
 	go func() {
-		// The writer leaves most of the machine to the servers that start.
+		// The writer is slow, so that the servers that start can use most of the machine.
 		pause := time.NewTicker(5 * time.Millisecond)
 		defer pause.Stop()
 		var written []string
@@ -50,7 +51,7 @@ func TestKilledWhileItFollows(t *testing.T) {
 		if entries, _ := c.page("limit=1"); len(entries) == 1 && entries[0].Kind == "change" {
 			following++
 		}
-		time.Sleep(time.Duration(rand.Int64N(int64(200 * time.Millisecond)))) // the random moment of the kill
+		time.Sleep(time.Duration(rand.Int64N(int64(200 * time.Millisecond)))) // the server is killed at a random moment
 		v.kill()
 	}
 	close(stop)
@@ -59,7 +60,9 @@ func TestKilledWhileItFollows(t *testing.T) {
 	c := newCaller(t, last.url())
 	c.history("object=user:"+s.id(fmt.Sprint(len(written)-1)), atLeast(1))
 	last.kill()
-	t.Logf("%d writes, and %d of %d servers had logged some of them before", len(written), following, kills)
+	t.Logf(
+		"%d writes; when they became ready, %d of %d servers had logged some of them", len(written), following, kills,
+	)
 
 	log, err := app.ReadAudit(t.Context(), directory, "")
 	if err != nil {
@@ -82,12 +85,12 @@ func TestKilledWhileItFollows(t *testing.T) {
 				reported = append(reported, " "+u.Action+" "+u.Relationship().String())
 			}
 			if e.Kind == audit.Gap {
-				t.Errorf("there is a gap at entry %d", e.Seq)
+				t.Errorf("the entry %d records a gap", e.Seq)
 			}
 		}
 		more = len(found) > 0
 	}
 	if !slices.Equal(reported, written) {
-		t.Errorf("%d updates are logged of %d", len(reported), len(written))
+		t.Errorf("of %[2]d updates, %[1]d are in the log", len(reported), len(written))
 	}
 }

@@ -16,16 +16,18 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// fewestCrashes and mostCrashes limit how often a server is killed during an offboarding, or while it finishes an
-// interrupted offboarding. After fewestCrashes, the test stops as soon as enough kills interrupted an offboarding.
+// fewestCrashes and mostCrashes are the least and the largest number of kills. A server is killed during an
+// offboarding, or while it finishes an interrupted offboarding. After fewestCrashes, the test ends as soon as enough
+// kills have interrupted an offboarding.
 var fewestCrashes, mostCrashes = testsize.Of(5, 50), 50
 
-// removal is a kind of removal that needs many writes, with the expected relationships after it.
+// removal is a request that removes the person ulla in many writes, with the relationships that are expected
+// afterwards.
 type removal struct {
 	name, actor, path string
 
-	// becomes returns the relationship that a stored relationship must be after ulla's removal, or "" if the removal
-	// must delete it. Private connections have names ~p….
+	// becomes returns the relationship that must replace a stored relationship after the removal, or "" if the
+	// removal must delete it. The private connections are ~p0, ~p1 and so on.
 	becomes func(relationship string) string
 	notes   func(s scene) []string
 }
@@ -70,7 +72,8 @@ var removals = []removal{
 	},
 }
 
-// leaves returns a relationship as it must be after ulla is removed and bob has received her creations.
+// leaves returns the relationship that must replace r after ulla is removed, and bob has become the creator of her
+// objects. It returns "" if r must be deleted.
 func leaves(r string) string {
 	what, found := strings.CutSuffix(r, "@user:~ulla")
 	switch {
@@ -89,7 +92,7 @@ func leavesTheAccount(r string) string {
 	return leaves(r)
 }
 
-// notes returns the records that the actor disconnected the private connections.
+// notes returns the relationships which record that the actor disconnected the private connections.
 func notes(s scene, actor string) []string {
 	notes := make([]string, privateOnes)
 	for i := range notes {
@@ -100,7 +103,8 @@ func notes(s scene, actor string) []string {
 
 const privateOnes = 25
 
-// leaver returns ulla's access and creations. Removing them needs several writes.
+// leaver returns the relationships of ulla's access, and those of the objects that she created. Her removal needs
+// several writes.
 func leaver() []string {
 	rows := []string{
 		"connector:~crm#catalogue@user:*",
@@ -140,9 +144,10 @@ func leaver() []string {
 	return rows
 }
 
-// TestKilledDuringRemoval kills a server at random moments of long removals. The next server, which would finish the
-// removal, is killed too. Then another start, or the same call to another server, finishes the removal. No relationship
-// may be left over or lost. SLUICE_TEST_SEED repeats the moments of a run.
+// TestKilledDuringRemoval kills servers at random moments of long removals. The next server, which would finish the
+// removal, is killed too. Then another start finishes the removal, or the same request to a running server does. No
+// relationship may be left over, and none may be missing. If SLUICE_TEST_SEED is set to the seed of another run, the
+// test repeats its moments.
 func TestKilledDuringRemoval(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -158,7 +163,7 @@ func TestKilledDuringRemoval(t *testing.T) {
 	c.victim = newVictim(t, on, t.TempDir())
 	c.url = c.victim.url()
 	c.finishes = 2 * time.Since(began)
-	for _, r := range removals { // measure how long each takes without a kill
+	for _, r := range removals { // measure how long each removal takes without a kill
 		s, want := c.prepare(r)
 		asked := time.Now()
 		ended, status := c.send(s, r)
@@ -167,9 +172,9 @@ func TestKilledDuringRemoval(t *testing.T) {
 		<-ended
 		c.takes[r.name], c.under[r.name] = time.Since(asked), time.Since(begun)
 		if *status != http.StatusOK {
-			t.Fatalf("%s, undisturbed: %d, want 200", r.name, *status)
+			t.Fatalf("%s, without a kill: %d, want 200", r.name, *status)
 		}
-		c.compare(s, want, r.name+", undisturbed")
+		c.compare(s, want, r.name+", without a kill")
 		c.clear(s)
 	}
 	for round := 0; round < len(removals) || c.killed < fewestCrashes ||
@@ -177,7 +182,7 @@ func TestKilledDuringRemoval(t *testing.T) {
 		c.round(round, removals[round%len(removals)])
 	}
 	t.Logf(
-		"%d servers killed, %d of them in the middle of a removal, %d more while they finished one; a removal takes %v, is under way %v, and a start that finishes one takes %s",
+		"%d servers killed, %d of them in the middle of a removal, %d more while they finished one; until their answers, removals take %v, from their first write %v; a start that finishes a removal takes %s",
 		c.killed,
 		c.inside,
 		c.resuming,
@@ -199,20 +204,21 @@ type crash struct {
 	victim *victim
 	url    string // address of the killed server
 
-	// The durations measured so far: from the request to its answer, from the first write to the end, and of a start
-	// that finishes a removal.
+	// takes has the duration of each removal from the request to its answer, and under the duration from its first
+	// write to its answer. finishes is the duration of a start that finishes a removal. The kills adapt under and
+	// finishes (see sooner).
 	takes, under map[string]time.Duration
 	finishes     time.Duration
 
 	killed, inside, resuming int
 }
 
-// haveInterrupted reports whether enough kills interrupted a removal, and at least one kill interrupted a server that
-// was finishing one.
+// haveInterrupted reports whether enough kills have interrupted a removal, and whether at least one kill has
+// interrupted a server that was finishing a removal.
 func (c *crash) haveInterrupted() bool { return c.inside >= max(fewestCrashes/10, 1) && c.resuming > 0 }
 
-// prepare writes a scene with ulla. It returns a caller who may remove her, and the expected relationships after the
-// removal.
+// prepare writes the relationships of ulla's objects and access. It returns a scene whose caller may remove her, and
+// the relationships that must be stored after the removal.
 func (c *crash) prepare(r removal) (scene, []string) {
 	c.t.Helper()
 	s := newScene(c.t, c.on)
@@ -238,9 +244,9 @@ func (c *crash) round(round int, r removal) {
 	s, want := c.prepare(r)
 	what := fmt.Sprintf("round %d, %s", round, r.name)
 	ended, _ := c.send(s, r)
-	if (round+round/len(removals))%2 == 0 { // each removal is killed in both ways, in turn
+	if (round+round/len(removals))%2 == 0 { // each removal is killed in both ways, alternately
 		c.kill(c.within(c.takes[r.name]))
-	} else { // before its first write, the removal mostly reads
+	} else { // this kill comes after the first write, since a removal mostly reads before it
 		c.waitUntilUnderWay(s, ended)
 		c.kill(c.within(c.under[r.name]))
 		c.under[r.name] = c.sooner(c.under[r.name], !c.isUnderWay(s))
@@ -257,7 +263,7 @@ func (c *crash) round(round int, r removal) {
 		}
 		c.victim = newVictim(c.t, c.on, c.t.TempDir())
 	}
-	if c.random.IntN(2) == 0 { // a running server gets the same call at the same time
+	if c.random.IntN(2) == 0 { // a running server gets the same request while the other server starts
 		s.url = c.on.url
 		s.must(http.MethodDelete, s.in(r.path), nil)
 		c.compare(s, want, what+", by another server")
@@ -265,15 +271,15 @@ func (c *crash) round(round int, r removal) {
 	c.url = c.victim.url()
 	s.url = c.url
 	if c.isUnderWay(s) {
-		c.t.Errorf("%s: a start left it under way", what)
+		c.t.Errorf("%s: the server is ready, but has not finished the removal", what)
 	}
 	s.must(http.MethodDelete, s.in(r.path), nil)
 	c.compare(s, want, what)
 	c.clear(s)
 }
 
-// send requests the removal, and closes ended when the request has an answer or has failed. status may be read after
-// that.
+// send sends the request for the removal, and closes ended when the answer arrives or the request fails. The caller
+// may read status after ended is closed.
 func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	done := make(chan struct{})
 	status = new(int)
@@ -288,8 +294,8 @@ func (c *crash) send(s scene, r removal) (ended <-chan struct{}, status *int) {
 	return done, status
 }
 
-// sooner returns the longest wait before the next kill. It is shorter than the last wait if the last kill came too
-// late, and longer if it came too early.
+// sooner returns the maximum delay of the next kill, given the maximum d of the last one. It is shorter if the last
+// kill came too late, and longer otherwise.
 func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	if late {
 		return d * 3 / 4
@@ -297,7 +303,7 @@ func (c *crash) sooner(d time.Duration, late bool) time.Duration {
 	return d * 9 / 8
 }
 
-// within returns a random part of a duration.
+// within returns a random duration of at most d.
 func (c *crash) within(d time.Duration) time.Duration {
 	return time.Duration(c.random.Int64N(int64(d) + 1))
 }
@@ -319,7 +325,7 @@ func (c *crash) waitUntilUnderWay(s scene, ended <-chan struct{}) {
 		select {
 		case <-ended:
 			return
-		case <-time.After(time.Millisecond): // more frequent reads would delay the removal
+		case <-time.After(time.Millisecond): // more frequent reads would slow the removal down
 		}
 	}
 }
@@ -330,15 +336,15 @@ func (c *crash) isUnderWay(s scene) bool {
 	)) > 0
 }
 
-// compare compares the stored relationships of the scene with the expected ones.
+// compare fails if the stored relationships of the scene differ from the expected ones.
 func (c *crash) compare(s scene, want []string, what string) {
 	c.t.Helper()
 	if changed := difference(want, s.stored()); changed != "" {
-		c.t.Fatalf("%s: what is stored differs:%.2000s", what, changed)
+		c.t.Fatalf("%s: the stored relationships differ:%.2000s", what, changed)
 	}
 }
 
-// clear deletes a scene.
+// clear deletes all relationships of the scene.
 func (c *crash) clear(s scene) {
 	c.t.Helper()
 	request := &v1.DeleteRelationshipsRequest{

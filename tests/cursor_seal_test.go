@@ -16,18 +16,18 @@ import (
 	"testing"
 )
 
-// sealedID is a part of every id of TestCursorsHoldNoID.
+// sealedID is part of every id in TestCursorsHoldNoID.
 const sealedID = "concealed"
 
-// sealedList is a list of the API: a path or, with a body, a search.
+// sealedList is a list endpoint. It is read with GET if body is nil, and with POST otherwise.
 type sealedList struct {
-	endpoint string // the call in the contract
+	endpoint string // the endpoint in the contract
 	path     string
 	body     map[string]any
 	from     caller
 }
 
-// next requests a page of one entry, and returns the next cursor.
+// next requests a page with one entry. It returns the cursor of the next page, and the answer.
 func (l sealedList) next(cursor string) (string, answer) {
 	a := l.from.call(http.MethodGet, l.path+"limit=1&cursor="+url.QueryEscape(cursor), nil)
 	if l.body != nil {
@@ -51,8 +51,8 @@ func (l sealedList) next(cursor string) (string, answer) {
 	return page.NextCursor + page.Page.NextToken, a
 }
 
-// TestCursorsHoldNoID reads a cursor from every list of the contract. No decoding of the cursor may reveal an id. The
-// list accepts the cursor only from the same actor with the same API key.
+// TestCursorsHoldNoID reads a cursor from every list endpoint of the contract. No decoding of the cursor may reveal
+// an id. The endpoint accepts the cursor only from the same actor with the same API key.
 func TestCursorsHoldNoID(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -130,21 +130,21 @@ func TestCursorsHoldNoID(t *testing.T) {
 		isList := e.operation.Parameters.GetByInAndName("query", "cursor") != nil ||
 			e.body() != nil && (e.body().Properties["cursor"] != nil || e.body().Properties["page"] != nil)
 		if isList && !slices.ContainsFunc(lists, func(l sealedList) bool { return l.endpoint == e.path }) {
-			t.Errorf("the list %s has no case here", e)
+			t.Errorf("the test does not read the list %s", e)
 		}
 	}
 	for _, l := range lists {
 		l.path = s.in(l.path)
 		cursor, a := l.next("")
 		if cursor == "" {
-			t.Errorf("%s has one page only: %d %s", l.path, a.status, a.body)
+			t.Errorf("%s has only one page: %d %s", l.path, a.status, a.body)
 			continue
 		}
 		if found := decoded([]byte(cursor), 0); found != "" {
 			t.Errorf("the cursor of %s holds an id: %s is %s", l.path, cursor, found)
 		}
 		if _, again := l.next(cursor); again.status != http.StatusOK {
-			t.Errorf("%s is not continued: %d %s", l.path, again.status, again.body)
+			t.Errorf("the next page of %s: %d %s", l.path, again.status, again.body)
 		}
 		others := map[string]caller{"another key": l.from.withKey(secondMasterKey)}
 		if l.from.actor != "" {
@@ -154,7 +154,7 @@ func TestCursorsHoldNoID(t *testing.T) {
 			foreign := l
 			foreign.from = other
 			if _, a := foreign.next(cursor); a.status != http.StatusBadRequest || a.problem().Code != "invalid" {
-				t.Errorf("%s takes the cursor from %s: %d %s", l.path, who, a.status, a.body)
+				t.Errorf("%s accepts the cursor from %s: %d %s", l.path, who, a.status, a.body)
 			}
 		}
 	}
@@ -162,8 +162,8 @@ func TestCursorsHoldNoID(t *testing.T) {
 
 func entity(typ, id string) map[string]any { return map[string]any{"type": typ, "id": id} }
 
-// decoded searches a text for an id. It decodes the text, and each part of it, as text, base64, hexadecimal digits and
-// compressed data, up to four times. It returns the decoded part that has the id.
+// decoded searches a text for sealedID. It decodes the text, and each part of it, as text, base64, hexadecimal
+// digits and compressed data, up to four times. It returns the decoded text that contains sealedID.
 func decoded(text []byte, depth int) string {
 	if bytes.Contains(text, []byte(sealedID)) {
 		return fmt.Sprintf("%q", text)
@@ -175,7 +175,7 @@ func decoded(text []byte, depth int) string {
 	parts := bytes.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune(base64Letters, r) })
 	for _, part := range append(parts, text) {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			for skip := range min(4, len(part)) { // other letters may precede an encoded part
+			for skip := range min(4, len(part)) { // the encoded text may begin a few letters later
 				trimmed := bytes.TrimRight(part[skip:], "=")
 				if got, err := encoding.DecodeString(string(trimmed[:len(trimmed)-len(trimmed)%4])); err == nil {
 					inside = append(inside, got)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestForeignCursorsAreInvalid sends the cursor of every list to every other list, which must reject it.
+// TestForeignCursorsAreInvalid sends the cursor of each list to every other list. The other list must reject it.
 func TestForeignCursorsAreInvalid(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -59,11 +59,11 @@ func TestForeignCursorsAreInvalid(t *testing.T) {
 			NextCursor string `json:"next_cursor"`
 		}
 		if page(list, "").decode(t, &first); first.NextCursor == "" {
-			t.Fatalf("%s has one page only", list)
+			t.Fatalf("%s has only one page", list)
 		}
 		cursors[list] = first.NextCursor
 		if got := page(list, first.NextCursor); got.status != http.StatusOK {
-			t.Errorf("%s is not continued: %d %s", list, got.status, got.body)
+			t.Errorf("the next page of %s: %d %s", list, got.status, got.body)
 		}
 	}
 	for list := range lists {

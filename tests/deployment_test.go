@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// sluiceImage is the tested image, which `make image` builds.
+// sluiceImage returns the image that the tests run. `make image` builds it.
 func sluiceImage() string {
 	if image := os.Getenv("SLUICE_IMAGE"); image != "" {
 		return image
@@ -26,8 +26,8 @@ func sluiceImage() string {
 	return "sluice:dev"
 }
 
-// TestDeployment runs two Sluice containers on one SpiceDB container. A write through one is visible through the
-// other.
+// TestDeployment runs two Sluice containers that use one SpiceDB container. A write through one of them must be
+// visible through the other.
 func TestDeployment(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
@@ -65,15 +65,15 @@ func TestDeployment(t *testing.T) {
 			"olga",
 		).must(http.MethodPut, "accounts/"+one.id("a")+"/members/"+one.id("ulla"), roles("user")).token(t)
 		if !ask(reader, token) {
-			t.Fatalf("round %d: a write through one server is not seen through the other", round)
+			t.Fatalf("round %d: a write through one server is not visible through the other", round)
 		}
 		token = writer.by("olga").must(http.MethodDelete, "accounts/"+one.id("a")+"/members/"+one.id("ulla"), nil).token(t)
 		if ask(reader, token) {
-			t.Fatalf("round %d: a removal through one server is not seen through the other", round)
+			t.Fatalf("round %d: a removal through one server is not visible through the other", round)
 		}
 		writer, reader = reader, writer
 	}
-	// Operations read the newest state on every server.
+	// Operations read the newest state, on both servers.
 	one.play("olga PUT accounts/~a/members/~nina {roles: [user]} => 200")
 	other.play("nina GET accounts/~a => 200", "olga DELETE accounts/~a/members/~nina => 200")
 	if a := one.by("nina").call(http.MethodGet, "accounts/"+one.id("a"), nil); a.status != http.StatusNotFound {
@@ -88,8 +88,9 @@ func needImage(t *testing.T, engine docker) {
 	}
 }
 
-// TestVolume runs the image with a named volume as its only writable folder. Acknowledged writes survive a restart,
-// and are readable in another container on the volume. A backup of the running server is written to the volume.
+// TestVolume runs the image with a named volume as its only writable folder. Acknowledged writes must survive a
+// restart. Another container with the same volume must be able to read them. The running server writes a backup to
+// the volume.
 func TestVolume(t *testing.T) {
 	t.Parallel()
 	enginetest.NeedContainers(t)
@@ -137,7 +138,7 @@ func TestVolume(t *testing.T) {
 	other.play("nina GET accounts/~a => 200")
 }
 
-// onVolume starts a server that stores everything in a volume, and waits until its health check succeeds. The volume
+// onVolume starts a server that stores its data in a volume, and waits until its health check succeeds. The volume
 // is deleted after the test.
 func onVolume(t *testing.T, volume string) *testcontainers.DockerContainer {
 	t.Helper()
@@ -175,7 +176,8 @@ func address(t *testing.T, container testcontainers.Container) string {
 	return address
 }
 
-// sluiceContainer starts a server, waits until its health check succeeds, and returns its address.
+// sluiceContainer starts a server in the given network, waits until its health check succeeds, and returns its
+// address.
 func sluiceContainer(t *testing.T, in *testcontainers.DockerNetwork, token string) string {
 	t.Helper()
 	container, err := testcontainers.Run(t.Context(), sluiceImage(),

@@ -9,7 +9,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// docker runs docker commands that testcontainers does not offer.
+// docker runs commands of Docker that testcontainers does not offer.
 type docker struct{ *testcontainers.DockerClient }
 
 func newDocker(t *testing.T) docker {
@@ -22,7 +22,7 @@ func newDocker(t *testing.T) docker {
 	return docker{client}
 }
 
-// pause stops a container without closing its connections.
+// pause stops the processes of a container. Its connections stay open.
 func (d docker) pause(t *testing.T, id string) {
 	t.Helper()
 	if _, err := d.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
@@ -37,14 +37,14 @@ func (d docker) unpause(t *testing.T, id string) {
 	}
 }
 
-// holds reports whether an image exists.
+// holds reports whether the container engine has an image.
 func (d docker) holds(t *testing.T, image string) bool {
 	t.Helper()
 	_, err := d.ImageInspect(t.Context(), image)
 	return err == nil
 }
 
-// connect adds a container to a network, under a name.
+// connect adds a container to a network. name is its host name there.
 func (d docker) connect(t *testing.T, network, id, name string) {
 	t.Helper()
 	_, err := d.NetworkConnect(t.Context(), network, client.NetworkConnectOptions{

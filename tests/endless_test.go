@@ -21,7 +21,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// endless is a company's own schema with permissions for which SpiceDB takes exponential time.
+// endless is the schema of a company, in addition to Sluice's own. SpiceDB needs exponential time for its
+// permissions.
 const endless = `use import
 use expiration
 import "sluice/root.zed"
@@ -48,9 +49,9 @@ definition lad {
 }
 `
 
-// endlessObjects writes objects for which evaluation takes long: a cycle, a cycle with two paths, ladders with two
-// paths per step, a deep chain, and sets that share a large set. Requests name the first document of each of these.
-// alice is a subject at the end of each.
+// endlessObjects writes objects whose permissions take long to evaluate. They are a cycle, a cycle with two paths,
+// ladders (chains in which two relations lead to the next object), a deep chain, and objects whose many sets of
+// people share a large set. Requests name the first object of each. The person alice is at the end of each.
 func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	rows := []string{
@@ -114,8 +115,8 @@ func endlessObjects(t *testing.T, conn *grpc.ClientConn) {
 
 type endlessCall struct{ method, path, body, accept string }
 
-// endlessCalls are the endpoints that check permissions. Each has its body or, for GET, its parameters. These contain
-// $TYPE, $DOC and $MAY.
+// endlessCalls lists a request to each endpoint that checks permissions. body is the request body or, for GET, the
+// query. In it, $TYPE, $DOC and $MAY stand for the type, the id and the permission.
 var endlessCalls = []endlessCall{
 	{method: "POST", path: "/v1/check", body: `{"subject":"user:alice","permission":"$MAY","resource":"$TYPE:$DOC"}`},
 	{
@@ -154,8 +155,8 @@ var endlessCalls = []endlessCall{
 	},
 }
 
-// notEndless are calls with the scope check or inspect to which the test does not apply. The value is the reason why
-// the call checks no permission of a company's own schema.
+// notEndless lists endpoints with the scope check or inspect that the test does not call. They check no permission
+// of a company's own schema. The value is the reason.
 var notEndless = map[string]string{
 	"GET /v1/accounts/{id}/{collection}":   "permissions of the product alone, which lead to no object twice",
 	"GET /v1/workspaces/{id}/{collection}": "permissions of the product alone",
@@ -189,7 +190,8 @@ func writeEndlessSchema(t *testing.T) string {
 	return file
 }
 
-// ask sends the call about a document. It returns the status and the body of the answer, or 0 without an answer.
+// ask sends the request about an object and a permission. It returns the status and the body of the answer. If there
+// is no answer, the status is 0.
 func (c endlessCall) ask(ctx context.Context, url, object, may string) (status int, answer []byte, err error) {
 	typ, id, _ := strings.Cut(object, ":")
 	body := strings.NewReplacer(
@@ -221,9 +223,9 @@ func (c endlessCall) ask(ctx context.Context, url, object, may string) (status i
 	return response.StatusCode, answer, errors.Join(err, response.Body.Close())
 }
 
-// TestEveryQuestionEnds calls every endpoint that checks permissions, about cycles, ladders, a deep chain and sets
-// that share a large set, and closes the connection. No work of the requests may continue. Answers must not be
-// internal errors.
+// TestEveryQuestionEnds calls every endpoint that checks permissions, about the objects of endlessObjects, and
+// closes the connection early. Then the server must stop working on the request. An answer must not be an internal
+// error.
 func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other tests would count
 	config := configuration()
 	config.Schema = writeEndlessSchema(t)
@@ -236,7 +238,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	endlessObjects(t, conn)
 	past := endlessCalls[slices.IndexFunc(endlessCalls, func(c endlessCall) bool { return c.path == "/v1/access" })]
 	deadline := time.Now().Add(10 * time.Minute)
-	for status := http.StatusNotFound; status == http.StatusNotFound; { // until the audit log has the subscription
+	for status := http.StatusNotFound; status == http.StatusNotFound; { // wait until the audit log has the subscription
 		require.True(t, time.Now().Before(deadline))
 		status, _, err = past.ask(t.Context(), server.URL, "doc:sets", "allowed")
 		require.NoError(t, err)
@@ -246,7 +248,9 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	answered := 0
 	for i, question := range []struct {
 		doc, may string
-		rejects  string // a part of a path; calls of such paths would take minutes, so they must be rejected soon
+		// The evaluation of some requests would take minutes, so the server must reject them. These are the requests
+		// whose path contains rejects.
+		rejects string
 	}{
 		{doc: "doc:circle", may: "viewer"},
 		{doc: "doc:ladder", may: "viewer"},
@@ -261,7 +265,7 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 	} {
 		for j, c := range endlessCalls {
 			lookup := c.path == "/v1/lookup/resources"
-			if raceDetector && !lookup && (i+j)%3 > 0 { // with the detector, each takes ten times as long
+			if raceDetector && !lookup && (i+j)%3 > 0 { // under the race detector, each request takes ten times as long
 				continue
 			}
 			timeout := 100 * time.Millisecond
@@ -284,18 +288,18 @@ func TestEveryQuestionEnds(t *testing.T) { // not parallel: goroutines of other 
 		deadline := time.Now().Add(10 * time.Minute) // the race detector is slow
 		for runtime.NumGoroutine() > idle+30 {
 			require.True(t, time.Now().Before(deadline), "%s: %d goroutines go on", question.doc, runtime.NumGoroutine()-idle)
-			time.Sleep(10 * time.Millisecond) // the work for a request ends a little later than the request
+			time.Sleep(10 * time.Millisecond) // the work for a request ends shortly after the request
 		}
 		t.Logf("%s: %d goroutines more than before, %d answers", question.doc, runtime.NumGoroutine()-idle, answered)
-		runtime.GC() // memory that is only garbage does not count
+		runtime.GC() // garbage does not count
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		require.Less(t, memory.HeapAlloc, uint64(1<<30), question.doc)
 	}
 }
 
-// TestServerStopsWhileQuestionsRun stops a server while calls run that take exponential time. The server must end
-// within its drain timeout.
+// TestServerStopsWhileQuestionsRun stops a server while it evaluates requests that take exponential time. The server
+// must stop within its drain timeout.
 func TestServerStopsWhileQuestionsRun(t *testing.T) {
 	t.Parallel()
 	key := rand.Text()
@@ -317,7 +321,8 @@ func TestServerStopsWhileQuestionsRun(t *testing.T) {
 		)
 		ended.Go(func() {
 			defer once()
-			_, _, _ = c.ask(ctx, found.url, []string{"doc:circle", "doc:ladder"}[i%2], "viewer") // the stop may abort the call
+			// The stopping server may abort the request.
+			_, _, _ = c.ask(ctx, found.url, []string{"doc:circle", "doc:ladder"}[i%2], "viewer")
 		})
 	}
 	sent.Add(1)

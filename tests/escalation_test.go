@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// escalation lets eve, in every role of every role set, make forbidden and allowed requests. A table in
-// testdata/escalation has the steps that create the scene, a line with the roles, and a line for each request with its
-// expected status in each role. A rejected request must write nothing. The allowed requests run in a second scene, in
-// the order of the table. A request with a '*' after its status runs in a scene of its own.
+// escalation checks which requests a person may make in every role of every role set. The person is "eve". A table
+// in testdata/escalation has steps that create objects, a line with the roles, and a line for each request with its
+// expected status in each role. A rejected request must write nothing. The allowed requests run in a second scene
+// (with new objects), in the order of the table. If the status has a '*', the request runs in a scene of its own.
 func escalation(t *testing.T, on *backend) {
 	files, err := filepath.Glob("testdata/escalation/*.table")
 	if err != nil || len(files) == 0 {
@@ -75,15 +75,15 @@ func readAttempts(t *testing.T, file string) attempts {
 		}
 	}
 	if len(table.rows) == 0 {
-		t.Fatalf("%s has no attempts", file)
+		t.Fatalf("%s has no requests", file)
 	}
 	return table
 }
 
-// attempt makes all requests of the table in one role.
+// attempt sends all requests of the table in one role.
 func (a attempts) attempt(t *testing.T, on *backend, column int) {
 	role := a.roles[column]
-	// Under single_owner, only a transfer grants the role of owner. After it, eve is the only owner.
+	// Under single_owner, only a transfer grants the role owner. After the transfer, eve is the only owner.
 	become, owner := "olga PUT subscriptions/~s/members/~eve {roles: ["+role+"]}", "olga"
 	if role == "owner" {
 		become, owner = "olga POST subscriptions/~s/transfer {to: ~eve}", "eve"

@@ -19,14 +19,15 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// event is a server-sent event.
+// event is one event of the stream GET /v1/events: an id, and an entry of the audit log.
 type event struct {
 	id string
 	entry
 }
 
-// follow opens a stream of the events after the event whose id is the parameter after. If after is empty, the stream
-// has only new events. next reads the next event, and returns false at the end of the stream. leave closes the stream.
+// follow opens a stream of events. The stream begins after the event whose id is after. If after is "", the stream
+// has only new events. next reads the next event, and returns false at the end of the stream. leave closes the
+// stream.
 func (c caller) follow(query, after string) (next func() (event, bool), leave func()) {
 	c.t.Helper()
 	request := c.request(http.MethodGet, "events?"+query, nil)
@@ -66,7 +67,7 @@ func (c caller) follow(query, after string) (next func() (event, bool), leave fu
 		}
 }
 
-// events checks that a reader follows changes, disconnects, and continues after the last event.
+// events checks that a client can read the stream of changes, disconnect, and continue after the last event.
 func events(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -89,16 +90,16 @@ func events(t *testing.T, on *backend) {
 	defer leave()
 	for _, want := range []string{"put_account_member", "remove_account_member"} {
 		if e, ok := again(); !ok || e.Operation != want || e.Seq <= one.Seq {
-			t.Fatalf("after event %s comes %+v, want %s", one.id, e, want)
+			t.Fatalf("after the event %s, the stream has %+v, want %s", one.id, e, want)
 		}
 	}
 	whole, leave := s.follow(account, "0")
 	defer leave()
 	if e, ok := whole(); !ok || e.Operation != "create_account" {
-		t.Fatalf("the stream of all begins with %+v", e)
+		t.Fatalf("the stream of all events begins with %+v", e)
 	}
 
-	// A person receives the events that they may see, as long as they may read the account's history.
+	// A person receives the events that they may see, until they may no longer read the history of the account.
 	peter := s.withKey(checkKey).by("peter")
 	his, leave := peter.follow(account, "0")
 	defer leave()
@@ -112,9 +113,9 @@ func events(t *testing.T, on *backend) {
 	his, leave = peter.follow(account, e.id)
 	defer leave()
 	if e, ok := his(); !ok || e.Operation != "remove_account_member" {
-		t.Fatalf("peter's stream goes on with %+v", e)
+		t.Fatalf("peter's stream continues with %+v", e)
 	}
-	// The ids of these events are valid only for peter, and reveal nothing.
+	// The ids of peter's events are valid only for peter, and reveal nothing.
 	for _, test := range []struct {
 		by caller
 		id string
@@ -146,12 +147,12 @@ func events(t *testing.T, on *backend) {
 	}
 }
 
-// TestEventsOutlastRequests checks that a stream may take longer than the time limit of a request, and ends when the
-// server stops.
+// TestEventsOutlastRequests checks that a stream may take longer than the time limit of a request, and that it ends
+// when the server stops.
 func TestEventsOutlastRequests(t *testing.T) {
 	t.Parallel()
 	config := configuration()
-	config.RequestTimeout = 10 * time.Second // reads and writes may take 10 seconds longer
+	config.RequestTimeout = 10 * time.Second // a read or write of the connection may take 10 seconds longer
 	server, err := app.Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -166,19 +167,19 @@ func TestEventsOutlastRequests(t *testing.T) {
 	time.Sleep(21 * time.Second) // the stream must outlast the time limit
 	c.must(http.MethodPut, "connectors/after", map[string]any{"capabilities": []string{"views"}})
 	if e, ok := next(); !ok || e.Operation != "put_connector" {
-		t.Fatalf("21 seconds later comes %+v", e)
+		t.Fatalf("21 seconds later, the stream has %+v", e)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
 	defer cancel()
 	if err := server.Close(ctx); err != nil {
-		t.Fatalf("with an open stream the server does not stop: %v", err)
+		t.Fatalf("the server does not stop while a stream is open: %v", err)
 	}
 	if e, ok := next(); ok {
-		t.Fatalf("after the end comes %+v", e)
+		t.Fatalf("after the end, the stream has %+v", e)
 	}
 }
 
-// TestEventsEndWithTheirKey opens a stream with a key that expires meanwhile.
+// TestEventsEndWithTheirKey opens a stream with an API key, which then expires. The stream must end.
 func TestEventsEndWithTheirKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keys")
@@ -206,7 +207,8 @@ func TestEventsEndWithTheirKey(t *testing.T) {
 	require.False(t, ok, "after the end of its key, the stream has %+v", e)
 }
 
-// TestServerInMemoryCreatesNoDirectory checks that a server that stores in memory creates no data directory.
+// TestServerInMemoryCreatesNoDirectory checks that a server that stores its data in memory creates no data
+// directory.
 func TestServerInMemoryCreatesNoDirectory(t *testing.T) {
 	t.Parallel()
 	newCaller(t, start(t, configuration()).URL).history("", atLeast(1))
@@ -215,8 +217,8 @@ func TestServerInMemoryCreatesNoDirectory(t *testing.T) {
 	}
 }
 
-// TestHistoryContinuesAfterRestart restarts a server on a SpiceDB with PostgreSQL. With the log in a database, two
-// servers share it. At the end, the log has every change once, in order.
+// TestHistoryContinuesAfterRestart restarts a server on a SpiceDB with PostgreSQL. If the audit log is in a
+// database, two servers share it. At the end, the log must have every change once, in order.
 func TestHistoryContinuesAfterRestart(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"file", "database"} {
@@ -244,7 +246,7 @@ func TestHistoryContinuesAfterRestart(t *testing.T) {
 				other = newCaller(t, start(t, config).URL)
 			} else if _, err := app.Start(t.Context(), config); err == nil ||
 				!strings.Contains(err.Error(), "--data-dir: the audit log") {
-				t.Fatalf("a second server with the directory of another: %v", err)
+				t.Fatalf("a second server in the same data directory: %v", err)
 			}
 			put(other, "two")
 			put(one, "three")
@@ -262,7 +264,7 @@ func TestHistoryContinuesAfterRestart(t *testing.T) {
 			}
 			all := again.history("operation=put_connector", atLeast(len(want)))
 			if len(all) != len(want) {
-				t.Fatalf("%d entries of %d", len(all), len(want))
+				t.Fatalf("the log has %d entries, want %d", len(all), len(want))
 			}
 			for i, id := range want {
 				if !strings.Contains(changes(all[i : i+1])[0], "connector:"+id+"#") {

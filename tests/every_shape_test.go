@@ -17,7 +17,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// mostProcessorTime is the limit for one answer. It is ten times as long under the race detector.
+// mostProcessorTime is the limit of processor time for one answer. Under the race detector, the limit is ten times
+// as long.
 const mostProcessorTime = 30 * time.Second
 
 func processorTime(t *testing.T) time.Duration {
@@ -27,7 +28,7 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(process.Utime.Nano() + process.Stime.Nano())
 }
 
-// startWithShapes starts a server with the docShapes, each in an account with its name.
+// startWithShapes starts a server that stores the graphs of docShapes. Each graph is in an account with its name.
 func startWithShapes(t *testing.T) *app.Server {
 	t.Helper()
 	config := configuration()
@@ -50,13 +51,13 @@ func startWithShapes(t *testing.T) *app.Server {
 	return server
 }
 
-// TestEveryEndpointAnswersEveryShape calls every endpoint that checks permissions, about cycles, ladders, wide sets and
-// deep chains, small and large. Each verdict must be right, or too_large for a large shape. The processor time of each
-// answer must be bounded. In `make test`, half of the calls are made about each large shape.
+// TestEveryEndpointAnswersEveryShape calls every endpoint that checks permissions, about all graphs of docShapes.
+// Each decision must be right, or too_large for a large graph. The processor time of each answer must be below a
+// limit. In `make test`, only some of the calls about large graphs are made.
 func TestEveryEndpointAnswersEveryShape(t *testing.T) { // not parallel: processor time of other tests would count
 	server := startWithShapes(t)
 	answered, tooLarge := 0, 0
-	ofLarge := len(shapePermissions) * testsize.Of(2, 1) // one of so many questions is asked about a large shape
+	ofLarge := len(shapePermissions) * testsize.Of(2, 1) // about a large graph, one of this number of calls is made
 	for _, shape := range docShapes {
 		t.Run(shape.name, func(t *testing.T) {
 			q := shapeQuestions{
@@ -64,7 +65,7 @@ func TestEveryEndpointAnswersEveryShape(t *testing.T) { // not parallel: process
 				right: holdersOf(shape.rows(), "user:olga"), after: holdersOf(shape.rows(), "user:olga", "user:newbie"),
 			}
 			calls := endlessCalls
-			if shape.name == "ladders" { // many questions take seconds
+			if shape.name == "ladders" { // for many checks in one request, this graph takes seconds
 				calls = manyCalls()
 			}
 			for i, c := range calls {
@@ -80,7 +81,7 @@ func TestEveryEndpointAnswersEveryShape(t *testing.T) { // not parallel: process
 			tooLarge += q.tooLarge
 		})
 	}
-	t.Logf("%d verdicts, and %d too large", answered, tooLarge)
+	t.Logf("%d decisions, and %d times too_large", answered, tooLarge)
 	require.Greater(t, answered, 1000)
 	require.Greater(t, tooLarge, 1000)
 }
@@ -91,15 +92,15 @@ func isLongPreview(c endlessCall, shape docShape) bool {
 	return !testsize.IsLong() && c.path == "/v1/preview" && (shape.name == "ladders" || shape.name == "shares")
 }
 
-// shapeQuestions asks about a shape and counts the verdicts.
+// shapeQuestions calls endpoints about one graph, and counts the decisions.
 type shapeQuestions struct {
 	url                string
 	shape              docShape
-	right, after       holders // now, and after the previewed operation
+	right, after       holders // the people with each permission, before and after the previewed operation
 	answered, tooLarge int
 }
 
-// ask makes a call about a permission and requires that every verdict is right.
+// ask calls an endpoint about a permission, and requires that every decision is right.
 func (q *shapeQuestions) ask(t *testing.T, c endlessCall, may string) {
 	t.Helper()
 	name := fmt.Sprintf("%s %s (%d bytes) about %s", c.path, c.accept, len(c.body), may)
@@ -125,7 +126,8 @@ func (q *shapeQuestions) ask(t *testing.T, c endlessCall, may string) {
 	found := verdictsOf(t, text)
 	for of, verdict := range found {
 		switch {
-		case c.path == "/v1/preview" && of != "" && !strings.HasPrefix(of, "doc:"): // an effect on the account
+		// The test does not compare effects on the account.
+		case c.path == "/v1/preview" && of != "" && !strings.HasPrefix(of, "doc:"):
 		case verdict == tooLarge && q.shape.isLarge:
 			q.tooLarge++
 		default:
@@ -135,7 +137,8 @@ func (q *shapeQuestions) ask(t *testing.T, c endlessCall, may string) {
 		}
 	}
 	for of := range expected {
-		if c.path == "/v1/preview" && q.shape.isLarge && found[of] == "" { // whether olga may see it cannot be decided
+		// SpiceDB cannot decide whether olga may see this effect.
+		if c.path == "/v1/preview" && q.shape.isLarge && found[of] == "" {
 			q.tooLarge++
 			continue
 		}
@@ -143,7 +146,7 @@ func (q *shapeQuestions) ask(t *testing.T, c endlessCall, may string) {
 	}
 }
 
-// manyCalls returns the endlessCalls and, of each that has a list of questions, one with a thousand questions.
+// manyCalls returns endlessCalls. For each bulk call, it adds the same call with a thousand checks.
 func manyCalls() []endlessCall {
 	all := slices.Clone(endlessCalls)
 	for _, c := range endlessCalls {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// existing creates a scene with an object of every type that sven and other outsiders may not view. The outsiders have
-// accounts of their own, ~x…, in which they have every permission.
+// existing lists the steps that create an object of every type, which sven and other outsiders may not view. The
+// outsiders have every permission in accounts of their own, whose ids begin with ~x.
 var existing = slices.Concat([]string{
 	"include team",
 	"ulla POST connections {id: ~connection, account: ~a, connector: ~crm}",
@@ -34,7 +34,8 @@ var existing = slices.Concat([]string{
 	"sven POST accounts {id: ~xo, subscription: ~xs, role_set: operations}",
 	"sven PUT accounts/~xo/members/~sven {roles: [administrator, flow_author]}",
 
-	// An additional role without a base role, and a role in a neighbouring account, reveal nothing.
+	// An additional role without a base role, and a role in another account of the subscription, must not reveal
+	// anything.
 	"given account:~o#flow_author@user:~finn",
 	"given account:~o#connector_author@user:~finn",
 	"olga POST accounts {id: ~neighbour, subscription: ~s, role_set: team}",
@@ -43,8 +44,8 @@ var existing = slices.Concat([]string{
 	"workspace": "workspace", "team": "a", "operations": "o", "analytics": "n",
 }))
 
-// probes are requests about an object, $ID, that the actor may not view. There is one for every call of the contract
-// that names an object.
+// probes lists a request about an object, $ID, that the actor may not view. There is one for every endpoint of the
+// contract that names an object.
 var probes = slices.Concat([]struct{ object, request string }{
 	{"s", "GET subscriptions/$ID"},
 	{"s", "DELETE subscriptions/$ID"},
@@ -155,7 +156,7 @@ var probes = slices.Concat([]struct{ object, request string }{
 	placeProbes("POST $types {id: ~new, $place: $ID}"),
 )
 
-// listProbes read lists of an account or workspace that the actor may not view.
+// listProbes lists requests for the lists of an account or workspace that the actor may not view.
 var listProbes = slices.Concat([]struct{ object, request string }{
 	{"a", "GET audit?account=$ID"},
 	{"a", "GET accounts/$ID/importers?actor=$ME"},
@@ -164,7 +165,7 @@ var listProbes = slices.Concat([]struct{ object, request string }{
 	{"o", "GET accounts/$ID/connectors?actor=$ME"},
 }, placeProbes("GET $places/$ID/$types?actor=$ME"))
 
-// ownProbes refer to a hidden object from sven's own accounts.
+// ownProbes lists requests in which sven refers from his own accounts to an object that he may not view.
 var ownProbes = []struct{ object, request string }{
 	{"connection", "POST importers {id: ~new, account: ~xt, source: $ID}"},
 	{"connection", "POST importers {id: ~new, account: ~xt, destination: $ID}"},
@@ -175,8 +176,8 @@ var ownProbes = []struct{ object, request string }{
 	{"a", "PUT subscriptions/~xs/members/~nina/accounts {accounts: {~xt: [user], $ID: [user]}}"},
 }
 
-// TestExistenceIsNotRevealed sends requests about hidden objects and about objects that do not exist. The answers
-// must be equal, and say that there is no such object.
+// TestExistenceIsNotRevealed sends requests about hidden objects, and about objects that do not exist. The answers
+// must be equal. They must say that there is no such object.
 func TestExistenceIsNotRevealed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -199,7 +200,7 @@ func TestExistenceIsNotRevealed(t *testing.T) {
 	for _, actor := range []string{"sven", "finn"} {
 		s.sameAnswer(t, actor, "s", "GET subscriptions/$ID/accounts", http.StatusNotFound)
 	}
-	// olga owns everything, but may not view the private connection.
+	// olga owns the account and the subscription, but may not view the private connection.
 	for _, p := range probes {
 		if p.object == "connection" {
 			s.sameAnswer(t, "olga", p.object, p.request, http.StatusNotFound)
@@ -207,8 +208,8 @@ func TestExistenceIsNotRevealed(t *testing.T) {
 	}
 }
 
-// sameAnswer sends a request about the object, and about an object of the same type that does not exist, and compares
-// the answers.
+// sameAnswer sends a request about an object, and about another object of the same type, which does not exist. The
+// answers must be equal and have the status.
 func (s scene) sameAnswer(t *testing.T, actor, object, request string, status int) {
 	t.Helper()
 	ask := func(name string) (answer, []byte) {
@@ -227,7 +228,8 @@ func (s scene) sameAnswer(t *testing.T, actor, object, request string, status in
 		missing, reportedMissing := ask("missing-" + object)
 		if there.status != status || missing.status != status || !bytes.Equal(reportedThere, reportedMissing) {
 			t.Errorf(
-				"%s about what exists: %d %s\nand about what does not: %d %s", there.request, there.status, reportedThere,
+				"%s about an existing object: %d %s\nand about a missing one: %d %s",
+				there.request, there.status, reportedThere,
 				missing.status, reportedMissing,
 			)
 		}
@@ -236,12 +238,13 @@ func (s scene) sameAnswer(t *testing.T, actor, object, request string, status in
 
 var requestID = regexp.MustCompile(`"request_id":"[^"]*",?`)
 
-// TestEveryOperationIsProbed fails if TestExistenceIsNotRevealed leaves out an operation of the contract.
+// TestEveryOperationIsProbed fails if TestExistenceIsNotRevealed does not call an endpoint of the contract that
+// names an object.
 func TestEveryOperationIsProbed(t *testing.T) {
 	t.Parallel()
 	probed := []string{
 		"GET /v1/users/ID/accounts", "GET /v1/subscriptions/ID/accounts",
-		"POST /v1/invitations/ID/accept", "POST /v1/invitations/ID/decline", // see closedInvitations
+		"POST /v1/invitations/ID/accept", "POST /v1/invitations/ID/decline", // tested by closedInvitations
 	}
 	for _, p := range probes {
 		next, err := parseStep(
@@ -264,7 +267,7 @@ func TestEveryOperationIsProbed(t *testing.T) {
 			continue
 		}
 		if operation := e.method + " " + parameter.ReplaceAllString(e.path, "ID"); !slices.Contains(probed, operation) {
-			t.Errorf("%s is not probed", operation)
+			t.Errorf("the tests send no request to %s about a hidden object", operation)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dashboards is the company's own schema of docs/extending.md.
+// dashboards is the schema of a company that docs/extending.md describes.
 const dashboards = `use import
 import "sluice/root.zed"
 
@@ -23,8 +23,8 @@ definition dashboard {
 }
 `
 
-// TestExplainOwnDefinitions explains denials about a type of a company's own. Suggestions are operations on the
-// object's account, relations of the type, and both together. The test performs each suggestion.
+// TestExplainOwnDefinitions explains denials about a type of a company's own schema. The suggestions are operations
+// on the object's account, relationships of the type, and both together. The test performs each suggestion.
 func TestExplainOwnDefinitions(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, dashboards)
@@ -36,7 +36,7 @@ func TestExplainOwnDefinitions(t *testing.T) {
 	c.as("olga").must("PUT", "accounts/sales/members/gus", map[string]any{"roles": []string{"guest"}})
 
 	why := func(q question) (e explanation) {
-		c.must("POST", "explain", map[string]any{ // Sluice does not track writes that bypass it
+		c.must("POST", "explain", map[string]any{ // the explanation must also see the writes above, which bypass Sluice
 			"subject": q.Subject, "permission": q.Permission, "resource": q.Resource, "consistency": "fully_consistent",
 		}).decode(t, &e)
 		return e
@@ -86,8 +86,9 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		require.Len(t, suggestions, len(distinct), "each once: %s", suggestions)
 	}
 
-	// SpiceDB checks the group account:sales#owner as one subject, and does not check its members. Permissions require
-	// a role and a flag, which is a relation to user:*. The group has the role owner, but is not part of user:*.
+	// SpiceDB checks the set account:sales#owner as one subject, and does not check the people in it. The permission
+	// requires a role and a flag, which is a relation to user:*. The set has the role owner, but user:* does not
+	// contain the set.
 	require.Contains(
 		t,
 		why(question{"account:sales#owner", "view", "account:sales"}).Text,
@@ -98,7 +99,8 @@ func TestExplainOwnDefinitions(t *testing.T) {
 		t, why(question{"user:gus", "owner", "account:sales"}).Text, "gus is not in the relation owner of account sales. ",
 	)
 
-	// Perform the first suggestion of each question: the call by a named approver, and the application's own writes.
+	// Perform the first suggestion for each check: the request of an approver whom it names, and the writes of the
+	// application itself.
 	for _, q := range []question{{"user:nemo", "edit", "dashboard:revenue"}, {"user:olga", "edit", "dashboard:revenue"}} {
 		suggested := why(q).Suggestions[0]
 		for _, o := range suggested.Operations {

@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestExplanationsShowRelationsOfVisibleObjects reads explanations with a key without inspect, with and without an
-// actor. Such a key cannot check relations. So without an actor, an explanation for it shows no relationship, and with
-// an actor only relationships of objects that the actor may view. The explanation never shows internal types.
+// TestExplanationsShowRelationsOfVisibleObjects reads explanations, with and without an actor, with an API key that
+// lacks the scope inspect. Such a key cannot check relations. So without an actor, its explanations must show no
+// relationships. With an actor, they may show only relationships of objects that the actor may view. No explanation
+// shows internal types.
 func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -48,14 +49,15 @@ func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 						shown++
 						typ, _, _ := strings.Cut(resource, ":")
 						if internal[typ] {
-							t.Errorf("%s reads %s: %s", viewer, resource, got.body)
+							t.Errorf("the explanation for %s shows %s: %s", viewer, resource, got.body)
 						}
 						may := s.withKey(checkKey).must(
 							http.MethodPost, "check", question{"user:" + s.id(viewer), viewPermission(typ), resource},
 						)
 						if !strings.HasPrefix(string(may.body), `{"allowed":true`) {
 							t.Errorf(
-								"%s may not view %s, and reads of it in the explanation of %s %s for %s: %s", viewer, resource, permission,
+								"%s may not view %s, but the explanation of %s %s for %s shows it: %s",
+								viewer, resource, permission,
 								object, subject, got.body,
 							)
 						}
@@ -65,7 +67,7 @@ func TestExplanationsShowRelationsOfVisibleObjects(t *testing.T) {
 		}
 	}
 	if asked < 100 || shown < 50 {
-		t.Errorf("%d explanations showed %d relationships only", asked, shown)
+		t.Errorf("%d explanations showed only %d relationships", asked, shown)
 	}
 }
 
@@ -89,7 +91,7 @@ var internal = map[string]bool{
 	"removed_user": true, "request": true, "role": true,
 }
 
-// viewPermission returns the permission that makes objects of a type visible.
+// viewPermission returns the permission that a person needs to view an object of the type.
 func viewPermission(typ string) string {
 	if typ == "platform" {
 		return "administer"
@@ -97,7 +99,7 @@ func viewPermission(typ string) string {
 	return "view"
 }
 
-// relationsIn returns the resources of the relationships that an explanation names.
+// relationsIn returns the resources of the relationships in an explanation.
 func relationsIn(t *testing.T, body []byte) (resources []string) {
 	t.Helper()
 	var value any

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestExplainHidesRoles reads explanations as people who may not list roles, about members and about a stranger, for
-// every third permission on objects that they may view. If two decisions are equal, the explanations must be equal.
+// TestExplainHidesRoles reads explanations on behalf of people who may not list roles. The explained checks are
+// about members and about a stranger, for every third permission on objects that the reader may view. If two checks
+// have the same decision, their explanations must be equal.
 func TestExplainHidesRoles(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -47,7 +48,7 @@ func TestExplainHidesRoles(t *testing.T) {
 	objects := 0
 	for _, c := range []struct {
 		reader  string
-		members []string // the reader may not know their roles
+		members []string // people whose roles the reader may not know
 		objects []string
 	}{
 		{"gert", []string{"olga", "gina"}, []string{"account:~a", "importer:~i", "connection:~named", "connector:~crm"}},
@@ -63,8 +64,8 @@ func TestExplainHidesRoles(t *testing.T) {
 				if (n+objects)%3 != 0 {
 					continue
 				}
-				// reported has the explanation for each decision. Explanations about different people may differ only in the
-				// decision, which a check reveals anyway.
+				// reported has the explanation of each decision. The explanations for two people may differ only if
+				// their decisions differ, since a check reveals the decision too.
 				reported := make(map[bool]string)
 				for _, who := range append(c.members, "sven") {
 					a := s.by(c.reader).withKey(checkKey).must(

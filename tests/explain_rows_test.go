@@ -10,9 +10,9 @@ import (
 )
 
 // TestExplainRoleTables explains rows of the role tables. For every sixth allowed row, the path must be a chain of
-// stored relationships from the resource to the subject. For every 24th denied row, there must be a suggestion with an
-// operation. For half of these, a person named in the first suggestion performs it, and then the check must be allowed.
-// Each column begins with another row.
+// stored relationships from the resource to the subject. For every 24th denied row, there must be a suggestion with
+// an operation. For half of these rows, a person named in the first suggestion performs it, and then the check must
+// be allowed. The first of these rows differs from column to column.
 func TestExplainRoleTables(t *testing.T) {
 	t.Parallel()
 	tables, err := roletables.ReadFolder(os.DirFS("../schema/testdata"))
@@ -32,8 +32,8 @@ func TestExplainRoleTables(t *testing.T) {
 	}
 }
 
-// beyondOperations are the denied permissions that no operation grants: only the creator of a connection may share it,
-// and under multi_owner nobody may pay or transfer.
+// beyondOperations lists the denied permissions that no operation grants: only the creator of a connection may share
+// it, and under multi_owner nobody may pay or transfer.
 var beyondOperations = []string{"connection share", "subscription pay", "subscription transfer_ownership"}
 
 func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, column int) {
@@ -82,7 +82,7 @@ func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, co
 		}
 	}
 	for _, row := range played {
-		fresh := newWorld() // a performed suggestion would change the answers for other rows
+		fresh := newWorld() // a separate world, since the performed suggestion changes the decisions of other rows
 		q := ask(fresh, row)
 		suggested := fresh.why(q).Suggestions[0]
 		fresh.performSuggestion(suggested)
@@ -92,7 +92,8 @@ func explainColumn(t *testing.T, on *backend, table roletables.Table, h home, co
 	}
 }
 
-// explainsAllowed returns the path of the explanation, which leads from the resource to the subject.
+// explainsAllowed returns the path of an explanation. It requires that the path leads from the resource to the
+// subject.
 func (s scene) explainsAllowed(q question) []explainedStep {
 	s.t.Helper()
 	e := s.why(q)
@@ -106,7 +107,7 @@ func (s scene) explainsAllowed(q question) []explainedStep {
 	return e.Path
 }
 
-// explainsDenied reports whether the explanation has a suggestion with an operation.
+// explainsDenied reports whether the explanation of a denied check has a suggestion with an operation.
 func (s scene) explainsDenied(q question) bool {
 	s.t.Helper()
 	e := s.why(q)

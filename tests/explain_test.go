@@ -76,8 +76,8 @@ func TestExplainReads(t *testing.T) {
 	}
 }
 
-// TestEverySuggestionAllowsTheCheck reads the suggestions of explanations for several denied checks. It performs every
-// second suggestion, each in a separate scene. Then the check must be allowed.
+// TestEverySuggestionAllowsTheCheck reads the suggestions for several denied checks. It performs every second
+// suggestion, each with new objects. Then the check must be allowed.
 func TestEverySuggestionAllowsTheCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ who, permission, resource string }{
@@ -102,7 +102,8 @@ func TestEverySuggestionAllowsTheCheck(t *testing.T) {
 	}
 }
 
-// TestExplainKeepsTheEnd checks that a suggestion to grant another role does not make a temporary role permanent.
+// TestExplainKeepsTheEnd checks that the suggestion to grant a person another role keeps the expiry date of the
+// person's role.
 func TestExplainKeepsTheEnd(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
@@ -126,7 +127,8 @@ func TestExplainKeepsTheEnd(t *testing.T) {
 	)
 }
 
-// TestExplainFeature checks that a suggestion turns on the feature that its role requires, and then grants the role.
+// TestExplainFeature checks a role that requires a feature. The suggestion must turn on the feature, and then grant
+// the role.
 func TestExplainFeature(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -142,7 +144,7 @@ func TestExplainFeature(t *testing.T) {
 	}
 	for _, early := range suggestions[:last] {
 		if strings.Contains(fmt.Sprint(early.Operations), "report_user") {
-			t.Errorf("a suggestion grants the gated role without turning the feature on: %+v", early)
+			t.Errorf("a suggestion grants the role without the feature: %+v", early)
 		}
 	}
 	s.performSuggestion(suggestions[last])
@@ -151,7 +153,7 @@ func TestExplainFeature(t *testing.T) {
 	}
 }
 
-// TestExplainNamesPeople checks that explanations name people only to readers who may list them.
+// TestExplainNamesPeople checks that an explanation names people only to a reader who may list these people.
 func TestExplainNamesPeople(t *testing.T) {
 	t.Parallel()
 	s := explainScene(t)
@@ -182,43 +184,45 @@ func TestExplainNamesPeople(t *testing.T) {
 	} {
 		e, body := ask(c.from, question{"user:" + s.id(c.who), c.does, s.in(c.on)})
 		if len(e.Suggestions) == 0 || len(e.Suggestions[0].Operations) == 0 {
-			t.Errorf("%s reads no operations: %s", c.name, body)
+			t.Errorf("the explanation for %s has no operations: %s", c.name, body)
 			continue
 		}
 		for _, person := range people {
 			isNamed := slices.Contains(c.named, person)
 			if strings.Contains(body, person) && !isNamed {
-				t.Errorf("%s reads the name %s: %s", c.name, person, body)
+				t.Errorf("the explanation for %s names %s: %s", c.name, person, body)
 			}
 			if isNamed && !strings.Contains(body, person) {
-				t.Errorf("%s does not read the name %s: %s", c.name, person, body)
+				t.Errorf("the explanation for %s does not name %s: %s", c.name, person, body)
 			}
 		}
 	}
-	// Suggestions list approvers by relation. They list only those relations that alone grant the permission to approve.
+	// Suggestions list approvers by relation. They list only relations that grant the permission to approve without
+	// another role.
 	e, body := ask(s.caller, question{"user:" + s.id("nina"), "run", "importer:" + s.id("i")})
 	for _, group := range e.Suggestions[0].Operations[0].Approvers {
 		if group.Relation == "member" || group.Relation == "guest" {
-			t.Errorf("a %s is to be asked: %s", group.Relation, body)
+			t.Errorf("a %s is listed as an approver: %s", group.Relation, body)
 		}
 	}
-	// Only readers who may list roles see the roles of others.
+	// An explanation shows the roles of other people only to a reader who may list roles.
 	if e, body := ask(
 		s.by("gert"), question{"user:" + s.id("nina"), "create_importer", "account:" + s.id("a")},
 	); !e.Omitted || len(e.Suggestions) > 0 {
-		t.Errorf("a guest reads what nina lacks: %s", body)
+		t.Errorf("the explanation shows a guest the roles that nina lacks: %s", body)
 	}
 	e, body = ask(s.by("gert"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")})
 	if !e.Allowed || !e.Omitted || strings.Contains(body, "user of") {
-		t.Errorf("a guest reads what ulla is: %s", body)
+		t.Errorf("the explanation shows a guest ulla's role: %s", body)
 	}
 	if e, body := ask(s.by("otto"), question{"user:" + s.id("ulla"), "view", "account:" + s.id("a")}); e.Omitted ||
 		!strings.Contains(body, "user of") {
-		t.Errorf("an owner does not read what ulla is: %s", body)
+		t.Errorf("the explanation does not show an owner ulla's role: %s", body)
 	}
 }
 
-// TestExplainHidesHiddenObjects explains checks of hidden objects and of objects that do not exist.
+// TestExplainHidesHiddenObjects explains checks about hidden objects, and about objects that do not exist. The
+// explanations must be equal.
 func TestExplainHidesHiddenObjects(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -249,7 +253,7 @@ func TestExplainHidesHiddenObjects(t *testing.T) {
 			if there, missing := ask(name), ask("missing"); !bytes.Equal(there, missing) || bytes.Contains(
 				there, []byte("olga"),
 			) {
-				t.Errorf("%s: about %s: %s\nabout what does not exist: %s", how, name, there, missing)
+				t.Errorf("%s: about %s: %s\nabout a missing object: %s", how, name, there, missing)
 			}
 		}
 		for _, stranger := range []string{"sven", "finn", "nora"} {
@@ -270,7 +274,7 @@ func TestExplainHidesHiddenObjects(t *testing.T) {
 
 var tokens = regexp.MustCompile(`"token":"[^"]*",?`)
 
-// TestExplainOtherSchemas explains checks of a schema without the product's definitions.
+// TestExplainOtherSchemas explains checks in a schema that does not contain Sluice's types.
 func TestExplainOtherSchemas(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "other.yaml")

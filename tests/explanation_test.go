@@ -51,7 +51,7 @@ type traceNode struct {
 
 func (e explainedStep) String() string { return e.Resource + "#" + e.Relation + "@" + e.Subject }
 
-// why returns the explanation of a check.
+// why returns the explanation for a check.
 func (c caller) why(q question) explanation {
 	c.t.Helper()
 	var e explanation
@@ -59,7 +59,8 @@ func (c caller) why(q question) explanation {
 	return e
 }
 
-// performSuggestion makes the calls of a suggestion, each as the first person named for it.
+// performSuggestion sends the requests of a suggestion. The actor of each request is the first person whom the
+// suggestion names for it.
 func (s scene) performSuggestion(suggested suggestion) {
 	s.t.Helper()
 	for _, o := range suggested.Operations {
@@ -79,5 +80,5 @@ func (s scene) performSuggestion(suggested suggestion) {
 	}
 }
 
-// plain returns a text without the prefix of the scene.
+// plain removes the id prefix of this test from a text.
 func (s scene) plain(text string) string { return strings.ReplaceAll(text, s.prefix, "") }

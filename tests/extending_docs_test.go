@@ -16,7 +16,7 @@ import (
 
 var anyBlock = regexp.MustCompile("(?s)```(zed|sh|json|yaml)\n(.*?)```")
 
-// TestExtendingAsPrinted serves the schema of docs/extending.md and runs the commands of the page.
+// TestExtendingAsPrinted starts a server with the schema in docs/extending.md, and runs the commands of the page.
 func TestExtendingAsPrinted(t *testing.T) {
 	t.Parallel()
 	bash, err := exec.LookPath("bash")
@@ -58,7 +58,7 @@ func TestExtendingAsPrinted(t *testing.T) {
 	require.Equal(t, 2, compared)
 	require.Empty(t, readRelationships(t, conn, &v1.RelationshipFilter{ResourceType: "dashboard"}))
 
-	// Serves the validation YAML of the page with a new store.
+	// A server with an empty store loads the validation file that the page shows.
 	validation := anyBlock.FindStringSubmatch(rest)
 	require.Equal(t, "yaml", validation[1])
 	file = filepath.Join(folder, "theirs.yaml")

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-authz/sluice/client/sluicetest"
 )
 
-// wide is a company's own schema whose definitions refer to the product's in every way that SpiceDB supports.
+// wide is a schema of a company whose types refer to Sluice's types in every way that SpiceDB supports.
 const wide = `use import
 use expiration
 import "sluice/root.zed"
@@ -38,8 +38,8 @@ definition widget {
 }
 `
 
-// own starts a server with a company's own schema and an account. It also returns a connection to the server's
-// SpiceDB, for writing relationships of that schema.
+// own starts a server with a company's own schema, and creates an account. It returns the server, and a connection
+// to its SpiceDB with which tests write relationships of that schema.
 func own(t *testing.T, text string) (*sluicetest.Server, *grpc.ClientConn) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "theirs.zed")
@@ -69,8 +69,8 @@ func own(t *testing.T, text string) (*sluicetest.Server, *grpc.ClientConn) {
 	return server, conn
 }
 
-// write writes relationships in zed's notation, resource#relation@subject, optionally followed by the name of a
-// caveat in brackets.
+// write writes relationships directly to SpiceDB. They are in zed's notation, resource#relation@subject. The name of
+// a caveat may follow in brackets.
 func write(t *testing.T, conn *grpc.ClientConn, relationships ...string) (token string) {
 	t.Helper()
 	request := new(v1.WriteRelationshipsRequest)
@@ -100,7 +100,7 @@ func named(object string) *v1.ObjectReference {
 	return reference(typ, id)
 }
 
-// TestOwnDefinitions checks permissions on objects of a company's own types.
+// TestOwnDefinitions checks permissions on objects of types in a company's own schema.
 func TestOwnDefinitions(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, wide)
@@ -117,7 +117,7 @@ func TestOwnDefinitions(t *testing.T) {
 		{"olga", "edit", "dashboard:d", true},
 		{"olga", "view", "widget:w", true},
 		{"olga", "view", "dashboard:hours", false}, // the context lacks the hour
-		{"eve", "edit", "dashboard:d", false},      // an editor without a role on the account
+		{"eve", "edit", "dashboard:d", false},      // eve is an editor of the dashboard, but has no role on the account
 		{"eve", "view", "account:sales", false},
 		{"olga", "run", "importer:leads-sales", true},
 	} {
@@ -140,8 +140,8 @@ func TestOwnDefinitions(t *testing.T) {
 	require.True(t, slices.ContainsFunc(types, func(r client.ResourceType) bool { return r.Type == "dashboard" }))
 }
 
-// TestDeletionDeletesReferencesOfOwnTypes deletes objects of the product to which objects of a company's own types
-// refer.
+// TestDeletionDeletesReferencesOfOwnTypes deletes objects of Sluice's types. The deletion must also delete the
+// relationships of a company's own types that refer to these objects.
 func TestDeletionDeletesReferencesOfOwnTypes(t *testing.T) {
 	t.Parallel()
 	many := make([]string, 900)
@@ -154,7 +154,7 @@ func TestDeletionDeletesReferencesOfOwnTypes(t *testing.T) {
 		"dashboard:hours#account@account:sales[in_hours]",
 		"dashboard:d#shows@importer:leads-sales",
 		"widget:w#source@connection:crm-sales",
-		// Ids that another tool wrote without Sluice's escapes.
+		// Another tool wrote these ids, without the escapes that Sluice uses.
 		"dashboard:Zm9v=#account@account:sales",
 		"dashboard:Zm8==#shows@importer:leads-sales",
 		"widget:a=b#source@connection:crm-sales",
@@ -170,7 +170,7 @@ func TestDeletionDeletesReferencesOfOwnTypes(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		remove func(*client.Actor) error
-		gone   []string // objects that no relationship may name
+		gone   []string // no relationship may name objects whose ids begin like this
 	}{
 		"an account": {
 			func(olga *client.Actor) error { return olga.DeleteAccount(t.Context(), "sales") },
@@ -215,9 +215,9 @@ func TestDeletionDeletesReferencesOfOwnTypes(t *testing.T) {
 	}
 }
 
-// TestPreviewNamesUndecidedObjects previews a change of a role in an account with a chain of dashboards that is too
-// deep for SpiceDB, and with a circle of them. Effects on the other objects are complete. The answer names the
-// undecided objects that the actor may see.
+// TestPreviewNamesUndecidedObjects previews a change of a role. In the account are a chain of dashboards that is too
+// deep for SpiceDB, and a cycle of dashboards. The preview must have all effects on the other objects. It must also
+// name the undecided objects that the actor may see.
 func TestPreviewNamesUndecidedObjects(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, `use import
@@ -259,8 +259,8 @@ definition dashboard {
 		require.Equal(t, "too_large", u.Errors["view"].Code)
 		require.NotEmpty(t, u.Errors["view"].Detail)
 	}
-	// Olga sees both dashboards of the circle. Whether she sees the deepest dashboard cannot be decided, so it is not
-	// named.
+	// Olga may see both dashboards of the cycle. SpiceDB cannot decide whether she may see the deepest dashboard, so
+	// the preview does not name it.
 	require.Contains(t, undecided, "dashboard:round-0")
 	require.Contains(t, undecided, "dashboard:round-1")
 	require.NotContains(t, undecided, "dashboard:deep-0")

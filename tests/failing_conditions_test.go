@@ -15,7 +15,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// failing is a schema with conditions that fail with some contexts, and one that fails because of its stored context.
+// failing is a schema whose caveats fail with some contexts. One of them fails because of the context that is stored
+// with its relationship.
 const failing = `schema: |-
   definition user {}
   caveat on_day(today string, allowed string) { today == allowed }
@@ -47,12 +48,12 @@ relationships: |-
   document:hourly#reader@user:ada
 `
 
-// broken is a relationship whose condition fails with every context.
+// broken is a relationship whose caveat fails with every context, and a relationship without a caveat.
 const broken = `  document:broken#reader@user:bob[listed:{"names":{},"name":"bob"}]
   document:broken#reader@user:cyd
 `
 
-// failed is an item of an answer that has an error.
+// failed is an item in an answer. If the decision about the item failed, Error is set.
 type failed struct {
 	Resource, Subject string
 	Type, ID, Name    string
@@ -64,7 +65,7 @@ type failed struct {
 	}
 }
 
-// state returns "allowed", or "failed" for an item that could not be decided.
+// state returns "allowed", or "failed" if the decision about the item failed.
 func (f failed) state() string {
 	switch {
 	case f.Error != nil && (f.Error.Code == "invalid" || f.Error.Status == http.StatusBadRequest) && !f.Allowed:
@@ -76,8 +77,9 @@ func (f failed) state() string {
 	}
 }
 
-// TestFailingConditionsFailTheirItemsAlone checks every call that answers with several items. If a check of an item
-// fails, the item has an error and is not allowed. The other items agree with their checks.
+// TestFailingConditionsFailTheirItemsAlone calls every endpoint whose answer has several items. If the check of an
+// item fails, the item must have an error and must not be allowed. Every other item must have the decision of its
+// check.
 func TestFailingConditionsFailTheirItemsAlone(t *testing.T) {
 	t.Parallel()
 	contexts := []map[string]any{
@@ -108,8 +110,8 @@ func TestFailingConditionsFailTheirItemsAlone(t *testing.T) {
 	}
 }
 
-// TestChecksRejectLargeIntegersByName sends an integer beyond 64 bits. A check that needs the condition must be
-// invalid, and so must the explanation of the check. The error must name the number.
+// TestChecksRejectLargeIntegersByName sends an integer with more than 64 bits in a caveat context. A check that
+// evaluates the caveat must be invalid, and so must the explanation of the check. The error must name the number.
 func TestChecksRejectLargeIntegersByName(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "failing.yaml")
@@ -144,7 +146,7 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 		return body
 	}
 	entity := func(typ, id string) map[string]any { return map[string]any{"type": typ, "id": id} }
-	truth := make(map[[3]string]string) // expected states by person, permission and document
+	truth := make(map[[3]string]string) // the expected state, by person, permission and document
 	for _, who := range failingPeople {
 		for _, permission := range failingPermissions {
 			for _, document := range failingDocuments {
@@ -164,7 +166,7 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 			}
 		}
 	}
-	// expect compares the items of an answer with their checks. Denied items are omitted.
+	// expect compares the items of an answer with the expected states. The answer leaves out denied items.
 	expect := func(what string, got map[string]string, items []string, at func(item string) [3]string) {
 		t.Helper()
 		want := make(map[string]string)
@@ -256,8 +258,8 @@ func holdFailures(t *testing.T, s scene, context map[string]any) {
 	}
 }
 
-// stateOfEach returns the state of each person in a look-up of subjects: the state of the person's own entry or,
-// without one, of the wildcard.
+// stateOfEach returns the state of each person in a look-up of subjects. It is the state of the person's own entry.
+// Without such an entry, it is the state of the wildcard.
 func stateOfEach(found []failed) map[string]string {
 	states := make(map[string]string)
 	for _, who := range failingPeople {
@@ -275,7 +277,7 @@ func stateOfEach(found []failed) map[string]string {
 	return states
 }
 
-// search reads an AuthZEN search page by page, and returns the state of each result and error.
+// search reads all pages of an AuthZEN search, and returns the state of each result and error.
 func search(s scene, kind string, body map[string]any) map[string]string {
 	s.t.Helper()
 	states := make(map[string]string)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzCheck sends arbitrary bodies as checks. Each answer must conform to the contract: it is a decision, or an error
-// that says what is wrong.
+// FuzzCheck sends arbitrary bodies to POST /v1/check. Each answer must conform to the contract: it must be a
+// decision, or an error that says what is wrong.
 func FuzzCheck(f *testing.F) {
 	for _, body := range []string{
 		`{"subject": "user:alice", "permission": "edit", "resource": "importer:i1"}`,

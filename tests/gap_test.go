@@ -17,12 +17,12 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps its history. The next start must
-// report a gap in three places: the log of the process, the metrics and the audit log. After the gap, the audit log
-// must have the stored relationships.
+// TestCollectedWhileAway stops Sluice for longer than a SpiceDB in a container keeps its history. So Sluice misses
+// some changes: its audit log has a gap. The next start must report the gap in the log of the process, in the
+// metrics and in the audit log. After the gap, the audit log must list all stored relationships.
 func TestCollectedWhileAway(t *testing.T) {
 	t.Parallel()
-	const window = 7 * time.Second // longer than the quantization of revisions
+	const window = 7 * time.Second // longer than the interval to which SpiceDB rounds revisions
 	spicedb := enginetest.Container(t, testcontainers.WithEnv(map[string]string{
 		"SPICEDB_DATASTORE_GC_WINDOW": window.String(), "SPICEDB_DATASTORE_GC_INTERVAL": "1s",
 	}))
@@ -59,32 +59,32 @@ func TestCollectedWhileAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := time.Now()
-	time.Sleep(window + 3*time.Second) // SpiceDB's clock and garbage collection need this time
+	time.Sleep(window + 3*time.Second) // until SpiceDB has deleted its history
 	s.write(s.in("account:~a#guest@user:~trent"))
 
 	server = start(t, config)
 	s.caller = newCaller(t, server.URL)
 	entries, _ := s.page("limit=3")
 	if len(entries) != 3 || entries[2].Kind != "gap" || entries[2].Reason != "not_kept" || entries[1].Kind != "snapshot" {
-		t.Fatalf("the log ends with %+v", entries)
+		t.Fatalf("the audit log ends with %+v", entries)
 	}
 	if shown := changes(entries[:1]); len(shown) != 2 || shown[0] != s.in(" touch account:~a#guest@user:~eve") ||
 		shown[1] != s.in(" touch account:~a#guest@user:~trent") {
-		t.Errorf("after the gap there is %q", shown)
+		t.Errorf("after the gap, the audit log has %q", shown)
 	}
 	then := "access?resource=account:" + s.id("a") + "&permission=view&at=" + away.Add(window/2).UTC().Format(time.RFC3339)
 	if answer := s.call(http.MethodGet, then, nil); answer.status != http.StatusNotFound || !strings.Contains(
 		answer.problem().Detail, "gap from",
 	) {
-		t.Errorf("of a time in the gap: %d %s", answer.status, answer.body)
+		t.Errorf("access at a time in the gap: %d %s", answer.status, answer.body)
 	}
 	if then := s.had("view", "account:"+s.id("a"), known[len(known)-2].Time); !slices.Equal(then, []string{"olga"}) {
-		t.Errorf("before the gap there were %q", then)
+		t.Errorf("before the gap, these people could view the account: %q", then)
 	}
 	if now := s.had("view", "account:"+s.id("a"), time.Now()); !slices.Equal(
 		now, []string{"eve", "olga", "peter", "trent"},
 	) {
-		t.Errorf("after the gap there are %q", now)
+		t.Errorf("after the gap, these people may view the account: %q", now)
 	}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/metrics", http.NoBody)
 	if err != nil {

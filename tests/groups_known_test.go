@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestAnswersKnowGroups checks that the roles of groups count in answers about permissions, effects and history.
+// TestAnswersKnowGroups checks that permissions, effects and history include the roles that people have through
+// groups.
 func TestAnswersKnowGroups(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -34,7 +35,7 @@ func TestAnswersKnowGroups(t *testing.T) {
 				}
 			}
 		}
-		t.Errorf("%s does not gain %s: %s", who, permission, a.body)
+		t.Errorf("the preview does not show that %s gains %s: %s", who, permission, a.body)
 	}
 	gains(map[string]any{
 		"method": "PUT", "path": "/v1/accounts/" + s.id("a") + "/groups/" + s.id("crew"), "body": roles("user"),
@@ -52,7 +53,7 @@ func TestAnswersKnowGroups(t *testing.T) {
 		"user of account ~a; ")
 	member := s.in("~nora is member of group ~crew")
 	if !strings.HasPrefix(explained.Text, want) || !strings.Contains(explained.Text, member) {
-		t.Errorf("explained as %q, want %q", explained.Text, want)
+		t.Errorf("the explanation is %q, want %q", explained.Text, want)
 	}
 
 	entries := s.history("object=group:"+s.id("crew"), atLeast(3))
@@ -62,7 +63,7 @@ func TestAnswersKnowGroups(t *testing.T) {
 	}
 	for _, operation := range []string{"create_group", "add_group_member", "put_account_group"} {
 		if !strings.Contains(operations, operation) {
-			t.Errorf("the history of the group lacks %s: it has%s", operation, operations)
+			t.Errorf("the history of the group lacks %s; it has%s", operation, operations)
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestGroupsOfMembersAreShown checks where answers show the groups through which a person has roles: in the list of
-// members, for one member, in the report of an offboarding and after a removal. People who may not list the members of
-// the account see only their own groups.
+// TestGroupsOfMembersAreShown checks which answers show the groups through which a person has roles: the list of
+// members, the answer about one member, the offboarding report, and the answer to a removal. People who may not list
+// the members of the account see only their own groups.
 func TestGroupsOfMembersAreShown(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -33,7 +33,7 @@ func TestGroupsOfMembersAreShown(t *testing.T) {
 			"{group: ~crew, roles: [user]}, {group: ~guests, roles: [guest]}]}, {user: ~ulla, roles: [user]}]}",
 		"olga GET accounts/~a/members?role=editor => 400 invalid roles are owner, user, guest",
 		"olga GET accounts/~a/members/~ned => 200 {roles: [], via: [{group: ~guests, roles: [guest]}]}",
-		// ned may not list the members, but knows his own roles.
+		// ned may not list the members of the account, but may read his own roles.
 		"ned GET accounts/~a/members => 403 forbidden list_members",
 		"ned GET accounts/~a/members/~nora => 403 forbidden list_members",
 		"ned GET accounts/~a/members/~ned => 200 {roles: [], via: [{group: ~guests, roles: [guest]}]}",
@@ -45,7 +45,8 @@ func TestGroupsOfMembersAreShown(t *testing.T) {
 		"not stored account:~a#guest@user:~gert",
 		"gert may view account:~a",
 
-		// The person may leave the groups, too. Then an actor other than the person needs manage_groups.
+		// The removal can also remove the person from the groups. Then the actor needs manage_groups, unless the
+		// actor is this person.
 		"olga PUT accounts/~a/members/~otto {roles: [owner]}",
 		"otto DELETE accounts/~a/members/~gert?groups=leave => 403 forbidden manage_groups",
 		"otto DELETE accounts/~a/members/~gert?groups=none => 400 invalid must be leave",
@@ -57,7 +58,8 @@ func TestGroupsOfMembersAreShown(t *testing.T) {
 		"not stored group:~guests#member@user:~ned",
 		"ned may not view account:~a",
 
-		// A removal that reassigns creations can leave the groups as well.
+		// A removal that makes somebody else the creator of the person's objects can also remove the person from the
+		// groups.
 		"olga PUT accounts/~a/members/~nora {roles: [user]}",
 		"nora POST importers {id: ~i, account: ~a}",
 		"olga DELETE accounts/~a/members/~nora?reassign_to=~olga&groups=leave => 200 {remaining: null}",
