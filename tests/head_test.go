@@ -11,9 +11,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// TestHeadAnswersAsGetDoes sends HEAD to every GET call of the contract: with every key and without one, about existing
-// and missing objects, and with an unknown parameter. Each answer must have the status and the headers of the answer to
-// GET, and no body.
+// TestHeadAnswersAsGetDoes sends HEAD to every GET endpoint of the contract: with every API key and without one,
+// about existing and missing objects, and with an unknown parameter. Each answer must have the status and the
+// headers of the answer to GET, and no body.
 func TestHeadAnswersAsGetDoes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -54,7 +54,7 @@ func TestHeadAnswersAsGetDoes(t *testing.T) {
 		http.StatusMethodNotAllowed,
 	} {
 		if statuses[status] == 0 {
-			t.Errorf("nothing was answered with %d: %v", status, statuses)
+			t.Errorf("no request was answered with %d: %v", status, statuses)
 		}
 	}
 	if root := s.withKey("").call(http.MethodGet, "/", nil); root.header.Get("Location") != "/docs" {
@@ -70,8 +70,9 @@ func TestHeadAnswersAsGetDoes(t *testing.T) {
 	}
 }
 
-// begin sends a request and returns the start of its answer, without headers that differ between two requests. It
-// reads the body only for HEAD, since a stream of events does not end.
+// begin sends a request, and returns the status, the headers and, for HEAD, the body of the answer. It leaves out
+// headers that differ between two requests. For GET, it does not read the body, since a stream of events does not
+// end.
 func (c caller) begin(method, path string) answer {
 	c.t.Helper()
 	request := c.request(method, path, nil)
@@ -79,7 +80,8 @@ func (c caller) begin(method, path string) answer {
 	defer cancel()
 	request = request.WithContext(ctx)
 	request.Header.Set("X-Request-ID", "head")
-	request.Header.Set("Accept-Encoding", "identity") // otherwise Go requests another encoding only for GET
+	// Without this header, Go requests a compressed answer for GET, but not for HEAD.
+	request.Header.Set("Accept-Encoding", "identity")
 	if method == http.MethodHead {
 		a := c.send(request)
 		dropChanging(a.status, a.header)
@@ -94,8 +96,8 @@ func (c caller) begin(method, path string) answer {
 	return answer{status: response.StatusCode, header: response.Header}
 }
 
-// dropChanging removes headers that depend on the time, the length of metrics, and the length of a problem document
-// that names the method.
+// dropChanging removes headers that differ between two requests: those that depend on the time, the length of the
+// metrics, and the length of a problem document that names the method.
 func dropChanging(status int, header http.Header) {
 	header.Del("Date")
 	if status == http.StatusMethodNotAllowed || strings.HasPrefix(header.Get("Content-Type"), "text/plain; version") {

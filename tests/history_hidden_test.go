@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestHistoryFiltersRevealNothingHidden selects entries by objects that a person may not view. The answers must equal
-// those for objects that do not exist, in pages and in streams.
+// TestHistoryFiltersRevealNothingHidden selects entries of the audit log by objects that the reader may not view.
+// The answers must be equal to those for objects that do not exist, in pages and in streams.
 func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -24,7 +24,8 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 		"peter POST connections {id: ~shared, account: ~a, connector: ~c, visibility: shared}",
 		"peter POST importers {id: ~mixed, account: ~a, source: ~hubspot, destination: ~shared}",
 	)
-	// The reader may see zoe's role, but not bob's share.
+	// The reader olga may see that zoe is a guest of account a. She may not see that a private connection is shared
+	// with bob.
 	s.write(s.in("connection:~hubspot#shared_with@user:~bob"), s.in("account:~a#guest@user:~zoe"))
 	s.write(s.in("connection:~hubspot#shared_with@user:~bill"), s.in("account:~b#guest@user:~zoe"))
 	s.play("olga PUT accounts/~a/members/~bob {roles: [user]}", "olga PUT accounts/~a/members/~bob {roles: [guest]}")
@@ -46,7 +47,7 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 	}
 	if all := body("limit=1000"); strings.Contains(all, s.id("hubspot")) || strings.Contains(all, "account:"+s.id("b")) ||
 		!strings.Contains(all, s.id("zoe")) || regexp.MustCompile(`"(seq|part|hash|prev)":`).MatchString(all) {
-		t.Errorf("olga reads\n%s", all)
+		t.Errorf("the audit log shows olga\n%s", all)
 	}
 	for _, query := range []string{
 		"&object=user:" + s.id("bob"), "&operation=put_account_member&object=user:" + s.id("bob"),
@@ -54,16 +55,16 @@ func TestHistoryFiltersRevealNothingHidden(t *testing.T) {
 		first, next := olga.page(account + "&limit=1" + query)
 		rest, end := olga.page(account + "&limit=1" + query + "&cursor=" + next)
 		if len(first) != 1 || len(rest) != 1 || end != "" {
-			t.Errorf("%s selects %v, then %v, and then there is %q", query, changes(first), changes(rest), end)
+			t.Errorf("%s selects %v, then %v, and then the cursor %q", query, changes(first), changes(rest), end)
 		}
 		for _, e := range append(first, rest...) {
 			if e.Operation != "put_account_member" {
-				t.Errorf("%s selects %s, of which only a hidden part names bob", query, e.raw)
+				t.Errorf("%s selects %s, in which only hidden updates name bob", query, e.raw)
 			}
 		}
 		position, err := base64.RawURLEncoding.DecodeString(next)
 		if err != nil || regexp.MustCompile(`^[0-9]*$`).Match(position[8:]) {
-			t.Errorf("the cursor %q holds the number %s, %v", next, position[8:], err)
+			t.Errorf("the cursor %q contains the number %s, %v", next, position[8:], err)
 		}
 	}
 	for query, want := range map[string]string{

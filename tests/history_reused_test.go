@@ -12,25 +12,27 @@ import (
 	"github.com/sluice-authz/sluice/internal/authz"
 )
 
-// reusedID is an object that is deleted, and whose id is then used for another object.
+// reusedID is a test case: an object is deleted, and then another object gets its id.
 type reusedID struct {
 	name string
-	// reader reads the history of the account ~a at the end.
+	// reader is the person who reads the history of the account ~a at the end.
 	reader string
-	// earlier are the steps about the earlier object, including its deletion.
+	// earlier lists the steps about the earlier object, including its deletion. again lists the steps that create
+	// the other object.
 	earlier []string
 	again   []string
-	object  string // the filter that selects the object
+	object  string // the value of the parameter object, which selects entries about the object
 	want    []string
 }
 
-// common are the first steps of every case.
+// common lists the first steps of every test case.
 var common = []string{
 	"backend PUT connectors/~c {capabilities: []} => 200",
 	"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga, features: [user_permissions]}",
 }
 
-// inAccount returns the steps that create an account with joe in a role. The account stays, and joe reads its history.
+// inAccount returns the steps that create an account in which the person joe has a role. Nobody deletes the account.
+// joe can read its history.
 func inAccount(roleSet, role string, more ...string) []string {
 	return append([]string{
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: " + roleSet + "}",
@@ -39,8 +41,8 @@ func inAccount(roleSet, role string, more ...string) []string {
 	}, more...)
 }
 
-// reusedPart returns the case of one of authz.SimpleTypes: olga creates an object, deletes it, and creates another one
-// with the same id.
+// reusedPart returns the test case of a simple type (see authz.SimpleTypes): olga creates an object, deletes it, and
+// creates another object with the same id.
 func reusedPart(kind, create, roleSet, reader string, before ...string) reusedID {
 	return reusedID{
 		name: kind, reader: "joe", object: kind + ":~x",
@@ -51,11 +53,11 @@ func reusedPart(kind, create, roleSet, reader string, before ...string) reusedID
 	}
 }
 
-// author lets olga create objects of every type in an account of operations.
+// author grants olga the roles with which she may create objects of every type in an operations account.
 const author = "olga PUT accounts/~a/members/~olga " +
 	"{roles: [administrator, flow_author, integration_author, connector_author]}"
 
-// reusedSimpleTypes has an object of each of authz.SimpleTypes.
+// reusedSimpleTypes returns a test case for each of authz.SimpleTypes.
 func reusedSimpleTypes() []reusedID {
 	var parts []reusedID
 	for i, create := range eachSimpleType("$types {id: ~x, $place: $in}", map[string]string{
@@ -72,7 +74,7 @@ func reusedSimpleTypes() []reusedID {
 	return parts
 }
 
-// reusedIDs has every kind of object that operations delete and that people may see.
+// reusedIDs has a test case for every type of object that operations delete and that people may view.
 var reusedIDs = slices.Concat(reusedSimpleTypes(), []reusedID{
 	{
 		name: "account", reader: "joe", object: "account:~a",
@@ -165,7 +167,8 @@ var reusedIDs = slices.Concat(reusedSimpleTypes(), []reusedID{
 	reusedPart("connector", "connectors {id: ~x, account: ~a}", "operations", "operator", author),
 })
 
-// TestEveryDeletionIsFollowedByReuse checks that reusedIDs has every type of object that an operation deletes.
+// TestEveryDeletionIsFollowedByReuse checks that reusedIDs has a test case for every type of object that an
+// operation deletes.
 func TestEveryDeletionIsFollowedByReuse(t *testing.T) {
 	all, err := readContract()
 	require.NoError(t, err)
@@ -183,8 +186,8 @@ func TestEveryDeletionIsFollowedByReuse(t *testing.T) {
 	require.Greater(t, deletions, 10)
 }
 
-// historyOfReusedIDs checks that a person reads nothing about an earlier object with the same id, wherever the log is
-// read.
+// historyOfReusedIDs checks every call that reads the audit log. It must show a person nothing about an earlier
+// object with the same id.
 func historyOfReusedIDs(t *testing.T, on *backend) {
 	for _, test := range reusedIDs {
 		t.Run(test.name, func(t *testing.T) {
@@ -201,7 +204,7 @@ func historyOfReusedIDs(t *testing.T, on *backend) {
 				}) && (len(earlier) == 0 || found[len(found)-1].Seq > earlier[0].Seq)
 			})
 			if reported := strings.Join(changes(everything), "\n"); !strings.Contains(reported, " delete ") {
-				t.Fatalf("a key with inspect reads no deletion:\n%s", reported)
+				t.Fatalf("a key with the scope inspect reads no deletion:\n%s", reported)
 			}
 			reader := s.withKey(checkKey).by(test.reader)
 			for _, query := range []string{"", "&object=" + s.in(test.object)} {
@@ -212,7 +215,7 @@ func historyOfReusedIDs(t *testing.T, on *backend) {
 				"&operation=delete_" + strings.Split(test.object, ":")[0],
 			} {
 				if entries, next := reader.page(account + query + "&limit=1000"); len(entries) > 0 || next != "" {
-					t.Errorf("%s selects %v and then there is %q", query, changes(entries), next)
+					t.Errorf("%s selects %v, and has the cursor %q", query, changes(entries), next)
 				}
 			}
 			if answer := reader.call(http.MethodGet, "access?resource="+s.in(test.object)+"&permission=view&at="+
@@ -223,8 +226,8 @@ func historyOfReusedIDs(t *testing.T, on *backend) {
 	}
 }
 
-// requireOnlyPresent requires that pages of every size, and the stream of events, show only entries of the present
-// object. They must not reveal how many other entries there are.
+// requireOnlyPresent requires that the audit log shows the reader only entries of the present object. It reads pages
+// of every size, and the stream of events. These must not reveal the number of other entries.
 func (s scene) requireOnlyPresent(reader caller, query string, test reusedID) {
 	s.t.Helper()
 	object := s.in(test.object)
@@ -247,16 +250,16 @@ func (s scene) requireOnlyPresent(reader caller, query string, test reusedID) {
 		for _, c := range about {
 			if !slices.ContainsFunc(test.want, func(want string) bool { return strings.HasPrefix(c, s.in("~"+want)) }) &&
 				!strings.Contains(c, s.in("@"+test.object)) || strings.Contains(c, " delete ") {
-				s.t.Errorf("%s tells of the earlier object: %s", where, c)
+				s.t.Errorf("%s shows the earlier object: %s", where, c)
 			}
 		}
 		if len(about) == 0 {
-			s.t.Errorf("%s tells nothing of %s", where, object)
+			s.t.Errorf("%s shows nothing about %s", where, object)
 		}
 	}
 	whole, next := reader.page(query + "&limit=1000")
 	if next != "" {
-		s.t.Errorf("after all entries there is %q", next)
+		s.t.Errorf("after all entries, there is the cursor %q", next)
 	}
 	check("the page of "+query, whole)
 	var single []entry

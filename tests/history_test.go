@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// entry is an entry of the audit log in the API.
+// entry is an entry of the audit log, as GET /v1/audit returns it.
 type entry struct {
 	Seq                                           int64
 	Time                                          time.Time
@@ -42,7 +42,7 @@ func (u update) String() string {
 	)
 }
 
-// changes returns the updates of entries, each with its actor.
+// changes returns the updates in entries, each with the actor and the operation.
 func changes(entries []entry) []string {
 	var out []string
 	for _, e := range entries {
@@ -53,7 +53,7 @@ func changes(entries []entry) []string {
 	return out
 }
 
-// page reads a page of the history, the newest first.
+// page reads one page of the audit log, which begins with the newest entry.
 func (c caller) page(query string) (entries []entry, next string) {
 	c.t.Helper()
 	var page struct {
@@ -71,8 +71,8 @@ func (c caller) page(query string) (entries []entry, next string) {
 	return entries, page.NextCursor
 }
 
-// history waits until the selected entries satisfy a condition, and returns them, the oldest first. The log follows
-// Watch, so it can have a change a moment later than the answer to the write.
+// history waits until the selected entries of the audit log satisfy a condition, and returns them, the oldest first.
+// The audit log follows SpiceDB's Watch. So it may get a change shortly after the answer to the write.
 func (c caller) history(query string, enough func([]entry) bool) []entry {
 	c.t.Helper()
 	end := time.Now().Add(2 * time.Minute)
@@ -83,7 +83,7 @@ func (c caller) history(query string, enough func([]entry) bool) []entry {
 			return entries
 		}
 		if time.Now().After(end) {
-			c.t.Fatalf("the history of %s stays\n%s", query, strings.Join(changes(entries), "\n"))
+			c.t.Fatalf("the history of %s does not change any more:\n%s", query, strings.Join(changes(entries), "\n"))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -91,7 +91,7 @@ func (c caller) history(query string, enough func([]entry) bool) []entry {
 
 func atLeast(n int) func([]entry) bool { return func(found []entry) bool { return len(found) >= n } }
 
-// history checks that the log has every change with its actor.
+// history checks that the audit log has every change with its actor.
 func history(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -105,7 +105,7 @@ func history(t *testing.T, on *backend) {
 	if answer := s.by("olga").send(request); answer.status != http.StatusOK {
 		t.Fatal(answer)
 	}
-	s.write(s.in("account:~a#user@user:~mallory")) // as zed does
+	s.write(s.in("account:~a#user@user:~mallory")) // as zed does: without an actor
 	ends := time.Now().Add(2 * time.Second)
 	_, err := v1.NewPermissionsServiceClient(on.spicedb).WriteRelationships(t.Context(), &v1.WriteRelationshipsRequest{
 		Updates: []*v1.RelationshipUpdate{{Operation: v1.RelationshipUpdate_OPERATION_TOUCH, Relationship: &v1.Relationship{
@@ -157,8 +157,8 @@ func history(t *testing.T, on *backend) {
 	s.requireRefusals(account)
 }
 
-// hasTimeOfPrevious reports whether an entry has the time of the previous entry, because the entry's own time would be
-// earlier.
+// hasTimeOfPrevious reports whether an entry has the time of the previous entry. The audit log gives an entry this
+// time if the entry's own time would be earlier.
 func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 	s.t.Helper()
 	found, _ := s.page("limit=1000&since=" + e.Time.Format(time.RFC3339Nano) +
@@ -166,7 +166,7 @@ func (s scene) hasTimeOfPrevious(e entry, should time.Time) bool {
 	return e.Time.After(should) && slices.ContainsFunc(found, func(other entry) bool { return other.Seq == e.Seq-1 })
 }
 
-// requireFilters checks that parameters select entries.
+// requireFilters checks that each parameter of GET /v1/audit selects the right entries.
 func (s scene) requireFilters(account string, all []entry) {
 	s.t.Helper()
 	for query, want := range map[string]func(entry) bool{
@@ -194,14 +194,15 @@ func (s scene) requireFilters(account string, all []entry) {
 	}
 }
 
-// requireChain checks that each entry has the hash of its text and the hash of the previous entry.
+// requireChain checks the chain of hashes: each entry has the hash of its own text, and the hash of the previous
+// entry.
 func (s scene) requireChain() {
 	s.t.Helper()
 	newest, _ := s.page("limit=20")
 	for i, e := range newest {
 		text := bytes.Replace(e.raw, []byte(`,"hash":"`+e.Hash+`"`), nil, 1)
 		if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != e.Hash {
-			s.t.Errorf("entry %d has not the hash of %s", e.Seq, text)
+			s.t.Errorf("the hash of entry %d is not that of %s", e.Seq, text)
 		}
 		if i > 0 && (newest[i-1].Prev != e.Hash || newest[i-1].Seq != e.Seq+1) {
 			s.t.Errorf("entry %d does not follow entry %d", newest[i-1].Seq, e.Seq)
@@ -226,7 +227,7 @@ func (s scene) pages(account string, all []entry) {
 	}
 }
 
-// requireRefusals sends invalid requests for the log, which must be rejected.
+// requireRefusals sends invalid requests for the audit log. The server must reject them.
 func (s scene) requireRefusals(account string) {
 	s.t.Helper()
 	_, next := s.page(account + "&limit=1")
@@ -259,8 +260,8 @@ func (s scene) requireRefusals(account string) {
 	}
 }
 
-// TestHistoryOfOthers checks that a person reads only the part of an account's history that is about objects visible
-// to them.
+// TestHistoryOfOthers checks that the history of an account shows a person only the objects that this person may
+// view.
 func TestHistoryOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -284,7 +285,7 @@ func TestHistoryOfOthers(t *testing.T) {
 		entries, _ := s.withKey(checkKey).by(name).page(account + "&limit=1000")
 		for _, e := range entries {
 			if e.Hash != "" || e.Prev != "" {
-				t.Errorf("%s is given the hash %s", name, e.Hash)
+				t.Errorf("%s gets the hash %s", name, e.Hash)
 			}
 		}
 		return changes(entries)
@@ -294,18 +295,18 @@ func TestHistoryOfOthers(t *testing.T) {
 	}
 	olga, peter := strings.Join(reported("olga"), "\n"), strings.Join(reported("peter"), "\n")
 	if strings.Contains(olga, s.id("private")) {
-		t.Errorf("olga reads of peter's private connection:\n%s", olga)
+		t.Errorf("the history shows olga peter's private connection:\n%s", olga)
 	}
 	for _, want := range []string{
 		"connection:~shared#creator@user:~peter", "account:~a#guest@user:~milton",
 		"importer:~mixed#destination@connection:~shared",
 	} {
 		if !strings.Contains(olga, s.in(want)) {
-			t.Errorf("olga does not read of %s:\n%s", s.in(want), olga)
+			t.Errorf("the history does not show olga %s:\n%s", s.in(want), olga)
 		}
 	}
 	if !strings.Contains(peter, s.in("connection:~private#creator@user:~peter")) {
-		t.Errorf("peter does not read of his private connection:\n%s", peter)
+		t.Errorf("the history does not show peter his private connection:\n%s", peter)
 	}
 	omitted, _ := s.withKey(checkKey).by("olga").page(account + "&operation=create_importer")
 	if len(omitted) != 1 || !omitted[0].Omitted {
@@ -317,9 +318,9 @@ func TestHistoryOfOthers(t *testing.T) {
 		t.Errorf("%s: %d %s", answer.request, answer.status, answer.body)
 	}
 
-	// Olga's present permissions decide which entries she may read.
+	// Whether olga may read an entry depends on her permissions now, not on those at the time of the entry.
 	s.play("peter PUT connections/~private/sharing {visibility: shared}")
 	if olga := strings.Join(reported("olga"), "\n"); !strings.Contains(olga, s.id("private")) {
-		t.Errorf("olga does not read of the connection that is shared now:\n%s", olga)
+		t.Errorf("the history does not show olga the connection that is shared now:\n%s", olga)
 	}
 }

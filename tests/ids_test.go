@@ -10,8 +10,8 @@ import (
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 )
 
-// TestIDs sends ids of every kind through the API. Bodies, paths, headers and lists must return them unchanged, and
-// no two ids may name the same object.
+// TestIDs sends many kinds of ids to the API. Bodies, paths, headers and lists must return each id unchanged. Two
+// different ids must not name the same object.
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -35,7 +35,7 @@ func TestIDs(t *testing.T) {
 		var created struct{ ID string }
 		s.as(who).must(http.MethodPost, "importers", map[string]any{"id": importer, "account": s.id("a")}).decode(t, &created)
 		if put.User != who || created.ID != importer {
-			t.Errorf("%q comes out as %q, %q as %q", who, put.User, importer, created.ID)
+			t.Errorf("%q is returned as %q, %q as %q", who, put.User, importer, created.ID)
 		}
 		var accounts struct{ Accounts []struct{ ID string } }
 		s.as(who).must(http.MethodGet, "users/"+url.PathEscape(who)+"/accounts", nil).decode(t, &accounts)
@@ -66,7 +66,7 @@ func TestIDs(t *testing.T) {
 		if who != "=" && who != "==2A" {
 			s.must(http.MethodPost, "check", check).decode(t, &decision)
 			if decision.Allowed {
-				t.Errorf("another one than %q may copy %q", who, importer)
+				t.Errorf("another person than %q may copy %q", who, importer)
 			}
 		}
 		s.as(who).must(http.MethodDelete, "importers/"+url.PathEscape(importer), nil)
@@ -74,7 +74,8 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestInvisibleCharactersAreInvalidInBodies sends invisible characters in ids of a body, where JSON can escape them.
+// TestInvisibleCharactersAreInvalidInBodies sends ids with invisible characters in request bodies. In JSON, a client
+// can write such characters as escapes.
 func TestInvisibleCharactersAreInvalidInBodies(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -96,7 +97,8 @@ func TestInvisibleCharactersAreInvalidInBodies(t *testing.T) {
 	}
 }
 
-// TestPersonIsTheSameInBothForms writes user:bob wherever a call accepts a person, and expects bob.
+// TestPersonIsTheSameInBothForms writes the id of a person as user:bob, in every call that accepts a person. The
+// result must be the same as for the id bob.
 func TestPersonIsTheSameInBothForms(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -166,11 +168,12 @@ func TestPersonIsTheSameInBothForms(t *testing.T) {
 	}
 	got := s.as("user:"+s.id("olga")).must(http.MethodPost, "preview", preview)
 	if !strings.Contains(string(got.body), `"user:`+s.id("new")+`"`) {
-		t.Errorf("a preview for user:… tells %s", got.body)
+		t.Errorf("a preview for user:… returns %s", got.body)
 	}
 }
 
-// TestNoIDBeginsWithATypeAndAColon checks ids of objects and of people.
+// TestNoIDBeginsWithATypeAndAColon checks that no object and no person can get an id that begins with a type and a
+// colon.
 func TestNoIDBeginsWithATypeAndAColon(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -189,7 +192,8 @@ func TestNoIDBeginsWithATypeAndAColon(t *testing.T) {
 	)
 }
 
-// TestForeignStoredIDIsActedOnAsShown removes members that another tool stored with ids that Sluice never writes.
+// TestForeignStoredIDIsActedOnAsShown removes members whose ids another tool wrote, in a form that Sluice never
+// writes.
 func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)
@@ -199,9 +203,9 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
 	)
 	for _, stored := range []string{
-		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // the longest form that the contract allows
+		s.prefix + "bad=zz" + strings.Repeat("x", 1018-len(s.prefix)), // the longest id that the contract allows
 		s.prefix + "bad=zz", s.prefix + "a=00b", s.prefix + "c=41", s.prefix + "d=20", s.prefix + "e=E3=85=A4",
-		// visible characters, but too long for a caller
+		// The characters are visible, but the id is too long for a request.
 		s.prefix + strings.Repeat("x", 300), s.prefix + strings.Repeat("x", 1024-len(s.prefix)),
 		"user=3A" + s.prefix, "stored=3A" + s.prefix,
 	} {
@@ -230,7 +234,7 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 			var decision struct{ Allowed bool }
 			s.must(http.MethodPost, "check", map[string]any{
 				"subject": "user:" + who, "permission": "view", "resource": "account:" + s.id("a"),
-				"consistency": "fully_consistent", // the relationship did not come through the server
+				"consistency": "fully_consistent", // the server may not know the other tool's write yet
 			}).decode(t, &decision)
 			return decision.Allowed
 		}
@@ -245,9 +249,9 @@ func TestForeignStoredIDIsActedOnAsShown(t *testing.T) {
 	}
 }
 
-// TestForeignIDIsGrantedNothing checks that operations that create objects, or grant something to people, reject ids
-// that only another tool can have stored. A person with such an id can still act and be removed. Requests then name the
-// id as answers show it: stored:ID.
+// TestForeignIDIsGrantedNothing checks ids that only another tool can have stored. Operations that create objects,
+// or grant something to people, must reject them. A person with such an id can still act, and can be removed.
+// Requests then name the id as answers show it: stored:ID.
 func TestForeignIDIsGrantedNothing(t *testing.T) {
 	t.Parallel()
 	on := memory.get(t)

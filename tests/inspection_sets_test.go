@@ -11,9 +11,9 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestSetsOfSubjectsNeedInspect sends a set of subjects for every relation and permission of the schema, in every
-// call that accepts one. If no relation accepts such sets, a key with only the scope check gets an error. If a
-// relation accepts them, or if the key has every scope, it gets an answer.
+// TestSetsOfSubjectsNeedInspect sends a set of subjects, for example group:x#member, in every call that accepts one.
+// It does this for every relation and permission of the schema. If no relation accepts such sets, a key with only
+// the scope check gets an error. If a relation accepts them, or if the key has every scope, the key gets an answer.
 func TestSetsOfSubjectsNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -58,7 +58,7 @@ func TestSetsOfSubjectsNeedInspect(t *testing.T) {
 	}
 	require.Greater(t, refused, 300)
 	require.Equal(t, len(setQuestionsOf("a", "a"))*2, answered, "group#member and folder#viewer")
-	// Such a look-up reads a relation: it finds the account of an importer.
+	// Such a look-up can read a relation: this one returns the account of an importer.
 	s.play(
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}", "olga POST importers {id: ~i, account: ~a}",
@@ -75,7 +75,7 @@ func TestSetsOfSubjectsNeedInspect(t *testing.T) {
 	}
 }
 
-// setQuestionsOf returns all calls that accept a set of subjects.
+// setQuestionsOf returns a body for each endpoint that accepts a set of subjects, by path.
 func setQuestionsOf(typ, relation string) map[string]any {
 	type object = map[string]any
 	check := object{"subject": typ + ":x#" + relation, "permission": "view", "resource": "importer:x"}

@@ -8,8 +8,9 @@ import (
 	"github.com/sluice-authz/sluice/schema"
 )
 
-// TestRelationsNeedInspect names every relation, and every permission as_… that only other permissions use, in every
-// call that accepts a permission. A key with only the scope check gets an error, and a key with every scope an answer.
+// TestRelationsNeedInspect sends every relation in every call that accepts a permission. It does the same with every
+// schema step: a permission as_… that only other permissions use. A key with only the scope check must get an error,
+// and a key with every scope must get an answer.
 func TestRelationsNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -46,10 +47,10 @@ func TestRelationsNeedInspect(t *testing.T) {
 		}
 	}
 	if asked < 50 {
-		t.Errorf("asked for %d names only", asked)
+		t.Errorf("only %d names were sent", asked)
 	}
 	for path, body := range questionsOf("connection", "creator") {
-		if path != "explain" { // explain filters its answer instead
+		if path != "explain" { // the answer of explain leaves hidden relationships out instead
 			got := s.by("olga").call(http.MethodPost, path, body)
 			if !strings.Contains(string(got.body), "leave out the header Sluice-Actor") {
 				t.Errorf("with every scope and an actor, %s: %d %s", path, got.status, got.body)
@@ -63,8 +64,8 @@ func TestRelationsNeedInspect(t *testing.T) {
 	}
 }
 
-// TestInspectionRefusesActors sends an actor to every call of the contract that needs the scope inspect, and whose
-// answer does not depend on what an actor may see. The call must reject the request.
+// TestInspectionRefusesActors sends an actor to every endpoint that needs the scope inspect and whose answer does
+// not depend on what an actor may view. The endpoint must reject the request.
 func TestInspectionRefusesActors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -81,11 +82,11 @@ func TestInspectionRefusesActors(t *testing.T) {
 		}
 	}
 	if refused < 2 {
-		t.Errorf("%d calls need inspect", refused)
+		t.Errorf("only %d endpoints need inspect", refused)
 	}
 }
 
-// questionsOf returns all calls that accept a permission of a type.
+// questionsOf returns a body for each endpoint that accepts a permission of a type, by path.
 func questionsOf(typ, permission string) map[string]any {
 	type object = map[string]any
 	check := object{"subject": "user:olga", "permission": permission, "resource": typ + ":x"}
@@ -112,7 +113,8 @@ func questionsOf(typ, permission string) map[string]any {
 	}
 }
 
-// TestInternalTypesNeedInspect names internal types as resource and as subject.
+// TestInternalTypesNeedInspect sends internal types as resource and as subject. A key with only the scope check must
+// get an error.
 func TestInternalTypesNeedInspect(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

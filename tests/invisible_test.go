@@ -12,14 +12,16 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// invisible are invisible characters: control characters, format characters, fillers and variation selectors.
+// invisible lists characters that are not visible: control characters, format characters, fillers and variation
+// selectors.
 var invisible = []string{"\x00", "\n", "\u0085", "\u200b", "\u3164", "\ufe0f"}
 
-// freeTexts are the fields of bodies with free texts: they are neither ids nor names, and are not stored.
+// freeTexts lists the fields of bodies that contain free texts. These are neither ids nor names, and are not stored.
 var freeTexts = []string{"context", "properties", "options"}
 
-// TestInvisibleCharactersAreRefusedInEveryInput sends invisible characters in every path segment, query parameter,
-// actor header and text of a body, for every call of the contract. Each request must be rejected as invalid.
+// TestInvisibleCharactersAreRefusedInEveryInput sends invisible characters to every endpoint of the contract: in
+// every path segment, in query parameters, in the actor header and in every text of a body. The server must reject
+// each request as invalid.
 func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -36,7 +38,7 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 				if a.status == http.StatusOK { // one of several items has the error
 					refused = strings.Contains(string(a.body), `"invalid"`) || strings.Contains(string(a.body), "invisible")
 				}
-				// If the actor may not view the place, an unknown role gets the answer not_found.
+				// If the actor may not view the account or subscription, the answer to an unknown role is not_found.
 				isRole := strings.HasSuffix(what, "[0]") && a.problem().Code == "not_found"
 				if !refused && !isRole {
 					t.Errorf("%s, %s with %U: %d %.300s", e, what, []rune(c)[0], a.status, a.body)
@@ -51,12 +53,12 @@ func TestInvisibleCharactersAreRefusedInEveryInput(t *testing.T) {
 		}
 	}
 	if tried < 1500 {
-		t.Errorf("%d requests only were tried", tried)
+		t.Errorf("only %d requests were sent", tried)
 	}
 }
 
-// withInvisible returns requests of a call that are valid except for one character. Optionally it also returns
-// requests with blank ids and with spaces around ids.
+// withInvisible returns requests to an endpoint that are valid except for the character c. If spaces is set, it also
+// returns requests with blank ids, and with spaces around ids.
 func (s scene) withInvisible(e endpoint, c string, spaces bool) map[string]*http.Request {
 	from := s.caller
 	if e.has("Sluice-Actor") {
@@ -132,7 +134,8 @@ func (s scene) withInvisible(e endpoint, c string, spaces bool) map[string]*http
 	return requests
 }
 
-// withTexts returns copies of a value. In each copy, one text is edited, including object keys that are ids.
+// withTexts returns copies of a value. In each copy, one text is edited. Keys of objects count as texts if they are
+// ids.
 func withTexts(value any, edit func(string) string) map[string]any {
 	all := make(map[string]any)
 	switch v := value.(type) {
@@ -165,7 +168,8 @@ func withTexts(value any, edit func(string) string) map[string]any {
 	return all
 }
 
-// TestBlankIDsAreRefused sends blank ids, and ids with white space around them, wherever a call accepts an id.
+// TestBlankIDsAreRefused sends blank ids, and ids with white space before or after them, in every call that accepts
+// an id.
 func TestBlankIDsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// TestInvitationPages reads the open invitations to an account page by page.
+// TestInvitationPages reads the open invitations of an account page by page.
 func TestInvitationPages(t *testing.T) {
 	t.Parallel()
 	s := teamScene(t, memory.get(t))
@@ -31,7 +31,7 @@ func TestInvitationPages(t *testing.T) {
 		s.by("olga").must(http.MethodGet, s.in("accounts/~a/invitations?limit=3&cursor=")+cursor, nil).decode(t, &page)
 		for _, i := range page.Invitations {
 			if i.ID != "" || !open[i.Handle] {
-				t.Errorf("%+v is listed", i)
+				t.Errorf("%+v must not be listed", i)
 			}
 			delete(open, i.Handle)
 		}
@@ -41,11 +41,12 @@ func TestInvitationPages(t *testing.T) {
 		}
 	}
 	if pages != 3 || len(open) > 0 {
-		t.Errorf("%d pages without %v", pages, open)
+		t.Errorf("%d pages, in which %v are missing", pages, open)
 	}
 }
 
-// TestInvitationIDsAreSecret searches the store and the log for the id of an invitation.
+// TestInvitationIDsAreSecret searches the stored relationships and the log of the server for the id of an
+// invitation.
 func TestInvitationIDsAreSecret(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -73,9 +74,9 @@ func TestInvitationIDsAreSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log.String(), "/v1/invitations/{id}/accept") || strings.Contains(log.String(), i.ID) {
-		t.Errorf("the log: %s", &log)
+		t.Errorf("the log must have the route but not the id: %s", &log)
 	}
 	if !bytes.Contains(stored, []byte(i.Handle)) || bytes.Contains(stored, []byte(i.ID)) {
-		t.Errorf("the store: %s", stored)
+		t.Errorf("the store must have the handle but not the id: %s", stored)
 	}
 }

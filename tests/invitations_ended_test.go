@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// invitationsOfErasedPerson checks the open invitations that a person received or sent: the offboarding report lists
-// them, and erasing the person withdraws them.
+// invitationsOfErasedPerson checks the open invitations that a person sent or received. The offboarding report of
+// the person must list them, and erasing the person must withdraw them.
 func invitationsOfErasedPerson(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	sent := s.invite("ulla POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
@@ -46,7 +46,8 @@ func withdrawInvitation(t *testing.T, on *backend) {
 		"uwe DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
 		"gert DELETE accounts/~a/invitations/$HANDLE => 403 forbidden assign_roles",
 		"sven DELETE accounts/~a/invitations/$HANDLE => 404 not_found",
-		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200", // no open invitation here has this handle
+		// This invitation is one to an account, so it stays open.
+		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200",
 		"stored invitation:$HANDLE#inviter@user:~ulla",
 		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
 		"ulla DELETE accounts/~a/invitations/$HANDLE => 200",
@@ -61,7 +62,8 @@ func withdrawInvitation(t *testing.T, on *backend) {
 	i = s.invite("olga POST subscriptions/~s/invitations {invitee: ~nina, roles: [member]}")
 	s.with(i,
 		"olga GET subscriptions/~s/invitations => 200 {next_cursor: ''}",
-		"olga DELETE accounts/~a/invitations/$HANDLE => 200", // no open invitation here has this handle
+		// This invitation is one to a subscription, so it stays open.
+		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
 		"olga DELETE subscriptions/~s/invitations/$HANDLE => 200",
 		"nina POST invitations/$ID/accept => 404 not_found",
 		"olga GET subscriptions/~s/invitations => 200 {invitations: []}",
@@ -108,7 +110,7 @@ func invitationEnds(t *testing.T, on *backend) {
 		"olga GET accounts/~a/invitations => 200 {invitations: []}",
 		"olga DELETE accounts/~a/invitations/$HANDLE => 200",
 	)
-	// The acceptance can be repeated even after the time at which the invitation would have ended.
+	// After the invitation has expired, the person who accepted it can send the same request again.
 	s.with(late, "nora POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}")
 	again := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}")
 	s.with(again, "nina POST invitations/$ID/accept => 200")
@@ -118,7 +120,7 @@ func invitationEnds(t *testing.T, on *backend) {
 	s.play("olga POST accounts/~a/invitations {roles: [user], expires_in: 31536000} => 201")
 }
 
-// closedInvitations checks that the answer about an invitation that is not open does not reveal the reason.
+// closedInvitations sends ids of invitations that are not open, for various reasons. All answers must be equal.
 func closedInvitations(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	invite := func(who, fields string) invitation {
@@ -165,7 +167,7 @@ func invitationsGoWithTheirPlace(t *testing.T, on *backend) {
 	)
 	s.with(used, "nothing left of invitation:$HANDLE")
 	s.with(toOther, "stored invitation:$HANDLE#inviter@user:~olga")
-	// The deleted account's id is used for a new account.
+	// A new account gets the id of the deleted account.
 	s.play("olga POST accounts {id: ~a, subscription: ~s, role_set: team}")
 	s.with(toAccount, "nina POST invitations/$ID/accept => 404 not_found")
 	s.play("olga DELETE subscriptions/~s", "nothing left of subscription:~s")

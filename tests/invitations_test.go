@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// invitations checks an invitation from its creation to its end.
+// invitations checks invitations from their creation until they are no longer open.
 func invitations(t *testing.T, on *backend) {
 	for _, part := range []suite{
 		{"one person", invitationOfOne},
@@ -36,14 +36,14 @@ func invitations(t *testing.T, on *backend) {
 	}
 }
 
-// invitation is the answer to an inviter.
+// invitation has the fields of the answer that the inviter gets.
 type invitation struct {
 	ID        string
 	Handle    string
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// invite runs a line that creates an invitation, and returns the invitation.
+// invite sends the request in a line, which creates an invitation. It returns the invitation.
 func (s scene) invite(line string) invitation {
 	s.t.Helper()
 	next, err := parseStep(s.in(line))
@@ -60,7 +60,7 @@ func (s scene) invite(line string) invitation {
 	return i
 }
 
-// with runs lines in which $ID and $HANDLE are those of an invitation.
+// with runs steps in which $ID and $HANDLE stand for the id and the handle of an invitation.
 func (s scene) with(i invitation, lines ...string) {
 	s.t.Helper()
 	for _, line := range lines {
@@ -68,7 +68,7 @@ func (s scene) with(i invitation, lines ...string) {
 	}
 }
 
-// in replaces $ID and $HANDLE in a line.
+// in replaces $ID and $HANDLE in a line with the id and the handle of the invitation.
 func (i invitation) in(line string) string {
 	return strings.NewReplacer("$ID", i.ID, "$HANDLE", i.Handle).Replace(line)
 }
@@ -84,7 +84,7 @@ func invitationOfOne(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	i := s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [guest], expires_in: 3600}")
 	if left := time.Until(i.ExpiresAt); left < time.Hour-time.Minute || left > time.Hour+time.Minute {
-		t.Errorf("it is open for %s", left)
+		t.Errorf("the invitation is open for %s", left)
 	}
 	s.with(i,
 		"stored invitation:$HANDLE#inviter@user:~olga",
@@ -93,7 +93,7 @@ func invitationOfOne(t *testing.T, on *backend) {
 		"ulla GET accounts/~a/invitations => 200 {next_cursor: ''}",
 		"gert GET accounts/~a/invitations => 403 forbidden invite_members",
 		"nina GET accounts/~a/invitations => 404 not_found",
-		// Only nina can accept with the id. Nobody can accept with the handle.
+		// Only nina can accept or decline, and only with the id. The handle does not suffice.
 		"sven POST invitations/$ID/accept => 404 not_found",
 		"olga POST invitations/$ID/accept => 404 not_found",
 		"sven POST invitations/$ID/decline => 404 not_found",
@@ -121,7 +121,7 @@ func invitationForEverybody(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	i := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	if left := time.Until(i.ExpiresAt); left < 7*24*time.Hour-time.Minute || left > 7*24*time.Hour+time.Minute {
-		t.Errorf("it is open for %s", left)
+		t.Errorf("the invitation is open for %s", left)
 	}
 	s.with(i,
 		"sven POST invitations/$ID/accept => 200 {account: ~a, roles: [user]}",
@@ -140,7 +140,7 @@ func invitationForEverybody(t *testing.T, on *backend) {
 		"olga POST accounts/~n/invitations {roles: [viewer]} => 400 invalid only editor",
 		"olga POST accounts/~n/invitations {roles: [editor]} => 201",
 		"olga POST subscriptions/~s/invitations {roles: [member]} => 400 invalid invitee",
-		// A person who may not view the place learns nothing about it.
+		// A person who may not view the account or the subscription must learn nothing about it.
 		"nina POST subscriptions/~s/invitations {roles: [nonsense]} => 404 not_found",
 		"nina POST accounts/~a/invitations {roles: [nonsense]} => 404 not_found",
 	)
@@ -160,27 +160,29 @@ func invitersRight(t *testing.T, on *backend) {
 		"olga PUT subscriptions/~s/members/~otto {roles: [member]}",
 		"otto POST subscriptions/~s/invitations {invitee: ~nina, roles: [owner]} => 403 forbidden invite_owner",
 	)
-	// The inviter's permission is checked again at acceptance.
+	// The server checks the permission of the inviter again when somebody accepts.
 	i := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
 		"olga PUT accounts/~a/members/~ulla {roles: [guest]}",
 		"nina POST invitations/$ID/accept => 403 forbidden may no longer give these roles",
 		"olga DELETE accounts/~a/members/~ulla",
 		"nina POST invitations/$ID/accept => 404 not_found",
-		// The removal withdrew the invitation. It stays closed even if its inviter gets a role again.
+		// The removal of the inviter withdrew the invitation. It stays withdrawn, even if the inviter gets a role
+		// again.
 		"olga PUT accounts/~a/members/~ulla {roles: [user]}",
 		"nina POST invitations/$ID/accept => 404 not_found",
 	)
 	i = s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(i,
-		// gert is a guest. Giving him another role needs assign_roles, which the inviter lacks.
+		// gert is a guest. To give him another role, the inviter ulla needs assign_roles, which she lacks.
 		"gert POST invitations/$ID/accept => 403 forbidden may no longer give these roles",
 		"ulla POST invitations/$ID/accept => 200",
 	)
 	i = s.invite("olga POST accounts/~a/invitations {invitee: ~nina, roles: [owner]}")
 	s.with(i,
 		"olga PUT accounts/~a/members/~ulla {roles: [owner]}",
-		"ulla DELETE accounts/~a/members/~olga", // she owns the subscription, and can invite again
+		// olga still owns the subscription, so she can invite again after this.
+		"ulla DELETE accounts/~a/members/~olga",
 		"nina POST invitations/$ID/accept => 404 not_found",
 		"not stored account:~a#owner@user:~nina",
 	)
@@ -193,7 +195,7 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 		upgrade, "gert POST invitations/$ID/accept => 200", "stored account:~a#user@user:~gert",
 		"not stored account:~a#guest@user:~gert",
 	)
-	// Accepting only adds roles: the stronger role stays.
+	// Accepting an invitation only adds roles. A stronger role stays.
 	open := s.invite("ulla POST accounts/~a/invitations {roles: [user]}")
 	s.with(
 		open, "olga POST invitations/$ID/accept => 200 {roles: [owner]}", "stored account:~a#owner@user:~olga",
@@ -222,7 +224,7 @@ func joiningWhatIsHeld(t *testing.T, on *backend) {
 			c.who+" GET users/~"+c.who+"/accounts => 200 {accounts: [{id: ~o, role_set: operations, roles: ["+c.held+"]}]}",
 		)
 	}
-	// A role that is added beside a role with an end has the same end.
+	// If a person's role expires, a role that is added to it expires at the same time.
 	i := s.invite("olga POST accounts/~o/invitations {invitee: ~carl, roles: [flow_author]}")
 	s.with(
 		i,
@@ -305,8 +307,8 @@ func invitationAcrossServers(t *testing.T, on *backend) {
 	s.with(i, "nina POST invitations/$ID/accept => 200")
 }
 
-// repeatedInvitation repeats an invitation with its idempotency key. The answer has the same id, which nobody else can
-// derive.
+// repeatedInvitation sends a request for an invitation twice, with the same idempotency key. Both answers have the
+// same id. With another API key, the same request leads to another id.
 func repeatedInvitation(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	const request = "olga POST accounts/~a/invitations {invitee: ~nina, roles: [user]}"
@@ -323,7 +325,7 @@ func repeatedInvitation(t *testing.T, on *backend) {
 	if others.ID == made.ID || others.ID == "" {
 		t.Error("another API key leads to the same id")
 	}
-	s.with(made, "nina POST invitations/$ID/accept => 404 not_found") // the newer invitation replaced this one
+	s.with(made, "nina POST invitations/$ID/accept => 404 not_found") // the newer invitation has replaced this one
 	s.with(others, "nina POST invitations/$ID/accept => 200")
 	s.play("olga DELETE accounts/~a")
 	if gone := s.under(s.id("key"), request); gone.status != http.StatusCreated || !gone.isReplay() || bytes.Contains(
@@ -333,12 +335,13 @@ func repeatedInvitation(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfAcceptances lets several people accept one invitation concurrently, also while the invitation is withdrawn or
-// its inviter is removed. At most one person may get the role: the one whose request succeeded.
+// raceOfAcceptances lets several people accept one invitation concurrently. In some rounds, the invitation is
+// withdrawn or its inviter is removed at the same time. At most one person may get the role: the person whose
+// request succeeded.
 func raceOfAcceptances(t *testing.T, on *backend) {
 	s := teamScene(t, on)
 	for round := range max(on.rounds(10), 3) {
-		var people []string // each round needs new people: adding a removed person again needs assign_roles
+		var people []string // each round needs new people, since adding a removed person again needs assign_roles
 		for _, name := range []string{"nina", "nora", "nils", "nick"} {
 			people = append(people, fmt.Sprintf("%s%d", name, round))
 		}
@@ -376,7 +379,7 @@ func raceOfAcceptances(t *testing.T, on *backend) {
 			s.by("olga").must(http.MethodDelete, s.in("accounts/~a/members/~"+who), nil)
 		}
 		if accepted > 1 || accepted == 0 && !ending {
-			t.Errorf("round %d: %d accepted", round, accepted)
+			t.Errorf("round %d: %d people have accepted the invitation", round, accepted)
 		}
 		s.play("olga PUT accounts/~a/members/~ulla {roles: [user]}")
 	}

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestNothingAnswersWithoutKey sends every method to every path of the contract, and to unknown paths, without a key.
+// TestNothingAnswersWithoutKey sends requests without an API key: every method to every path of the contract, and to
+// unknown paths.
 func TestNothingAnswersWithoutKey(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -55,12 +56,12 @@ func TestNothingAnswersWithoutKey(t *testing.T) {
 		}
 	}
 	if stored := s.stored(); len(stored) > 0 {
-		t.Errorf("without a key was written: %s", stored)
+		t.Errorf("requests without a key wrote: %s", stored)
 	}
 }
 
-// TestScopes sends every call of the contract with a key of each scope. If the call needs another scope, the answer is
-// forbidden.
+// TestScopes sends a request to every endpoint of the contract, with a key of each scope. If the endpoint needs
+// another scope, the answer must be forbidden.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -73,12 +74,12 @@ func TestScopes(t *testing.T) {
 		}
 		for scope, key := range keys {
 			from := s.caller.withKey(key)
-			if e.has("Sluice-Actor") && scope != "provision" { // provision needs no actor
+			if e.has("Sluice-Actor") && scope != "provision" { // the scope provision needs no actor
 				from = from.as(s.id("nobody"))
 			}
 			var body any
 			if e.body() != nil {
-				body = map[string]any{} // lacks required fields, so nothing is written
+				body = map[string]any{} // the body lacks required fields, so nothing is written
 			}
 			answer := from.call(e.method, e.at(s.id("x")), body)
 			allowed := len(e.scopes) == 0 || slices.Contains(e.scopes, scope)
@@ -95,12 +96,12 @@ func TestScopes(t *testing.T) {
 	}
 	s.must(http.MethodDelete, "platform/administrators/"+s.id("x"), nil)
 	if stored := s.stored(); len(stored) > 0 {
-		t.Errorf("written: %s", stored)
+		t.Errorf("the requests wrote: %s", stored)
 	}
 }
 
-// TestBackendCallsRejectActors sends an actor with every call that only the backend itself may make. The call must
-// reject it.
+// TestBackendCallsRejectActors sends an actor to every endpoint that only the backend itself may call. The endpoint
+// must reject the request.
 func TestBackendCallsRejectActors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -126,20 +127,21 @@ func TestBackendCallsRejectActors(t *testing.T) {
 		}
 	}
 	if calls < 5 {
-		t.Errorf("%d calls of the backend only", calls)
+		t.Errorf("only %d endpoints are for the backend itself", calls)
 	}
 	if stored := s.stored(); len(stored) > 0 {
-		t.Errorf("written: %s", stored)
+		t.Errorf("the requests wrote: %s", stored)
 	}
 }
 
-// TestActorIsNeeded sends every operation without an actor. Each must be rejected.
+// TestActorIsNeeded sends every operation without an actor. The server must reject each.
 func TestActorIsNeeded(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
 	for _, e := range endpoints(t) {
 		actor := e.operation.Parameters.GetByInAndName("header", "Sluice-Actor")
-		if actor == nil || !slices.Contains(e.scopes, "operate") { // in other calls the actor is the optional reader of the answer
+		// Endpoints without the scope operate accept an actor, but do not need one: it is the reader of the answer.
+		if actor == nil || !slices.Contains(e.scopes, "operate") {
 			continue
 		}
 		var body any

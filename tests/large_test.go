@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// crowd grants a role to many people, in as many calls as necessary.
+// crowd grants a role on an account to n people, in as many requests as necessary.
 func (s scene) crowd(account, role string, n int) {
 	s.t.Helper()
 	for from := 0; from < n; from += 250 {
@@ -20,7 +20,8 @@ func (s scene) crowd(account, role string, n int) {
 	}
 }
 
-// TestDeletingLargePlaces deletes accounts and subscriptions with more relationships than one write holds.
+// TestDeletingLargePlaces deletes accounts and subscriptions that have more relationships than one write may
+// contain.
 func TestDeletingLargePlaces(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -48,7 +49,8 @@ func TestDeletingLargePlaces(t *testing.T) {
 	}
 }
 
-// TestTooLarge requests more changes than one write holds. Nothing may change.
+// TestTooLarge requests more changes than one write may contain. The server must reject the request, and change
+// nothing.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -63,7 +65,7 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("%s: %d %s", a.request, a.status, a.body)
 		}
 	})
-	// A list of checks has a limit, too.
+	// A bulk check has a limit, too.
 	checks := make([]question, 1001)
 	for i := range checks {
 		checks[i] = question{"user:a", "view", "account:a"}
@@ -78,9 +80,9 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestCreatingAccountWithIDThatIsBeingDeleted creates an account with the id of a large account as soon as the
-// deletion of the large account allows it. The cleanup must not change the new account, and the new account must have
-// nothing of the old account.
+// TestCreatingAccountWithIDThatIsBeingDeleted deletes a large account, and creates a new account with the same id as
+// early as the server allows it. Then the cleanup of the deletion must not change the new account. The new account
+// must have nothing of the old account.
 func TestCreatingAccountWithIDThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -114,9 +116,9 @@ func TestCreatingAccountWithIDThatIsBeingDeleted(t *testing.T) {
 		s.in("account:~a#subscription@subscription:~s2"),
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("stored is %v, want %v", got, want)
+		t.Errorf("the account has the relationships %v, want %v", got, want)
 	}
-	// For the actor who deleted the old account, the deletion is done. If they repeat it, the new account does not
-	// change.
+	// olga has deleted the old account. If she repeats the request, it succeeds, but does not change the new
+	// account.
 	s.play("olga DELETE accounts/~a => 200", "otto GET accounts/~a => 200 {subscription: ~s2}")
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// limitedTime checks that a role with an end ends by itself, with all its permissions.
+// limitedTime checks that a role with an expiry date loses all its permissions at that date, without another
+// request.
 func limitedTime(t *testing.T, on *backend) {
 	t.Run("a role ends", func(t *testing.T) {
 		on.parallel(t)
@@ -38,13 +39,13 @@ func roleEnds(t *testing.T, on *backend) {
 		ends, ok = s.endsIn("carl", "user", left)
 		return ok && (on.remembers || s.endsAt(view, ends))
 	})
-	time.Sleep(time.Until(ends)) // wait for the end of the role
+	time.Sleep(time.Until(ends)) // wait until the role expires
 	s.play(
 		"olga GET accounts/~a/members => 200 {members: [{user: ~gert, roles: [guest]}, {user: ~olga, roles: [owner]}, {user: ~ulla, roles: [user]}]}",
 	)
 
-	// If SpiceDB has a cache, the cached answers are those of one revision. This write creates the next revision, whose
-	// answers are not cached.
+	// SpiceDB may have cached decisions for the current revision. This write creates a new revision, for which
+	// nothing is cached.
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}")
 	s.play(
 		"carl may not view, create_importer account:~a",
@@ -54,16 +55,17 @@ func roleEnds(t *testing.T, on *backend) {
 		"carl POST importers {id: ~j, account: ~a} => 404 not_found",
 		"carl DELETE importers/~i => 404 not_found",
 		"carl GET users/~carl/accounts => 200 {accounts: []}",
-		// The end of a role has the same effect as a removal. After a new grant, the person again has access to their
-		// creations, but not to the objects that others shared with them.
-		// A person without assign_roles may give them the default role, as to anybody who holds no role.
+		// The expiration of a role has the same effect as a removal. If the person gets a role again, they have
+		// access to the objects that they created, but not to those that others shared with them by name. An actor
+		// without assign_roles may grant the person only the default role of the role set, as to anybody without a
+		// role.
 		"ulla PUT accounts/~a/members/~carl {roles: [guest]} => 403 forbidden assign_roles",
 		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 200",
 		"carl may view importer:~i",
 		"carl may not use connection:~c",
 		"ulla DELETE accounts/~a/members/~carl => 200",
 		"ulla PUT accounts/~a/members/~carl {roles: [user]} => 403 forbidden within the last day",
-		// The person can get another role.
+		// olga may grant the person another role.
 		"olga PUT accounts/~a/members/~carl {roles: [guest]} => 200",
 	)
 }
@@ -98,7 +100,8 @@ func endMoves(t *testing.T, on *backend) {
 	s.play("olga PUT accounts/~a/members/~nora {roles: [guest]}", "dora may not view account:~a")
 }
 
-// anyDateEnds checks that every date of RFC 3339 is either a future end or invalid.
+// anyDateEnds checks dates in the form of RFC 3339. The server must either accept a date as the end of a role, or
+// reject it as invalid.
 func anyDateEnds(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -113,7 +116,7 @@ func anyDateEnds(t *testing.T, on *backend) {
 	for _, date := range []string{
 		"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1677-09-21T00:12:43Z", "1969-12-31T23:59:59Z",
 		"1970-01-01T00:00:00Z",
-		"9999-12-31T23:59:59-23:59", // the year 10000 in UTC
+		"9999-12-31T23:59:59-23:59", // this is the year 10000 in UTC
 	} {
 		s.play(
 			"olga PUT accounts/~a/members/~elsa {roles: [user], expires_at: '"+date+"'} => 400 invalid",
@@ -129,18 +132,18 @@ func anyDateEnds(t *testing.T, on *backend) {
 	}
 }
 
-// inTime runs a part of a test that must finish before a relationship expires. run returns false if it was too late.
-// inTime then runs it again with twice as much time, for slow machines.
+// inTime runs a part of a test that must finish before a relationship expires. left is the time until the
+// expiration. If run finishes too late, it returns false, and inTime runs it again with twice as much time.
 func inTime(t testing.TB, run func(left time.Duration) bool) {
 	t.Helper()
 	for left := 2 * time.Second; !run(left); left *= 2 {
 		if left > time.Minute {
-			t.Fatalf("%s are too short", left)
+			t.Fatalf("%s is too short", left)
 		}
 	}
 }
 
-// until grants a role on the scene's account. The role ends after at least the given time.
+// until grants a role on the account of this test. The role expires after the given time, or up to a second later.
 func (s scene) until(who, role string, in time.Duration) {
 	s.t.Helper()
 	if _, ok := s.endsIn(who, role, in); !ok {
@@ -148,8 +151,8 @@ func (s scene) until(who, role string, in time.Duration) {
 	}
 }
 
-// endsIn grants a role on the scene's account that ends after at least the given time, and returns the end. It returns
-// false if the end had passed before Sluice got the request.
+// endsIn grants a role on the account of this test that expires after the given time, or up to a second later. It
+// returns the time of the expiration. It returns false if this time had passed before Sluice got the request.
 func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bool) {
 	s.t.Helper()
 	ends = time.Now().Add(in + time.Second).Truncate(time.Second)
@@ -162,8 +165,9 @@ func (s scene) endsIn(who, role string, in time.Duration) (ends time.Time, ok bo
 	return ends, answer.status == http.StatusOK
 }
 
-// endsAt repeats a check until the end has passed. A check that is answered before the end must be allowed, and a check
-// that starts after the end must be denied. endsAt returns false if no check was answered before the end.
+// endsAt repeats a check until the role has expired. A check that is answered before the expiration must be allowed.
+// A check that starts afterwards must be denied. endsAt returns false if no check was answered before the
+// expiration.
 func (s scene) endsAt(q question, ends time.Time) (inTime bool) {
 	s.t.Helper()
 	for asked := 0; ; asked++ {

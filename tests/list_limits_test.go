@@ -10,8 +10,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// TestEveryListHasALimit exceeds the limit of every list, including nested ones, in the body of every call of the
-// contract. The answer must be too_large, before the server looks up any object.
+// TestEveryListHasALimit sends too long lists to every endpoint of the contract. It does this for every list in a
+// body, also for lists in lists. The answer must be too_large, before the server reads any object.
 func TestEveryListHasALimit(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -38,12 +38,12 @@ func TestEveryListHasALimit(t *testing.T) {
 		}
 	}
 	if lists < 15 {
-		t.Errorf("the contract has %d lists only", lists)
+		t.Errorf("the contract has only %d lists", lists)
 	}
 }
 
-// tooLong returns, for each list in a schema, a value in which this list is too long. The keys are the positions of
-// the lists.
+// tooLong returns, for each list in a schema, a value in which this list is too long. The key of a value is the
+// position of its list.
 func tooLong(schema *openapi3.Schema, place string, depth int) map[string]any {
 	found := make(map[string]any)
 	if depth > 5 {
@@ -86,7 +86,7 @@ func tooLong(schema *openapi3.Schema, place string, depth int) map[string]any {
 	return found
 }
 
-// plain returns a small value of a schema.
+// plain returns a small valid value of a schema.
 func plain(schema *openapi3.Schema) any {
 	switch {
 	case len(schema.Enum) > 0:
@@ -110,7 +110,8 @@ func plain(schema *openapi3.Schema) any {
 	}
 }
 
-// TestBulkErrorNamesTheEntryAtFault sends bulk calls with one faulty entry, and with many.
+// TestBulkErrorNamesTheEntryAtFault sends bulk requests with one invalid entry, and with many. The error must name
+// the position of an invalid entry.
 func TestBulkErrorNamesTheEntryAtFault(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -140,6 +141,6 @@ func TestBulkErrorNamesTheEntryAtFault(t *testing.T) {
 	)
 	if named := strings.Count(string(a.body), "stranger"); a.status != http.StatusBadRequest || named != 10 ||
 		!strings.Contains(string(a.body), "40 more") {
-		t.Errorf("%d %s, which names %d", a.status, a.body, named)
+		t.Errorf("%d %s, which names %d entries", a.status, a.body, named)
 	}
 }

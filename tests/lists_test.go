@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestPages reads lists page by page while others write. Every item that exists all the time is listed once, in
-// order.
+// TestPages reads lists page by page, while others write. Each item that exists during the whole time must be listed
+// once, in order.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -43,7 +43,7 @@ func TestPages(t *testing.T) {
 				t.Fatalf("%s: page %d has %d members", path, page, len(list.Members))
 			}
 			cursor = list.NextCursor
-			// This adds a person whose id comes before the cursor.
+			// This adds a person whose id is before the position of the cursor.
 			s.by("olga").must(
 				http.MethodPut, "accounts/"+s.id("a")+"/members/"+s.id(fmt.Sprintf("a%02d", page)), roles("editor"),
 			)
@@ -73,7 +73,7 @@ func TestPages(t *testing.T) {
 				got = append(got, account.ID)
 			}
 			cursor = list.NextCursor
-			if page == 0 { // grants olga's role on the cursor's account again
+			if page == 0 { // writes olga's role on the account at the position of the cursor again
 				s.by("olga").must(http.MethodPut, "accounts/"+got[2]+"/members/"+s.id("olga"), roles("owner"))
 			}
 		}
@@ -83,7 +83,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestCursorOfRemovedPerson reads the next page after the cursor's person has been removed.
+// TestCursorOfRemovedPerson reads a page of members, removes the last person on it, and reads the next page.
 func TestCursorOfRemovedPerson(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -105,7 +105,7 @@ func TestCursorOfRemovedPerson(t *testing.T) {
 	}
 }
 
-// TestRelationships compares the stored relationships in the API with those that zed reads.
+// TestRelationships compares the relationships that the API returns with those that zed reads.
 func TestRelationships(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -139,6 +139,6 @@ func TestRelationships(t *testing.T) {
 		t.Errorf("viewers: %v", got)
 	}
 	if got := read("resource=account:" + s.id("missing")); len(got) != 0 {
-		t.Errorf("of nothing: %v", got)
+		t.Errorf("relationships of a missing object: %v", got)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// foundResources is a page of a look-up.
+// foundResources is a page of a look-up of resources.
 type foundResources struct {
 	Resources []struct {
 		Resource       string
@@ -19,7 +19,8 @@ type foundResources struct {
 	Token      string
 }
 
-// lookUp sends a look-up. The pairs of field and value change its body.
+// lookUp sends a look-up of resources or subjects. The pairs of field and value in change replace fields of the
+// body.
 func (c caller) lookUp(what string, body map[string]any, change ...any) answer {
 	c.t.Helper()
 	asked := make(map[string]any)
@@ -32,8 +33,8 @@ func (c caller) lookUp(what string, body map[string]any, change ...any) answer {
 	return c.as("").call(http.MethodPost, "lookup/"+what, asked)
 }
 
-// TestLookupResourcesPages reads several hundred importers in pages of seven while others write. Several paths give
-// their creator the permission, but each importer is listed once.
+// TestLookupResourcesPages looks up several hundred importers in pages, while others create and delete importers.
+// Some importers are visible through several relationships. Each importer must be listed once.
 func TestLookupResourcesPages(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -44,7 +45,8 @@ func TestLookupResourcesPages(t *testing.T) {
 		id := s.id(fmt.Sprintf("i%03d", i))
 		want = append(want, "importer:"+id)
 		writes = append(writes, "importer:"+id+"#account@account:"+s.id("a"))
-		if i%3 > 0 { // some are visible as creator and by role, others only by role
+		// ulla may view these importers as their creator and through her role, and the others only through her role.
+		if i%3 > 0 {
 			writes = append(writes, "importer:"+id+"#creator@user:"+s.id("ulla"))
 		}
 	}
@@ -72,7 +74,7 @@ func TestLookupResourcesPages(t *testing.T) {
 				t.Errorf("page %d shows the state %q, the first one %q", page, list.Token, token)
 			}
 			cursor, token = list.NextCursor, list.Token
-			// Later changes are not visible: all pages show one state.
+			// All pages show the state of the first page, so these changes must not be visible.
 			s.play(fmt.Sprintf("ulla POST importers {id: ~new%d-%d, account: ~a}", limit, page))
 			if page == 1 {
 				s.play(fmt.Sprintf("olga DELETE importers/~new%d-0", limit))
@@ -80,7 +82,7 @@ func TestLookupResourcesPages(t *testing.T) {
 		}
 		known := slices.DeleteFunc(slices.Clone(got), func(r string) bool { return strings.Contains(r, "new") })
 		if !slices.Equal(known, want) || !slices.IsSorted(got) || len(slices.Compact(got)) != len(got) {
-			t.Errorf("limit %d: %d importers, %d of them those that were there: %v", limit, len(got), len(known), got)
+			t.Errorf("limit %d: %d importers, %d of them existed before: %v", limit, len(got), len(known), got)
 		}
 	}
 	// The default limit is 100, and the last page has an empty cursor.
@@ -91,11 +93,11 @@ func TestLookupResourcesPages(t *testing.T) {
 	}
 	s.lookUp("resources", body, "subject", "user:"+s.id("nobody")).decode(t, &list)
 	if len(list.Resources) != 0 || list.NextCursor != "" || list.Token == "" {
-		t.Errorf("nobody sees %+v", list)
+		t.Errorf("the user nobody may view %+v", list)
 	}
 }
 
-// TestLookupCursorIsTied sends the cursor of one look-up with other look-ups, which must reject it.
+// TestLookupCursorIsTied sends the cursor of one look-up with other look-ups. These must reject it.
 func TestLookupCursorIsTied(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -149,7 +151,7 @@ func TestLookupCursorIsTied(t *testing.T) {
 	}
 }
 
-// TestLookupConsistency makes look-ups at the state of a token.
+// TestLookupConsistency makes look-ups that must include the state of a token.
 func TestLookupConsistency(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// replacements are the calls with which the backend replaces a lost owner or administrator. Each has its body, to which
-// withReason adds a reason, and the role that it grants. In the contract, only these operations work both with and
-// without an actor.
+// replacements lists the requests with which the backend replaces a lost owner or administrator. Each has a body, to
+// which withReason adds a reason, and the relationship that it stores. In the contract, only these operations work
+// both with and without an actor.
 var replacements = []struct {
 	operation, method, path string
 	body                    map[string]any
@@ -37,7 +37,7 @@ var replacements = []struct {
 	},
 }
 
-// withReason returns the body with a reason.
+// withReason returns a copy of the body that also has a reason, unless reason is nil.
 func (s scene) withReason(body map[string]any, reason any) map[string]any {
 	with := make(map[string]any)
 	for field, value := range body {
@@ -52,7 +52,8 @@ func (s scene) withReason(body map[string]any, reason any) map[string]any {
 	return with
 }
 
-// lostOwners creates a scene in which olga owns everything and can be replaced.
+// lostOwners creates a subscription of each role set, and accounts, all owned by olga. The replacements replace
+// olga.
 func lostOwners(t *testing.T) scene {
 	s := newScene(t, memory.get(t))
 	s.play(
@@ -64,8 +65,8 @@ func lostOwners(t *testing.T) scene {
 	return s
 }
 
-// TestReplacingOwnersNeedsProvisionAndReason sends each replacement with insufficient keys, actors and reasons, which
-// must be rejected, and then with sufficient ones.
+// TestReplacingOwnersNeedsProvisionAndReason sends each replacement with insufficient keys, actors and reasons. The
+// server must reject these requests. Then it sends the replacement with a sufficient key and a reason.
 func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 	t.Parallel()
 	s := lostOwners(t)
@@ -132,7 +133,7 @@ func TestReplacingOwnersNeedsProvisionAndReason(t *testing.T) {
 	}
 }
 
-// TestReplacementsAreThoseOfTheContract checks that no other call of the contract works both with and without an
+// TestReplacementsAreThoseOfTheContract checks that no other endpoint of the contract works both with and without an
 // actor.
 func TestReplacementsAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
@@ -143,12 +144,12 @@ func TestReplacementsAreThoseOfTheContract(t *testing.T) {
 			there = there || r.method == e.method && e.matches("/v1/"+r.path)
 		}
 		if eitherWay != there {
-			t.Errorf("%s takes an actor or none: %t, want %t", e, eitherWay, there)
+			t.Errorf("%s works with and without an actor: %t, want %t", e, eitherWay, there)
 		}
 	}
 }
 
-// TestAuditLogKeepsReasonOfReplacedOwner reads the entries of every replacement.
+// TestAuditLogKeepsReasonOfReplacedOwner checks that the audit log has the reason of every replacement.
 func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 	t.Parallel()
 	s := lostOwners(t)
@@ -177,7 +178,7 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 			t.Errorf("%s %s has the entries %+v", r.method, r.path, found)
 		}
 	}
-	// Olga's own operations have no reason.
+	// Operations that olga performs herself have no reason.
 	s.play("olga PUT accounts/~t/members/~mia {roles: [guest]}")
 	s.history("account="+s.id("t")+"&actor="+s.id("olga"), func(found []entry) bool {
 		for _, e := range found {
@@ -189,8 +190,8 @@ func TestAuditLogKeepsReasonOfReplacedOwner(t *testing.T) {
 	})
 }
 
-// TestReplacedOwnerLosesInvitations replaces a lost owner who sent invitations. In one case the lost owner keeps
-// another role, in the other none.
+// TestReplacedOwnerLosesInvitations replaces a lost owner who has sent invitations. The invitations must stay open
+// only if the person keeps another role.
 func TestReplacedOwnerLosesInvitations(t *testing.T) {
 	t.Parallel()
 	for held, left := range map[string]int{"owner": 0, "owner, it_admin": 1} {
@@ -204,13 +205,16 @@ func TestReplacedOwnerLosesInvitations(t *testing.T) {
 		var open struct{ Invitations []any }
 		s.by("ivan").must(http.MethodGet, s.in("subscriptions/~s/invitations"), nil).decode(t, &open)
 		if len(open.Invitations) != left {
-			t.Errorf("of an owner who was %s, the open invitations are %v, want %d", held, open.Invitations, left)
+			t.Errorf(
+				"after the replacement of an owner with the roles %s, the open invitations are %v, want %d",
+				held, open.Invitations, left,
+			)
 		}
 	}
 }
 
-// raceOfReplacements replaces the owner twice, concurrently with a transfer by the owner. There must be one owner at
-// any time.
+// raceOfReplacements replaces an owner in two concurrent requests, while the owner transfers the subscription. There
+// must be exactly one owner at any time.
 func raceOfReplacements(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play("backend POST subscriptions {id: ~s, role_set: single_owner, owner: ~p0}")

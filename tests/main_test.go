@@ -1,5 +1,5 @@
-// Package tests tests Sluice from outside: over HTTP and, as an engineer with zed would, over SpiceDB's API. It
-// validates every answer against the contract.
+// Package tests tests Sluice from outside: over HTTP, and over SpiceDB's API as an engineer uses it with zed. It
+// validates every answer to an HTTP request against the contract, the OpenAPI document.
 package tests
 
 import (
@@ -17,13 +17,13 @@ import (
 	"github.com/sluice-authz/sluice/internal/enginetest"
 )
 
-// closing has the shared resources of the run, which close at its end.
+// closing lists functions that stop the servers which several tests share. They run after all tests.
 var closing struct {
 	sync.Mutex
 	steps []func(context.Context) error
 }
 
-// atEnd registers a function that is called after all tests, in reverse order.
+// atEnd registers a function that runs after all tests. The functions run in reverse order.
 func atEnd(f func(context.Context) error) {
 	closing.Lock()
 	defer closing.Unlock()

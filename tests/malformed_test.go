@@ -13,16 +13,17 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// malformed is an invalid request with the statuses that its answer may have.
+// malformed is an invalid request, with the statuses that the answer may have.
 type malformed struct {
 	what     string
 	request  *http.Request
 	statuses []int
-	words    string // a text that the answer must have
+	words    string // the detail of the problem must contain this text
 }
 
-// TestMalformed sends invalid requests to every call of the contract. The answer must be a problem document, and not an
-// internal error. Nothing may be written; to check this, the test uses a server of its own.
+// TestMalformed sends invalid requests to every endpoint of the contract. The answer must be a problem document, but
+// not an internal error. The requests must write nothing. The test uses a server of its own, so that it can compare
+// all stored relationships.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	server := start(t, configuration())
@@ -31,7 +32,8 @@ func TestMalformed(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newScene(t, on)
-	// Objects that the requests could harm: bob and alice of the contract's examples own the objects of the examples.
+	// Malformed requests could harm these objects. The examples in the contract name them, and the requests are made
+	// from the examples.
 	s.must(http.MethodPost, "subscriptions", map[string]any{"id": "s1", "role_set": "multi_owner", "owner": "alice"})
 	s.as("alice").must(http.MethodPost, "accounts", map[string]any{"id": "acme", "subscription": "s1", "role_set": "team"})
 	before := slices.Sorted(slices.Values(everything(t, on.spicedb)))
@@ -43,19 +45,19 @@ func TestMalformed(t *testing.T) {
 				t.Errorf("%s: %s: %d %.300s, want %v", e, m.what, a.status, a.body, m.statuses)
 			}
 			if !strings.Contains(a.problem().Detail, m.words) {
-				t.Errorf("%s: %s: the detail %q does not hold %q", e, m.what, a.problem().Detail, m.words)
+				t.Errorf("%s: %s: the detail %q does not contain %q", e, m.what, a.problem().Detail, m.words)
 			}
 		}
 	}
 	if changed := difference(before, slices.Sorted(slices.Values(everything(t, on.spicedb)))); changed != "" {
-		t.Errorf("malformed requests changed what is stored:%s", changed)
+		t.Errorf("malformed requests changed the stored relationships:%s", changed)
 	}
 	if s.call(http.MethodGet, "/readyz", nil).status != http.StatusOK {
 		t.Error("the server is not ready after malformed requests")
 	}
 }
 
-// TestMalformedEscapes sends malformed paths. The HTTP server rejects them before they reach a call of the contract.
+// TestMalformedEscapes sends paths with invalid percent-encoding. The answer must be 400.
 func TestMalformedEscapes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -74,7 +76,7 @@ func TestMalformedEscapes(t *testing.T) {
 	}
 }
 
-// makeMalformed returns invalid requests of a call.
+// makeMalformed returns invalid requests to an endpoint.
 func (s scene) makeMalformed(e endpoint) []malformed {
 	var all []malformed
 	add := func(what, words string, request *http.Request, statuses ...int) {
@@ -208,7 +210,8 @@ func (e endpoint) allows(t testing.TB, method string) bool {
 	return slices.ContainsFunc(endpoints(t), func(o endpoint) bool { return o.path == e.path && o.method == method })
 }
 
-// malformedBodies returns bodies that a schema does not allow. It derives them from a valid body.
+// malformedBodies returns request bodies that a schema does not allow. It makes them from an example, which is
+// valid.
 func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string][]byte {
 	text, err := json.Marshal(example)
 	if err != nil {
@@ -235,11 +238,11 @@ func malformedBodies(schema *openapi3.Schema, example map[string]any) map[string
 	for name, property := range schema.Properties {
 		for what, value := range wrong(property.Value) {
 			if value == nil && !slices.Contains(schema.Required, name) {
-				continue // null means that the field is left out
+				continue // null has the same meaning as a missing field
 			}
 			bodies["the field "+name+" as "+what] = editExample(example, func(o map[string]any) { o[name] = value })
 		}
-		// Invalid UTF-8 is an error everywhere.
+		// Invalid UTF-8 is an error in every field.
 		bodies["invalid UTF-8 in "+name] = bytes.ReplaceAll(
 			editExample(example, func(o map[string]any) { o[name] = "MARK" }), []byte("MARK"), []byte("a\xffb"))
 		bodies["half a surrogate in "+name] = bytes.ReplaceAll(
@@ -261,14 +264,14 @@ func wrong(schema *openapi3.Schema) map[string]any {
 	}
 	maps.DeleteFunc(values, func(_ string, value any) bool {
 		if list, ok := value.([]any); ok && len(list) > 0 && schema.MaxItems != nil {
-			return true // in a bulk, only the malformed check fails
+			return true // in a bulk, only the item with the wrong value fails
 		}
 		return schema.VisitJSON(roundTripped(value)) == nil
 	})
 	return values
 }
 
-// roundTripped returns a value after encoding and decoding it as JSON.
+// roundTripped encodes a value as JSON, decodes it, and returns the result.
 func roundTripped(value any) any {
 	var out any
 	if err := json.Unmarshal(mustJSON(value), &out); err != nil {
@@ -292,7 +295,7 @@ func editExample(example map[string]any, edit func(map[string]any)) []byte {
 }
 
 // TestErrorsQuoteLittle sends a number, a text and a name of 100,000 characters in each field of each body. No error
-// may repeat them.
+// may contain them in full.
 func TestErrorsQuoteLittle(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -330,6 +333,6 @@ func TestErrorsQuoteLittle(t *testing.T) {
 		}
 	}
 	if fields < 60 {
-		t.Errorf("the contract has %d fields only", fields)
+		t.Errorf("the contract has only %d fields", fields)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// lifetime are requests that create a company, change it and delete it. They include every operation of the contract.
-// $ID and $HANDLE are those of the last invitation.
+// lifetime lists requests that create a company, change it and delete it. They include every operation of the
+// contract. $ID and $HANDLE stand for the id and the handle of the last invitation.
 var lifetime = slices.Concat([]string{
 	"backend PUT platform/administrators/~pat",
 	"backend PUT connectors/~crm {capabilities: [views]}",
@@ -97,10 +97,10 @@ var lifetime = slices.Concat([]string{
 	},
 )
 
-// people has the people whom the requests of lifetime name.
+// people matches the people whom the requests of lifetime name.
 var people = regexp.MustCompile(`~(olga|otto|ulla|gert|nora|vera|ines|ingo|pat|ivan|iris)\b`)
 
-// withTypedPeople returns a request with user:bob instead of bob for every person.
+// withTypedPeople returns a request in which the id of every person is written as user:bob instead of bob.
 func withTypedPeople(request string) string {
 	path, body, found := strings.Cut(request, " {")
 	path = people.ReplaceAllString(path, "user:~$1")
@@ -110,14 +110,15 @@ func withTypedPeople(request string) string {
 	return path + " {" + people.ReplaceAllString(body, "'user:~$1'")
 }
 
-// withoutReport returns an answer without the report of a removal, since a replay has no report.
+// withoutReport returns an answer without the report of a removal. The repeated answer to a removal has no report.
 func withoutReport(answer map[string]any) map[string]any {
 	delete(answer, "reassigned")
 	return answer
 }
 
-// everyOperationOnce repeats every operation under its key: immediately, then with every person in the form user:ID,
-// and again after all changes. Each repetition must be a replay that writes nothing.
+// everyOperationOnce sends every operation three times with the same idempotency key: a second time immediately,
+// with every person in the form user:ID, and a third time after all other operations. The second and third request
+// must be replays that write nothing.
 func everyOperationOnce(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	requests, first := slices.Clone(lifetime), make([]answer, len(lifetime))
@@ -148,13 +149,16 @@ func everyOperationOnce(t *testing.T, on *backend) {
 		for i, request := range requests {
 			again := s.under(key(i), request)
 			if again.status != first[i].status || !again.isReplay() {
-				t.Errorf("%s at the end: %d %s, want %d and replayed", request, again.status, again.body, first[i].status)
+				t.Errorf(
+					"%s after all others: %d %s, want %d and replayed",
+					request, again.status, again.body, first[i].status,
+				)
 				continue
 			}
 			was := first[i].withoutToken(t)
-			for field, value := range again.withoutToken(t) { // deleted objects are omitted
+			for field, value := range again.withoutToken(t) { // deleted objects are left out of the answer
 				if list, isList := value.([]any); !reflect.DeepEqual(value, was[field]) && (!isList || len(list) > 0) {
-					t.Errorf("%s at the end: %s is %v, want %v", request, field, value, was[field])
+					t.Errorf("%s after all others: %s is %v, want %v", request, field, value, was[field])
 				}
 			}
 		}
@@ -162,7 +166,7 @@ func everyOperationOnce(t *testing.T, on *backend) {
 }
 
 // TestLifetimeHasEveryOperation checks that every operation of the contract accepts an idempotency key, and that
-// lifetime has all of them.
+// lifetime has a request for each of them.
 func TestLifetimeHasEveryOperation(t *testing.T) {
 	t.Parallel()
 	for _, e := range endpoints(t) {
@@ -172,7 +176,7 @@ func TestLifetimeHasEveryOperation(t *testing.T) {
 			}) &&
 			e.path != "/v1/preview" // a preview changes nothing
 		if operation != e.has("Idempotency-Key") {
-			t.Errorf("%s takes an Idempotency-Key: %t, want %t", e, e.has("Idempotency-Key"), operation)
+			t.Errorf("%s accepts an Idempotency-Key: %t, want %t", e, e.has("Idempotency-Key"), operation)
 		}
 		there := slices.ContainsFunc(lifetime, func(request string) bool {
 			words := strings.Fields(request)
@@ -180,12 +184,12 @@ func TestLifetimeHasEveryOperation(t *testing.T) {
 			return words[1] == e.method && e.matches("/v1/"+path)
 		})
 		if operation && !there {
-			t.Errorf("%s is not among what the tests repeat", e)
+			t.Errorf("lifetime has no request for %s", e)
 		}
 	}
 }
 
-// matches reports whether a path belongs to the endpoint.
+// matches reports whether a path, with ids in it, belongs to the endpoint.
 func (e endpoint) matches(path string) bool {
 	return slices.EqualFunc(strings.Split(e.path, "/"), strings.Split(path, "/"), func(template, segment string) bool {
 		return template == segment || strings.HasPrefix(template, "{")

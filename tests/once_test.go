@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-authz/sluice/internal/app"
 )
 
-// under sends the request of a line with an idempotency key.
+// under sends the request in a line with an idempotency key.
 func (s scene) under(key, line string) answer {
 	s.t.Helper()
 	next, err := parseStep(s.in(line))
@@ -31,10 +31,10 @@ func (s scene) under(key, line string) answer {
 	return from.send(request)
 }
 
-// isReplay reports whether an answer is a replay.
+// isReplay reports whether an answer repeats an earlier answer to the same idempotency key.
 func (a answer) isReplay() bool { return bytes.Contains(a.body, []byte(`"replayed":true`)) }
 
-// withoutToken returns the fields of an answer without its token and the flag of a replay.
+// withoutToken returns the fields of an answer, except the token and the field replayed.
 func (a answer) withoutToken(t testing.TB) map[string]any {
 	t.Helper()
 	var fields map[string]any
@@ -44,7 +44,7 @@ func (a answer) withoutToken(t testing.TB) map[string]any {
 	return fields
 }
 
-// exactlyOnce checks that an operation with a key is performed once.
+// exactlyOnce checks that an operation with an idempotency key is performed at most once.
 func exactlyOnce(t *testing.T, on *backend) {
 	for name, run := range map[string]func(*testing.T, *backend){
 		"every operation":     everyOperationOnce,
@@ -64,7 +64,8 @@ func exactlyOnce(t *testing.T, on *backend) {
 	}
 }
 
-// keyBelongsToCaller checks that an idempotency key belongs to one API key and one actor.
+// keyBelongsToCaller checks that an idempotency key belongs to one API key and one actor. With another API key or
+// actor, the same idempotency key must not lead to a replay.
 func keyBelongsToCaller(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -86,8 +87,8 @@ func keyBelongsToCaller(t *testing.T, on *backend) {
 	}
 }
 
-// keyBelongsToRequest checks that an idempotency key belongs to the content of one request. The form of the request's
-// body does not matter.
+// keyBelongsToRequest checks that an idempotency key belongs to the content of one request. The order of the fields
+// in its body, white space and escapes do not matter.
 func keyBelongsToRequest(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -106,7 +107,7 @@ func keyBelongsToRequest(t *testing.T, on *backend) {
 				t.Errorf("%s: %d %s", other, a.status, a.body)
 			}
 		}
-		// An invalid request is rejected as invalid, even if its key was used.
+		// A request with an invalid body is rejected as invalid, even if its idempotency key was used before.
 		if a := s.under(
 			s.id("key"), "olga PUT accounts/~a/members/~nina {rolls: [user]}",
 		); a.status != http.StatusBadRequest {
@@ -129,7 +130,7 @@ func keyBelongsToRequest(t *testing.T, on *backend) {
 	}
 }
 
-// rejectedRequestFreesKey checks that a rejected request can be sent again with the same idempotency key.
+// rejectedRequestFreesKey checks that a client can use the idempotency key of a rejected request again.
 func rejectedRequestFreesKey(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -147,13 +148,14 @@ func rejectedRequestFreesKey(t *testing.T, on *backend) {
 	}
 }
 
-// replayUndoesNothing checks that a replay does not undo later changes.
+// replayUndoesNothing performs a request, then a change, and then the first request again with the same idempotency
+// key. The second time, the first request must not undo the change.
 func replayUndoesNothing(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
 	for i, c := range []struct{ request, since string }{
 		{"olga PUT accounts/~a/members/~nina {roles: [user]}", "olga PUT accounts/~a/members/~nina {roles: [guest]}"},
-		// This request changed nothing.
+		// gert is a guest already, so this request changes nothing.
 		{"olga PUT accounts/~a/members/~gert {roles: [guest]}", "olga DELETE accounts/~a/members/~gert"},
 		{"olga DELETE accounts/~a/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
 		{"olga DELETE subscriptions/~s/members/~ulla", "olga PUT accounts/~a/members/~ulla {roles: [user]}"},
@@ -161,7 +163,7 @@ func replayUndoesNothing(t *testing.T, on *backend) {
 		{"ulla POST importers {id: ~i, account: ~a}", "olga DELETE importers/~i"},
 		{"olga POST importers {id: ~j, account: ~a}", "olga DELETE importers/~j"},
 		{"olga DELETE importers/~j", "olga POST importers {id: ~j, account: ~a}"},
-		// The actor has no permission any more.
+		// After the change, the actor has no permission for the request.
 		{"olga PUT accounts/~a/members/~otto {roles: [owner]}", "otto DELETE accounts/~a/members/~olga"},
 	} {
 		key := s.id(fmt.Sprint("key", i))
@@ -178,8 +180,8 @@ func replayUndoesNothing(t *testing.T, on *backend) {
 	}
 }
 
-// replayAfterEnd replays a request that would no longer be allowed. The answer shows no role, since the role has
-// ended.
+// replayAfterEnd repeats a request with the same idempotency key after the granted role has expired. A new request
+// with the same expiry date would be rejected. The repeated answer must show no role.
 func replayAfterEnd(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -203,7 +205,8 @@ func replayAfterEnd(t *testing.T, on *backend) {
 	}
 }
 
-// replayOnAnotherServer replays a request on another server that uses the same SpiceDB.
+// replayOnAnotherServer repeats a request with the same idempotency key on another server that uses the same
+// SpiceDB.
 func replayOnAnotherServer(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -220,8 +223,8 @@ func replayOnAnotherServer(t *testing.T, on *backend) {
 	}
 }
 
-// keysExpireAfterADay moves the clock of a server forward, so that idempotency keys, which are stored for a day, expire
-// soon.
+// keysExpireAfterADay sets the clock of a server back. The server stores an idempotency key until one day after the
+// time on its clock. So the keys expire soon.
 func keysExpireAfterADay(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -232,8 +235,8 @@ func keysExpireAfterADay(t *testing.T, on *backend) {
 	s.url = start(t, config).URL
 
 	const request = "olga PUT accounts/~a/members/~nina {roles: [user]}"
-	// The clock moves only after the start. A starting server finishes every interrupted deletion in SpiceDB, also the
-	// deletions of other tests. It must not do this with a wrong clock.
+	// The clock changes only after the start of the server. At its start, a server finishes every interrupted
+	// deletion in SpiceDB, also those of other tests. It must not do this with a wrong clock.
 	behind.Store(int64(23 * time.Hour))
 	s.under(s.id("later"), request)
 	if a := s.under(s.id("later"), request); !a.isReplay() {
@@ -244,7 +247,9 @@ func keysExpireAfterADay(t *testing.T, on *backend) {
 	s.under(s.id("key"), request)
 	behind.Store(int64(23 * time.Hour))
 	s.play("olga PUT accounts/~a/members/~nina {roles: [guest]}")
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // wait until the day has passed
+	// Repeat the request until the idempotency key expires. The key was stored while the clock was a day minus a
+	// second behind, so it expires after about a second.
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		a := s.under(s.id("key"), request)
 		if a.status == http.StatusOK && !a.isReplay() {
 			break
@@ -272,7 +277,8 @@ func keysOfRequests(t *testing.T, on *backend) {
 		return as.send(request)
 	}
 	for _, key := range []string{"!", "~", strings.Repeat("k", 255), `"quoted"`, "a;b,c=d"} {
-		if a := send(key); a.status != http.StatusOK && a.problem().Code != "conflict" { // another scene may use the same key
+		// Another test may use the same key. Then the answer is conflict.
+		if a := send(key); a.status != http.StatusOK && a.problem().Code != "conflict" {
 			t.Errorf("%q: %d %s", key, a.status, a.body)
 		}
 	}
@@ -285,7 +291,7 @@ func keysOfRequests(t *testing.T, on *backend) {
 			}
 		})
 	}
-	// Calls that are not operations ignore the key.
+	// Endpoints that are no operations ignore the header.
 	request := s.by("olga").request(http.MethodGet, s.in("accounts/~a"), nil)
 	request.Header.Set("Idempotency-Key", "a b")
 	if a := as.send(request); a.status != http.StatusOK || a.isReplay() {
@@ -293,8 +299,8 @@ func keysOfRequests(t *testing.T, on *backend) {
 	}
 }
 
-// raceOfRepetitions sends equal requests with the same key concurrently. Each operation is performed once, and all
-// answers are equal.
+// raceOfRepetitions sends equal requests with the same idempotency key concurrently. The operation must be performed
+// once, and all answers must be equal.
 func raceOfRepetitions(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")
@@ -303,7 +309,7 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 			fmt.Sprintf("ulla POST importers {id: ~i%d, account: ~a}", round),
 			fmt.Sprintf("olga PUT accounts/~a/members/~n%d {roles: [user]}", round),
 			fmt.Sprintf("ulla DELETE importers/~i%d", round),
-			// only the idempotency key prevents a second write here
+			// without the idempotency key, each of these requests would write
 			fmt.Sprintf("backend PUT connectors/~k%d {capabilities: [views]}", round),
 		} {
 			key := s.id(fmt.Sprint(round, "-", i))
@@ -322,13 +328,14 @@ func raceOfRepetitions(t *testing.T, on *backend) {
 				}
 			}
 			if did != 1 {
-				t.Errorf("%s was done %d times", request, did)
+				t.Errorf("%s was performed %d times", request, did)
 			}
 		}
 	}
 }
 
-// TestKeysAreNoSecretsInStore checks that the store reveals neither idempotency keys nor requests.
+// TestKeysAreNoSecretsInStore checks that the stored relationships contain neither the idempotency key nor the
+// request.
 func TestKeysAreNoSecretsInStore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

@@ -18,32 +18,32 @@ import (
 // outageTimeout is the time limit of a request in these tests.
 const outageTimeout = 10 * time.Second
 
-// slack is additional time for a busy machine. A request that ignored its time limit would take longer than
+// slack is additional time for a busy machine. A request that exceeds its time limit would take longer than
 // outageTimeout and slack together.
 const slack = 20 * time.Second
 
-// TestOutage cuts and restores the connection of a running server to SpiceDB.
+// TestOutage cuts the connection of a running server to SpiceDB, and restores it.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	spicedb := start(t, configuration())
 	way := newCut(t, spicedb.GRPCAddress)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: way.address, Token: spicedb.GRPCKey, Insecure: true}
-	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
+	config.Replica.Mode = app.Off // the in-memory replica would answer for some more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "out-"}
 	s.survives(t, way.cut, way.mend, http.StatusServiceUnavailable)
 }
 
-// TestOutageOfContainer pauses a SpiceDB in a container. Requests wait for the paused SpiceDB, so some of them end at
+// TestOutageOfContainer pauses a SpiceDB in a container. Then requests wait for SpiceDB, so some of them end at
 // their time limit.
 func TestOutageOfContainer(t *testing.T) {
 	t.Parallel()
 	spicedb := enginetest.Container(t)
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: spicedb.Endpoint, Token: spicedb.Token, Insecure: true}
-	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
+	config.Replica.Mode = app.Off // the in-memory replica would answer for some more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	engine := newDocker(t)
@@ -55,7 +55,7 @@ func TestOutageOfContainer(t *testing.T) {
 	)
 }
 
-// TestOutageOfPostgres stops the PostgreSQL of a SpiceDB.
+// TestOutageOfPostgres stops the PostgreSQL in which a SpiceDB stores its data.
 func TestOutageOfPostgres(t *testing.T) {
 	t.Parallel()
 	uri, err := url.Parse(enginetest.Postgres(t))
@@ -66,7 +66,7 @@ func TestOutageOfPostgres(t *testing.T) {
 	uri.Host = way.address
 	config := configuration()
 	config.Store = app.StoreConfig{Datastore: "postgres", DatastoreURI: uri.String()}
-	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
+	config.Replica.Mode = app.Off // the in-memory replica would answer for some more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "out-"}
@@ -83,8 +83,8 @@ func TestOutageOfPostgres(t *testing.T) {
 	}
 }
 
-// TestStartBeforeSpiceDB starts the server while SpiceDB is unavailable. The server runs, is not ready, and becomes
-// ready by itself.
+// TestStartBeforeSpiceDB starts the server while SpiceDB is unavailable. The server must run, but not be ready. When
+// SpiceDB becomes available, the server must become ready.
 func TestStartBeforeSpiceDB(t *testing.T) {
 	t.Parallel()
 	spicedb := start(t, configuration())
@@ -92,7 +92,7 @@ func TestStartBeforeSpiceDB(t *testing.T) {
 	way.cut()
 	config := configuration()
 	config.Store = app.StoreConfig{Endpoint: way.address, Token: spicedb.GRPCKey, Insecure: true}
-	config.Replica.Mode = app.Off // the replica would answer for a few more seconds
+	config.Replica.Mode = app.Off // the in-memory replica would answer for some more seconds
 	config.RequestTimeout = outageTimeout
 	server := start(t, config)
 	s := scene{caller: newCaller(t, server.URL), prefix: "early-"}
@@ -102,7 +102,8 @@ func TestStartBeforeSpiceDB(t *testing.T) {
 	s.play("backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga} => 201")
 }
 
-// survives checks the server during an outage of SpiceDB. Each answer must have one of the statuses.
+// survives causes two outages of SpiceDB with the functions away and back, and checks the server during and after
+// each. During an outage, each answer must have one of the statuses.
 func (s scene) survives(t *testing.T, away, back func(), statuses ...int) {
 	t.Helper()
 	s.play(
@@ -124,7 +125,8 @@ func (s scene) survives(t *testing.T, away, back func(), statuses ...int) {
 	}
 }
 
-// isAway calls endpoints that need SpiceDB, which must fail, and endpoints that do not.
+// isAway calls endpoints during an outage of SpiceDB. Those that need SpiceDB must answer with one of the statuses.
+// The others must answer with 200.
 func (s scene) isAway(t *testing.T, statuses ...int) {
 	t.Helper()
 	check := question{"user:" + s.id("olga"), "view", "account:" + s.id("a")}
@@ -152,10 +154,10 @@ func (s scene) isAway(t *testing.T, statuses ...int) {
 			asked := time.Now()
 			a := ask()
 			if !slices.Contains(statuses, a.status) {
-				t.Errorf("%s while SpiceDB is away: %d %s, want %v", a.request, a.status, a.body, statuses)
+				t.Errorf("%s while SpiceDB is unavailable: %d %s, want %v", a.request, a.status, a.body, statuses)
 			}
 			if a.status == http.StatusServiceUnavailable && a.problem().Code != "unavailable" {
-				t.Errorf("%s while SpiceDB is away: %s", a.request, a.body)
+				t.Errorf("%s while SpiceDB is unavailable: %s", a.request, a.body)
 			}
 			if took := time.Since(asked); took > outageTimeout+slack {
 				t.Errorf("%s took %s, longer than its time limit", a.request, took)
@@ -165,13 +167,13 @@ func (s scene) isAway(t *testing.T, statuses ...int) {
 	all.Wait()
 	for _, path := range []string{"/healthz", "/openapi.yaml", "role-sets", "permissions"} {
 		if a := s.call(http.MethodGet, path, nil); a.status != http.StatusOK {
-			t.Errorf("%s while SpiceDB is away: %d %s, want 200", a.request, a.status, a.body)
+			t.Errorf("%s while SpiceDB is unavailable: %d %s, want 200", a.request, a.status, a.body)
 		}
 	}
 }
 
-// afterKeptReadiness returns the first answer of /readyz that is not based on a success before the outage. The server
-// uses a success for a second, so this polls for up to two seconds.
+// afterKeptReadiness returns the first answer of /readyz that depends on the outage. For a second, the server
+// repeats a successful answer from before the outage. So this function calls /readyz for up to two seconds.
 func (s scene) afterKeptReadiness(t *testing.T) answer {
 	t.Helper()
 	for end := time.Now().Add(2 * time.Second); ; {
@@ -202,8 +204,8 @@ func (s scene) comesBack(t *testing.T) {
 	}
 }
 
-// writesAgain writes until a write succeeds. Some writes still fail, since a connection pool notices each broken
-// connection separately.
+// writesAgain repeats a write until it succeeds. After an outage, some writes fail, since a connection pool notices
+// each broken connection separately.
 func (s scene) writesAgain(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
@@ -219,7 +221,8 @@ func (s scene) writesAgain(t *testing.T) {
 	}
 }
 
-// cut is a proxy for a server. The connections through it can be closed, and accepted again.
+// cut is a proxy in front of a server. It can close the connections that go through it, and accept connections
+// again.
 type cut struct {
 	t       *testing.T
 	address string // listen address
@@ -238,7 +241,7 @@ func newCut(t *testing.T, target string) *cut {
 	return c
 }
 
-// mend accepts connections again.
+// mend makes the proxy accept connections again.
 func (c *cut) mend() {
 	listener, err := new(net.ListenConfig).Listen(context.WithoutCancel(c.t.Context()), "tcp", c.address)
 	if err != nil {
@@ -273,7 +276,7 @@ func (c *cut) join(near, far net.Conn) {
 	}
 }
 
-// cut closes all connections and accepts no new connections.
+// cut closes all connections through the proxy, and accepts no new connections.
 func (c *cut) cut() {
 	_ = c.listener.Close()
 	c.mu.Lock()

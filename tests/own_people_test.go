@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// placesOfOwn is a schema whose objects lead to an account directly, through an importer, or through another object.
+// placesOfOwn is the schema of a company. Its objects lead to an account directly, through an importer, or through
+// another object.
 const placesOfOwn = `use import
 import "sluice/root.zed"
 
@@ -32,9 +33,9 @@ definition dashboard {
 }
 `
 
-// TestPeopleOfOwnObjectsAreHidden checks who learns from an answer which people are related to an object of an own
-// type. Only readers who may list the people of all accounts to which the object's relationships lead may learn that.
-// A guest may view the objects, but may not list the people.
+// TestPeopleOfOwnObjectsAreHidden checks which readers learn from an answer that a person is related to an object of
+// a company's own type. The relationships of the object lead to one or more accounts. Only a reader who may list the
+// people of all these accounts may learn that. A guest may view the objects, but may not list the people.
 func TestPeopleOfOwnObjectsAreHidden(t *testing.T) {
 	t.Parallel()
 	server, conn := own(t, placesOfOwn)
@@ -71,13 +72,14 @@ func TestPeopleOfOwnObjectsAreHidden(t *testing.T) {
 
 		require.Contains(t, explain(olga, "peter", "edit", object), `"relation":"editor"`)
 		require.NotContains(t, explain(milton, "peter", "edit", object), "editor")
-		// peter and zoe have the same answers, so the guest may not learn that peter is an editor.
+		// The explanations about peter and zoe are equal, so the guest does not learn that peter is an editor.
 		asPeter, asZoe := explain(milton, "peter", "approve", object), explain(milton, "zoe", "approve", object)
 		asZoe = strings.ReplaceAll(asZoe, "zoe", "peter")
 		require.Equal(t, withoutToken(asZoe), withoutToken(asPeter))
 	}
 
-	// One change of another tool is about the account and about dashboards. paula may list the people of one account.
+	// One write of another tool changes an account and dashboards. The reader paula may list the people of only one
+	// account.
 	write(t, conn,
 		"account:support#user@user:nina", "dashboard:both#editor@user:nina", "dashboard:support#editor@user:nina",
 	)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// relationshipUpdate is an update in the body of a write of relationships.
+// relationshipUpdate returns one update in the body of POST /v1/relationships.
 func relationshipUpdate(operation, relationship string) map[string]any {
 	return map[string]any{"operation": operation, "relationship": relationship}
 }
@@ -17,8 +17,8 @@ func relationshipUpdates(updates ...map[string]any) map[string]any {
 	return map[string]any{"updates": updates}
 }
 
-// writesOfRelationships checks writes of types that are not the product's: very many relationships of an object, the
-// audit log, and the preview.
+// writesOfRelationships checks writes of relationships whose types are a company's own: very many relationships of
+// an object, the audit log, the preview, and the API keys.
 func writesOfRelationships(t *testing.T, on *backend) {
 	t.Run("very many", func(t *testing.T) { deletesManyRelationships(t, on) })
 	t.Run("audit", func(t *testing.T) { relationshipsInAudit(t, on) })
@@ -27,7 +27,7 @@ func writesOfRelationships(t *testing.T, on *backend) {
 	t.Run("keys", func(t *testing.T) { keysOfRelationships(t, on) })
 }
 
-// deletesManyRelationships deletes an object with more relationships than fit one write.
+// deletesManyRelationships deletes all relationships of an object that has more of them than one write may contain.
 func deletesManyRelationships(t *testing.T, on *backend) {
 	on.parallel(t)
 	s := newScene(t, on)
@@ -43,7 +43,7 @@ func deletesManyRelationships(t *testing.T, on *backend) {
 		"1-999 may view folder:~f, folder:~g",
 		"backend DELETE relationships?resource=folder:~f",
 		"1-999 may not view folder:~f, folder:~g",
-		"stored folder:~g#parent@folder:~f", // the object is the subject
+		"stored folder:~g#parent@folder:~f", // here, the object is the subject
 		"backend DELETE relationships?resource=folder:~f",
 		"backend DELETE relationships?resource=folder:~g",
 		"nothing left of folder:~f",
@@ -53,7 +53,8 @@ func deletesManyRelationships(t *testing.T, on *backend) {
 	}
 }
 
-// relationshipsInAudit checks that the audit log has the actor of a write, and that the backend needs none.
+// relationshipsInAudit checks that the audit log has the actor of a write, and that the backend itself can write
+// without an actor.
 func relationshipsInAudit(t *testing.T, on *backend) {
 	on.parallel(t)
 	s := newScene(t, on)
@@ -78,7 +79,7 @@ func relationshipsInAudit(t *testing.T, on *backend) {
 		t.Errorf("the history is\n%s\nwant\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
 	}
 
-	// The history of an account does not have the changes, although the relationships lead to the account.
+	// The history of an account must not have these changes, although the relationships refer to the account.
 	s.play(
 		"backend POST subscriptions {id: ~s, role_set: multi_owner, owner: ~olga}",
 		"olga POST accounts {id: ~a, subscription: ~s, role_set: team}",
@@ -92,7 +93,8 @@ func relationshipsInAudit(t *testing.T, on *backend) {
 	}
 }
 
-// relationshipsInPreview previews a write. The effects are decisions, so the key needs the scope check too.
+// relationshipsInPreview previews writes of relationships. The preview shows effects on permissions, so its API key
+// also needs the scope check.
 func relationshipsInPreview(t *testing.T, on *backend) {
 	on.parallel(t)
 	s := newScene(t, on)
@@ -102,7 +104,8 @@ func relationshipsInPreview(t *testing.T, on *backend) {
 		`backend POST relationships {updates: [{operation: create, relationship: "dashboard:~d#account@account:~a"}]}`,
 	)
 	body := relationshipUpdates(relationshipUpdate("create", s.in("dashboard:~d#editor@user:~olga")))
-	// effectsOf leaves out platform administrators of other scenes, who may view every dashboard.
+	// effectsOf leaves out effects on people of other tests. Some of these people are platform administrators, who
+	// may view every dashboard.
 	effectsOf := func(a answer) []string {
 		effects, _ := a.effects(t)
 		return slices.DeleteFunc(effects, func(e string) bool { return !strings.Contains(e, " user:"+s.prefix) })
@@ -114,7 +117,7 @@ func relationshipsInPreview(t *testing.T, on *backend) {
 		}
 		effects = effectsOf(s.by("stranger").preview(http.MethodPost, "relationships", body))
 		if len(effects) > 0 {
-			t.Errorf("a stranger sees the effects %s", effects)
+			t.Errorf("the preview shows a stranger the effects %s", effects)
 		}
 		effects = effectsOf(s.preview(http.MethodDelete, s.in("relationships?resource=dashboard:~d"), nil))
 		if want := []string{s.in("- user:~olga view dashboard:~d")}; !slices.Equal(effects, want) {
@@ -123,8 +126,8 @@ func relationshipsInPreview(t *testing.T, on *backend) {
 	})
 }
 
-// keysOfRelationships checks that a key writes only its types, that its answers reveal nothing about others, and that
-// no key writes the product's types.
+// keysOfRelationships checks that an API key may write only relationships of its types, and that no key may write
+// those of Sluice's types. The errors must not reveal whether an object of another type exists.
 func keysOfRelationships(t *testing.T, on *backend) {
 	on.parallel(t)
 	s := newScene(t, on)
@@ -187,8 +190,9 @@ func keysOfRelationships(t *testing.T, on *backend) {
 	})
 }
 
-// raceOfRelationships creates a relationship several times at once, and several relationships of which each requires
-// that the object has none. One request succeeds each time.
+// raceOfRelationships creates one relationship in several concurrent requests. In the same way, it creates several
+// relationships of one object, each with the precondition that the object has none. Each time, exactly one request
+// must succeed.
 func raceOfRelationships(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	for round := range on.rounds(24) {
@@ -216,7 +220,8 @@ func raceOfRelationships(t *testing.T, on *backend) {
 	}
 }
 
-// oneWrites fails unless one request succeeded and the others were conflicts that name the field.
+// oneWrites fails unless exactly one request succeeded, and the others were answered with a conflict that names the
+// field.
 func oneWrites(t *testing.T, answers []answer, field string) {
 	t.Helper()
 	written := 0
@@ -229,6 +234,6 @@ func oneWrites(t *testing.T, answers []answer, field string) {
 		}
 	}
 	if written != 1 {
-		t.Errorf("%d of %d were written: %v", written, len(answers), texts(answers))
+		t.Errorf("%d of %d requests succeeded: %v", written, len(answers), texts(answers))
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// creations are requests by which sven creates an object, $ID, in his own accounts, for every call of the contract in
-// which an actor gives the id of a new object. Another company has an object of the same type, which sven may not view.
+// creations lists requests in which the user sven creates an object, $ID, in his own accounts. There is one for
+// every endpoint of the contract in which an actor chooses the id of a new object. Another company has an object of
+// the same type, which sven may not view.
 var creations = slices.Concat([]struct{ object, request string }{
 	{"a", "POST accounts {id: $ID, subscription: ~xs, role_set: team}"},
 	{"o", "POST accounts {id: $ID, subscription: ~xs, role_set: operations}"},
@@ -27,7 +28,7 @@ var creations = slices.Concat([]struct{ object, request string }{
 	{"machine", "POST subscriptions/~xs/service-accounts {id: $ID, title: Nightly}"},
 }, simpleCreations())
 
-// newCreationScene creates a scene with the objects that creations need.
+// newCreationScene creates the objects that the requests in creations need.
 func newCreationScene(t *testing.T) scene {
 	s := newScene(t, memory.get(t))
 	for _, text := range existing {
@@ -50,7 +51,7 @@ func newCreationScene(t *testing.T) scene {
 	return s
 }
 
-// creation is a request that creates an object.
+// creation returns the request of sven that creates an object with the id of name.
 func (s scene) creation(request, name string) requestStep {
 	s.t.Helper()
 	next, err := parseStep(s.in("sven " + strings.ReplaceAll(request, "$ID", s.id(name))))
@@ -60,9 +61,9 @@ func (s scene) creation(request, name string) requestStep {
 	return next.(requestStep)
 }
 
-// TestPreviewOfCreationHidesTakenIDs previews creations with ids of hidden objects, and with free ids. The answers must
-// be equal. The creation itself is a conflict. If the actor may view the object with the id, the preview is a conflict
-// too.
+// TestPreviewOfCreationHidesTakenIDs previews the creation of objects with the ids of hidden objects, and with free
+// ids. The previews must be equal. The creation itself must be a conflict. If the actor may view the object that has
+// the id, the preview must be a conflict too.
 func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	t.Parallel()
 	s := newCreationScene(t)
@@ -84,7 +85,7 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 				t.Errorf("the preview of %s has no effects: %s", c.request, free)
 			}
 			taking := s.creation(c.request, c.object)
-			if c.object == "group" { // accounts use ids of groups independently of each other
+			if c.object == "group" { // each account has its own groups of connections, so their ids do not conflict
 				continue
 			}
 			a := s.by("sven").call(taking.method, taking.path, taking.body)
@@ -100,7 +101,7 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 	) {
 		t.Errorf("for a hidden connection of the account: %s\nand for none: %s", taken, free)
 	}
-	// Nobody may view an object that is being deleted, but its id is taken.
+	// Nobody may view an object that is being deleted. Its id is not free yet.
 	s.write(s.in("deletion:importer/~deleting#requested_by@user:~olga"))
 	const importer = "POST importers {id: $ID, account: ~xt}"
 	if taken, free := previews("sven", importer, "deleting"), previews("sven", importer, "missing-importer"); !bytes.Equal(
@@ -109,7 +110,7 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 		t.Errorf("for an importer that is being deleted: %s\nand for none: %s", taken, free)
 	}
 	for _, c := range creations {
-		if c.object == "group" { // a second connection may join a group
+		if c.object == "group" { // a second connection may be put into an existing group
 			continue
 		}
 		visible := s.creation(c.request, "visible-"+c.object)
@@ -120,18 +121,18 @@ func TestPreviewOfCreationHidesTakenIDs(t *testing.T) {
 		}
 		a := s.by("sven").preview(visible.method, visible.path, visible.body)
 		if a.status != http.StatusConflict || !strings.Contains(a.problem().Detail, "exists already") {
-			t.Errorf("the preview of %s for what sven may view: %d %s", c.request, a.status, a.body)
+			t.Errorf("the preview of %s for an object that sven may view: %d %s", c.request, a.status, a.body)
 		}
 	}
-	// The backend itself, without an actor, sees the conflict.
+	// Without an actor, the backend itself sees the conflict.
 	subscription := map[string]any{"id": s.id("s"), "role_set": "multi_owner", "owner": s.id("sven")}
 	if a := s.preview(http.MethodPost, "subscriptions", subscription); a.status != http.StatusConflict {
 		t.Errorf("the backend's preview of a subscription that exists: %d %s", a.status, a.body)
 	}
 }
 
-// TestCreationsAreThoseOfTheContract fails if TestPreviewOfCreationHidesTakenIDs leaves out a creation of the
-// contract.
+// TestCreationsAreThoseOfTheContract fails if creations has no request for an endpoint of the contract in which an
+// actor chooses the id of a new object.
 func TestCreationsAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	var previewed []string
@@ -141,10 +142,10 @@ func TestCreationsAreThoseOfTheContract(t *testing.T) {
 		previewed = append(previewed, words[0]+" /v1/"+parameter.ReplaceAllString(words[1], "{id}"))
 	}
 	for _, e := range endpoints(t) {
-		// A new invitation has no id that an actor chooses: its id is random.
+		// The id of a new invitation is random, so no actor chooses it.
 		created := e.operation.Responses.Value("201") != nil && !strings.HasSuffix(e.path, "/invitations")
 		if created && slices.Contains(e.scopes, "operate") && !slices.Contains(previewed, e.String()) {
-			t.Errorf("the preview of %s is not tried", e)
+			t.Errorf("creations has no request for %s", e)
 		}
 	}
 }

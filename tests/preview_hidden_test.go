@@ -7,20 +7,20 @@ import (
 	"testing"
 )
 
-// hiddenFacts are facts about a person X that the actors of hiddenFromPreview may not know. Each entry creates a person
-// with one such fact. The first person has none.
+// hiddenFacts lists facts about a person X. The actors in hiddenFromPreview may not know them. Each entry creates a
+// person with one such fact. The first person has none.
 var hiddenFacts = []struct{ person, fact string }{
 	{"x-plain", ""},
 	{"x-owner", "olga PUT subscriptions/~s/members/X {roles: [owner]}"},
 	{"x-member", "olga PUT subscriptions/~s/members/X {roles: [member]}"},
 	{"x-platform", "backend PUT platform/administrators/X"},
 	{"x-elsewhere", "olga PUT accounts/~b/members/X {roles: [user]}"},
-	{"x-editor", "olga PUT accounts/~r2/members/X {roles: [editor]}"}, // this role makes X a member of the subscription
+	{"x-editor", "olga PUT accounts/~r2/members/X {roles: [editor]}"}, // makes X a member of the subscription, too
 	{"x-invited", "olga POST subscriptions/~s/invitations {invitee: X, roles: [member]}"},
 	{"x-account", "olga PUT accounts/~t/members/X {roles: [editor]}"},
 }
 
-// hiddenFromPreview lists operations on a person. All hiddenFacts are hidden from their actors.
+// hiddenFromPreview lists operations that concern a person X. All hiddenFacts are hidden from their actors.
 var hiddenFromPreview = []struct {
 	name, with, actor, method, path string
 	body                            any
@@ -44,8 +44,8 @@ var hiddenFromPreview = []struct {
 	},
 }
 
-// TestPreviewShowsNothingHidden previews operations on people who differ only in hidden facts. The answers may differ
-// only in the person's id.
+// TestPreviewShowsNothingHidden previews operations on people who differ only in facts that the actor may not know.
+// The previews may differ only in the id of the person.
 func TestPreviewShowsNothingHidden(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))
@@ -62,7 +62,7 @@ func TestPreviewShowsNothingHidden(t *testing.T) {
 		"olga POST accounts {id: ~t, subscription: ~one, role_set: analytics}",
 		"olga PUT subscriptions/~one/members/~billa {roles: [business_admin]}")
 	t.Cleanup(func() { s.play("backend DELETE platform/administrators/~x-platform") })
-	// person replaces X by the id of a person.
+	// person replaces X with the id of a person.
 	person := func(text, who string) string { return strings.ReplaceAll(text, "X", "~"+who) }
 	for _, h := range hiddenFacts {
 		if h.fact != "" {
@@ -90,7 +90,7 @@ func TestPreviewShowsNothingHidden(t *testing.T) {
 	}
 }
 
-// previewOf returns the status and body of a preview, with the person's id replaced by X.
+// previewOf returns the status and the body of a preview. In them, X replaces the id of the person.
 func (s scene) previewOf(actor, method, path string, body any, who string) string {
 	s.t.Helper()
 	if list, isList := body.(map[string]any); isList && list["members"] != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// preview sends a preview of an operation.
+// preview sends a request for the preview of an operation.
 func (c caller) preview(method, path string, body any) answer {
 	c.t.Helper()
 	request := map[string]any{"method": method, "path": "/v1/" + path}
@@ -18,7 +18,8 @@ func (c caller) preview(method, path string, body any) answer {
 	return c.call(http.MethodPost, "preview", request)
 }
 
-// effects returns the lines "+ subject permission resource" and "- …" of a preview.
+// effects returns the effects in a preview: a line "+ subject permission resource" for each gained permission, and
+// "- subject permission resource" for each lost one.
 func (a answer) effects(t testing.TB) (lines []string, omitted bool) {
 	t.Helper()
 	var preview struct {
@@ -44,7 +45,7 @@ func (a answer) effects(t testing.TB) (lines []string, omitted bool) {
 	return lines, preview.Omitted
 }
 
-// access returns all permissions of people on objects, as lines "subject permission resource".
+// access returns all permissions of the people on the objects, as lines "subject permission resource".
 func (s scene) access(people, objects []string) []string {
 	s.t.Helper()
 	var lines []string
@@ -61,7 +62,7 @@ func (s scene) access(people, objects []string) []string {
 	return lines
 }
 
-// changed returns the changes of access in the form of effects.
+// changed returns the differences between two results of access, in the form of effects.
 func changed(before, after []string) []string {
 	var lines []string
 	for _, line := range after {
@@ -78,7 +79,7 @@ func changed(before, after []string) []string {
 	return lines
 }
 
-// previews checks that a preview reports exactly the effects of the operation, and changes nothing.
+// previews checks that a preview shows exactly the effects of the operation, and changes nothing.
 func previews(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	s.play(
@@ -98,11 +99,11 @@ func previews(t *testing.T, on *backend) {
 	for _, test := range []struct {
 		actor, method, path string
 		body                any
-		omitted             string // object that the actor may see neither before nor after
+		omitted             string // an object that the actor may not view, neither before the operation nor afterwards
 	}{
 		{"olga", http.MethodPut, "accounts/~a/members/~milton", roles("user"), "connection:~private"},
 		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""},
-		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""}, // repeated: nothing changes
+		{"olga", http.MethodPut, "accounts/~a/members/~nina", roles("guest"), ""}, // the second time, nothing changes
 		{"peter", http.MethodPut, "connections/~private/sharing", map[string]any{"visibility": "shared"}, ""},
 		{
 			"peter", http.MethodPut, "connections/~private/sharing",
@@ -140,8 +141,9 @@ func previews(t *testing.T, on *backend) {
 		reported := slices.DeleteFunc(slices.Clone(want), func(line string) bool {
 			return test.omitted != "" && strings.HasSuffix(line, s.in(test.omitted))
 		})
-		// The preview must report every effect except those on test.omitted, and then set omitted. It may also set omitted
-		// without such effects: it omits effects on platform administrators, whom the actor may not list.
+		// The preview must show every effect, except effects on the object test.omitted. If there are such effects,
+		// it must set omitted. It may also set omitted without them: it leaves out effects on platform
+		// administrators, whom the actor may not list.
 		if !slices.Equal(got, reported) || !omitted && len(reported) < len(want) {
 			t.Errorf(
 				"%s: the preview (omitted %t) is\n%s\nbut the operation does\n%s", name, omitted, strings.Join(got, "\n"),
@@ -151,7 +153,8 @@ func previews(t *testing.T, on *backend) {
 	}
 }
 
-// TestPreviewIsRefused checks that a preview needs the permissions of its operation, and returns its errors.
+// TestPreviewIsRefused checks that a preview needs the permissions of its operation, and returns the errors of the
+// operation.
 func TestPreviewIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, memory.get(t))

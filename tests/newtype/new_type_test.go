@@ -1,4 +1,4 @@
-// Package newtype tests how much must be written to add a type of resource.
+// Package newtype tests how many changes are needed to add a type of resource.
 package newtype
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-authz/sluice/internal/testsize"
 )
 
-// edits are the changes by hand that add a type dashboard to analytics accounts. Each inserts a text before the last
-// occurrence of a mark, or at the end of the file if the mark is empty.
+// edits lists the changes by hand that add the type dashboard to analytics accounts. Each change inserts a text into
+// a file: before the last occurrence of mark, or at the end if mark is empty.
 var edits = []struct{ file, mark, text string }{
 	{"schema/content.zed", "", `
 /** A dashboard over an account's data. */
@@ -48,8 +48,8 @@ dashboard,delete,,y,n,n
 `},
 }
 
-// TestNewTypeNeedsOneEntry adds the type dashboard to a copy of the repository. There it generates the code, builds the
-// server, and runs the tests of the schema and of operations. Then it uses dashboards through the API.
+// TestNewTypeNeedsOneEntry adds the type dashboard to a copy of the repository. In the copy, it generates the code,
+// builds the server, and runs the tests of the schema and of operations. Then it uses dashboards through the API.
 func TestNewTypeNeedsOneEntry(t *testing.T) {
 	if !testsize.IsLong() {
 		t.Skip("it compiles the server again; make test-long runs it")
@@ -104,7 +104,8 @@ func TestNewTypeNeedsOneEntry(t *testing.T) {
 	}
 	require.Contains(t, listed("edda"), `"id":"sales"`)
 	require.Contains(t, listed("vera"), `"id":"sales"`)
-	s.must("", "GET", "accounts/n/dashboards?actor=rita", "", 404) // rita's role report_user does not show the account
+	// rita's role report_user does not grant view on the account.
+	s.must("", "GET", "accounts/n/dashboards?actor=rita", "", 404)
 
 	for question, allowed := range map[string]bool{
 		"edda view": true, "edda delete": true, "vera view": true, "vera delete": false, "rita view": false, "otto view": false,
@@ -130,7 +131,7 @@ func TestNewTypeNeedsOneEntry(t *testing.T) {
 	s.must("edda", "GET", "dashboards/costs", "", 404)
 }
 
-// copyRepository copies the files of the work tree, committed or not, to a temporary folder.
+// copyRepository copies the files of the working tree to a temporary folder, whether they are committed or not.
 func copyRepository(t *testing.T) string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -141,7 +142,7 @@ func copyRepository(t *testing.T) string {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
 		content, err := os.ReadFile(filepath.Join("../..", name))
 		if os.IsNotExist(err) {
-			continue // deleted, and not yet committed
+			continue // the file is deleted, but the deletion is not committed
 		}
 		require.NoError(t, err)
 		target := filepath.Join(directory, name)
@@ -151,7 +152,7 @@ func copyRepository(t *testing.T) string {
 	return directory
 }
 
-// insert writes text into a file, before the last occurrence of mark or at the end.
+// insert writes a text into a file: before the last occurrence of mark, or at the end if mark is empty.
 func insert(t *testing.T, path, mark, text string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -161,7 +162,7 @@ func insert(t *testing.T, path, mark, text string) {
 	require.NoError(t, os.WriteFile(path, []byte(string(content[:at])+text+string(content[at:])), 0o600))
 }
 
-// server is a running server with an empty store in memory.
+// server is a running server that stores its data in memory.
 type server struct {
 	t        *testing.T
 	url, key string
@@ -198,7 +199,7 @@ func start(t *testing.T, binary string) server {
 	return server{t, url[1], key[1]}
 }
 
-// must performs a request and checks its status. The actor may be empty.
+// must sends a request, and checks the status of the answer. If actor is empty, the request has no actor.
 func (s server) must(actor, method, path, body string, status int) map[string]any {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.url+"/v1/"+path, strings.NewReader(body))
