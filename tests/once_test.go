@@ -266,7 +266,7 @@ func keysExpireAfterADay(t *testing.T, on *backend) {
 	}
 }
 
-// keysOfRequests sends valid and invalid idempotency keys.
+// keysOfRequests sends requests with valid and with invalid idempotency keys. The server must reject the invalid ones.
 func keysOfRequests(t *testing.T, on *backend) {
 	s := newScene(t, on)
 	line{"inline", "include team"}.play(s, "", "")

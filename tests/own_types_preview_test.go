@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// previewsOfRelationshipsHide checks that the preview of a write answers the same whether or not a relationship is
-// stored that the actor may not see. The conflict of a precondition would reveal it, and so would the effects.
+// previewsOfRelationshipsHide previews writes that concern a relationship which the actor may not read. The preview
+// must be the same whether or not this relationship is stored. A failed precondition would reveal the relationship, and
+// so would the effects.
 func previewsOfRelationshipsHide(t *testing.T, on *backend) {
 	on.parallel(t)
 	s := newScene(t, on)
@@ -60,7 +61,7 @@ func previewsOfRelationshipsHide(t *testing.T, on *backend) {
 		"must_match of the place of an object":   requires("must_match", map[string]any{"subject": "account:" + s.id("a")}),
 		"must_not_match of a place of an object": requires("must_not_match", map[string]any{"relation": "account"}),
 	}
-	onlyOfObject := map[string]bool{ // the guest sees the places of both dashboards
+	onlyOfObject := map[string]bool{ // the guest may read these relationships of both dashboards
 		"create the place": true, "must_match of an object": true, "must_not_match of an object": true,
 		"must_match of the place of an object": true, "must_not_match of a place of an object": true,
 	}
@@ -93,7 +94,7 @@ func previewsOfRelationshipsHide(t *testing.T, on *backend) {
 		same("a deletion", "guest", "~here", "~bare", func(by caller, id string) answer {
 			return by.preview(http.MethodDelete, "relationships?resource="+s.in("dashboard:"+id), nil)
 		})
-		// Whoever may see the relationship gets the conflict of the write itself.
+		// For an actor who may read the relationship, the preview is the same conflict as the write.
 		for _, by := range []caller{s.by("olga"), s.caller} {
 			for _, name := range []string{"create a relationship", "must_not_match of a person", "must_not_match of an object"} {
 				a := by.preview(http.MethodPost, "relationships", writes[name]("~here"))

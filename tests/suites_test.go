@@ -83,7 +83,7 @@ func TestEmbedded(t *testing.T) {
 	answersAsSpiceDB(t, on)
 }
 
-// TestEmbeddedRaces runs the races on the same server. `make race` runs it under the race detector.
+// TestEmbeddedRaces runs the races on the server of TestEmbedded. `make race` runs it under the race detector.
 func TestEmbeddedRaces(t *testing.T) {
 	t.Parallel()
 	run(t, memory.get(t), races)
