@@ -231,8 +231,8 @@ func (r RoleDefinition) etag() string {
 
 const ifMatchHeader = "If-Match"
 
-// readMatch reads the versions in the header If-Match. They are nil if the call has no such header, or if it accepts any
-// version.
+// readMatch reads the versions in the header If-Match. They are nil if the call has no such header, or if it accepts
+// any version.
 func (k *call) readMatch(header http.Header) error {
 	values, given := header[ifMatchHeader]
 	if !k.route.conditional || !given {

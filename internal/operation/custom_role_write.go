@@ -224,10 +224,10 @@ func limitOnSubscription(
 	return "", nil
 }
 
-// requireMayGiveCustom returns an error with CodeForbidden if the actor, who may manage the roles of a subscription, may
-// not give one of its custom roles on the whole subscription: only an owner may give permissions that the actor lacks.
-// It requires as a precondition that the permissions of the given roles do not change. gives reports whether the actor
-// gives a role of the set.
+// requireMayGiveCustom returns an error with CodeForbidden if the actor, who may manage the roles of a subscription,
+// may not give one of its custom roles on the whole subscription: only an owner may give permissions that the actor
+// lacks. It requires as a precondition that the permissions of the given roles do not change. gives reports whether
+// the actor gives a role of the set.
 func requireMayGiveCustom(
 	ctx context.Context, p *plan, subscription authz.Object, set authz.RoleSet, gives func(authz.Role) bool,
 ) error {

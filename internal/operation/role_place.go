@@ -72,8 +72,8 @@ func (f rolePlace) requireCustom(id authz.ID) error {
 	return nil
 }
 
-// requireCustomRolesFeature requires as a precondition that the subscription has the feature that custom roles need. Without
-// the feature, no custom role is created or given.
+// requireCustomRolesFeature requires as a precondition that the subscription has the feature that custom roles need.
+// Without the feature, no custom role is created or given.
 func requireCustomRolesFeature(p *plan, subscription subscriptionFacts) error {
 	if !subscription.has(authz.FeatureCustomRoles) {
 		return authz.Errorf(authz.CodeFeatureRequired,

@@ -261,8 +261,8 @@ func TestEditsOfARoleRace(t *testing.T) {
 	}
 }
 
-// TestDeletionOfARoleRacesWithGiving gives a role while it is being deleted. Afterwards, either the role and the binding
-// exist, or neither of them does.
+// TestDeletionOfARoleRacesWithGiving gives a role while it is being deleted. Afterwards, either the role and the
+// binding exist, or neither of them does.
 func TestDeletionOfARoleRacesWithGiving(t *testing.T) {
 	engine := newEngine(t)
 	s := withCustomRoles(t, engine)
