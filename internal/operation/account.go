@@ -81,6 +81,11 @@ func (s *Service) GetAccount(ctx context.Context, by Caller, id authz.ID) (Accou
 func (s *Service) AccountMembers(
 	ctx context.Context, by Caller, id authz.ID, holders authz.Type, role string, page Page,
 ) (Members, authz.Token, error) {
+	if !slices.Contains(authz.HolderTypes, holders) {
+		return Members{}, "", authz.Errorf(
+			authz.CodeInvalid, "holder_type must be %s, not %q", list(authz.HolderTypes), holders,
+		)
+	}
 	var members Members
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) error {
 		if err := viewOf(p).Require(ctx, visibility.Roles(accountObject(id))); err != nil {
