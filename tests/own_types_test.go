@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func relationshipUpdates(updates ...map[string]any) map[string]any {
 // an object, the audit log, the preview, and the API keys.
 func writesOfRelationships(t *testing.T, on *backend) {
 	t.Run("very many", func(t *testing.T) { deletesManyRelationships(t, on) })
+	t.Run("long ids", func(t *testing.T) { deletesLongIDs(t, on) })
 	t.Run("audit", func(t *testing.T) { relationshipsInAudit(t, on) })
 	t.Run("preview", func(t *testing.T) { relationshipsInPreview(t, on) })
 	t.Run("hidden", func(t *testing.T) { previewsOfRelationshipsHide(t, on) })
@@ -50,6 +52,21 @@ func deletesManyRelationships(t *testing.T, on *backend) {
 	)
 	if stored := s.stored(); len(stored) > 0 {
 		t.Errorf("still stored: %s", stored[:min(len(stored), 10)])
+	}
+}
+
+// deletesLongIDs deletes objects whose ids another tool stored. Their ids are as long as SpiceDB accepts, so that no
+// record of the deletion can contain them.
+func deletesLongIDs(t *testing.T, on *backend) {
+	on.parallel(t)
+	s := newScene(t, on)
+	for _, fill := range []string{"x", "="} {
+		id := s.prefix + strings.Repeat(fill, 1024-len(s.prefix))
+		s.write(s.in("folder:"+id+"#viewer@user:~ann"), s.in("folder:"+id+"#viewer@user:~bob"))
+		s.must(http.MethodDelete, "relationships?resource="+url.QueryEscape("folder:stored:"+id), nil)
+		if stored := s.stored(); len(stored) > 0 {
+			t.Errorf("still stored: %.200q", stored)
+		}
 	}
 }
 

@@ -44,6 +44,9 @@ func objectOfRelationships(deletion authz.Object) (authz.Object, bool) {
 // finishes it.
 func (s *Service) DeleteRelationships(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	record := relationshipsDeletionOf(object)
+	if len(authz.EncodeID(record.Resource.ID)) > authz.MaxStoredBytes {
+		return s.deleteUnrecorded(ctx, by, object)
+	}
 	underWay := false
 	done, err := s.run(ctx, by, "delete_relationships", func(ctx context.Context, p *plan) error {
 		if _, err := p.head(ctx); err != nil {
@@ -72,6 +75,22 @@ func (s *Service) DeleteRelationships(ctx context.Context, by Caller, object aut
 		return done, err
 	}
 	_, done.Token, err = job.Run(ctx, s.engine, s.relationshipsDeletion(by, record))
+	return done, err
+}
+
+// deleteUnrecorded is DeleteRelationships for an object whose id, which another tool stored, is too long for a record of
+// the deletion. One write deletes all relationships. If a request is repeated with its idempotency key, it deletes them
+// again: callers cannot write relationships of such an object.
+func (s *Service) deleteUnrecorded(ctx context.Context, by Caller, object authz.Object) (Done, error) {
+	filter := authz.Filter{Type: object.Type, ID: object.ID}
+	token, err := s.engine.DeleteAll(ctx, filter, nil, by.metadata("delete_relationships"))
+	if err != nil {
+		return Done{}, err
+	}
+	done, err := s.run(ctx, by, "delete_relationships", func(context.Context, *plan) error { return nil })
+	if done.Token == "" {
+		done.Token = token
+	}
 	return done, err
 }
 
