@@ -148,13 +148,21 @@ func checkEnvironment(root *cobra.Command) error {
 		if len(name) <= maxVariable {
 			flags := maps.Clone(known)
 			maps.DeleteFunc(flags, func(name string, _ bool) bool { _, isOther := otherVariables[name]; return isOther })
-			if nearest := similar.Names(name, slices.Sorted(maps.Keys(flags))); len(nearest) > 0 {
+			if usual, isUsual := usualNames[name]; isUsual {
+				message += "; " + usual + " has the address and port of the server"
+			} else if nearest := similar.Names(name, slices.Sorted(maps.Keys(flags))); len(nearest) > 0 {
 				message += "; the nearest is " + nearest[0]
 			}
 		}
 		return fmt.Errorf("%s; unset it, or correct its name", message)
 	}
 	return nil
+}
+
+// usualNames are names that other servers have for a setting, with the name of Sluice.
+var usualNames = map[string]string{
+	"SLUICE_PORT": "SLUICE_LISTEN", "SLUICE_HOST": "SLUICE_LISTEN", "SLUICE_ADDR": "SLUICE_LISTEN",
+	"SLUICE_ADDRESS": "SLUICE_LISTEN", "SLUICE_BIND": "SLUICE_LISTEN",
 }
 
 // maxVariable is the length in bytes up to which an unknown name is compared with the known ones, to suggest one.

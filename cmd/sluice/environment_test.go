@@ -60,7 +60,7 @@ func TestSafetyChecksHaveNoVariables(t *testing.T) {
 		{"SLUICE_REPLACE", "SLUICE_REPLICA"},
 		{"SLUICE_STORED", ""},
 		{"SLUICE_NAME", ""},
-		{"SLUICE_PORT", ""},
+		{"SLUICE_PORT", "SLUICE_LISTEN has the address and port of the server"},
 	} {
 		t.Run(c.variable, func(t *testing.T) {
 			t.Setenv(c.variable, "true")

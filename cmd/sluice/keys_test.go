@@ -64,13 +64,17 @@ func TestExpiringKeys(t *testing.T) {
 	secrets := map[string]string{}
 	var lines string
 	for name, end := range map[string]time.Duration{
-		"ended": -time.Minute, "soon": 13 * 24 * time.Hour, "later": 15 * 24 * time.Hour,
+		"ended": -time.Minute, "soon": 13 * 24 * time.Hour, "later": 15 * 24 * time.Hour, "last": 0,
 	} {
 		stdout, _, code := sluice(t, "key", "new", "--name", name, "--scopes", "inspect", "--rate", "1000/s")
 		require.Zero(t, code)
 		secret, line, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
 		secrets[name] = secret
-		lines += line + " expires=" + time.Now().Add(end).UTC().Format(time.RFC3339) + "\n"
+		expires := time.Now().Add(end).UTC().Format(time.RFC3339)
+		if name == "last" { // later than any time.Duration from now
+			expires = "9999-12-31T23:59:59Z"
+		}
+		lines += line + " expires=" + expires + "\n"
 	}
 	require.NoError(t, os.WriteFile(file, []byte(lines), 0o600))
 	s := start(t, "--api-keys-file", file)
@@ -81,6 +85,7 @@ func TestExpiringKeys(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="soon"\} 1\.12\d*e\+06`, body)
 	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="ended"\} -\d+\.`, body)
+	require.Regexp(t, `sluice_api_key_expires_in_seconds\{key="last"\} 2\.5\d*e\+11`, body)
 	require.Zero(t, s.stop(t), s.log)
 	require.Contains(
 		t, s.log.String(), `"msg":"the API key expires soon; `+"`sluice key new`"+` makes another","key":"soon"`,

@@ -120,10 +120,15 @@ func (e keyExpiry) Collect(values chan<- prometheus.Metric) {
 	for _, key := range e.keys.All() {
 		if !key.ExpiresAt.IsZero() {
 			values <- prometheus.MustNewConstMetric(
-				keyExpiryDesc, prometheus.GaugeValue, key.ExpiresAt.Sub(now).Seconds(), key.Name,
+				keyExpiryDesc, prometheus.GaugeValue, secondsBetween(now, key.ExpiresAt), key.Name,
 			)
 		}
 	}
+}
+
+// secondsBetween returns the seconds from one time to another. A time.Duration could hold at most 292 years.
+func secondsBetween(from, to time.Time) float64 {
+	return float64(to.Unix()-from.Unix()) + float64(to.Nanosecond()-from.Nanosecond())/float64(time.Second)
 }
 
 func (s *Server) reloadKeys() error {

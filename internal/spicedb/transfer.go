@@ -88,6 +88,9 @@ func relationshipText(r *v1.Relationship) (string, error) {
 func parseRelationship(text string) (*v1.Relationship, error) {
 	parsed, err := tuple.ParseV1Rel(schema.CanonicalExpirations(text))
 	if err != nil {
+		if wrong := schema.CheckExpiration(text); wrong != nil {
+			return nil, authz.Errorf(authz.CodeInvalid, "%q is not a relationship: its expiration %v", text, wrong)
+		}
 		return nil, notRelationship(text, err)
 	}
 	if ends := parsed.GetOptionalExpiresAt(); ends != nil && ends.CheckValid() != nil {

@@ -105,6 +105,9 @@ func verify(ctx context.Context, file string) (contents Contents, err error) {
 	if err != nil {
 		return contents, err
 	}
+	if err := checkDefinitions(c, stored.head.revision); err != nil {
+		return contents, err
+	}
 	count, err := compareOrders(ctx, c)
 	if err != nil {
 		return contents, err

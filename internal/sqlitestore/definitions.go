@@ -95,6 +95,16 @@ func decodeAll[T any, M message[T]](found []definition, err error) ([]datastore.
 	return out, nil
 }
 
+// checkDefinitions returns an error unless the types and caveats at a revision can be read. Without them, no server
+// could serve the store.
+func checkDefinitions(c *conn, at revision) error {
+	if _, err := decodeAll[core.NamespaceDefinition](readDefinitions(c, kindNamespace, "", at)); err != nil {
+		return err
+	}
+	_, err := decodeAll[core.CaveatDefinition](readDefinitions(c, kindCaveat, "", at))
+	return err
+}
+
 func decodeNamed[T any, M message[T]](
 	d *definitions, kind string, names []string,
 ) (out []datastore.RevisionedDefinition[M], err error) {

@@ -120,6 +120,24 @@ func TestRestoreNeedsASeal(t *testing.T) {
 	requireBatches(t, open(t, fresh, Options{}), []int{200, 0, 0, 0})
 }
 
+// TestRestoreNeedsReadableDefinitions checks that Restore rejects a store whose types or caveats cannot be read.
+func TestRestoreNeedsReadableDefinitions(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{kindNamespace, kindCaveat} {
+		file, fresh := newUsedStore(t, t.TempDir()), filepath.Join(t.TempDir(), "new")
+		c, err := connect(file, "rw")
+		require.NoError(t, err)
+		_, err = c.exec(
+			"INSERT INTO definition (kind, name, created, ended, body) VALUES (?1, 'broken', 1, 0, x'ffff')", kind,
+		)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		_, _, err = Restore(t.Context(), file, fresh, RestoreOptions{AllowUnsealed: true})
+		require.ErrorIs(t, err, ErrCorrupt)
+		require.ErrorContains(t, err, `the definition "broken"`)
+	}
+}
+
 // TestRestoreNoticesChangesDuringItsCopy checks that copyOf rejects a backup whose bytes have changed since Restore
 // checked it.
 func TestRestoreNoticesChangesDuringItsCopy(t *testing.T) {
