@@ -187,7 +187,7 @@ func neverAsked(t *testing.T, catalogue map[string][]string, objects []string) {
 	t.Helper()
 	for typ, permissions := range catalogue {
 		if typ == "custom_role" {
-			continue // no call creates a custom role
+			continue // the requests in inside create no custom role
 		}
 		if len(permissions) > 0 && !slices.ContainsFunc(
 			objects, func(o string) bool { return strings.HasPrefix(o, typ+":") },

@@ -55,8 +55,8 @@ func deletesManyRelationships(t *testing.T, on *backend) {
 	}
 }
 
-// deletesLongIDs deletes objects whose ids another tool stored. Their ids are as long as SpiceDB accepts, so that no
-// record of the deletion can contain them.
+// deletesLongIDs deletes objects that another tool stored. Their ids have the maximum length of SpiceDB. So the id of a
+// record of the deletion cannot contain them.
 func deletesLongIDs(t *testing.T, on *backend) {
 	on.parallel(t)
 	s := newScene(t, on)
