@@ -175,7 +175,7 @@ func TestWrongSettings(t *testing.T) {
 		{args: []string{"export", "x.yaml", "--datastore", "memory"}, says: "the datastore memory is lost when its server ends"},
 		{args: []string{"import", "no-such-file.yaml"}, says: "no-such-file.yaml"},
 		{args: []string{"import", "main_test.go", "--data-dir", "nowhere"}, says: "sluice: line 1: "},
-		{args: []string{"nope"}, says: "sluice --help lists them"},
+		{args: []string{"nonsense"}, says: "sluice --help lists them"},
 		{args: []string{"schema", "aply"}, says: "did you mean apply?"},
 		{args: []string{"srve", "--demo"}, says: "did you mean serve?"},
 		{args: []string{"bakcup", "--data-dir", "x"}, says: "did you mean backup?"},
