@@ -61,7 +61,7 @@ func TestTooManyGrantsAreRejectedEarly(t *testing.T) {
 				_, _, err := s.PutMemberAccounts(ctx, by("olga"), "s", "nina", accounts, forever)
 				return err
 			},
-			"a call can give a person roles on at most 2", 5000,
+			"a call can give a person roles on at most 19", 5000,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

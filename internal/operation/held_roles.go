@@ -16,6 +16,9 @@ import (
 // boundBy is the relation from a place to its role bindings.
 const boundBy authz.Relation = "role_binding"
 
+// lastBinding is the relation from an account or subscription to the newest of its role bindings.
+const lastBinding authz.Relation = "last_role_binding"
+
 // bindingsOf returns a filter for the role bindings of a place.
 func bindingsOf(place authz.Object) authz.Filter {
 	return authz.Filter{Type: place.Type, ID: place.ID, Relation: boundBy}
@@ -92,7 +95,11 @@ func absentRoles(
 	for i, object := range objects {
 		absent[i] = authz.Precondition{Absent: true, Filter: rolesFilterOf(object, holder)}
 	}
-	return absent, err
+	if err != nil {
+		return nil, err
+	}
+	known, err := knownBindings(ctx, p, place)
+	return append(absent, known...), err
 }
 
 // placedRole is a relationship that stores a role, with the account, subscription or other object on which it gives
@@ -204,45 +211,66 @@ func withCustomRoles(
 		if !isKnown {
 			subscription, _, _ := authz.SplitCustomRole(role.Object)
 			set = set.WithCustom(subscription, authz.Role(id))
-			planBinding(p, role.Object, place)
+			if err := planBinding(ctx, p, role.Object, place); err != nil {
+				return set, err
+			}
 		}
 	}
 	return set, nil
 }
 
-// withDefinedRoles returns the role set of a place with all custom roles that can be given there, even if they are
-// not bound to the place. A removal of all roles of a holder requires as preconditions that the holder has none of
-// them. So the write fails if a concurrent request gives one.
-func withDefinedRoles(
-	ctx context.Context, p *plan, place authz.Object, set authz.RoleSet,
-) (authz.RoleSet, error) {
-	subscription, err := readSubscriptionOfPlace(ctx, p, place)
-	if err != nil {
-		return set, err
+// knownBindings returns the preconditions that a place has no role binding besides those that the plan reads. Without
+// them, a concurrent request could give a role for the first time on the place, to a holder whose roles the plan
+// changes: then the holder would keep this role.
+func knownBindings(ctx context.Context, p *plan, place authz.Object) ([]authz.Precondition, error) {
+	if place.Type != "account" && place.Type != "subscription" {
+		return nil, nil
 	}
-	var filters []authz.Filter
-	for _, scope := range []authz.Object{place, subscription} {
-		filters = append(filters, authz.Filter{
-			Type: authz.TypeCustomRole, Relation: roleScope,
-			SubjectType: scope.Type, SubjectID: scope.ID, SubjectPlain: true,
-		})
+	last, err := readLastBinding(ctx, p, place)
+	if len(last) == 0 {
+		return []authz.Precondition{{Absent: true, Filter: lastBindingOf(place)}}, err
 	}
-	found, err := p.FindAll(ctx, filters)
-	for _, r := range slices.Concat(found...) {
-		if in, id, isRole := authz.SplitCustomRole(r.Resource); isRole && in == subscription.ID {
-			set = set.WithCustom(in, authz.Role(id))
-		}
+	unchanged := make([]authz.Precondition, len(last))
+	for i, r := range last {
+		unchanged[i].Filter = authz.Exactly(r)
 	}
-	return set, err
+	return unchanged, err
 }
 
-// planBinding plans the binding of a custom role to a place, without holders. It needs no precondition, since two
-// bindings of the same role and place are the same.
-func planBinding(p *plan, role, place authz.Object) {
+// requireKnownBindings adds the preconditions of knownBindings.
+func requireKnownBindings(ctx context.Context, p *plan, place authz.Object) error {
+	unchanged, err := knownBindings(ctx, p, place)
+	for _, precondition := range unchanged {
+		p.AddPrecondition(precondition)
+	}
+	return err
+}
+
+func lastBindingOf(place authz.Object) authz.Filter {
+	return authz.Filter{Type: place.Type, ID: place.ID, Relation: lastBinding}
+}
+
+func readLastBinding(ctx context.Context, p *plan, place authz.Object) ([]authz.Relationship, error) {
+	return p.Find(ctx, lastBindingOf(place))
+}
+
+// planBinding plans the first binding of a custom role to a place, without holders.
+func planBinding(ctx context.Context, p *plan, role, place authz.Object) error {
 	binding := authz.RoleBindingObject(role, place)
 	p.Touch(binding, bindingRole, only(role))
 	p.Touch(binding, bindingPlace, only(place))
 	p.Touch(place, boundBy, only(binding))
+	if err := requireKnownBindings(ctx, p, place); err != nil {
+		return err
+	}
+	last, err := readLastBinding(ctx, p, place)
+	for _, r := range last {
+		if r.Subject.Object != binding {
+			p.Delete(r)
+		}
+	}
+	p.Touch(place, lastBinding, only(binding))
+	return err
 }
 
 // neededToGive returns the permission that an actor needs to give or remove a role on a subscription.

@@ -119,6 +119,9 @@ func (c holderChange) reduces() bool {
 // service account gets its first role or loses its last one, the plan withdraws the invitations that it sent to the
 // object: an expired role leaves such invitations behind, and a new role must not make them valid again.
 func (c holderChange) plan(ctx context.Context, p *plan) error {
+	if err := requireKnownBindings(ctx, p, c.object); err != nil {
+		return err
+	}
 	if c.holder.Type == serviceAccount {
 		if len(c.held) == 0 || len(c.wanted) == 0 {
 			if err := withdrawSent(ctx, p, c.holder, c.object); err != nil {

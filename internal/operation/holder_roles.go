@@ -130,9 +130,6 @@ func (s *Service) RemoveHolderRoles(
 		if err := requireMayChangeHolder(ctx, p, change); err != nil {
 			return err
 		}
-		if change.set, err = withDefinedRoles(ctx, p, on, place.set); err != nil {
-			return err
-		}
 		return change.plan(ctx, p)
 	})
 }

@@ -138,7 +138,7 @@ func (r *ImportRules) checkBindingScope(ctx context.Context, o *importedObject, 
 
 // checkBindingOfPlace reports references to role bindings of other places.
 func checkBindingOfPlace(_ context.Context, r *ImportRules, o *importedObject) error {
-	for _, row := range o.subjects("role_binding") {
+	for _, row := range slices.Concat(o.subjects(boundBy), o.subjects(lastBinding)) {
 		role, ok := authz.RoleOfBinding(row.subject.Object)
 		if !ok || authz.RoleBindingObject(role, o.Object) != row.subject.Object {
 			r.problem(o.at(row), "%s refers to %s, which is of another place", o.Object, row.subject)

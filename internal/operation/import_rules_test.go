@@ -142,6 +142,7 @@ var brokenImports = []brokenImport{
 	{"role binding", "", "role_binding:x/s/auditor#place@account:t role_binding:x/s/auditor#role@custom_role:s/auditor", "role_binding:x/s/auditor#place@account:t", "so it must have the id VsaV8"},
 	{"role binding", "", bindingO + "#place@account:o " + bindingO + "#role@custom_role:s/auditor", bindingO + "#place@account:o", "but the role belongs to account:t"},
 	{"binding of the place", "", "account:o#role_binding@" + bindingT, "", "which is of another place"},
+	{"binding of the place", "", "account:o#last_role_binding@" + bindingT, "", "which is of another place"},
 	{"idempotency key", "", "idempotency_key:k#done@request:other" + ends, "", "more than one done"},
 }
 

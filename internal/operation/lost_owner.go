@@ -94,7 +94,7 @@ func (s *Service) addOwner(
 			return Member{}, err
 		}
 		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
-		return Member{User: who, Roles: change.wanted}, nil
+		return Member{User: who, Roles: change.wanted}, requireKnownBindings(ctx, p, facts.object)
 	}
 	return runWithResult(ctx, s, by, "put_subscription_member", s.subscriptionMemberResult(by, id, who), build)
 }

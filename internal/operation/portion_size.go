@@ -133,6 +133,9 @@ func (s *portions) checkPeopleFit(ctx context.Context, p *plan, account accountF
 	}
 	draft.arriving = peopleOf(changes, roleChange.arrives)
 	writeRoleChanges(draft, account.object, account.set, changes)
+	if requireKnownBindings(ctx, draft, account.object) != nil {
+		return nil
+	}
 	memberships, err := readMembershipChanges(ctx, draft)
 	if err == nil {
 		err = readMemberships(ctx, draft, memberships)

@@ -303,14 +303,8 @@ func changeAccountRoles(
 		}
 		orphaned = !isHeld
 	}
-	set := account.set
-	if slices.ContainsFunc(changes, roleChange.ends) {
-		if set, err = withDefinedRoles(ctx, p, account.object, set); err != nil {
-			return false, err
-		}
-	}
-	writeRoleChanges(p, account.object, set, changes)
-	return orphaned, nil
+	writeRoleChanges(p, account.object, account.set, changes)
+	return orphaned, requireKnownBindings(ctx, p, account.object)
 }
 
 // peopleOf returns the people whose change of roles meets the condition.

@@ -43,6 +43,11 @@ func bound(place authz.Object, role authz.ID) string {
 		place.String() + "#role_binding@" + binding + " "
 }
 
+// firstBound returns the relationships that the first binding of a role to a place stores.
+func firstBound(place authz.Object, role authz.ID) string {
+	return bound(place, role) + place.String() + "#last_role_binding@" + bindingOf(place, role) + " "
+}
+
 var onT, onS = on("account", "t"), on("subscription", "s")
 
 // added returns relationships as changes that add them, in the order of changesOf.
@@ -60,7 +65,13 @@ func TestCustomRolesAreGivenToMembers(t *testing.T) {
 		{
 			name: "the first holder, in addition to a built-in role", given: customRoles,
 			do:      putMember("olga", "t", "nina", forever, "user", "auditor"),
-			changes: added("account:t#user@user:nina", bound(onT, "auditor"), nina),
+			changes: added("account:t#user@user:nina", firstBound(onT, "auditor"), nina),
+		},
+		{
+			name: "the first holder of another role", given: customRoles + firstBound(onT, "biller"),
+			do: putMember("olga", "t", "nina", forever, "auditor"),
+			changes: added(firstBound(onT, "auditor"), nina) +
+				"\n- account:t#last_role_binding@" + bindingOf(onT, "biller"),
 		},
 		{
 			name: "another holder, alone", given: given, do: putMember("olga", "t", "nina", forever, "auditor"),
@@ -224,7 +235,7 @@ func TestCustomRolesOfGroupsAndServiceAccounts(t *testing.T) {
 		},
 		{
 			name: "a service account alone", given: given, do: put(onT, robotHolder, "biller"),
-			changes: added(bound(onT, "biller"), holderOf(onT, "biller", robotRow)),
+			changes: added(firstBound(onT, "biller"), holderOf(onT, "biller", robotRow)),
 		},
 		{
 			name: "a service account on a subscription", given: given, do: put(onS, robotHolder, "auditor"),

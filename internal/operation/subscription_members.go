@@ -69,7 +69,7 @@ func giveSubscriptionRoles(ctx context.Context, p *plan, facts subscriptionFacts
 		return err
 	}
 	writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
-	return nil
+	return requireKnownBindings(ctx, p, facts.object)
 }
 
 // requireMayChange returns an error unless the actor may change these roles on the subscription.
@@ -210,11 +210,10 @@ func removeFromSubscription(ctx context.Context, p *plan, id, who authz.ID) erro
 		return withdrawInvitations(ctx, p, []authz.ID{who}, facts.object, facts.object)
 	}
 	if len(change.held) > 0 {
-		set, err := withDefinedRoles(ctx, p, facts.object, facts.set)
-		if err != nil {
+		writeRoleChanges(p, facts.object, facts.set, []roleChange{change})
+		if err := requireKnownBindings(ctx, p, facts.object); err != nil {
 			return err
 		}
-		writeRoleChanges(p, facts.object, set, []roleChange{change})
 	}
 	if err := withdrawInvitations(ctx, p, []authz.ID{who}, facts.object, facts.object); err != nil {
 		return err

@@ -190,6 +190,8 @@ func TestConcurrentCustomRoles(t *testing.T) {
 	s := operation.New(engine)
 	for i := range testsize.Of(20, 200) {
 		who := authz.ID(fmt.Sprint("w", i))
+		// Neither role is bound to the account, so each request binds one of them for the first time.
+		unbind(t, engine)
 		group, ctx := errgroup.WithContext(t.Context())
 		for _, roles := range [][]string{{"user", "auditor"}, {"reader"}} {
 			group.Go(func() error {
@@ -201,5 +203,17 @@ func TestConcurrentCustomRoles(t *testing.T) {
 		member, _, err := s.GetAccountMember(t.Context(), by("ada"), "team", who)
 		require.NoError(t, err)
 		require.Contains(t, []operation.Roles{{"user", "auditor"}, {"reader"}}, member.Roles)
+	}
+}
+
+// unbind deletes all role bindings of the account team, with their holders.
+func unbind(t *testing.T, engine authz.Engine) {
+	t.Helper()
+	for _, filter := range []authz.Filter{
+		{Type: authz.TypeRoleBinding},
+		{Type: onTeam.Type, ID: onTeam.ID, SubjectType: authz.TypeRoleBinding},
+	} {
+		_, err := engine.DeleteAll(t.Context(), filter, nil, nil)
+		require.NoError(t, err)
 	}
 }
