@@ -23,7 +23,8 @@ var answerFields = map[string]string{
 		Connector.token CopiedImporter.id CopiedImporter.replayed CopiedImporter.token Done.replayed Group.id
 		Group.replayed Group.token GroupRoles.group GroupRoles.replayed GroupRoles.token ServiceAccount.id
 		ServiceAccount.replayed ServiceAccount.token ServiceAccountRoles.replayed ServiceAccountRoles.service_account
-		ServiceAccountRoles.token RoleDefinition.id RoleDefinition.replayed RoleDefinition.token Done.token Explanation.allowed Explanation.token Importer.id Importer.replayed
+		ServiceAccountRoles.token RoleDefinition.id RoleDefinition.replayed RoleDefinition.token Done.token
+		Explanation.allowed Explanation.token Importer.id Importer.replayed
 		Importer.token Invitation.replayed Invitation.token Member.user Offboarding.token Offboarding.user
 		PartOfAccount.id PartOfAccount.replayed PartOfAccount.token PartOfWorkspace.id PartOfWorkspace.replayed
 		PartOfWorkspace.token Preview.effects RemovedMember.reassigned RemovedMember.remaining Offboarding.groups

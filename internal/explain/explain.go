@@ -141,9 +141,9 @@ type Approvers struct {
 }
 
 // Explain decides a check and explains the decision. For a Question without All and without an Actor, it returns only
-// the decision: a reason would name relations, which only a key with the scope inspect may read. For an Actor, it treats
-// a resource that the Actor may not see like one that does not exist. If the Actor asks about another subject, the error
-// then has CodeNotFound. If the Actor asks about itself, the result is a denial without a reason.
+// the decision: a reason would name relations, which only a key with the scope inspect may read. For an Actor, it
+// treats a resource that the Actor may not see like one that does not exist. If the Actor asks about another subject,
+// the error then has CodeNotFound. If the Actor asks about itself, the result is a denial without a reason.
 func (e *Explainer) Explain(ctx context.Context, question Question) (Explanation, error) {
 	definitions, err := e.definitions(ctx)
 	if err != nil {

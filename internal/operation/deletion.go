@@ -153,10 +153,10 @@ func readDeletionState(ctx context.Context, p *plan, object authz.Object) (job.S
 // contents. It returns the state of the deletion after the write: job.Cleaning, or job.Requested if the relationships
 // do not fit the write.
 func cutOff(ctx context.Context, p *plan, object authz.Object) (job.State, error) {
-	switch object.Type {
-	case serviceAccount:
+	if object.Type == serviceAccount {
 		return job.Cleaning, cutOffServiceAccount(ctx, p, object)
-	case authz.TypeGroup:
+	}
+	if object.Type == authz.TypeGroup {
 		return job.Cleaning, cutOffGroup(ctx, p, object)
 	}
 	own, err := p.FindSome(ctx, authz.Filter{Type: object.Type, ID: object.ID}, authz.MaxUpdates)

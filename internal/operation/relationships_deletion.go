@@ -78,9 +78,9 @@ func (s *Service) DeleteRelationships(ctx context.Context, by Caller, object aut
 	return done, err
 }
 
-// deleteUnrecorded is DeleteRelationships for an object whose id, which another tool stored, is too long for a record of
-// the deletion. One write deletes all relationships. If a request is repeated with its idempotency key, it deletes them
-// again: callers cannot write relationships of such an object.
+// deleteUnrecorded is DeleteRelationships for an object whose id, which another tool stored, is too long for a record
+// of the deletion. One write deletes all relationships. If a request is repeated with its idempotency key, it deletes
+// them again: callers cannot write relationships of such an object.
 func (s *Service) deleteUnrecorded(ctx context.Context, by Caller, object authz.Object) (Done, error) {
 	filter := authz.Filter{Type: object.Type, ID: object.ID}
 	token, err := s.engine.DeleteAll(ctx, filter, nil, by.metadata("delete_relationships"))

@@ -125,8 +125,8 @@ func TestRolesOfGroupsMakeNoMembers(t *testing.T) {
 	})
 }
 
-// TestAcceptanceAddsToRolesThroughGroups accepts invitations of people who have roles through groups. An acceptance adds
-// the offered role as a direct one, and changes no role of the group.
+// TestAcceptanceAddsToRolesThroughGroups accepts invitations of people who have roles through groups. An acceptance
+// adds the offered role as a direct one, and changes no role of the group.
 func TestAcceptanceAddsToRolesThroughGroups(t *testing.T) {
 	const weaker, limited = "account:t#guest@group:crew#member ", "account:t#user@group:crew#member[expiration:2030-01-01T14:00:00Z] "
 	accept := func(role string) func(context.Context, *operation.Service) error {

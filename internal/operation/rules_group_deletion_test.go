@@ -143,9 +143,9 @@ func serviceOn(store *stopping) *operation.Service {
 	return operation.New(store, operation.WithClock(store.Now))
 }
 
-// TestLossOfRolesOfAGroupClosesInvitationsAtOnce stops every operation of groupLosses after each of its writes. From the
-// first write on, nobody may accept or see the invitations. The next start, the same call, or a new invitation finishes
-// the rest.
+// TestLossOfRolesOfAGroupClosesInvitationsAtOnce stops every operation of groupLosses after each of its writes. From
+// the first write on, nobody may accept or see the invitations. The next start, the same call, or a new invitation
+// finishes the rest.
 func TestLossOfRolesOfAGroupClosesInvitationsAtOnce(t *testing.T) {
 	to := authz.Object{Type: "account", ID: "t"}
 	for name, lose := range groupLosses {
@@ -198,8 +198,9 @@ func TestLossOfRolesOfAGroupClosesInvitationsAtOnce(t *testing.T) {
 	}
 }
 
-// TestFormerMembersOfADeletedGroupNeedAssignRoles stops the deletion of a group after each of its writes. From the first
-// write on, an actor without assign_roles may not add a former member to an account on which the group held a role.
+// TestFormerMembersOfADeletedGroupNeedAssignRoles stops the deletion of a group after each of its writes. From the
+// first write on, an actor without assign_roles may not add a former member to an account on which the group held a
+// role.
 func TestFormerMembersOfADeletedGroupNeedAssignRoles(t *testing.T) {
 	for _, more := range []int{0, 20} {
 		finished := false

@@ -264,8 +264,8 @@ func resources(
 	}
 }
 
-// relationships returns the sorted relationships that match a filter. With a limit, it returns only their number, since the
-// engines may return different relationships.
+// relationships returns the sorted relationships that match a filter. With a limit, it returns only their number,
+// since the engines may return different relationships.
 func relationships(
 	ctx context.Context, engine authz.Engine, filter authz.Filter, at authz.Consistency, limit int,
 ) string {

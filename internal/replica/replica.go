@@ -97,7 +97,7 @@ type Replica struct {
 	current atomic.Pointer[state]    // nil while the replica does not answer
 	recent  atomic.Pointer[[]*state] // the states before the current one, oldest first; at most maxRecent
 	why     atomic.Value             // a string: why the replica does not answer
-	fresh   atomic.Int64             // last time, by clock, at which the current state was known to be the newest; or never
+	fresh   atomic.Int64             // last time at which the current state was known to be the newest; or never
 	known   atomic.Int64             // the last value of fresh, kept after Watch fails
 	off     atomic.Bool              // the replica has turned itself off permanently
 

@@ -59,8 +59,8 @@ func (p Places) add(r Rules, relationships []authz.Relationship) {
 // Rules.LeadsToPlace. If there are more than MaxPlacesOfObject, complete is false.
 type PlaceReader func(ctx context.Context, object authz.Object) (_ []authz.Relationship, complete bool, err error)
 
-// PlaceReader returns a PlaceReader that reads from a store, for objects of own types. It reads only relationships whose
-// subject has a type that can contain other objects.
+// PlaceReader returns a PlaceReader that reads from a store, for objects of own types. It reads only relationships
+// whose subject has a type that can contain other objects.
 func (r Rules) PlaceReader(store authz.Reader, definitions []authz.Definition, at authz.Consistency) PlaceReader {
 	return func(ctx context.Context, object authz.Object) (found []authz.Relationship, complete bool, err error) {
 		for _, t := range r.placeTypes(object, definitions) {

@@ -124,9 +124,9 @@ var (
 	crewOfTwo = authz.Holder{Type: authz.TypeGroup, ID: "crew"}
 )
 
-// TestEveryEndOfAccess performs every operation that ends access of a person. It checks which roles, shares, memberships
-// and invitations end, and from which accounts the person counts as removed. It performs each operation as a whole, and
-// also lets the next start finish it after its first write.
+// TestEveryEndOfAccess performs every operation that ends access of a person. It checks which roles, shares,
+// memberships and invitations end, and from which accounts the person counts as removed. It performs each operation
+// as a whole, and also lets the next start finish it after its first write.
 func TestEveryEndOfAccess(t *testing.T) {
 	engine := newEngine(t)
 	for _, c := range accessEnds {
