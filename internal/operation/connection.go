@@ -123,8 +123,8 @@ func (s *Service) ShareConnection(
 
 // setNamedPeople plans that the relation of the object has exactly these people as subjects. Each new person must hold
 // a role on the account other than the excluded one. Otherwise setNamedPeople returns an error with CodeInvalid that
-// lists the people without such a role. A person who is a subject already may hold the excluded role. If one write
-// cannot hold all updates, earlier writes delete the people who are no longer wanted.
+// lists the people without such a role. A person who is a subject already may hold the excluded role, or a role through
+// a group. If one write cannot hold all updates, earlier writes delete the people who are no longer wanted.
 func setNamedPeople(
 	ctx context.Context, p *plan, object authz.Object, relation authz.Relation, account accountFacts,
 	people []authz.ID, excluded authz.Role,
@@ -150,6 +150,16 @@ func setNamedPeople(
 			slices.Clone(held),
 			func(r authz.Relationship) bool { return !stays && r.Relation == authz.Relation(excluded) },
 		)
+		if len(held) == 0 && stays {
+			through, err := readGroupRoles(ctx, p, account.object, who)
+			if err != nil {
+				return err
+			}
+			if len(through) > 0 {
+				p.Require(through[0].membership)
+				held = append(held, through[0].role)
+			}
+		}
 		if len(held) == 0 {
 			strangers = append(strangers, who)
 			continue

@@ -34,7 +34,7 @@ func excludeNaming(p *plan, f formerMember, isNamed bool) {
 }
 
 // withoutFormerMembers returns the relationships of one object without the shares and workspace memberships of people
-// who hold no role on its account. A role that expired leaves them behind.
+// who hold no role on its account, neither directly nor through a group. A role that expired leaves them behind.
 func withoutFormerMembers(
 	ctx context.Context, p *plan, rows []authz.Relationship,
 ) (kept []authz.Relationship, err error) {
@@ -59,16 +59,16 @@ func withoutFormerMembers(
 			}
 		}
 	}
-	if _, err := p.FindAll(ctx, filters); err != nil { // so that readHeld finds them in memory
+	if _, err := p.FindAll(ctx, filters); err != nil { // so that readIsPresent finds them in memory
 		return nil, err
 	}
 	for _, r := range rows {
 		if isNaming(r.Resource.Type, r.Relation) {
-			held, err := readHeld(ctx, p, account, authz.Person(r.Subject.ID))
+			isPresent, err := readIsPresent(ctx, p, account, r.Subject.ID)
 			if err != nil {
 				return nil, err
 			}
-			if len(held) == 0 {
+			if !isPresent {
 				continue
 			}
 		}

@@ -28,7 +28,7 @@ func (s *Service) GetImporter(ctx context.Context, by Caller, id authz.ID) (Impo
 }
 
 // GetConnection returns a connection that the actor may view, with the people that it is shared with. It leaves out
-// people who no longer hold a role on the account.
+// people who no longer hold a role on the account, neither directly nor through a group.
 func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Connection, authz.Token, error) {
 	connection := Connection{ID: id, Visibility: Private}
 	token, err := s.getObject(ctx, by, connectionObject(id), func(named references, hidden []authz.Relation) {
@@ -43,7 +43,7 @@ func (s *Service) GetConnection(ctx context.Context, by Caller, id authz.ID) (Co
 }
 
 // GetWorkspace returns a workspace that the actor may view, with its members. It leaves out people who no longer hold a
-// role on the account.
+// role on the account, neither directly nor through a group.
 func (s *Service) GetWorkspace(ctx context.Context, by Caller, id authz.ID) (Workspace, authz.Token, error) {
 	workspace := Workspace{ID: id}
 	token, err := s.getObject(ctx, by, workspaceObject(id), func(named references, hidden []authz.Relation) {

@@ -37,6 +37,15 @@ func TestSharing(t *testing.T) {
 			`,
 		},
 		{
+			name:  "a person who is named already and holds a role only through a group",
+			given: crew + "account:t#user@group:crew#member connection:crm#shared_with@user:ed",
+			do:    share("private", "ed"), changes: "- connection:crm#shared_with@user:milton",
+		},
+		{
+			name: "a person with a role only through a group", given: crew + "account:t#user@group:crew#member",
+			do: share("private", "ed"), code: authz.CodeInvalid, says: "does not accept ed",
+		},
+		{
 			name: "a guest who is not named yet", given: "account:t#guest@user:nina",
 			do: share("private", "milton", "nina"), code: authz.CodeInvalid, says: "does not accept nina",
 		},

@@ -34,8 +34,20 @@ func (e endShares) size() int {
 
 // endNamed plans to delete the person's connection shares and workspace memberships in the account. It runs if the
 // person leaves or is removed, even if their role has already expired. It also runs if the person gets their first
-// role, since an expired role may have left shares behind.
+// role, since an expired role may have left shares behind. If they have a role through a group, their shares count and
+// stay.
 func endNamed(ctx context.Context, p *plan, c roleChange, account accountFacts) error {
+	if c.arrives() {
+		through, err := readGroupRoles(ctx, p, account.object, c.who)
+		if err != nil {
+			return err
+		}
+		if len(through) > 0 {
+			p.Require(through[0].role)
+			p.Require(through[0].membership)
+			return nil
+		}
+	}
 	ends := endShares{
 		who: c.who, from: account.object, subscription: account.subscription.object, arrives: c.arrives(),
 	}

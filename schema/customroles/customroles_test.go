@@ -100,6 +100,8 @@ func TestWrongSchemasAreFound(t *testing.T) {
 	p := newProduct(t)
 	mistakes := map[string]string{
 		"(role_binding->as_importer_run & account->view)":            "role_binding->as_importer_run",
+		"(shared_with & account->as_member)":                         "shared_with",
+		"(member & account->as_member)":                              "member",
 		"(as_admitted & account->as_custom_connection_use)":          "account->as_custom_connection_use",
 		"(role_binding->as_connection_rename & as_open)":             "(role_binding->as_connection_rename & account->view)",
 		"(as_admitted & account->as_custom_flow_run)":                "account->as_custom_flow_run",

@@ -29,7 +29,7 @@ func (s *Situation) grants(permission authz.Permission, o Object, builtIn Asked)
 	case "account":
 		return permission == "view" && s.viewsAccount(o.Ref, builtIn) || s.inAccount(name, o.Ref)
 	case "connection":
-		if !o.open && !o.created && !o.member {
+		if !o.open && !o.created && !s.isAdmitted(o) {
 			return false // custom roles do not open private connections
 		}
 		creates := o.created && s.inAccount("account.create_connection", o.place)
@@ -42,11 +42,18 @@ func (s *Situation) grants(permission authz.Permission, o Object, builtIn Asked)
 		creates := o.created && s.inAccount("account.create_importer", o.place)
 		return creates || s.inAccount(name, o.place) || s.onObject(name, o, builtIn)
 	case "workspace", "flow", "schedule", "service":
-		admitted := o.open || o.member || builtIn("as_administrator", o.place)
+		admitted := o.open || s.isAdmitted(o) || builtIn("as_administrator", o.place)
 		return admitted && s.inAccount(name, o.place) || s.onObject(name, o, builtIn)
 	default:
 		return s.inAccount(name, o.place)
 	}
+}
+
+// isAdmitted reports whether a connection is shared with the subject by name, or a workspace has the subject as a
+// member. Neither counts without a role on the account itself.
+func (s *Situation) isAdmitted(o Object) bool {
+	isOnAccount := func(g given) bool { return g.on == o.place }
+	return o.member && !s.inactive && (s.builtIn[o.place] || slices.ContainsFunc(s.given, isOnAccount))
 }
 
 // has reports whether the subject has a custom role that grants a permission. It considers only roles on place: a

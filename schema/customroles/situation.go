@@ -24,7 +24,8 @@ type Situation struct {
 	Objects []Object
 
 	given    []given
-	inactive bool // the subscription is being deleted
+	builtIn  map[string]bool // the accounts on which the subject holds a built-in role
+	inactive bool            // the subscription is being deleted
 }
 
 // Object is an object of the company.
@@ -62,7 +63,9 @@ const (
 // New makes a random situation. grantable lists the permissions that custom roles can grant, in the form
 // type.permission.
 func New(r *rand.Rand, grantable []string) *Situation {
-	s := &Situation{Subject: []string{"user:p", "service_account:p"}[r.IntN(2)]}
+	s := &Situation{
+		Subject: []string{"user:p", "service_account:p"}[r.IntN(2)], builtIn: make(map[string]bool),
+	}
 	s.company(r)
 	for i := range 1 + r.IntN(3) {
 		s.role(r, fmt.Sprint("s/r", i), grantable)
@@ -107,6 +110,7 @@ func (s *Situation) company(r *rand.Rand) {
 			s.flag(account, a.set)
 			if in == subscription && r.IntN(3) == 0 {
 				s.add("%s#%s@%s", account, a.role, s.Subject)
+				s.builtIn[account] = true
 			}
 			object := Object{Ref: account, Type: "account", place: in, team: a.set == "team", open: true, inside: account}
 			s.Objects = append(s.Objects, object)
@@ -115,6 +119,7 @@ func (s *Situation) company(r *rand.Rand) {
 	}
 	if s.Subject == "user:p" && r.IntN(6) == 0 {
 		s.add("account:so#administrator@user:p")
+		s.builtIn["account:so"] = true
 	}
 }
 
