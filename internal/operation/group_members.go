@@ -92,7 +92,7 @@ func (s *Service) changeGroupMembers(
 }
 
 // planGroupMembers plans the next updates of the members of a group, as many as fit the write. With the updates of
-// people who join, it plans to delete their stale shares.
+// people who join, it plans to delete their stale shares and invitations.
 func planGroupMembers(ctx context.Context, p *plan, id authz.ID, left *chunks) error {
 	updates := left.next()
 	if len(joining(updates)) > 0 { // otherwise a withdrawal could withdraw invitations of people who join
@@ -100,7 +100,7 @@ func planGroupMembers(ctx context.Context, p *plan, id authz.ID, left *chunks) e
 			return err
 		}
 	}
-	if err := readOfMany(ctx, p, joining(updates), naming...); err != nil {
+	if err := readOfMany(ctx, p, joining(updates), append(slices.Clone(naming), invitationsBy(""))...); err != nil {
 		return err
 	}
 	shares := 0 // how many stale shares the write deletes
@@ -110,6 +110,9 @@ func planGroupMembers(ctx context.Context, p *plan, id authz.ID, left *chunks) e
 		if joins {
 			var err error
 			if stale, err = readStaleShares(ctx, p, id, who); err != nil {
+				return err
+			}
+			if err := withdrawLeftByJoining(ctx, p, id, who); err != nil {
 				return err
 			}
 		}

@@ -114,7 +114,8 @@ func (c holderChange) reduces() bool {
 }
 
 // plan plans the change, with the other updates that it needs. The first role of a group on an account ends stale
-// shares of its members. If the change reduces the roles of a group, the plan closes invitations of its members, see
+// shares of its members. A role that it gets on an account withdraws invitations that its members sent while they held
+// an earlier role there. If the change reduces the roles of a group, the plan closes invitations of its members, see
 // closeInvitationsOfGroup. If an earlier change of the group did so and was interrupted, run finishes it first. If a
 // service account gets its first role or loses its last one, the plan withdraws the invitations that it sent to the
 // object: an expired role leaves such invitations behind, and a new role must not make them valid again.
@@ -136,6 +137,11 @@ func (c holderChange) plan(ctx context.Context, p *plan) error {
 	}
 	if len(c.held) == 0 && len(c.wanted) > 0 && c.object.Type == "account" {
 		if err := endStaleSharesOfMembers(ctx, p, c.object, c.holder.ID); err != nil {
+			return err
+		}
+	}
+	if c.object.Type == "account" && slices.ContainsFunc(c.wanted, c.gives) {
+		if err := withdrawLeftByMembers(ctx, p, c.object, c.holder.ID); err != nil {
 			return err
 		}
 	}

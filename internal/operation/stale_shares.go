@@ -118,15 +118,11 @@ func endStaleSharesOfMembers(ctx context.Context, p *plan, account authz.Object,
 		if isPresent {
 			continue
 		}
-		membership := authz.Exactly(authz.Relationship{
-			Resource: groupObject(group), Relation: groupMember, Subject: person(who),
-		})
-		isMember, err := p.Find(ctx, membership)
+		isMember, err := readIsMember(ctx, p, group, who)
 		if err != nil {
 			return err
 		}
-		if len(isMember) == 0 {
-			requireSome(p, []authz.Precondition{{Absent: true, Filter: membership}})
+		if !isMember {
 			continue
 		}
 		if err := requireNoRoles(ctx, p, account, authz.Person(who)); err != nil {
@@ -135,6 +131,19 @@ func endStaleSharesOfMembers(ctx context.Context, p *plan, account authz.Object,
 		deleteIf(p, true, shares[who])
 	}
 	return nil
+}
+
+// readIsMember reports whether a person is a member of a group. If they are not, it requires as a precondition that
+// they do not join at the same time, as far as this fits the write.
+func readIsMember(ctx context.Context, p *plan, group, who authz.ID) (bool, error) {
+	membership := authz.Exactly(authz.Relationship{
+		Resource: groupObject(group), Relation: groupMember, Subject: person(who),
+	})
+	found, err := p.Find(ctx, membership)
+	if len(found) == 0 {
+		requireSome(p, []authz.Precondition{{Absent: true, Filter: membership}})
+	}
+	return len(found) > 0, err
 }
 
 // readSharesIn reads the connection shares and workspace memberships of people in an account.

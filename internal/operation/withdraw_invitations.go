@@ -223,44 +223,6 @@ func withdrawTo(ctx context.Context, p *plan, who authz.ID, in func(to authz.Obj
 	return err
 }
 
-// withdrawLeft is for people who get their first role on an account. It plans to withdraw the open invitations to the
-// account that they sent. An expired role left these behind, and the new role must not make them valid again. If a
-// person may invite without a role on the account, their invitations stay. If the invitations do not fit the
-// operation's write, earlier writes withdraw them.
-func withdrawLeft(ctx context.Context, p *plan, people []authz.ID, account authz.Object) error {
-	filters := make([]authz.Filter, len(people))
-	for i, who := range people {
-		filters[i] = authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
-	}
-	found, err := p.FindAll(ctx, filters)
-	if err != nil {
-		return err
-	}
-	for i, who := range people {
-		open, err := filterOpen(ctx, p, handlesIn(found[i]))
-		if err != nil {
-			return err
-		}
-		open = slices.DeleteFunc(open, func(stored storedInvitation) bool { return stored.To != account })
-		if len(open) == 0 {
-			continue
-		}
-		invites, err := decide(
-			ctx, p, []authz.Check{{Subject: person(who), Permission: "invite_members", Resource: account}},
-		)
-		if err != nil {
-			return err
-		}
-		if invites[0] {
-			continue
-		}
-		for _, stored := range open {
-			p.DeleteFirst(deletedWith(stored))
-		}
-	}
-	return nil
-}
-
 // invitationsNaming returns a filter for the relationships of invitations that name a person.
 func invitationsNaming(who authz.ID) authz.Filter {
 	return authz.Filter{Type: invitationType, SubjectType: user, SubjectID: who}
@@ -336,7 +298,7 @@ func deleteInvitation(p *plan, stored storedInvitation) {
 // requireNoneInvited requires as preconditions that nobody invites the person at the same time. If the person has
 // invited nobody yet, it also requires that they invite nobody at the same time.
 func requireNoneInvited(ctx context.Context, p *plan, who authz.ID) error {
-	inviting := authz.Filter{Type: invitationType, Relation: invitedBy, SubjectType: user, SubjectID: who}
+	inviting := invitationsBy(who)
 	invited, err := p.FindSome(ctx, inviting, 1)
 	if err != nil {
 		return err

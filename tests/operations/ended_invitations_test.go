@@ -164,6 +164,9 @@ func TestRoleGrantedAgainLeavesOldInvitationsClosed(t *testing.T) {
 			return err
 		},
 	}
+	for name, again := range rolesThroughGroups(t, engine) {
+		give[name] = again
+	}
 	for name, again := range give {
 		for _, n := range []int{3, 260} {
 			inviteMany(t, engine, name, team, "carl", "user", n) // carl's role has ended since
@@ -186,4 +189,34 @@ func TestRoleGrantedAgainLeavesOldInvitationsClosed(t *testing.T) {
 	require.NoError(t, give["put"](s))
 	_, _, err := s.AcceptInvitation(ctx, by("nora"), ids[1])
 	require.NoError(t, err)
+}
+
+// rolesThroughGroups returns functions that give carl a role on the account team through a group, by name. Each call
+// begins with a group that gives carl no role.
+func rolesThroughGroups(t *testing.T, engine authz.Engine) map[string]func(s *operation.Service) error {
+	t.Helper()
+	store(
+		t.Context(), t, engine, "group:band#subscription@subscription:acme", "group:crew#subscription@subscription:acme",
+		"account:team#user@group:crew#member",
+	)
+	band := authz.Holder{Type: authz.TypeGroup, ID: "band"}
+	team := authz.Object{Type: "account", ID: "team"}
+	return map[string]func(s *operation.Service) error{
+		"joins a group": func(s *operation.Service) error {
+			_, err := s.AddGroupMember(t.Context(), by("ada"), "crew", "carl")
+			return err
+		},
+		"joins a group with others": func(s *operation.Service) error {
+			_, err := s.ChangeGroupMembers(t.Context(), by("ada"), "crew", []authz.ID{"nils", "carl"}, nil)
+			return err
+		},
+		"a group gets a role": func(s *operation.Service) error {
+			_, err := s.RemoveHolderRoles(t.Context(), by("ada"), team, band)
+			if err == nil {
+				store(t.Context(), t, engine, "group:band#member@user:carl")
+				_, _, err = s.PutHolderRoles(t.Context(), by("ada"), team, band, []string{"user"}, time.Time{})
+			}
+			return err
+		},
+	}
 }
