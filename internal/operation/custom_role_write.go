@@ -168,8 +168,8 @@ func planContent(p *plan, present, replaced CustomRole) {
 }
 
 // requireMayAdd returns an error with CodeForbidden if the actor may not add permissions to a custom role that somebody
-// holds: the change would give them to the holders, and the actor may not give them, see limitOfAdding. If nobody holds
-// the role, it requires that as a precondition.
+// holds or is invited to: the change would give the permissions to these people, and the actor may not give them, see
+// limitOfAdding. If there are no such people, it requires that as preconditions.
 func requireMayAdd(
 	ctx context.Context, p *plan, place rolePlace, role CustomRole, added []authz.Grant,
 ) error {
@@ -180,16 +180,23 @@ func requireMayAdd(
 	if err != nil || limit == "" {
 		return err
 	}
-	given := bindingsOfRole(role.Object)
-	found, err := p.FindSome(ctx, given, 1)
-	if err != nil {
-		return err
+	for _, use := range []struct {
+		rows authz.Filter
+		text string
+	}{
+		{bindingsOfRole(role.Object), "which has been given"},
+		{offersOfRole(role.Object), "which an open invitation offers"},
+	} {
+		found, err := p.FindSome(ctx, use.rows, 1)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return authz.Errorf(authz.CodeForbidden, "%s, so %s cannot add permissions to the role %q, %s", limit,
+				p.by.Actor, role.ID, use.text)
+		}
+		p.Forbid(use.rows)
 	}
-	if len(found) > 0 {
-		return authz.Errorf(authz.CodeForbidden, "%s, so %s cannot add permissions to the role %q, which has been given",
-			limit, p.by.Actor, role.ID)
-	}
-	p.Forbid(given)
 	return nil
 }
 

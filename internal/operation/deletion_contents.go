@@ -123,10 +123,12 @@ func (b *batch) addOwn(ctx context.Context, object authz.Object) (complete bool,
 }
 
 // leadsToContainer reports whether the resource of a relationship is deleted together with its subject. A role binding
-// is deleted with its place, and also with its role.
+// is deleted with its place, and also with its role. An invitation is deleted with its place, and also with a custom
+// role that it offers: the invitee must not get another role that is created with the same id.
 func leadsToContainer(r authz.Relationship) bool {
 	return r.Relation == kindOf(r.Resource.Type).place ||
-		r.Resource.Type == authz.TypeRoleBinding && r.Relation == bindingRole
+		r.Resource.Type == authz.TypeRoleBinding && r.Relation == bindingRole ||
+		r.Resource.Type == invitationType && r.Subject.Type == authz.TypeCustomRole
 }
 
 // addContents adds every relationship whose subject is the object: its contents, with their own contents, and the

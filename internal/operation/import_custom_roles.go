@@ -118,11 +118,14 @@ func checkRoleBinding(ctx context.Context, r *ImportRules, o *importedObject) er
 		r.problem(o.line, "%s gives %s on %s, so it must have the id %s", o.Object, role, place, want.ID)
 		return nil
 	}
-	return r.checkBindingScope(ctx, o, role, place)
+	return r.checkScope(ctx, o, "gives", role, place)
 }
 
-// checkBindingScope reports a role binding on a place that is not in the scope of its role.
-func (r *ImportRules) checkBindingScope(ctx context.Context, o *importedObject, role, place authz.Object) error {
+// checkScope reports an object that gives or offers a custom role on a place outside the scope of the role. The verb
+// says what the object does.
+func (r *ImportRules) checkScope(
+	ctx context.Context, o *importedObject, verb string, role, place authz.Object,
+) error {
 	found := r.object(role, o.line)
 	facts, known, err := r.facts(ctx, r.object(place, o.line))
 	if err := errors.Join(err, r.complete(ctx, found)); err != nil || !known {
@@ -130,7 +133,7 @@ func (r *ImportRules) checkBindingScope(ctx context.Context, o *importedObject, 
 	}
 	for _, scope := range found.subjects(roleScope) {
 		if in := scope.subject.Object; in != facts.object && in != facts.subscription.object {
-			r.problem(o.line, "%s gives %s on %s, but the role belongs to %s", o.Object, role, place, in)
+			r.problem(o.line, "%s %s %s on %s, but the role belongs to %s", o.Object, verb, role, place, in)
 		}
 	}
 	return nil

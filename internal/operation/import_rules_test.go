@@ -107,6 +107,8 @@ var brokenImports = []brokenImport{
 	{"invitation", "", "invitation:no#place@account:t" + ends, "invitation:no#declined@user:zoe" + ends, "neither open"},
 	{"offered roles", "", "invitation:open#role@role:guest" + ends, "", "a person holds one of"},
 	{"offered roles", "", "invitation:used#role@role:editor" + ends, "", "is not a role of the role set team"},
+	{"offered roles", "invitation:open#role@role:owner" + ends, "invitation:open#role@custom_role:s/auditor" + ends + " invitation:x#place@account:o" + ends + " invitation:x#accepted@user:nina" + ends + " invitation:x#role@custom_role:s/auditor" + ends, "invitation:x#place@account:o" + ends, "offers custom_role:s/auditor on account:o, but the role belongs to account:t"},
+	{"offered roles", "invitation:all#role@role:user" + ends, "invitation:all#role@custom_role:s/auditor" + ends, "", "only user may be offered to everybody"},
 	{"offered roles", "invitation:all#role@role:user" + ends, "invitation:all#role@role:owner" + ends, "", "only user may be offered to everybody"},
 	{"inviter", "invitation:open#inviter@user:olga" + ends, "invitation:open#inviter@user:stranger" + ends, "", "holds no role on account:t"},
 	{"inviter", "invitation:to-s#inviter@user:root" + ends, "invitation:to-s#inviter@user:milton" + ends, "", "holds no role on"},

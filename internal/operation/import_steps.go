@@ -14,18 +14,20 @@ func checkInvitation(_ context.Context, r *ImportRules, o *importedObject) error
 	accepted, declined := o.subjects(invitationAccepted), o.subjects(invitationDeclined)
 	counts := [6]int{len(places), min(1, len(roles)), len(inviters), len(invitees), len(accepted), len(declined)}
 	switch counts {
-	case [6]int{1, 1, 1, 1, 0, 0}, [6]int{1, 1, 0, 0, 1, 0}, [6]int{0, 0, 0, 0, 0, 1}:
+	case [6]int{1, 1, 1, 1, 0, 0}, [6]int{1, 1, 0, 0, 1, 0}, [6]int{1, 0, 0, 0, 1, 0}, [6]int{0, 0, 0, 0, 0, 1}:
 		return nil
 	}
 	r.problem(
 		o.line,
-		"%s is neither open (one place, one inviter, one invitee and a role), nor accepted (one place, a role and the "+
-			"person who accepted it), nor declined",
+		"%s is neither open (one place, one inviter, one invitee and a role), nor accepted (one place and the person "+
+			"who accepted it), nor declined",
 		o.Object,
 	)
 	return nil
 }
 
+// checkOfferedRoles reports an invitation with roles that cannot be given on its account or subscription, or that may
+// not be offered to everybody.
 func checkOfferedRoles(ctx context.Context, r *ImportRules, o *importedObject) error {
 	roles := o.subjects(invitationOffers)
 	facts, ok, err := r.facts(ctx, o)
@@ -38,7 +40,16 @@ func checkOfferedRoles(ctx context.Context, r *ImportRules, o *importedObject) e
 	}
 	names := make([]string, len(roles))
 	for i, row := range roles {
-		names[i] = string(row.subject.ID)
+		offered := offeredRole(row.subject.Object)
+		names[i] = string(offered)
+		if row.subject.Type != authz.TypeCustomRole {
+			continue
+		}
+		set = set.WithCustom(facts.subscription.object.ID, offered)
+		place := o.subjects(invitedTo)[0].subject.Object // the facts are those of this place
+		if err := r.checkScope(ctx, o, "offers", row.subject.Object, place); err != nil {
+			return err
+		}
 	}
 	if _, err := set.ParseAdded(names); err != nil {
 		r.problem(lastLine(roles), "%s: %s", o.Object, messageOf(err))

@@ -138,9 +138,10 @@ var productRules = []productRule{
 		types:    []authz.Type{invitationType}, check: checkInvitation,
 	},
 	{
-		name:     "offered roles",
-		sentence: "an invitation offers roles of the place's role set; without an invitee, it offers only the default role",
-		types:    []authz.Type{invitationType}, check: checkOfferedRoles,
+		name: "offered roles",
+		sentence: "an invitation offers roles of the place's role set, or custom roles of the place or its subscription; " +
+			"without an invitee, it offers only the default role",
+		types: []authz.Type{invitationType}, check: checkOfferedRoles,
 	},
 	{
 		name:     "inviter",

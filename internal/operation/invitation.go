@@ -32,6 +32,8 @@ type Invitation struct {
 	Invitee   authz.ID // the only person who may accept it; empty if anybody who knows the ID may
 	Roles     Roles
 	ExpiresAt time.Time
+
+	subscription authz.ID // To, or the subscription of To; only set in a new invitation that offers custom roles
 }
 
 // NewInvitation describes an invitation to create. Without an Invitee, anybody who knows its ID may accept it, and it
@@ -89,6 +91,13 @@ func (s *Service) Invite(ctx context.Context, by Caller, in NewInvitation) (Invi
 		}
 		if invitation.ExpiresAt, err = readInvitationEnd(ctx, p, in.To, ends); err != nil {
 			return Invitation{}, err
+		}
+		if len(customOf(roles)) > 0 {
+			subscription, err := readSubscriptionOfPlace(ctx, p, in.To)
+			if err != nil {
+				return Invitation{}, err
+			}
+			invitation.subscription = subscription.ID
 		}
 		p.Forbid(authz.Filter{Type: invitationType, ID: invitation.Handle})
 		for _, row := range invitation.rows() {
@@ -214,7 +223,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, id string) (A
 			return AcceptedInvitation{}, err
 		}
 		closeInvitation(p, stored, invitationAccepted, later(stored.ExpiresAt, s.now().Add(rememberFor)))
-		return readAccepted(ctx, p, stored.To)
+		return readAccepted(ctx, p, stored.To, customOf(stored.Roles)...)
 	}
 	return runWithResult(ctx, s, by, "accept_invitation", s.acceptedResult(by, id), build)
 }
@@ -249,12 +258,17 @@ func readAcceptedBefore(ctx context.Context, p *plan, to authz.Object) (Accepted
 	return accepted, nil
 }
 
-// readAccepted returns the roles that the actor will hold on an account or subscription after the plan's write.
-func readAccepted(ctx context.Context, p *plan, to authz.Object) (AcceptedInvitation, error) {
-	set, err := readRoleSetOf(ctx, p, to)
+// readAccepted returns the roles that the actor will hold on an account or subscription after the plan's write. custom
+// has the custom roles that the plan may be the first to give there.
+func readAccepted(
+	ctx context.Context, p *plan, to authz.Object, custom ...authz.Role,
+) (AcceptedInvitation, error) {
+	place, err := readRolePlace(ctx, p, to)
 	if err != nil {
 		return AcceptedInvitation{}, err
 	}
+	custom = append(custom, place.set.Custom()...)
+	set := place.set.BuiltIn().WithCustom(place.subscription.object.ID, custom...) // sorted
 	held, err := readRolesAfter(ctx, p, to, set, p.by.Actor.Person())
 	return AcceptedInvitation{To: to, Roles: rolesOf(held), ExpiresAt: lastEnd(held)}, err
 }

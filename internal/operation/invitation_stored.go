@@ -41,6 +41,9 @@ func (i Invitation) rows() []authz.Relationship {
 	}
 	for _, role := range i.Roles {
 		subject := only(authz.Object{Type: roleType, ID: authz.ID(role)})
+		if !authz.IsBuiltInRole(role) {
+			subject = only(authz.CustomRoleObject(i.subscription, authz.ID(role)))
+		}
 		rows = append(
 			rows,
 			authz.Relationship{Resource: object, Relation: invitationOffers, Subject: subject, ExpiresAt: i.ExpiresAt},
@@ -83,7 +86,7 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 		case invitationFor:
 			stored.Invitee, stored.anybody = r.Subject.ID, r.Subject.Wildcard
 		case invitationOffers:
-			stored.Roles = append(stored.Roles, authz.Role(r.Subject.ID))
+			stored.Roles = append(stored.Roles, offeredRole(r.Subject.Object))
 		case invitationAccepted:
 			stored.accepted = r.Subject.ID
 		case invitationDeclined:
@@ -94,13 +97,33 @@ func invitationOf(handle authz.ID, found []authz.Relationship) storedInvitation 
 	return stored
 }
 
+// offeredRole returns the role that the subject of a relationship invitationOffers stands for.
+func offeredRole(subject authz.Object) authz.Role {
+	if _, id, isCustom := authz.SplitCustomRole(subject); isCustom {
+		return authz.Role(id)
+	}
+	return authz.Role(subject.ID)
+}
+
+// customOf returns the custom roles among the roles.
+func customOf(roles Roles) []authz.Role {
+	return slices.DeleteFunc(slices.Clone(roles), authz.IsBuiltInRole)
+}
+
+// offersOfRole returns a filter for the relationships of open invitations that offer a custom role.
+func offersOfRole(role authz.Object) authz.Filter {
+	return authz.Filter{
+		Type: invitationType, Relation: invitationOffers, SubjectType: role.Type, SubjectID: role.ID, SubjectPlain: true,
+	}
+}
+
 // closeInvitation plans to close an open invitation, and requires as preconditions that it is unchanged. flag is the
-// relation that stores, until the given time, that the actor accepted or declined it. After an acceptance, the roles
-// and their account or subscription stay stored as well. A withdrawal has no flag and stores nothing.
+// relation that stores, until the given time, that the actor accepted or declined it. After an acceptance, the built-in
+// roles and their account or subscription stay stored as well. A withdrawal has no flag and stores nothing.
 func closeInvitation(p *plan, stored storedInvitation, flag authz.Relation, until time.Time) {
 	for _, r := range stored.found {
 		p.Require(r)
-		if flag == invitationAccepted && (r.Relation == invitedTo || r.Relation == invitationOffers) {
+		if flag == invitationAccepted && (r.Relation == invitedTo || r.Subject.Type == roleType) {
 			r.ExpiresAt = until
 			p.Update(authz.Touch, r)
 		} else {
