@@ -14,15 +14,13 @@ import (
 func (i *inquiry) addPath(ctx context.Context, path []authz.Relationship, answer *Explanation) error {
 	answer.Incomplete = i.incomplete && len(path) == 0
 	for _, r := range withoutFlags(path) {
-		if r.Subject == i.check.Subject {
-			shown, err := i.view.MayKnowRole(ctx, r.Subject, r.Resource)
-			if err != nil {
-				return err
-			}
-			if !shown {
-				answer.Path, answer.Omitted = nil, true
-				break
-			}
+		shown, err := i.mayKnowRole(ctx, r)
+		if err != nil {
+			return err
+		}
+		if !shown {
+			answer.Path, answer.Omitted = nil, true
+			break
 		}
 		known, err := i.view.MaySeeRelationship(ctx, r, i.check.Subject)
 		if err != nil {

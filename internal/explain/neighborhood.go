@@ -88,12 +88,9 @@ func (i *inquiry) hideRoles(ctx context.Context, found []authz.Relationship) ([]
 	}
 	var known []authz.Relationship
 	for _, r := range found {
-		shown := r.Subject != i.check.Subject
-		if !shown {
-			var err error
-			if shown, err = i.view.MayKnowRole(ctx, r.Subject, r.Resource); err != nil {
-				return nil, err
-			}
+		shown, err := i.mayKnowRole(ctx, r)
+		if err != nil {
+			return nil, err
 		}
 		if shown {
 			known = append(known, r)

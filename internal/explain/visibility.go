@@ -32,3 +32,19 @@ func (e *Explainer) viewOf(question Question, at authz.Token, definitions []auth
 
 // isProduct reports whether relationships of the type are written only by operations of the product.
 func (e *Explainer) isProduct(t authz.Type) bool { return e.operations != nil && operation.Writes(t) }
+
+// mayKnowRole reports whether the reader may know the role that a relationship can give to the subject of the check.
+// The relationship gives the role to the subject itself, to a group, or to the holders of a custom role. It returns
+// true for a relationship that gives no role.
+func (i *inquiry) mayKnowRole(ctx context.Context, r authz.Relationship) (bool, error) {
+	isBinding := i.isProduct(r.Subject.Type) && r.Subject.Type == authz.TypeRoleBinding
+	switch reader := i.view.Reader(); {
+	case reader.All || reader.Subject == i.check.Subject:
+		return true, nil
+	case r.Subject != i.check.Subject && !i.isGroup(r.Subject) && !isBinding:
+		return true, nil
+	case isBinding && !operation.VisibilityRules.HasRoles(r.Resource.Type):
+		return false, nil // a custom role on a single object, whose holders this package does not show
+	}
+	return i.view.MayKnowRole(ctx, i.check.Subject, r.Resource)
+}

@@ -55,14 +55,20 @@ func (s *Service) CreateGroup(ctx context.Context, by Caller, in Group) (Group, 
 	return runWithResult(ctx, s, by, "create_group", s.groupResult(by, in.ID), build)
 }
 
-// GetGroup returns a group that the actor may view.
+// GetGroup returns a group that the actor may view. Subscription is empty if the actor may not view the subscription.
 func (s *Service) GetGroup(ctx context.Context, by Caller, id authz.ID) (Group, authz.Token, error) {
 	var group Group
 	token, err := s.read(ctx, by, func(ctx context.Context, p *plan) (err error) {
 		if err := viewOf(p).Require(ctx, visibility.Existence(groupObject(id))); err != nil {
 			return err
 		}
-		group, err = readGroup(ctx, p, id)
+		if group, err = readGroup(ctx, p, id); err != nil {
+			return err
+		}
+		isVisible, err := mayViewSubscriptions(ctx, p, group.Subscription)
+		if !isVisible[group.Subscription] {
+			group.Subscription = ""
+		}
 		return err
 	})
 	return answered(group, token, err)

@@ -148,6 +148,18 @@ func readVisibleAccounts(
 	return accounts, nil
 }
 
+// hideSubscription removes the id of a place if it is a subscription that the actor may not view.
+func hideSubscription(ctx context.Context, p *plan, place *authz.Object) error {
+	if place.Type != "subscription" {
+		return nil
+	}
+	isVisible, err := mayViewSubscriptions(ctx, p, place.ID)
+	if !isVisible[place.ID] {
+		place.ID = ""
+	}
+	return err
+}
+
 // mayViewSubscriptions reports which of the subscriptions the actor may view. A call without an actor may view all of
 // them.
 func mayViewSubscriptions(ctx context.Context, p *plan, ids ...authz.ID) (map[authz.ID]bool, error) {

@@ -13,7 +13,8 @@ type ServiceAccount struct {
 	ID authz.ID
 
 	// Place is the account or subscription that the service account belongs to. A service account of an account holds
-	// roles only there. One of a subscription holds roles on the subscription and on its accounts.
+	// roles only there. One of a subscription holds roles on the subscription and on its accounts. The id is empty if
+	// the actor may not view the subscription.
 	Place authz.Object
 	Title authz.ID
 
@@ -99,10 +100,13 @@ func (s *Service) GetServiceAccount(
 			return err
 		}
 		titles, err := readTitles(ctx, p, object)
+		if err != nil {
+			return err
+		}
 		account = ServiceAccount{
 			ID: id, Place: place, Title: titles[0], Roles: rolesOf(held), ExpiresAt: lastEnd(held),
 		}
-		return err
+		return hideSubscription(ctx, p, &account.Place)
 	})
 	return answered(account, token, err)
 }
