@@ -44,7 +44,7 @@ func TestSetsOfSubjectsNeedInspect(t *testing.T) {
 			set := string(definition.Type) + "#" + name
 			for path, body := range setQuestionsOf(string(definition.Type), name) {
 				got := string(s.withKey(checkKey).call(http.MethodPost, path, body).body)
-				isRefused := strings.Contains(got, "the scope inspect")
+				isRefused := strings.Contains(got, "such a request needs a key with the scope inspect")
 				if isRefused == accepted[set] {
 					t.Errorf("%s in %s with the scope check: %s", set, path, got)
 				}

@@ -1908,7 +1908,7 @@ type NewRole struct {
 	Description RoleDescription `json:"description,omitempty"`
 
 	// From The id of another role that can be given here. The new role grants what the other role grants now, and in addition `grants`. Of a built-in role, it grants the unconditional permissions.
-	From string `json:"from,omitempty"`
+	From *string `json:"from,omitempty"`
 
 	// Grants Permissions in the form `type.permission`, for example `importer.run`. `GET /v1/permissions` says which ones custom roles can grant. A role of an account cannot grant permissions on the subscription.
 	Grants GrantNames `json:"grants,omitempty"`

@@ -42,7 +42,10 @@ func createRole(place authz.Type) func(request) (writeCall, error) {
 		var in reader
 		input := operation.NewCustomRole{
 			ID: in.roleID("id", body.ID), Scope: authz.Object{Type: place, ID: r.id()}, Title: in.title(body.Title),
-			Description: in.description(body.Description), Grants: body.Grants, From: body.From,
+			Description: in.description(body.Description), Grants: body.Grants, From: optional(body.From),
+		}
+		if body.From != nil && *body.From == "" {
+			in.refuse("from", "is empty; name a role, or leave the field out")
 		}
 		if in.err != nil {
 			return nil, in.err

@@ -19,6 +19,11 @@ func claimID(ctx context.Context, p *plan, object authz.Object) error {
 	if err := hideUnseen(ctx, p, object); err != nil {
 		return err
 	}
+	return requireFreeID(ctx, p, object)
+}
+
+// requireFreeID is claimID, but a preview also reveals an object that the actor may not view.
+func requireFreeID(ctx context.Context, p *plan, object authz.Object) error {
 	taken := authz.Filter{Type: object.Type, ID: object.ID}
 	deleting := authz.Filter{Type: deletionType, ID: deletionOf(object).ID, Relation: deletionRequestedBy}
 	p.Forbid(taken)

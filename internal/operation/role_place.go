@@ -85,9 +85,20 @@ func requireCustomRolesFeature(p *plan, subscription subscriptionFacts) error {
 	return nil
 }
 
-// claimRoleID is claimID for the id of a custom role, which is unique in its subscription.
+// claimRoleID is claimID for the id of a custom role, which is unique in its subscription. In a preview, it also
+// reveals a role of the account or subscription in which the actor creates the new one.
 func claimRoleID(ctx context.Context, p *plan, role CustomRole) error {
-	err := claimID(ctx, p, role.Object)
+	own, err := p.FindSome(ctx, authz.Filter{
+		Type: role.Object.Type, ID: role.Object.ID, Relation: roleScope,
+		SubjectType: role.Scope.Type, SubjectID: role.Scope.ID,
+	}, 1)
+	switch {
+	case err != nil:
+	case len(own) > 0:
+		err = requireFreeID(ctx, p, role.Object)
+	default:
+		err = claimID(ctx, p, role.Object)
+	}
 	var known *authz.Error
 	if errors.As(err, &known) && known.Code == authz.CodeConflict {
 		return authz.Errorf(authz.CodeConflict,
