@@ -253,7 +253,7 @@ func newRolePermissions() *cobra.Command {
 		Use:     "permissions",
 		Short:   "List the permissions that custom roles can grant, one a line, with a description",
 		Example: `  sluice role permissions`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			to, err := from.client()
 			if err != nil {

@@ -45,7 +45,7 @@ func TestWrongSettings(t *testing.T) {
 				"serve", "--spicedb-endpoint", "localhost:1", "--spicedb-token", "a-secret-of-mine", "--datastore-uri",
 				"postgres://localhost",
 			},
-			says: "--datastore-uri: with --spicedb-endpoint",
+			says: "--datastore-uri: the SpiceDB of --spicedb-endpoint stores the data",
 		},
 		{args: []string{"serve", "--data-dir", "main_test.go/here"}, says: "cannot make the data directory"},
 		{args: []string{"serve", "--spicedb-endpoint", "localhost:1"}, says: "--spicedb-token"},
