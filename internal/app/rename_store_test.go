@@ -68,7 +68,10 @@ func TestStartUpgradesEarlierStore(t *testing.T) {
 	require.NotContains(t, stored("offboarding:lea"), "user:")
 	require.Contains(t, stored("deletion:importer%2Fgone"), "relation:done", "the deletion is finished")
 	require.NoError(t, server.Close(t.Context()))
-	require.Empty(t, lines.errors())
+	// The store keeps changes for a day, and the stored test data is older. So the audit log has a gap.
+	for _, line := range lines.errors() {
+		require.Equal(t, "not_kept", line["reason"], line)
+	}
 
 	log, err := app.ReadAudit(t.Context(), directory, "")
 	require.NoError(t, err)
