@@ -51,8 +51,10 @@ func TestExplainHidesCustomRolesAndGroups(t *testing.T) {
 	people := []string{"ulla", "gina", "cleo", "susi", "gesa", "bert", "sven"}
 	for reader, importer := range map[string]string{"gert": "importer:~i", "gwen": "importer:~j"} {
 		for _, check := range []question{
-			{Permission: "view", Resource: "account:~a"}, {Permission: "change_settings", Resource: "account:~a"},
-			{Permission: "list_members", Resource: "account:~a"}, {Permission: "run", Resource: importer},
+			{Permission: "view", Resource: "account:~a"},
+			{Permission: "change_settings", Resource: "account:~a"},
+			{Permission: "list_members", Resource: "account:~a"},
+			{Permission: "run", Resource: importer},
 			{Permission: "delete", Resource: importer},
 		} {
 			first := make(map[bool]string)

@@ -1,7 +1,6 @@
 package operation_test
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -210,7 +209,7 @@ func TestConcurrentOfferStopsAnEdit(t *testing.T) {
 	s := operation.New(store, operation.WithClock(store.Now))
 	store.BeforeWrite = func() {
 		store.BeforeWrite = nil
-		_, _, err := s.Invite(context.Background(), by("olga"), operation.NewInvitation{
+		_, _, err := s.Invite(t.Context(), by("olga"), operation.NewInvitation{
 			To: inT, Invitee: "nina", Roles: []string{"auditor"},
 		})
 		require.NoError(t, err)
