@@ -44,26 +44,24 @@ func bindingsIn(rows []authz.Relationship) (bindings []authz.Object) {
 	return bindings
 }
 
-// readHeld reads the relationships between a place and a holder that can store roles, built-in and custom ones. It
-// reads no other holder.
+// readHeld reads the relationships that can store a role of one holder on a place, built-in or custom. It reads no
+// other holder.
 func readHeld(
 	ctx context.Context, p *plan, place authz.Object, holder authz.Holder,
 ) ([]authz.Relationship, error) {
-	objects, err := readRoleObjects(ctx, p, place)
-	if err != nil {
-		return nil, err
-	}
-	filters := make([]authz.Filter, len(objects))
-	for i, object := range objects {
-		filters[i] = rolesFilterOf(object, holder)
-	}
-	found, err := p.FindAll(ctx, filters)
-	return slices.Concat(found...), err
+	return readRoleRows(ctx, p, place, func(of authz.Object) authz.Filter { return rolesFilterOf(of, holder) })
 }
 
-// readHoldersOf reads the relationships between a place and all holders of a type that can store roles.
+// readHoldersOf reads the relationships that can store a role on a place, of all holders of a type.
 func readHoldersOf(
 	ctx context.Context, p *plan, place authz.Object, holders authz.Type,
+) ([]authz.Relationship, error) {
+	return readRoleRows(ctx, p, place, func(of authz.Object) authz.Filter { return holdersRows(of, holders) })
+}
+
+// readRoleRows reads the relationships that match the filter of each object that readRoleObjects returns.
+func readRoleRows(
+	ctx context.Context, p *plan, place authz.Object, filterOf func(authz.Object) authz.Filter,
 ) ([]authz.Relationship, error) {
 	objects, err := readRoleObjects(ctx, p, place)
 	if err != nil {
@@ -71,7 +69,7 @@ func readHoldersOf(
 	}
 	filters := make([]authz.Filter, len(objects))
 	for i, object := range objects {
-		filters[i] = holdersRows(object, holders)
+		filters[i] = filterOf(object)
 	}
 	found, err := p.FindAll(ctx, filters)
 	return slices.Concat(found...), err
@@ -174,7 +172,7 @@ func withBoundRoles(
 	return set.WithCustom(subscription, rolesBoundBy(objects[1:], subscription)...), err
 }
 
-// rolesBoundBy returns the ids of the custom roles of a subscription whose holders the role bindings store.
+// rolesBoundBy returns the ids of the custom roles of a subscription that the role bindings give.
 func rolesBoundBy(bindings []authz.Object, subscription authz.ID) (ids []authz.Role) {
 	for _, binding := range bindings {
 		role, isBinding := authz.RoleOfBinding(binding)

@@ -61,8 +61,8 @@ func (r *Replica) read(
 	return found, s.token, why
 }
 
-// acquireSoon is acquire, but it finds more exact snapshots. It waits up to maxReadWait if the snapshot has not arrived
-// yet, and also finds snapshots that other writes have replaced recently.
+// acquireSoon is like acquire. It also finds an exact snapshot that other writes have replaced recently, and waits up
+// to maxReadWait for one that has not arrived yet.
 func (r *Replica) acquireSoon(ctx context.Context, at authz.Consistency) (s *state, why string) {
 	if at.Freshness != authz.ExactSnapshot {
 		return r.acquire(at)
